@@ -1,0 +1,159 @@
+/**
+ * The log as the runtime sees it: partitions of records, one group cursor per reader, and a fenced writer that commits
+ * outputs and cursor together. Two implementations stand behind it: `kafka.ts` (a real broker) and `memory.ts` (tests and
+ * simulation). Both must pass `log.suite.ts`. How an implementation fences, retries or finds coordinators never shows.
+ *
+ * Terminology. *next* is always the offset of the first record not yet taken, and counts control records. *end* is the last
+ * stable offset of a partition: everything below it is decided. Offsets are plain numbers: 2^53 records in one partition is
+ * 285 years at a million a second, and a bigint a record costs the hot path an allocation.
+ */
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export type HeaderValue = string | Buffer
+/** A header may repeat; then its value is a list in the order written. */
+export type Headers = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
+
+/** A record as read: always committed, never from an aborted transaction. */
+export interface LogRecord extends TopicPartition {
+  readonly offset: number
+  /** Milliseconds since the epoch, set by the writer. */
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Headers
+}
+
+/** A record to write. The partition is explicit: the key decides it (partitioner.ts), never the client library. */
+export interface OutRecord extends TopicPartition {
+  readonly key: string | Buffer | null
+  readonly value: string | Buffer | null
+  readonly headers?: Headers
+  readonly timestamp: number
+}
+
+/** Where a group goes on in one partition. `metadata` is at most 4096 bytes (broker limit). */
+export interface Cursor extends TopicPartition {
+  readonly next: number
+  readonly metadata: string
+}
+
+/** For every partition written, by `partitionKey`: the offset after the last record written there. */
+export type Written = ReadonlyMap<string, number>
+
+export const partitionKey = (at: TopicPartition): string => `${at.topic}:${at.partition}`
+
+export interface TopicSpec {
+  readonly name: string
+  readonly partitions: number
+  readonly replicas: number
+  /** Broker settings such as `cleanup.policy`, `retention.ms`. */
+  readonly config: Readonly<Record<string, string>>
+}
+
+/**
+ * What went wrong, by what the caller may do: `retriable` nothing happened, do it again; `fenced` another writer has taken
+ * over, stop; `unknown` it may or may not have happened, fence again and compare cursors; `fatal` no repetition will help.
+ */
+export type LogErrorCode = 'retriable' | 'fenced' | 'unknown' | 'fatal'
+
+export class LogError extends Error {
+  readonly code: LogErrorCode
+
+  constructor(code: LogErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause })
+    this.name = 'LogError'
+    this.code = code
+  }
+}
+
+export interface LogAdmin {
+  /** Creates what is missing and verifies what exists: a differing partition count or setting is an error naming the topic. */
+  ensureTopics(specs: readonly TopicSpec[]): Promise<void>
+  /** Partition count by topic; a topic that does not exist is absent from the answer. */
+  partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** First retained offset and last stable offset of each partition. */
+  bounds(
+    at: readonly TopicPartition[],
+  ): Promise<ReadonlyMap<string, { readonly start: number; readonly end: number }>>
+  /** The group's cursors, by `partitionKey`; partitions without one are absent. */
+  committed(group: string, at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Cursor>>
+  /** Moves the cursors of a group that has no members; with members it refuses (`fatal`). */
+  moveCursors(group: string, cursors: readonly Cursor[]): Promise<void>
+  deleteTopics(topics: readonly string[]): Promise<void>
+  groupState(group: string): Promise<{ readonly state: string; readonly members: number }>
+}
+
+/** What a member of a group may have at a time. */
+export interface ConsumerOptions {
+  readonly group: string
+  readonly topics: readonly string[]
+  /**
+   * Synchronous. Called at every new generation with all partitions this member holds now. Newly assigned partitions are
+   * PAUSED and have no position until the caller seeks and resumes them; kept ones go on as they were. Partition p of every
+   * topic always goes to the same member (co-partitioning), so a task finds all its inputs in one place.
+   */
+  onAssigned(held: readonly TopicPartition[], generation: number): void
+  /** Synchronous: enqueue only. `next` counts control records and is where the partition goes on; records may be empty. */
+  onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
+  /** The consumer is gone for good; its owner must start another. */
+  onFailed(error: LogError): void
+}
+
+export interface LogConsumer {
+  start(): Promise<void>
+  /** Leaves the group; afterwards no callback is called any more. */
+  stop(): Promise<void>
+  seek(at: TopicPartition, offset: number): void
+  pause(at: readonly TopicPartition[]): void
+  resume(at: readonly TopicPartition[]): void
+  /** At-least-once cursors, outside any transaction, under this member's generation. Throws `fenced` when it is over. */
+  commit(cursors: readonly Cursor[]): Promise<void>
+}
+
+/** Reads one partition without a group: restores and tools. */
+export interface LogReader {
+  /** One fetch from `offset`: committed records, where to go on, and the last stable offset at that moment. */
+  read(
+    at: TopicPartition,
+    offset: number,
+    limits: { readonly bytesMax: number; readonly waitMs: number },
+  ): Promise<{ readonly records: readonly LogRecord[]; readonly next: number; readonly end: number }>
+  close(): Promise<void>
+}
+
+/** The only writer under one transactional id. */
+export interface LogTransactions {
+  /** Fences whoever held the id before and settles their open transaction. Must precede reading cursors (take-over order). */
+  fence(): Promise<void>
+  /**
+   * Writes all records and moves the cursors, or neither. `cursors` is called once the records have been written, because a
+   * cursor's metadata may name the offsets that they got. Throws LogError; after `unknown` the caller must fence again and
+   * compare its committed cursor; after `retriable` nothing has happened.
+   */
+  commit(batch: {
+    readonly records: readonly OutRecord[]
+    readonly group: string
+    readonly cursors: (written: Written) => readonly Cursor[]
+  }): Promise<Written>
+  close(): Promise<void>
+}
+
+/** Idempotent writer, acknowledged by all replicas. */
+export interface LogWriter {
+  /** Resolves when all records are durable. On rejection some may be: write again with the same ids. */
+  write(records: readonly OutRecord[]): Promise<Written>
+  close(): Promise<void>
+}
+
+export interface LogClient {
+  readonly admin: LogAdmin
+  consumer(options: ConsumerOptions): LogConsumer
+  reader(): LogReader
+  transactions(options: { readonly transactionalId: string; readonly timeoutMs: number }): LogTransactions
+  writer(): LogWriter
+  close(): Promise<void>
+}
