@@ -1,0 +1,77 @@
+import { isGsm7, septetsOf } from './gsm7.ts'
+
+export type Encoding = 'GSM7' | 'UCS2'
+/** Width of the concatenation reference in the user data header (3GPP TS 23.040 9.2.3.24.1 and 9.2.3.24.8). */
+export type ReferenceBits = 8 | 16
+export interface SplitText {
+  readonly encoding: Encoding
+  /** In order; joined they are the text. */
+  readonly parts: readonly string[]
+}
+
+/** The header counts the parts in one octet. */
+export const PARTS_MAX = 255
+
+// In septets for GSM7, in UTF-16 units for UCS2 (spec/smpp.md section 3).
+const ALONE_MAX = { GSM7: 160, UCS2: 70 } as const
+const PER_PART_MAX = { GSM7: { 8: 153, 16: 152 }, UCS2: { 8: 67, 16: 66 } } as const
+
+/** The text alone decides (spec/smpp.md section 3). */
+export const encodingOf = (text: string): Encoding => (isGsm7(text) ? 'GSM7' : 'UCS2')
+
+/**
+ * Parts that the text needs; 1 for the empty text. Total for any text, also one above PARTS_MAX parts, so that a validator
+ * may call it on untrusted input.
+ */
+export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
+  const encoding = encodingOf(text)
+  if (fitsAlone(text, encoding)) return 1
+  const perPartMax = PER_PART_MAX[encoding][refBits]
+  let parts = 0
+  for (let start = 0; start < text.length; parts++) start = endOfPart(text, start, encoding, perPartMax)
+  return parts
+}
+
+/**
+ * The fewest parts in which no escape pair and no surrogate pair is torn; filling each part greedily reaches that minimum.
+ * @throws RangeError above PARTS_MAX parts: the length of a body is validated long before.
+ */
+export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {
+  const encoding = encodingOf(text)
+  if (fitsAlone(text, encoding)) return { encoding, parts: [text] }
+  const perPartMax = PER_PART_MAX[encoding][refBits]
+  const parts: string[] = []
+  for (let start = 0; start < text.length; ) {
+    if (parts.length === PARTS_MAX) throw new RangeError(`the text needs more than ${PARTS_MAX} parts`)
+    const end = endOfPart(text, start, encoding, perPartMax)
+    parts.push(text.slice(start, end))
+    start = end
+  }
+  return { encoding, parts }
+}
+
+const fitsAlone = (text: string, encoding: Encoding): boolean =>
+  text.length <= ALONE_MAX[encoding] && endOfPart(text, 0, encoding, ALONE_MAX[encoding]) === text.length
+
+/** Index after the last unit of the part that begins at `start`. */
+const endOfPart = (text: string, start: number, encoding: Encoding, max: number): number =>
+  encoding === 'GSM7' ? endOfGsm7Part(text, start, max) : endOfUcs2Part(text, start, max)
+
+function endOfGsm7Part(text: string, start: number, septetsMax: number): number {
+  let septets = 0
+  for (let i = start; i < text.length; i++) {
+    septets += septetsOf(text.charCodeAt(i))
+    if (septets > septetsMax) return i
+  }
+  return text.length
+}
+
+function endOfUcs2Part(text: string, start: number, unitsMax: number): number {
+  const end = start + unitsMax
+  if (end >= text.length) return text.length
+  const tearsPair = isHighSurrogate(text.charCodeAt(end - 1)) && isLowSurrogate(text.charCodeAt(end))
+  return tearsPair ? end - 1 : end
+}
+
+const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
