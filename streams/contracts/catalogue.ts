@@ -1,0 +1,118 @@
+import {
+  dispatchCommands,
+  outboundDeadLetters,
+  outboundRequests,
+  outboundRetries,
+  statusEvents,
+  submitResults,
+} from './outbound.ts'
+import { bridgeMarks, operatorHealth } from './operators.ts'
+import { aggregatedOutcomes, billingEvents, webhookEvents } from './outcomes.ts'
+import {
+  dlrRecords,
+  inboundReceipts,
+  receiptLookups,
+  segmentFacts,
+  sentSegments,
+  unmatchedReceipts,
+} from './receipts.ts'
+import type { Topic } from './topic.ts'
+
+/** How a topic is kept. `partitions` absent means the platform's number (12 in production, fewer on one machine). */
+interface Keeping {
+  readonly name: string
+  readonly partitions?: number
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete'
+  readonly retentionMs?: number
+}
+
+export interface CataloguedTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly replicas: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+const DAY_MS = 86_400_000
+const kept = (name: string, days: number): Keeping => ({
+  name,
+  cleanup: 'delete',
+  retentionMs: days * DAY_MS,
+})
+
+/** Every topic that has a schema of its own. */
+export const TOPICS: readonly Topic<unknown>[] = [
+  outboundRequests,
+  outboundRetries,
+  outboundDeadLetters,
+  statusEvents,
+  dispatchCommands,
+  submitResults,
+  inboundReceipts,
+  aggregatedOutcomes,
+  unmatchedReceipts,
+  billingEvents,
+  webhookEvents,
+  operatorHealth,
+  receiptLookups,
+  sentSegments,
+  segmentFacts,
+  dlrRecords,
+  bridgeMarks,
+]
+
+/** Spec events.md §1, both tables. */
+const KEEPING: readonly Keeping[] = [
+  kept('sms.outbound.request', 7),
+  kept('sms.outbound.retry', 7),
+  kept('sms.outbound.deadletter', 30),
+  kept('sms.events.status', 7),
+  kept('smpp.operator', 7),
+  kept('smpp.submit.result', 7),
+  kept('sms.dlr.inbound', 7),
+  kept('sms.dlr.aggregated.v1', 7),
+  kept('sms.dlr.unmatched', 30),
+  kept('billing.events', 30),
+  kept('webhook.dispatch', 7),
+  { name: 'operator.health', partitions: 3, cleanup: 'compact,delete', retentionMs: 7 * DAY_MS },
+  kept('dlr.lookup', 3),
+  { name: 'dlr.sent', cleanup: 'compact,delete', retentionMs: 4 * DAY_MS },
+  kept('dlr.segment.facts', 7),
+  kept('dlr.records', 30),
+  { name: 'bridge.marks', partitions: 1, cleanup: 'compact' },
+  { ...kept('bridge.deadletter', 30), partitions: 3 },
+]
+
+export const deadLetterTopicOf = (topic: string): string => `${topic}.deadletter`
+export const changelogTopicOf = (topology: string, store: string): string => `${topology}-${store}-changelog`
+
+export interface CatalogueOptions {
+  readonly partitions: number
+  readonly replicas: number
+}
+
+/** All topics of events; the changelogs and dead-letter topics of a topology come from its definition. */
+export const catalogue = (options: CatalogueOptions): readonly CataloguedTopic[] =>
+  KEEPING.map((keeping) => ({
+    name: keeping.name,
+    partitions: Math.min(keeping.partitions ?? options.partitions, options.partitions),
+    replicas: options.replicas,
+    config: {
+      'cleanup.policy': keeping.cleanup,
+      ...(keeping.retentionMs !== undefined && { 'retention.ms': String(keeping.retentionMs) }),
+    },
+  }))
+
+export const changelogSpec = (name: string, partitions: number, replicas: number): CataloguedTopic => ({
+  name,
+  partitions,
+  replicas,
+  config: { 'cleanup.policy': 'compact' },
+})
+
+export const deadLetterSpec = (name: string, partitions: number, replicas: number): CataloguedTopic => ({
+  name,
+  partitions,
+  replicas,
+  config: { 'cleanup.policy': 'delete', 'retention.ms': String(30 * DAY_MS) },
+})

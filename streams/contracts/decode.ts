@@ -1,0 +1,66 @@
+import type { Topic } from './topic.ts'
+
+export interface DecodeError {
+  readonly path: string
+  readonly message: string
+}
+
+/** Why a record cannot be read: not JSON, a shape that its schema refuses, or an unknown major version. */
+export type Decoded<V> =
+  | { readonly ok: true; readonly value: V }
+  | {
+      readonly ok: false
+      readonly reason: 'not_json' | 'schema' | 'version'
+      readonly errors: readonly DecodeError[]
+    }
+
+const ERRORS_MAX = 20
+
+/**
+ * Reads one record tolerantly (spec events.md §4): unknown fields pass, `version` stands in for `schemaVersion`, '1' for
+ * '1.0'. Error messages name the field and the rule, never the value: values are personal data.
+ */
+export function decode<V>(topic: Topic<V>, bytes: Buffer | Uint8Array | null): Decoded<V> {
+  const parsed = parseJson(bytes)
+  if (parsed === undefined) return { ok: false, reason: 'not_json', errors: [] }
+  const versioned = withVersion(parsed)
+  if (versioned === 'unknown') {
+    return {
+      ok: false,
+      reason: 'version',
+      errors: [{ path: 'schemaVersion', message: 'unknown major version' }],
+    }
+  }
+  const checked = topic.schema.safeParse(versioned)
+  if (checked.success) return { ok: true, value: checked.data }
+  const errors = checked.error.issues
+    .slice(0, ERRORS_MAX)
+    .map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
+  return { ok: false, reason: 'schema', errors }
+}
+
+export const encode = (value: unknown): string => JSON.stringify(value)
+
+function parseJson(bytes: Buffer | Uint8Array | null): unknown {
+  if (bytes === null) return undefined
+  try {
+    const parsed: unknown = JSON.parse(
+      Buffer.isBuffer(bytes) ? bytes.toString('utf8') : new TextDecoder().decode(bytes),
+    )
+    return parsed
+  } catch {
+    return undefined
+  }
+}
+
+function withVersion(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const { schemaVersion, version } = value as { schemaVersion?: unknown; version?: unknown }
+  const given = schemaVersion ?? version
+  if (typeof given !== 'string') return value
+  if (!/^\d+(\.\d+)?$/.test(given)) return value
+  const [major, minor] = given.split('.')
+  if (major !== '1') return 'unknown'
+  if (schemaVersion !== undefined && minor !== undefined) return value
+  return { ...value, schemaVersion: `1.${minor ?? '0'}` }
+}

@@ -1,0 +1,199 @@
+import { z } from 'zod'
+import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
+import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
+
+/** The way back: receipts as received, correlated, and what became of each (spec events.md §5.7, §5.9, §5.13). */
+
+const received = {
+  operatorId: uuid,
+  operatorMessageId: z.string().min(1).max(64),
+  stat: z.string().min(1).max(32),
+  errorCode: z.string().max(32).exactOptional(),
+  messageId: uuid.exactOptional(),
+  segmentIndex: ordinal.exactOptional(),
+  totalSegments: ordinal.exactOptional(),
+  sourceAddr: z.string().exactOptional(),
+  destAddr: z.string().exactOptional(),
+  rawPayload: z.record(z.string(), z.unknown()).exactOptional(),
+}
+
+/** Spec events.md §5.7, DlrInboundEvent v1.0. `deliveredAt` absent means null, `receivedAt` absent means occurredAt. */
+export const InboundReceipt = z.object({
+  ...envelope,
+  ...received,
+  deliveredAt: instant.nullable().exactOptional(),
+  receivedAt: instant.exactOptional(),
+})
+export type InboundReceipt = z.infer<typeof InboundReceipt>
+export const inboundReceipts = topic(
+  'sms.dlr.inbound',
+  InboundReceipt,
+  (receipt) => `${receipt.operatorId}:${receipt.operatorMessageId}`,
+  { operatorHeader: true },
+)
+
+const release = z.object({ quarantineId: uuid })
+
+/** A receipt that `intake` has taken: complete, normalised, fingerprinted. `eventId` is that of the inbound event. */
+export const Receipt = z.object({
+  ...received,
+  eventId: uuid,
+  deliveredAt: instant.nullable(),
+  receivedAt: instant,
+  dlrStatus: z.enum(CANONICAL_STATUSES),
+  fingerprint: z.string(),
+})
+export type Receipt = z.infer<typeof Receipt>
+
+export const ReceiptLookup = z.object({
+  ...envelope,
+  canonicalId: z.string(),
+  receipt: Receipt,
+  release: release.exactOptional(),
+})
+export type ReceiptLookup = z.infer<typeof ReceiptLookup>
+export const receiptLookups = topic(
+  'dlr.lookup',
+  ReceiptLookup,
+  (lookup) => `${lookup.receipt.operatorId}:${lookup.canonicalId}`,
+)
+
+const sentSegment = {
+  ...ids,
+  operatorId: uuid,
+  operatorMessageId: z.string().min(1).max(64),
+  segmentIndex: ordinal,
+  totalSegments: ordinal,
+  to: e164,
+  submittedAt: instant,
+  expiresAt: instant,
+  enqueuedAt: instant,
+  segmentCount: ordinal,
+  callbackUrl: z.string().exactOptional(),
+  metadata: metadata.exactOptional(),
+}
+
+/** A segment that its operator accepted; receipts may come until `expiresAt` (submittedAt + 72 h). */
+export const SentSegment = z.object({ ...envelope, ...sentSegment, canonicalId: z.string() })
+export type SentSegment = z.infer<typeof SentSegment>
+export const sentSegments = topic('dlr.sent', SentSegment, (sent) => `${sent.operatorId}:${sent.canonicalId}`)
+
+export const ExpectedFact = z.object({
+  ...envelope,
+  kind: z.literal('EXPECTED'),
+  ...ids,
+  to: e164,
+  operatorId: uuid,
+  segmentCount: ordinal,
+  /** Parts on the wire: 1 with the TLV strategy. */
+  expectedSegments: ordinal,
+  sentAt: instant,
+  enqueuedAt: instant,
+  callbackUrl: z.string().exactOptional(),
+  metadata: metadata.exactOptional(),
+})
+export type ExpectedFact = z.infer<typeof ExpectedFact>
+
+/** A receipt joined with its segment. `correlatedAt` is the time of the join. */
+export const ReceiptFact = z.object({
+  ...envelope,
+  kind: z.literal('RECEIPT'),
+  ...ids,
+  segment: z.object({ ...sentSegment, to: e164.exactOptional(), expiresAt: instant.exactOptional() }),
+  receipt: Receipt,
+  correlatedAt: instant,
+  release: release.exactOptional(),
+})
+export type ReceiptFact = z.infer<typeof ReceiptFact>
+
+export const SegmentFact = z.discriminatedUnion('kind', [ExpectedFact, ReceiptFact])
+export type SegmentFact = z.infer<typeof SegmentFact>
+export const segmentFacts = topic('dlr.segment.facts', SegmentFact, (fact) => fact.messageId)
+
+/** Spec events.md §5.9. */
+export const UnmatchedReceipt = z.object({
+  ...envelope,
+  orphanId: uuid,
+  operatorMessageId: z.string().max(64),
+  operatorId: uuid,
+  rawStat: z.string().max(32),
+  receivedAt: instant,
+})
+export type UnmatchedReceipt = z.infer<typeof UnmatchedReceipt>
+export const unmatchedReceipts = topic(
+  'sms.dlr.unmatched',
+  UnmatchedReceipt,
+  (unmatched) => `${unmatched.operatorId}:${unmatched.operatorMessageId}`,
+)
+
+/** Present on the record that closed its message: the row of the message takes it. */
+export const MessageOutcome = z.object({
+  status: z.enum(OUTCOMES),
+  at: instant,
+  received: count,
+  expected: ordinal,
+})
+export type MessageOutcome = z.infer<typeof MessageOutcome>
+
+const messageRecord = {
+  ...envelope,
+  ...ids,
+  enqueuedAt: instant,
+  messageOutcome: MessageOutcome.exactOptional(),
+}
+const place = { segmentIndex: ordinal, totalSegments: ordinal }
+
+/** One record per decided receipt or segment: what the sinks write (spec pipeline.md §3.6). */
+export const DlrRecord = z.discriminatedUnion('kind', [
+  z.object({
+    ...messageRecord,
+    ...place,
+    kind: z.literal('RECEIPT'),
+    receipt: Receipt,
+    correlatedAt: instant,
+    /** True when it changed the segment's status. */
+    applied: z.boolean(),
+    release: release.exactOptional(),
+  }),
+  z.object({
+    ...messageRecord,
+    ...place,
+    kind: z.literal('SEGMENT'),
+    operatorId: uuid,
+    status: z.enum(['REJECTED', 'EXPIRED']),
+    at: instant,
+    commandStatus: count.exactOptional(),
+  }),
+  z.object({
+    ...messageRecord,
+    kind: z.literal('PARTIAL_TIMEOUT'),
+    received: count,
+    expected: ordinal,
+    at: instant,
+  }),
+  z.object({ ...envelope, kind: z.literal('ORPHAN'), orphanId: uuid, receipt: Receipt }),
+  z.object({
+    ...messageRecord,
+    kind: z.literal('LATE'),
+    lateId: uuid,
+    segmentIndex: ordinal,
+    receipt: Receipt,
+    messageStatus: z.enum(OUTCOMES).nullable(),
+    terminalAt: instant.nullable(),
+    release: release.exactOptional(),
+  }),
+  z.object({
+    ...messageRecord,
+    ...place,
+    kind: z.literal('QUARANTINED'),
+    quarantineId: uuid,
+    receipt: Receipt,
+    terminalAt: instant,
+  }),
+])
+export type DlrRecord = z.infer<typeof DlrRecord>
+export const dlrRecords = topic('dlr.records', DlrRecord, (record) =>
+  record.kind === 'ORPHAN'
+    ? `${record.receipt.operatorId}:${record.receipt.operatorMessageId}`
+    : record.messageId,
+)

@@ -1,0 +1,84 @@
+/**
+ * The one table that says which NATS subject mirrors which topic, in which direction, through which stream and durable
+ * (spec events.md §1). A subject and its topic carry the same payload, byte for byte.
+ */
+export interface StreamSpec {
+  readonly name: string
+  readonly subjects: readonly string[]
+  readonly maxAgeMs: number
+}
+
+export interface Mirror {
+  readonly topic: string
+  /** `smpp.operator.{operatorId}` is filled from the record's key. */
+  readonly subject: string
+  readonly stream: string
+  readonly way: 'nats-to-log' | 'log-to-nats'
+  /** First part of Nats-Msg-Id: the subject without the operator id. */
+  readonly type: string
+}
+
+export interface InboundMirror extends Mirror {
+  readonly way: 'nats-to-log'
+  readonly durable: string
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+export const DUPLICATE_WINDOW_MS = 600_000
+
+export const STREAMS: readonly StreamSpec[] = [
+  { name: 'SMS_OUTBOUND', subjects: ['sms.outbound.request'], maxAgeMs: DAY_MS },
+  { name: 'SMS_RETRY', subjects: ['sms.outbound.retry'], maxAgeMs: 7 * DAY_MS },
+  { name: 'SMS_DLQ', subjects: ['sms.outbound.deadletter'], maxAgeMs: 30 * DAY_MS },
+  { name: 'SMS_EVENTS', subjects: ['sms.events.status'], maxAgeMs: 7 * DAY_MS },
+  { name: 'SMPP_OUTBOUND', subjects: ['smpp.operator.*'], maxAgeMs: DAY_MS },
+  { name: 'SMPP_EVENTS', subjects: ['smpp.submit.result'], maxAgeMs: 3 * DAY_MS },
+  { name: 'SMS_DLR', subjects: ['sms.dlr.inbound'], maxAgeMs: 3 * DAY_MS },
+  { name: 'SMS_DLR_OUT', subjects: ['sms.dlr.aggregated.v1', 'sms.dlr.unmatched'], maxAgeMs: 7 * DAY_MS },
+  { name: 'BILLING_EVENTS', subjects: ['billing.events'], maxAgeMs: 7 * DAY_MS },
+  { name: 'WEBHOOK_EVENTS', subjects: ['webhook.dispatch'], maxAgeMs: 7 * DAY_MS },
+  { name: 'OPERATOR_EVENTS', subjects: ['operator.health'], maxAgeMs: DAY_MS },
+]
+
+const inbound = (topic: string, stream: string, durable: string): InboundMirror => ({
+  topic,
+  subject: topic,
+  stream,
+  way: 'nats-to-log',
+  type: topic,
+  durable,
+})
+
+const outbound = (topic: string, stream: string, subject = topic): Mirror => ({
+  topic,
+  subject,
+  stream,
+  way: 'log-to-nats',
+  type: topic,
+})
+
+export const INBOUND_MIRRORS: readonly InboundMirror[] = [
+  inbound('sms.outbound.request', 'SMS_OUTBOUND', 'orch-consumer'),
+  inbound('smpp.submit.result', 'SMPP_EVENTS', 'submit-result-mirror'),
+  inbound('sms.dlr.inbound', 'SMS_DLR', 'dlr-processor'),
+  inbound('operator.health', 'OPERATOR_EVENTS', 'health-mirror'),
+]
+
+export const OUTBOUND_MIRRORS: readonly Mirror[] = [
+  outbound('sms.outbound.retry', 'SMS_RETRY'),
+  outbound('sms.outbound.deadletter', 'SMS_DLQ'),
+  outbound('sms.events.status', 'SMS_EVENTS'),
+  outbound('smpp.operator', 'SMPP_OUTBOUND', 'smpp.operator.{operatorId}'),
+  outbound('sms.dlr.aggregated.v1', 'SMS_DLR_OUT'),
+  outbound('sms.dlr.unmatched', 'SMS_DLR_OUT'),
+  outbound('billing.events', 'BILLING_EVENTS'),
+  outbound('webhook.dispatch', 'WEBHOOK_EVENTS'),
+]
+
+/** `<type>:<eventId>`; for the request the messageId, so that the relay and the first publish collapse (spec events.md §2). */
+export const natsMessageId = (type: string, eventId: string): string => `${type}:${eventId}`
+
+export const commandSubject = (operatorId: string): string => `smpp.operator.${operatorId}`
+export const commandDurable = (operatorId: string): string => `smpp-connector-${operatorId}`

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+
+/**
+ * What is on the log. A topic is a named log of values of one shape; the key is a function of the value, so no record can
+ * be filed under the wrong key, and re-keying is always another topic.
+ *
+ * Terminology. *Message*: one submitted SMS. *Segment*: one part of a long message, counted from 1. *Command*: the record that
+ * tells the gateway to send. *Submit result*: the operator's answer to one submit_sm. *Receipt*: an operator's report on one
+ * segment. *Outcome*: the one final status of a message. *Orphan*: a receipt that matches no submitted segment. *Late*: a
+ * receipt for a message that has its outcome. *Subject*: the NATS name of a mirrored topic.
+ */
+export interface Topic<V> {
+  readonly name: string
+  readonly schema: z.ZodType<V>
+  // Method syntax on purpose: it lets a Topic<Receipt> stand where a Topic<unknown> is asked for.
+  key(value: V): string
+  headers(value: V): Readonly<Record<string, string>>
+}
+
+/** Topics by the names that a processor gives them. */
+export type Topics = Readonly<Record<string, Topic<unknown>>>
+export type ValueOf<T> = T extends Topic<infer V> ? V : never
+
+interface Identified {
+  readonly tenantId?: unknown
+  readonly messageId?: unknown
+  readonly operatorId?: unknown
+}
+
+/** Defines a topic; `operatorHeader` adds X-Operator-ID (spec events.md §2: command, receipt, submit result, health). */
+export function topic<V extends object>(
+  name: string,
+  schema: z.ZodType<V>,
+  key: (value: V) => string,
+  options: { readonly operatorHeader?: true } = {},
+): Topic<V> {
+  const headers = (value: V & Identified): Readonly<Record<string, string>> => ({
+    ...(typeof value.tenantId === 'string' && { 'X-Tenant-Id': value.tenantId }),
+    ...(typeof value.messageId === 'string' && { 'X-Correlation-ID': value.messageId }),
+    ...(options.operatorHeader &&
+      typeof value.operatorId === 'string' && { 'X-Operator-ID': value.operatorId }),
+  })
+  return { name, schema, key, headers }
+}
+
+export const SCHEMA_VERSION = '1.0'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+/** Lower case (spec events.md §2). */
+export const uuid = z.string().regex(UUID, 'must be a lower-case uuid')
+/** ISO 8601 UTC with milliseconds. */
+export const instant = z.string().regex(INSTANT, 'must be an ISO 8601 UTC instant with milliseconds')
+export const e164 = z.string().regex(/^\+[1-9]\d{1,14}$/, 'must be an E.164 number')
+export const count = z.number().int().min(0)
+export const ordinal = z.number().int().min(1)
+export const metadata = z.record(z.string(), z.string())
+
+/** Carried by every event. Any 1.x is read as 1.0: minor versions only add optional fields. */
+export const envelope = {
+  schemaVersion: z.string().regex(/^1\.\d+$/, 'must be version 1.x'),
+  eventId: uuid,
+  occurredAt: instant,
+}
+
+/** `ids` of the specification: whose message it is. */
+export const ids = { messageId: uuid, tenantId: uuid, accountId: uuid }

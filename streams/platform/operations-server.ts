@@ -1,0 +1,73 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Metrics } from './metrics.ts'
+
+/** Whether a process can do its work now, and why not (spec http.md §1: /health/ready). */
+export interface Readiness {
+  readonly ready: boolean
+  readonly details: Readonly<Record<string, string>>
+}
+
+export interface OperationsOptions {
+  readonly host: string
+  readonly port: number
+  readonly metrics: Metrics
+  readonly ready: () => Promise<Readiness> | Readiness
+  /** Further routes of a process; true when it answered. */
+  readonly route?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+}
+
+export interface OperationsServer {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Health, readiness and metrics of a process without an API of its own (H9 to H11). Reachable from the cluster only. */
+export async function serveOperations(options: OperationsOptions): Promise<OperationsServer> {
+  const server = createServer((request, response) => {
+    answer(options, request, response).catch(() => send(response, 500, { status: 'error' }))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  return { port: portOf(server), close: () => closeServer(server) }
+}
+
+async function answer(
+  options: OperationsOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = (request.url ?? '/').split('?')[0]
+  if (path === '/health' || path === '/health/live') return send(response, 200, { status: 'ok' })
+  if (path === '/ready' || path === '/health/ready') return sendReadiness(response, await options.ready())
+  if (path === '/metrics') {
+    response.setHeader('content-type', options.metrics.registry.contentType)
+    response.end(await options.metrics.registry.metrics())
+    return
+  }
+  if (options.route !== undefined && (await options.route(request, response))) return
+  send(response, 404, { status: 'error' })
+}
+
+const sendReadiness = (response: ServerResponse, { ready, details }: Readiness): void =>
+  send(response, ready ? 200 : 503, { status: ready ? 'ok' : 'error', details })
+
+export function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(body))
+}
+
+function portOf(server: Server): number {
+  const address: AddressInfo | string | null = server.address()
+  if (address === null || typeof address === 'string') throw new Error('server has no TCP port')
+  return address.port
+}
+
+function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+  })
+}

@@ -1,0 +1,67 @@
+import type { Log } from './log.ts'
+
+/**
+ * The life of a process: what was opened is closed in reverse order, once, each step within a bound, on SIGTERM, SIGINT or a
+ * fatal error. Exit code 0 after a signal, 1 after an error.
+ */
+export class Closers {
+  readonly #steps: { readonly name: string; readonly close: () => Promise<void> | void }[] = []
+
+  /** Call right after opening; returns what was opened so that opening and registering are one expression. */
+  add<T>(name: string, opened: T, close: (opened: T) => Promise<void> | void): T {
+    this.#steps.push({ name, close: () => close(opened) })
+    return opened
+  }
+
+  async closeAll(log: Log, stepMsMax = STEP_MS_MAX): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await within(Promise.resolve(step.close()), stepMsMax)
+      } catch (error) {
+        log.warn('process.close_failed', { operation: step.name, error })
+      }
+    }
+  }
+}
+
+// Long enough for the gateway to wait for its open responses (spec smpp.md §8: 30 s).
+const STEP_MS_MAX = 40_000
+
+/** Runs `start`, stays until a signal or `fail`, closes everything, exits. The only caller of process.exit. */
+export async function runProcess(
+  log: Log,
+  start: (closers: Closers, fail: (error: unknown) => void) => Promise<void>,
+): Promise<void> {
+  const closers = new Closers()
+  const ended = new Promise<unknown>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info('process.stopping', { signal })
+        resolve(undefined)
+      })
+    }
+    process.once('uncaughtException', resolve)
+    process.once('unhandledRejection', resolve)
+    start(closers, resolve).then(
+      () => log.info('process.started'),
+      (error: unknown) => resolve(error ?? new Error('start failed')),
+    )
+  })
+  const error = await ended
+  if (error !== undefined) log.error('process.failed', { error })
+  await closers.closeAll(log)
+  log.info('process.stopped')
+  process.exit(error === undefined ? 0 : 1)
+}
+
+export async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
