@@ -1,0 +1,26 @@
+import { parsePhoneNumberFromString } from 'libphonenumber-js'
+
+/** ITU-T E.164 with the plus sign, as spec/events.md section 2 writes it. */
+const E164 = /^\+[1-9]\d{1,14}$/
+
+export type Destination = { readonly ok: true; readonly e164: string } | { readonly ok: false }
+
+const REFUSED: Destination = { ok: false }
+
+export const isE164 = (text: string): boolean => E164.test(text)
+
+/**
+ * A number in international form, with any punctuation a person writes, brought to E.164 (spec/http.md section 3).
+ *
+ * Accepted is what the numbering plan makes possible, not what the library's tables hold as assigned: they lag behind
+ * new ranges, and a number refused here could never be reached at all. An extension is refused instead of dropped, since the
+ * message would go to somebody else. The pattern is checked as well, because the library finds numbers of more than 15
+ * digits possible.
+ */
+export function parseDestination(input: string): Destination {
+  const text = input.trim()
+  if (!text.startsWith('+')) return REFUSED
+  const number = parsePhoneNumberFromString(text, { extract: false })
+  if (number === undefined || number.ext !== undefined || !number.isPossible()) return REFUSED
+  return isE164(number.number) ? { ok: true, e164: number.number } : REFUSED
+}
