@@ -1,0 +1,45 @@
+/** How an operator writes one message id in its submit response and in its receipts (spec/pipeline.md 3.4). */
+export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex'] as const
+export type CanonicalIdRule = (typeof CANONICAL_ID_RULES)[number]
+
+/** Which of the operator's two writings the id was read from. */
+export type IdSide = 'submit' | 'receipt'
+
+const HEX = /^[0-9a-f]+$/i
+const DECIMAL = /^\d+$/
+/** At least one character stays, so that "000" is the number 0 and not the empty id. */
+const PADDING = /^0+(?=.)/s
+
+const HEX_RADIX = 16
+const DECIMAL_RADIX = 10
+
+/**
+ * The id under which both sides meet, `rules` applied in order; no rules are `exact`.
+ *
+ * - `lower`, `zeros`: case, leading zeros; the same on both sides.
+ * - `hex2dec`: they meet at the decimal number without padding. The submit side is converted, the receipt side only loses
+ *   its padding.
+ * - `dec2hex`: they meet at the hexadecimal number in lower case without padding. The submit side is converted, the
+ *   receipt side only loses its padding and its case, because a number has neither.
+ *
+ * An id that is not a number of its side's base passes a number rule unchanged: some operators mix forms, and an id that is
+ * left alone can still meet an equal one. Arithmetic is BigInt, since ids of 16 hexadecimal or 23 decimal digits exceed
+ * 2^53 and then two ids would meet at one. Both number rules in one list contradict each other and meet nowhere useful.
+ */
+export function canonicalOf(id: string, side: IdSide, rules: readonly CanonicalIdRule[]): string {
+  return rules.reduce((current, rule) => APPLY[rule](current, side), id)
+}
+
+const withoutPadding = (id: string): string => id.replace(PADDING, '')
+const decimalNumber = (id: string): string => (DECIMAL.test(id) ? withoutPadding(id) : id)
+const hexNumber = (id: string): string => (HEX.test(id) ? withoutPadding(id.toLowerCase()) : id)
+const hexToDecimal = (id: string): string => (HEX.test(id) ? BigInt(`0x${id}`).toString(DECIMAL_RADIX) : id)
+const decimalToHex = (id: string): string => (DECIMAL.test(id) ? BigInt(id).toString(HEX_RADIX) : id)
+
+const APPLY: Readonly<Record<CanonicalIdRule, (id: string, side: IdSide) => string>> = {
+  exact: (id) => id,
+  lower: (id) => id.toLowerCase(),
+  zeros: withoutPadding,
+  hex2dec: (id, side) => (side === 'submit' ? hexToDecimal(id) : decimalNumber(id)),
+  dec2hex: (id, side) => (side === 'submit' ? decimalToHex(id) : hexNumber(id)),
+}
