@@ -1,0 +1,109 @@
+import type { Cursor, LogClient, LogConsumer, LogRecord, OutRecord, TopicPartition, Written } from './port.ts'
+import { memoryBroker } from './memory/broker.ts'
+import type { Broker } from './memory/broker.ts'
+import { memoryClient } from './memory/client.ts'
+import type { MemoryClient } from './memory/client.ts'
+import type { Schedule } from './memory/connection.ts'
+import { MemoryConsumer } from './memory/consumer.ts'
+import type { MemoryFaults } from './memory/faults.ts'
+import type { OpenTransaction } from './memory/transaction-coordinator.ts'
+
+export interface MemoryLogOptions {
+  /** Everything asynchronous takes its turn here; must not run the task at once. Default: `queueMicrotask`. */
+  readonly schedule?: Schedule
+  readonly faults?: MemoryFaults
+  /** Records in one delivery to a consumer. Default: 500. */
+  readonly deliverMax?: number
+}
+
+/** A transaction in the hand of a test, which the port's one-step commit does not show. Acts at once; throws LogError. */
+export interface HeldTransaction {
+  write(records: readonly OutRecord[]): Written
+  /** Moves the cursors with the transaction. */
+  move(group: string, cursors: readonly Cursor[]): void
+  commit(): void
+  abort(): void
+}
+
+/** The log itself, first client included. Controls act at once; what follows from them takes its turns in the scheduler. */
+export interface MemoryLog extends MemoryClient {
+  /** Another process on the same log. */
+  connect(): MemoryClient
+  /** A new generation with the same members, less those that have crashed. */
+  rebalance(group: string): void
+  /** Session timeout: the group goes on without the consumer, which receives nothing new and does not know. */
+  expelMember(consumer: LogConsumer): void
+  /** The heartbeat by which an expelled consumer learns of it: `onFailed` with `fenced`. A commit tells it too. */
+  noticeExpulsion(consumer: LogConsumer): void
+  /** Session timeout of every consumer whose client has crashed. */
+  expireSessions(): void
+  /** Transaction timeout: aborted and fenced, without a new owner. */
+  expireTransaction(transactionalId: string): void
+  /** Fences the id and opens a transaction under it. */
+  begin(transactionalId: string): HeldTransaction
+  /** Retention: forgets the records below an offset. */
+  trim(at: TopicPartition, below: number): void
+  /** Log compaction of a topic whose `cleanup.policy` contains `compact`. */
+  compact(topic: string): void
+  /** All committed records by partition and offset, also those that an open transaction still holds back from readers. */
+  dump(topic: string): readonly LogRecord[]
+  openTransactions(): readonly OpenTransaction[]
+}
+
+const DELIVER_MAX = 500
+
+/**
+ * The log in memory, with a broker's semantics and none of its time: fencing by epochs, markers that occupy offsets, a last
+ * stable offset, generations. Deterministic: what happens depends on the calls, `schedule` and `faults` only.
+ */
+export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
+  const broker = memoryBroker({
+    schedule: options.schedule ?? queueMicrotask,
+    faults: options.faults ?? {},
+    deliverMax: options.deliverMax ?? DELIVER_MAX,
+  })
+  let members = 0
+  const connect = (): MemoryClient =>
+    memoryClient(broker, () => {
+      members += 1
+      return `member-${members}`
+    })
+  return { ...connect(), connect, ...controls(broker) }
+}
+
+function controls(broker: Broker): Omit<MemoryLog, 'connect' | 'crash' | keyof LogClient> {
+  const { topics, groups, transactions } = broker
+  return {
+    rebalance: (group) => groups.rebalance(group),
+    expelMember: (consumer) => own(consumer).expel(),
+    noticeExpulsion: (consumer) => own(consumer).notice(),
+    expireSessions: () => groups.expelDead(),
+    expireTransaction: (transactionalId) => transactions.expire(transactionalId),
+    begin: (transactionalId) => begin(broker, transactionalId),
+    trim: (at, below) => topics.partition(at).trim(below),
+    compact: (topic) => compact(broker, topic),
+    dump: (topic) => topics.partitionsOf(topic).flatMap((log) => log.committed()),
+    openTransactions: () => transactions.open(),
+  }
+}
+
+function begin({ transactions }: Broker, transactionalId: string): HeldTransaction {
+  const session = transactions.fence(transactionalId)
+  return {
+    write: (records) => transactions.write(session, records),
+    move: (group, cursors) => transactions.stage(session, group, cursors),
+    commit: () => transactions.end(session, 'committed'),
+    abort: () => transactions.end(session, 'aborted'),
+  }
+}
+
+function compact({ topics }: Broker, topic: string): void {
+  const logs = topics.partitionsOf(topic)
+  if (!topics.isCompacted(topic)) throw new TypeError(`${topic} is not a compacted topic`)
+  for (const log of logs) log.compact()
+}
+
+function own(consumer: LogConsumer): MemoryConsumer {
+  if (consumer instanceof MemoryConsumer) return consumer
+  throw new TypeError('this consumer belongs to another log')
+}

@@ -1,0 +1,184 @@
+import { LogError, partitionKey } from '../port.ts'
+import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
+import type { Broker } from './broker.ts'
+import type { Connection } from './connection.ts'
+import type { Member } from './groups.ts'
+import type { PartitionLog } from './partition-log.ts'
+
+/** A partition that this member holds, as far as it knows. */
+interface Held {
+  readonly at: TopicPartition
+  readonly log: PartitionLog
+  readonly unwatch: () => void
+  position: number | null
+  paused: boolean
+  /** A delivery has been scheduled and has not had its turn. */
+  due: boolean
+}
+
+/**
+ * One member of a group. Records flow when a partition is resumed, has a position, and something below the last stable offset
+ * lies there: an event wakes it, nothing polls. As with a broker, a member that has lost a partition goes on receiving it until
+ * it learns of the new generation; only fencing protects against that.
+ */
+export class MemoryConsumer implements LogConsumer {
+  readonly #broker: Broker
+  readonly #connection: Connection
+  readonly #options: ConsumerOptions
+  readonly #member: Member
+  readonly #held = new Map<string, Held>()
+  #phase: 'new' | 'running' | 'over' = 'new'
+  #expelled = false
+  #generation = 0
+
+  constructor(broker: Broker, connection: Connection, options: ConsumerOptions, memberId: string) {
+    this.#broker = broker
+    this.#connection = connection
+    this.#options = options
+    this.#member = {
+      id: memberId,
+      topics: options.topics,
+      isAlive: () => connection.alive,
+      assigned: (held, generation) => connection.receive(() => this.#take(held, generation)),
+      expelled: () => {
+        this.#expelled = true
+      },
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.#phase !== 'new') throw new LogError('fatal', 'a consumer starts once')
+    this.#phase = 'running'
+    await this.#connection.request(() => this.#broker.groups.join(this.#options.group, this.#member))
+  }
+
+  async stop(): Promise<void> {
+    if (this.#phase !== 'running') return
+    this.#end()
+    await this.#connection.request(() => this.#broker.groups.leave(this.#options.group, this.#member.id))
+  }
+
+  // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
+  seek(at: TopicPartition, offset: number): void {
+    const held = this.#held.get(partitionKey(at))
+    if (held === undefined) return
+    held.position = offset
+    this.#wake(held)
+  }
+
+  pause(at: readonly TopicPartition[]): void {
+    for (const one of at) {
+      const held = this.#held.get(partitionKey(one))
+      if (held !== undefined) held.paused = true
+    }
+  }
+
+  resume(at: readonly TopicPartition[]): void {
+    for (const one of at) {
+      const held = this.#held.get(partitionKey(one))
+      if (held === undefined) continue
+      held.paused = false
+      this.#wake(held)
+    }
+  }
+
+  async commit(cursors: readonly Cursor[]): Promise<void> {
+    if (this.#phase !== 'running') throw new LogError('fenced', 'this consumer is no member of its group')
+    const from = { memberId: this.#member.id, generation: this.#generation }
+    await this.#connection.request(() => this.#arrive(from, cursors))
+  }
+
+  /** Session timeout: the group goes on without this member, which does not know. */
+  expel(): void {
+    this.#broker.groups.expel(this.#options.group, this.#member.id)
+  }
+
+  /** A heartbeat's answer: an expelled member learns that it is one. */
+  notice(): void {
+    if (this.#expelled) this.#fail(new LogError('fenced', 'the group went on without this consumer'))
+  }
+
+  #arrive(from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
+    const { groups, faults } = this.#broker
+    const { group } = this.#options
+    if (faults.cursorsLost?.({ group }) === true)
+      throw new LogError('retriable', 'the cursors did not arrive')
+    this.notice()
+    groups.commit(group, from, cursors)
+    if (faults.cursorsReplyLost?.({ group }) === true) throw new LogError('unknown', 'the reply is lost')
+  }
+
+  #take(partitions: readonly TopicPartition[], generation: number): void {
+    if (this.#phase !== 'running') return
+    this.#generation = generation
+    const before = [...this.#held.values()]
+    const now = partitions.flatMap((at) => this.#keepOrHold(at))
+    this.#held.clear()
+    for (const held of now) this.#held.set(partitionKey(held.at), held)
+    for (const held of before) if (!now.includes(held)) held.unwatch()
+    this.#options.onAssigned(
+      now.map(({ at }) => at),
+      generation,
+    )
+  }
+
+  /** Nothing for a topic that was deleted while the assignment was on its way: the next one comes without it. */
+  #keepOrHold(at: TopicPartition): Held[] {
+    const log = this.#broker.topics.find(at)
+    if (log === undefined) return []
+    const kept = this.#held.get(partitionKey(at))
+    return [kept?.log === log ? kept : this.#hold(at, log)]
+  }
+
+  #hold(at: TopicPartition, log: PartitionLog): Held {
+    const unwatch = log.watch(() => this.#wake(held))
+    const held: Held = { at, log, unwatch, position: null, paused: true, due: false }
+    return held
+  }
+
+  #wake(held: Held): void {
+    if (held.due || held.paused || held.position === null) return
+    if (held.position < held.log.lastStable || held.position > held.log.end) this.#schedule(held)
+  }
+
+  // Not in order with the connection's replies: fetches of several partitions overtake each other.
+  #schedule(held: Held): void {
+    held.due = true
+    this.#broker.schedule(() => this.#deliver(held))
+  }
+
+  #deliver(held: Held): void {
+    held.due = false
+    const { at, log, position } = held
+    if (!this.#isFlowing(held) || position === null) return
+    if (this.#broker.faults.deliver?.({ ...at, group: this.#options.group }) === true)
+      return this.#schedule(held)
+    if (position > log.end) {
+      return this.#fail(new LogError('fatal', `${partitionKey(at)} ends before ${position}`))
+    }
+    const limits = { recordsMax: this.#broker.deliverMax, bytesMax: Number.POSITIVE_INFINITY }
+    const { records, next } = log.read(position, limits)
+    if (next === position) return undefined
+    held.position = next
+    this.#options.onRecords(at, records, next)
+    return this.#wake(held)
+  }
+
+  #isFlowing(held: Held): boolean {
+    const isHeld = this.#held.get(partitionKey(held.at)) === held
+    return isHeld && !held.paused && !this.#expelled && this.#phase === 'running' && this.#connection.alive
+  }
+
+  #fail(error: LogError): void {
+    if (this.#phase !== 'running') return
+    this.#end()
+    this.#broker.groups.leave(this.#options.group, this.#member.id)
+    this.#connection.receive(() => this.#options.onFailed(error))
+  }
+
+  #end(): void {
+    this.#phase = 'over'
+    for (const { unwatch } of this.#held.values()) unwatch()
+    this.#held.clear()
+  }
+}

@@ -1,0 +1,161 @@
+import { LogError, partitionKey } from '../port.ts'
+import type { Cursor, TopicPartition } from '../port.ts'
+import { assignUnits } from './assignment.ts'
+import type { Topics } from './topics.ts'
+
+const METADATA_BYTES_MAX = 4096
+
+export interface Member {
+  readonly id: string
+  readonly topics: readonly string[]
+  /** False once its process has crashed. */
+  isAlive(): boolean
+  assigned(held: readonly TopicPartition[], generation: number): void
+  /** It is no member any more, but has not noticed. */
+  expelled(): void
+}
+
+interface Group {
+  readonly members: Map<string, { readonly member: Member; units: readonly number[] }>
+  readonly cursors: Map<string, Cursor>
+  generation: number
+}
+
+/** The group coordinator: members, generations, assignment and cursors. */
+export class Groups {
+  readonly #topics: Topics
+  readonly #groups = new Map<string, Group>()
+
+  constructor(topics: Topics) {
+    this.#topics = topics
+  }
+
+  /** Members of one group read the same topics: anything else would leave partitions without a reader. */
+  join(name: string, member: Member): void {
+    const group = this.#group(name)
+    for (const topic of member.topics) this.#topics.partitionsOf(topic)
+    for (const other of group.members.values()) {
+      if (!other.member.isAlive()) continue
+      if (other.member.topics.toSorted().join() !== member.topics.toSorted().join()) {
+        throw new LogError('fatal', `the members of ${name} read other topics`)
+      }
+    }
+    group.members.set(member.id, { member, units: [] })
+    this.rebalance(name)
+  }
+
+  leave(name: string, memberId: string): void {
+    if (this.#group(name).members.delete(memberId)) this.rebalance(name)
+  }
+
+  /** A new generation of those who answer: as with a broker, the dead do not come back from a rebalance. */
+  rebalance(name: string): void {
+    const group = this.#group(name)
+    for (const [id, { member }] of group.members) {
+      if (member.isAlive()) continue
+      group.members.delete(id)
+      member.expelled()
+    }
+    group.generation += 1
+    if (group.members.size > 0) this.#assign(group)
+  }
+
+  /** Session timeout of one member. */
+  expel(name: string, memberId: string): void {
+    const group = this.#group(name)
+    const found = group.members.get(memberId)
+    if (found === undefined) return
+    group.members.delete(memberId)
+    found.member.expelled()
+    this.rebalance(name)
+  }
+
+  /** Session timeout of every member whose process has crashed. */
+  expelDead(): void {
+    for (const [name, group] of this.#groups) {
+      if ([...group.members.values()].some(({ member }) => !member.isAlive())) this.rebalance(name)
+    }
+  }
+
+  commit(name: string, from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
+    const group = this.#group(name)
+    if (!group.members.has(from.memberId) || group.generation !== from.generation) {
+      throw new LogError('fenced', `generation ${from.generation} of ${name} is over`)
+    }
+    this.check(cursors)
+    this.move(name, cursors)
+  }
+
+  /** Refuses what a broker refuses, before anything has moved. */
+  check(cursors: readonly Cursor[]): void {
+    for (const cursor of cursors) {
+      this.#topics.partition(cursor)
+      if (Buffer.byteLength(cursor.metadata) > METADATA_BYTES_MAX) {
+        throw new LogError(
+          'fatal',
+          `the metadata of ${partitionKey(cursor)} is over ${METADATA_BYTES_MAX} bytes`,
+        )
+      }
+    }
+  }
+
+  move(name: string, cursors: readonly Cursor[]): void {
+    const group = this.#group(name)
+    for (const { topic, partition, next, metadata } of cursors) {
+      group.cursors.set(partitionKey({ topic, partition }), { topic, partition, next, metadata })
+    }
+  }
+
+  cursors(name: string): ReadonlyMap<string, Cursor> {
+    return this.#groups.get(name)?.cursors ?? new Map<string, Cursor>()
+  }
+
+  state(name: string): { readonly state: string; readonly members: number } {
+    const group = this.#groups.get(name)
+    const members = group?.members.size ?? 0
+    if (members > 0) return { state: 'Stable', members }
+    return { state: group === undefined || group.cursors.size === 0 ? 'Dead' : 'Empty', members }
+  }
+
+  /** Cursors of deleted topics go, and their readers are assigned anew. */
+  forgetTopics(topics: readonly string[]): void {
+    for (const [name, group] of this.#groups) {
+      for (const [key, cursor] of group.cursors) {
+        if (topics.includes(cursor.topic)) group.cursors.delete(key)
+      }
+      const readers = [...group.members.values()]
+      if (readers.some(({ member }) => member.topics.some((topic) => topics.includes(topic)))) {
+        this.rebalance(name)
+      }
+    }
+  }
+
+  #assign(group: Group): void {
+    const topics = [...new Set([...group.members.values()].flatMap(({ member }) => member.topics))]
+    const units = Math.max(0, ...topics.map((topic) => this.#topics.partitionCount(topic)))
+    const held = new Map([...group.members].map(([id, { units: own }]) => [id, own]))
+    for (const [id, own] of assignUnits(units, held)) {
+      const entry = group.members.get(id)
+      if (entry === undefined) continue
+      entry.units = own
+      entry.member.assigned(this.#partitions(topics, own), group.generation)
+    }
+  }
+
+  #partitions(topics: readonly string[], units: readonly number[]): TopicPartition[] {
+    return units.flatMap((partition) =>
+      topics
+        .filter((topic) => partition < this.#topics.partitionCount(topic))
+        .map((topic) => ({ topic, partition })),
+    )
+  }
+
+  #group(name: string): Group {
+    let group = this.#groups.get(name)
+    if (group === undefined) {
+      group = { members: new Map(), cursors: new Map(), generation: 0 }
+      this.#groups.set(name, group)
+    }
+    return group
+  }
+}
