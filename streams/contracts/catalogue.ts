@@ -83,9 +83,6 @@ const KEEPING: readonly Keeping[] = [
   { ...kept('bridge.deadletter', 30), partitions: 3 },
 ]
 
-export const deadLetterTopicOf = (topic: string): string => `${topic}.deadletter`
-export const changelogTopicOf = (topology: string, store: string): string => `${topology}-${store}-changelog`
-
 export interface CatalogueOptions {
   readonly partitions: number
   readonly replicas: number

@@ -43,6 +43,9 @@ export function topic<V extends object>(
   return { name, schema, key, headers }
 }
 
+/** Where the unreadable records of a topic go. */
+export const deadLetterTopicOf = (topic: string): string => `${topic}.deadletter`
+
 export const SCHEMA_VERSION = '1.0'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
