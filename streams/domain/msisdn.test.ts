@@ -32,6 +32,7 @@ describe('ORC-1.3 a destination is normalised to E.164', () => {
     ['+447700900123 x5', 'an extension'],
     ['+447700900123;ext=5', 'an extension'],
     ['call +447700900123', 'text around the number'],
+    ['+447700900123 please', 'text behind the number'],
     ['+447700900123,+447700900124', 'two numbers'],
     ['+4477009001234', 'one digit too many'],
     ['+1202555', 'too short'],

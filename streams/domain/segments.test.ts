@@ -119,6 +119,14 @@ describe('CON-5.1 a split text', () => {
     )
   })
 
+  test.each(['\ud800\udc00', '\udbff\udc00', '\ud800\udfff', '\udbff\udfff'])(
+    'keeps the first and the last surrogate pairs of Unicode whole (%j)',
+    (pair) => {
+      const { parts } = splitText(`${'я'.repeat(66)}${pair}${'я'.repeat(10)}`, 8)
+      expect(parts).toEqual(['я'.repeat(66), `${pair}${'я'.repeat(10)}`])
+    },
+  )
+
   test('moves the escape pair and the surrogate pair that would be torn into the next part', () => {
     expect(splitText(VECTORS[8]?.[1] ?? '', 8).parts.map((part) => part.length)).toEqual([152, 152, 1])
     expect(splitText(VECTORS[17]?.[1] ?? '', 8).parts.map((part) => part.length)).toEqual([66, 67, 1])

@@ -1,4 +1,4 @@
-import { isGsm7, septetsOf } from './gsm7.ts'
+import { isGsm7, septetCount, septetsOf } from './gsm7.ts'
 
 export type Encoding = 'GSM7' | 'UCS2'
 /** Width of the concatenation reference in the user data header (3GPP TS 23.040 9.2.3.24.1 and 9.2.3.24.8). */
@@ -21,12 +21,13 @@ export const encodingOf = (text: string): Encoding => (isGsm7(text) ? 'GSM7' : '
 
 /**
  * Parts that the text needs; 1 for the empty text. Total for any text, also one above PARTS_MAX parts, so that a validator
- * may call it on untrusted input.
+ * may call it on untrusted input. One pass over the text, unless extension characters make the boundaries matter.
  */
 export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
-  const encoding = encodingOf(text)
-  if (fitsAlone(text, encoding)) return 1
+  const { encoding, size } = measure(text)
+  if (size <= ALONE_MAX[encoding]) return 1
   const perPartMax = PER_PART_MAX[encoding][refBits]
+  if (encoding === 'GSM7' && size === text.length) return Math.ceil(size / perPartMax)
   let parts = 0
   for (let start = 0; start < text.length; parts++) start = endOfPart(text, start, encoding, perPartMax)
   return parts
@@ -37,8 +38,8 @@ export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
  * @throws RangeError above PARTS_MAX parts: the length of a body is validated long before.
  */
 export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {
-  const encoding = encodingOf(text)
-  if (fitsAlone(text, encoding)) return { encoding, parts: [text] }
+  const { encoding, size } = measure(text)
+  if (size <= ALONE_MAX[encoding]) return { encoding, parts: [text] }
   const perPartMax = PER_PART_MAX[encoding][refBits]
   const parts: string[] = []
   for (let start = 0; start < text.length; ) {
@@ -50,8 +51,11 @@ export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {
   return { encoding, parts }
 }
 
-const fitsAlone = (text: string, encoding: Encoding): boolean =>
-  text.length <= ALONE_MAX[encoding] && endOfPart(text, 0, encoding, ALONE_MAX[encoding]) === text.length
+/** Alphabet and size: septets or UTF-16 units, in which the limits above are given. */
+function measure(text: string): { readonly encoding: Encoding; readonly size: number } {
+  const septets = septetCount(text)
+  return septets === null ? { encoding: 'UCS2', size: text.length } : { encoding: 'GSM7', size: septets }
+}
 
 /** Index after the last unit of the part that begins at `start`. */
 const endOfPart = (text: string, start: number, encoding: Encoding, max: number): number =>

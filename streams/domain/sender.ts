@@ -17,7 +17,7 @@ const CONTROL = /\p{Cc}/u
  * Digits alone are never alphanumeric: a national number would pass for a name and be shown as one.
  */
 export function senderKind(from: string): SenderKind | null {
-  if (from.length === 0 || from.length > SENDER_CHARS_MAX) return null
+  if (from.length > SENDER_CHARS_MAX) return null
   if (isE164(from)) return 'e164'
   if (SHORT_CODE.test(from)) return 'short_code'
   return isAlphanumeric(from) ? 'alphanumeric' : null
