@@ -1,3 +1,4 @@
+/// <reference types="node" />
 // The first thing that `npm start`, `npm test`, `npm run demo` and `npm run bench` run: plain Node without a dependency, because
 // on a fresh clone nothing is installed yet. It checks Node's version, installs what package-lock.json names when that is not
 // what stands in node_modules, then runs one TypeScript file and exits as it did.
@@ -10,8 +11,10 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const nodeMin = [20, 19]
 
+/** @param {string} line */
 const say = (line) => process.stderr.write(`[bootstrap] ${line}\n`)
 
+/** @param {string} line */
 const fail = (line) => {
   say(line)
   process.exit(1)
@@ -22,9 +25,19 @@ const nodeIsTooOld = () => {
   return major < nodeMin[0] || (major === nodeMin[0] && minor < nodeMin[1])
 }
 
+/**
+ * @typedef {{ version?: string, optional?: boolean, devOptional?: boolean }} LockedPackage
+ * @type {(text: string) => { packages: Record<string, LockedPackage> }}
+ */
+const parseLock = JSON.parse
+
+/**
+ * @param {string} file A lock file of npm, relative to the root.
+ * @returns {Record<string, LockedPackage> | undefined} Its packages by path, or undefined when there is no such file.
+ */
 const packagesOf = (file) => {
   try {
-    return JSON.parse(readFileSync(join(root, file), 'utf8')).packages
+    return parseLock(readFileSync(join(root, file), 'utf8')).packages
   } catch (error) {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw error
@@ -46,11 +59,17 @@ const isInstalled = () => {
   })
 }
 
-/** Runs one command on our terminal; ends with its exit code, or with 128 + number as a shell does when a signal ended it. */
+/**
+ * Runs one command on our terminal.
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {Promise<number>} Its exit code, or 128 + number as in a shell when a signal ended it.
+ */
 const run = (command, args) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit', shell: false })
     // Only the first signal is passed on: the child's orderly stop must not be cut short by its repetition.
+    /** @param {NodeJS.Signals} signal */
     const forward = (signal) => {
       for (const name of ['SIGINT', 'SIGTERM'])
         process.removeListener(name, forward).on(name, () => undefined)
@@ -60,7 +79,7 @@ const run = (command, args) =>
     child.on('error', reject)
     child.on('exit', (code, signal) => {
       for (const name of ['SIGINT', 'SIGTERM']) process.removeListener(name, forward)
-      resolve(code ?? 128 + constants.signals[signal])
+      resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal])
     })
   })
 
