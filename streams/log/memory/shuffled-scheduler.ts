@@ -21,9 +21,13 @@ export function shuffledScheduler(
 ): ShuffledScheduler {
   const tasks: (() => void)[] = []
   const step = (): boolean => {
-    const [task] = tasks.splice(Math.floor(random() * tasks.length), 1)
-    task?.()
-    return task !== undefined
+    const drawn = Math.floor(random() * tasks.length)
+    const task = tasks[drawn]
+    const last = tasks.pop()
+    if (task === undefined || last === undefined) return false
+    if (drawn < tasks.length) tasks[drawn] = last
+    task()
+    return true
   }
   return {
     schedule: (task) => void tasks.push(task),
