@@ -36,8 +36,16 @@ export const runCommand = async (
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code: code ?? 1, output }))
+    let failure: Error | undefined
+    child.once('error', (error) => {
+      failure = error
+      if (child.pid === undefined) reject(error)
+    })
+    // An aborted command is over when it has ended, not when it is told to: its folder is removed next.
+    child.once('close', (code) => {
+      if (failure === undefined) resolve({ code: code ?? 1, output })
+      else reject(failure)
+    })
   })
 
 const shownLines = 25
