@@ -17,6 +17,18 @@ export type HeaderValue = string | Buffer
 /** A header may repeat; then its value is a list in the order written. */
 export type Headers = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
 
+/** Header names are compared without case (spec events.md §2); of a repeated header the first value counts. */
+export function headerText(headers: Headers, name: string): string | undefined {
+  const wanted = name.toLowerCase()
+  for (const given in headers) {
+    if (given !== name && given.toLowerCase() !== wanted) continue
+    const value = headers[given]
+    const first = typeof value === 'string' || Buffer.isBuffer(value) ? value : value?.[0]
+    return first?.toString()
+  }
+  return undefined
+}
+
 /** A record as read: always committed, never from an aborted transaction. */
 export interface LogRecord extends TopicPartition {
   readonly offset: number

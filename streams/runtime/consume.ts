@@ -1,5 +1,11 @@
-import type { LogClient, LogRecord, TopicPartition } from '../log/port.ts'
-import type { Sleep } from '../platform/backoff.ts'
+import {
+  partitionKey,
+  type LogClient,
+  type LogConsumer,
+  type LogRecord,
+  type TopicPartition,
+} from '../log/port.ts'
+import { backoffMs, type Sleep } from '../platform/backoff.ts'
 
 /** Records of one partition in offset order; `next` counts control records and is committed once the batch is done. */
 export interface Batch extends TopicPartition {
@@ -31,4 +37,180 @@ export interface Consumption {
   /** Records read and not yet done, by `partitionKey`. */
   readonly buffered: () => ReadonlyMap<string, number>
   close(): Promise<void>
+}
+
+const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
+
+/**
+ * Joins the group and hands batches over, one partition independent of the other. A new partition begins at its cursor, at
+ * its first record when it has none.
+ */
+export async function consume(options: ConsumeOptions): Promise<Consumption> {
+  const consumption = new PartitionedConsumption(options)
+  await consumption.start()
+  return consumption
+}
+
+class PartitionedConsumption implements Consumption {
+  readonly #options: ConsumeOptions
+  readonly #lanes = new Map<string, Lane>()
+  readonly #consumer: LogConsumer
+  #joined = false
+
+  constructor(options: ConsumeOptions) {
+    this.#options = options
+    this.#consumer = options.log.consumer({
+      group: options.group,
+      topics: options.topics,
+      onAssigned: (held) => this.#assigned(held),
+      onRecords: (at, records, next) => this.#lanes.get(partitionKey(at))?.offer(records, next),
+      onFailed: options.onFailed,
+    })
+  }
+
+  start(): Promise<void> {
+    return this.#consumer.start()
+  }
+
+  joined(): boolean {
+    return this.#joined
+  }
+
+  buffered(): ReadonlyMap<string, number> {
+    return new Map([...this.#lanes].map(([key, lane]) => [key, lane.buffered]))
+  }
+
+  /** Waits for the batches in hand, whose cursors are committed before the group is left. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
+    this.#lanes.clear()
+    await this.#consumer.stop()
+  }
+
+  #assigned(held: readonly TopicPartition[]): void {
+    this.#joined = true
+    const wanted = new Map(held.map((at) => [partitionKey(at), at]))
+    for (const [key, lane] of this.#lanes) {
+      if (wanted.has(key)) continue
+      this.#lanes.delete(key)
+      void lane.close()
+    }
+    for (const [key, at] of wanted) {
+      if (this.#lanes.has(key)) continue
+      const lane = new Lane(at, this.#options, this.#consumer)
+      this.#lanes.set(key, lane)
+      lane.start()
+    }
+  }
+}
+
+/** One partition: a bounded buffer and a loop that hands batches over and then moves the cursor. */
+class Lane {
+  readonly #at: TopicPartition
+  readonly #options: ConsumeOptions
+  readonly #consumer: LogConsumer
+  readonly #stop = new AbortController()
+  #records: LogRecord[] = []
+  #offered = 0
+  #paused = false
+  #wake: (() => void) | undefined
+  #done: Promise<void> = Promise.resolve()
+
+  constructor(at: TopicPartition, options: ConsumeOptions, consumer: LogConsumer) {
+    this.#at = at
+    this.#options = options
+    this.#consumer = consumer
+  }
+
+  get buffered(): number {
+    return this.#records.length
+  }
+
+  start(): void {
+    this.#done = this.#run()
+  }
+
+  offer(records: readonly LogRecord[], next: number): void {
+    for (const record of records) if (record.offset >= this.#offered) this.#records.push(record)
+    this.#offered = Math.max(this.#offered, next)
+    if (this.#records.length >= 2 * this.#options.recordsMax && !this.#paused) {
+      this.#paused = true
+      this.#consumer.pause([this.#at])
+    }
+    this.#wake?.()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake?.()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    if (!(await this.#insist(() => this.#begin()))) return
+    while (!this.#stop.signal.aborted) {
+      if (this.#records.length === 0) await this.#more()
+      else await this.#one()
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { log, group } = this.#options
+    const key = partitionKey(this.#at)
+    const committed = await log.admin.committed(group, [this.#at])
+    const bounds = await log.admin.bounds([this.#at])
+    const start = bounds.get(key)?.start ?? 0
+    this.#offered = Math.max(start, committed.get(key)?.next ?? start)
+    if (this.#stop.signal.aborted) return
+    this.#consumer.seek(this.#at, this.#offered)
+    this.#consumer.resume([this.#at])
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined
+        resolve()
+      }
+      if (this.#stop.signal.aborted) this.#wake()
+    })
+  }
+
+  async #one(): Promise<void> {
+    const records = this.#records.slice(0, this.#options.recordsMax)
+    const rest = this.#records[records.length]
+    const next = rest === undefined ? this.#offered : rest.offset
+    const batch: Batch = { ...this.#at, records, next }
+    if (!(await this.#insist(() => this.#options.handle(batch)))) return
+    await this.#commit(next)
+    this.#records.splice(0, records.length)
+    if (this.#paused && this.#records.length <= this.#options.recordsMax) {
+      this.#paused = false
+      this.#consumer.resume([this.#at])
+    }
+  }
+
+  /** A cursor that cannot be moved now moves with the next batch; until then a restart repeats this one. */
+  async #commit(next: number): Promise<void> {
+    try {
+      await this.#consumer.commit([{ ...this.#at, next, metadata: '' }])
+    } catch (error) {
+      this.#options.onFault?.(this.#at, error, 1)
+    }
+  }
+
+  /** Repeats a step until it succeeds; false when the partition was taken away first. */
+  async #insist(step: () => Promise<void>): Promise<boolean> {
+    const { sleep, random, onFault } = this.#options
+    for (let attempt = 1; !this.#stop.signal.aborted; attempt += 1) {
+      try {
+        await step()
+        return true
+      } catch (error) {
+        onFault?.(this.#at, error, attempt)
+        await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
+      }
+    }
+    return false
+  }
 }

@@ -1,0 +1,75 @@
+import { changelogTopicOf, MARKS_STORE, type Topology } from '../dsl/topology.ts'
+import { LogError, type LogReader, type LogRecord } from '../log/port.ts'
+import { timersOf } from './row.ts'
+import type { RowChange, Store } from './store.ts'
+
+/**
+ * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before, so nobody writes these
+ * partitions any more and their last stable offset is their end; completion is by position, because a tail of control
+ * records never shows as a record.
+ */
+export interface RestoreOptions {
+  readonly topology: Topology
+  readonly partition: number
+  readonly reader: LogReader
+  readonly store: Store
+  /** From the metadata of the committed cursor: a changelog that ends below has lost records. */
+  readonly atLeast: Readonly<Record<string, number>>
+  readonly bytesMax: number
+  readonly onProgress: (remaining: number) => void
+  /** The partition was taken away: stop where the store stands. */
+  readonly signal: AbortSignal
+}
+
+const WAIT_MS = 100
+
+/** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
+export async function restore(options: RestoreOptions): Promise<number> {
+  let records = 0
+  for (const store of options.topology.stores) records += await restoreOne(options, store)
+  return records
+}
+
+async function restoreOne(options: RestoreOptions, name: string): Promise<number> {
+  const { store, reader, partition } = options
+  const at = { topic: changelogTopicOf(options.topology.name, name), partition }
+  let next = store.checkpoint().changelogs[name] ?? 0
+  let applied = 0
+  for (;;) {
+    const read = await reader.read(at, next, { bytesMax: options.bytesMax, waitMs: WAIT_MS })
+    assertWhole(at.topic, read.end, options.atLeast[name] ?? 0)
+    if (next > read.end)
+      throw new LogError('fatal', `${at.topic} ends at ${read.end}, the local store is at ${next}`)
+    if (read.records.length > 0 || read.next > next) {
+      applied += read.records.length
+      next = Math.max(next, read.next)
+      await apply(store, name, read.records, next)
+      options.onProgress(Math.max(0, read.end - next))
+    }
+    if (next >= read.end || options.signal.aborted) return applied
+  }
+}
+
+function assertWhole(topic: string, end: number, atLeast: number): void {
+  if (end >= atLeast) return
+  const lost = `${topic} ends at ${end}, but ${atLeast} was committed: the changelog was truncated or recreated`
+  throw new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
+}
+
+async function apply(store: Store, name: string, records: readonly LogRecord[], next: number): Promise<void> {
+  const latest = new Map<string, RowChange>()
+  for (const record of records) {
+    if (record.key === null) continue
+    const key = record.key.toString('utf8')
+    latest.set(key, changeOf(name, key, record.value?.toString('utf8')))
+  }
+  const { changelogs } = store.checkpoint()
+  await store.commit([...latest.values()], { changelogs: { ...changelogs, [name]: next } })
+}
+
+/** The former row is not read: an index entry of a timer that it had is stale, and dropped when it comes due. */
+function changeOf(store: string, key: string, encoded: string | undefined): RowChange {
+  const timers = encoded === undefined || store === MARKS_STORE ? {} : timersOf(encoded)
+  const armed = Object.entries(timers).map(([timer, dueMs]) => ({ dueMs, store, timer, key }))
+  return { store, key, encoded, armed, disarmed: [] }
+}

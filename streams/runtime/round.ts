@@ -1,0 +1,172 @@
+import { decode, encode } from '../contracts/decode.ts'
+import { deadLetterTopicOf, SCHEMA_VERSION } from '../contracts/topic.ts'
+import { topicDeadLetterId } from '../domain/event-id.ts'
+import {
+  handleRecord,
+  handleTimer,
+  questionsOfRecord,
+  questionsOfTimer,
+  type Cause,
+  type Emission,
+  type GivenAnswers,
+} from '../dsl/execute.ts'
+import type { Questions } from '../dsl/processor.ts'
+import type { ErasedProcessor, Note, Topology } from '../dsl/topology.ts'
+import { headerText, type LogRecord } from '../log/port.ts'
+import type { StoredTimer } from './store.ts'
+import type { Table } from './table.ts'
+
+/**
+ * One round of a task without any input or output: records and due timers in, effects out. The caller reads, asks and
+ * commits around it.
+ */
+
+/** One call of a handler to come, with what it asks. */
+export interface Step {
+  readonly processor: ErasedProcessor
+  readonly cause: Cause
+  readonly record: { readonly topic: string; readonly value: unknown } | undefined
+  readonly timer: StoredTimer | undefined
+  readonly trace: string | undefined
+}
+
+/** A record that cannot be read: it goes to its dead-letter topic with its bytes, and the partition goes on. */
+export interface Poison {
+  readonly record: LogRecord
+  readonly topic: string
+  readonly value: string
+  readonly reason: string
+  readonly paths: readonly string[]
+}
+
+export interface Emitted extends Emission {
+  readonly trace: string | undefined
+}
+
+export interface Effects {
+  readonly emissions: Emitted[]
+  readonly notes: Note[]
+  /** Index entries whose timer was moved or dropped since. */
+  readonly stale: StoredTimer[]
+}
+
+export interface Plan {
+  readonly steps: readonly Step[]
+  readonly poison: readonly Poison[]
+}
+
+/** Decodes the records and lines up the handler calls: records in offset order, then timers in time order. */
+export function planRound(
+  topology: Topology,
+  records: readonly LogRecord[],
+  timers: readonly StoredTimer[],
+  marks: ReadonlyMap<string, number>,
+): Plan {
+  const steps: Step[] = []
+  const poison: Poison[] = []
+  const inputs = new Map(topology.inputs.map((topic) => [topic.name, topic]))
+  for (const record of records) {
+    const topic = inputs.get(record.topic)
+    if (topic === undefined) throw new Error(`${record.topic} is no input of ${topology.name}`)
+    const read = decode(topic, record.value)
+    if (!read.ok) {
+      poison.push(poisonOf(record, read.reason, read.errors))
+      continue
+    }
+    const cause = causeOf(record, topic.key(read.value), marks)
+    for (const processor of topology.processors) {
+      if (!processor.on.has(record.topic)) continue
+      const trace = cause.header('traceparent')
+      steps.push({
+        processor,
+        cause,
+        record: { topic: record.topic, value: read.value },
+        timer: undefined,
+        trace,
+      })
+    }
+  }
+  for (const timer of timers) steps.push(timerStep(topology, timer))
+  return { steps, poison }
+}
+
+/** What each step asks, before any of them has run. */
+export const questionsOf = (steps: readonly Step[], table: Table): readonly (Questions | null)[] =>
+  steps.map(({ processor, cause, record, timer }) => {
+    if (record !== undefined)
+      return questionsOfRecord(processor, record.topic, record.value, cause.key, table)
+    return timer === undefined ? null : questionsOfTimer(processor, timer.timer, cause.key, table)
+  })
+
+/** Runs the handlers, one after the other. A throw is a programmer error and passes through. */
+export function runSteps(steps: readonly Step[], answers: readonly GivenAnswers[], table: Table): Effects {
+  const effects: Effects = { emissions: [], notes: [], stale: [] }
+  let trace: string | undefined
+  const sink = {
+    emit: (emission: Emission) => effects.emissions.push({ ...emission, trace }),
+    note: (note: Note) => effects.notes.push(note),
+  }
+  for (const [index, step] of steps.entries()) {
+    const given = answers[index] ?? null
+    trace = step.trace
+    if (step.record !== undefined) {
+      handleRecord(step.processor, step.record.topic, step.record.value, step.cause, given, table, sink)
+    } else if (step.timer !== undefined) {
+      const fired = handleTimer(step.processor, step.timer.timer, step.cause, given, table, sink)
+      if (!fired) effects.stale.push(step.timer)
+    }
+  }
+  return effects
+}
+
+function causeOf(record: LogRecord, key: string, marks: ReadonlyMap<string, number>): Cause {
+  const header = (name: string): string | undefined => headerText(record.headers, name)
+  return {
+    key,
+    now: record.timestamp,
+    position: `${record.topic}:${record.partition}:${record.offset}`,
+    replayed: record.offset < (marks.get(record.topic) ?? 0) || header('replayed') === '1',
+    header,
+  }
+}
+
+function timerStep(topology: Topology, timer: StoredTimer): Step {
+  const processor = topology.processors.find((candidate) => candidate.state?.store === timer.store)
+  if (processor === undefined) throw new Error(`timer ${timer.timer} belongs to no store of ${topology.name}`)
+  const cause: Cause = {
+    key: timer.key,
+    now: timer.dueMs,
+    position: `timer:${timer.timer}:${timer.dueMs}`,
+    replayed: false,
+    header: () => undefined,
+  }
+  return { processor, cause, record: undefined, timer, trace: undefined }
+}
+
+function poisonOf(
+  record: LogRecord,
+  reason: 'not_json' | 'schema' | 'version',
+  errors: readonly { path: string; message: string }[],
+): Poison {
+  const at = new Date(record.timestamp).toISOString()
+  const offset = String(record.offset)
+  const value = encode({
+    schemaVersion: SCHEMA_VERSION,
+    eventId: topicDeadLetterId(record.topic, record.partition, offset),
+    occurredAt: at,
+    sourceTopic: record.topic,
+    sourcePartition: record.partition,
+    sourceOffset: offset,
+    reason,
+    errors,
+    payloadBase64: (record.value ?? Buffer.alloc(0)).toString('base64'),
+    failedAt: at,
+  })
+  return {
+    record,
+    topic: deadLetterTopicOf(record.topic),
+    value,
+    reason,
+    paths: errors.map((error) => error.path),
+  }
+}

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest'
+import { memoryLog, type MemoryLog } from '../log/memory.ts'
+import type { MemoryFaults } from '../log/memory/faults.ts'
+import {
+  counting,
+  provisionCounting,
+  readAll,
+  startWorker,
+  talliesOf,
+  until,
+  wordRecord,
+  type Counting,
+} from './counting.suite.ts'
+import { runtimeSuite } from './runtime.suite.ts'
+import { memoryStores } from './store-memory.ts'
+
+let names = 0
+const unique = (name: string): string => `${name}-${(names += 1)}`
+
+runtimeSuite('the in-memory log', { connect: () => Promise.resolve(memoryLog()), unique })
+
+const PARTITIONS = 1
+const WORDS = ['a', 'a', 'b', 'a', 'b', 'a', 'b', 'a']
+
+async function world(faults: MemoryFaults): Promise<{ log: MemoryLog; given: Counting }> {
+  const log = memoryLog({ faults, deliverMax: 2 })
+  const given = counting(unique('faulty'))
+  await provisionCounting(log, given, PARTITIONS)
+  return { log, given }
+}
+
+const countsOf = async (log: MemoryLog, given: Counting, word: string): Promise<number[]> =>
+  talliesOf(await readAll(log, given.tallies, PARTITIONS))
+    .filter((tally) => tally.word === word)
+    .map((tally) => tally.count)
+
+// The test itself reads the tallies: only reads of a changelog are to fail.
+const isOurs = (at: object): boolean => !('topic' in at) || String(at.topic).endsWith('-changelog')
+
+/** Makes every third use of a fault point happen. */
+const everyThird = (): ((at: object) => boolean) => {
+  let uses = 0
+  return (at) => isOurs(at) && (uses += 1) % 3 === 0
+}
+
+describe('the runtime under faults of the log', () => {
+  const faults: readonly (readonly [keyof MemoryFaults, string])[] = [
+    ['beforeCommit', 'the commit request is lost'],
+    ['afterCommitBeforeReply', 'the commit is durable but its reply is lost'],
+    ['commitRefused', 'the broker aborts'],
+    ['commitLate', 'the commit arrives late'],
+    ['recordsRefused', 'the records are refused'],
+    ['readRefused', 'a restore read fails'],
+    ['fenceRefused', 'fencing fails'],
+  ]
+
+  it.each(faults)('counts exactly once although %s: %s', async (fault) => {
+    const { log, given } = await world({ [fault]: everyThird() })
+    const recovering: unknown[] = []
+    const worker = await startWorker({
+      log,
+      stores: memoryStores(),
+      counting: given,
+      hooks: { recovering: (_, error) => recovering.push(error) },
+      limits: { recordsPerRoundMax: 2 },
+    })
+    const writer = log.writer()
+    for (const [n, word] of WORDS.entries()) await writer.write([wordRecord(given, word, n, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length >= 5, 'all counted')
+    await until(async () => (await countsOf(log, given, 'b')).length >= 3, 'all counted')
+    expect(await countsOf(log, given, 'a')).toEqual([1, 2, 3, 4, 5])
+    expect(await countsOf(log, given, 'b')).toEqual([1, 2, 3])
+    await worker.close()
+    expect(log.openTransactions()).toEqual([])
+  })
+
+  it('lets a zombie change nothing after its successor has taken over', async () => {
+    const { log, given } = await world({})
+    const zombie = log.connect()
+    const fenced: unknown[] = []
+    const limits = { commitMs: 200 }
+    const hooks = { fenced: () => fenced.push('fenced') }
+    await startWorker({ log: zombie, stores: memoryStores(), counting: given, hooks, limits })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
+    const successor = log.transactions({ transactionalId: `test.${given.topology.name}.0`, timeoutMs: 1000 })
+    await successor.fence()
+    await until(() => fenced.length > 0, 'the zombie notices')
+    expect(await countsOf(log, given, 'a')).toEqual([1])
+    zombie.crash()
+  })
+
+  it('stops and says so when a changelog is shorter than what was committed', async () => {
+    const { log, given } = await world({})
+    const stores = memoryStores()
+    const first = await startWorker({ log, stores, counting: given })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    await first.close()
+    const changelog = `${given.topology.name}-counts-changelog`
+    await log.admin.deleteTopics([changelog])
+    await provisionCounting(log, given, PARTITIONS)
+    const failed: unknown[] = []
+    const hooks = { failed: (_: unknown, error: unknown) => failed.push(error) }
+    const second = await startWorker({ log, stores: memoryStores(), counting: given, hooks })
+    await until(() => failed.length === 1, 'the failure')
+    expect(String(failed[0])).toMatch(/truncated or recreated/)
+    expect(second.ready).toBe(false)
+  })
+})

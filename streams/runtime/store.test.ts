@@ -1,0 +1,95 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sleep } from '../platform/backoff.ts'
+import { levelStores } from './store-level.ts'
+import { memoryStores } from './store-memory.ts'
+import type { RowChange, StoredTimer, StoreFactory } from './store.ts'
+
+const timer = (dueMs: number, key: string): StoredTimer => ({ dueMs, store: 'rows', timer: 'again', key })
+const change = (key: string, encoded: string | undefined, extra: Partial<RowChange> = {}): RowChange => ({
+  store: 'rows',
+  key,
+  encoded,
+  armed: [],
+  disarmed: [],
+  ...extra,
+})
+const never = (reason: unknown): never => {
+  throw new Error(`wiped: ${String(reason)}`)
+}
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'store-'))
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+const factories: readonly (readonly [string, () => StoreFactory])[] = [
+  ['memory', () => memoryStores()],
+  ['level', () => levelStores(directory, sleep)],
+]
+
+describe.each(factories)('the %s store', (_, make) => {
+  it('keeps rows and checkpoint of one commit together, and finds both again', async () => {
+    const factory = make()
+    const store = await factory.open('task', never)
+    await store.commit([change('a', '1'), change('b', '2')], { changelogs: { rows: 2 } })
+    await store.commit([change('a', undefined)], { changelogs: { rows: 3 } })
+    await store.close()
+    const again = await factory.open('task', never)
+    expect(again.get('rows', 'a')).toBeUndefined()
+    expect(again.get('rows', 'b')).toBe('2')
+    expect(again.get('other', 'b')).toBeUndefined()
+    expect(again.checkpoint()).toEqual({ changelogs: { rows: 3 } })
+    await again.close()
+  })
+
+  it('answers timers in time order, whatever their keys, and only those that are due', async () => {
+    const store = await make().open('task', never)
+    const armed = [timer(30, 'x'), timer(5, 'z\0odd'), timer(1_700_000_000_000, 'y')]
+    await store.commit([change('x', '1', { armed })], { changelogs: {} })
+    expect(await store.nextDueMs()).toBe(5)
+    expect(await store.dueTimers(29, 10)).toEqual([timer(5, 'z\0odd')])
+    expect(await store.dueTimers(30, 10)).toEqual([timer(5, 'z\0odd'), timer(30, 'x')])
+    expect(await store.dueTimers(30, 1)).toEqual([timer(5, 'z\0odd')])
+    await store.dropTimers([timer(5, 'z\0odd')])
+    await store.commit([change('x', '1', { disarmed: [timer(30, 'x')] })], { changelogs: {} })
+    expect(await store.nextDueMs()).toBe(1_700_000_000_000)
+    await store.wipe()
+    expect(await store.nextDueMs()).toBe(Number.POSITIVE_INFINITY)
+    expect(store.checkpoint()).toEqual({ changelogs: {} })
+    await store.close()
+  })
+})
+
+describe('the level store', () => {
+  it('is wiped, never silently, when its files cannot be read', async () => {
+    const factory = levelStores(directory, sleep)
+    const store = await factory.open('task', never)
+    await store.commit([change('a', '1')], { changelogs: { rows: 1 } })
+    await store.close()
+    const files = await readdir(join(directory, 'task'))
+    const manifest = files.find((file) => file.startsWith('MANIFEST')) ?? ''
+    await writeFile(join(directory, 'task', manifest), 'garbage')
+    const reasons: unknown[] = []
+    const again = await factory.open('task', (reason) => reasons.push(reason))
+    expect(reasons).toHaveLength(1)
+    expect(again.checkpoint()).toEqual({ changelogs: {} })
+    expect(again.get('rows', 'a')).toBeUndefined()
+    await again.close()
+  })
+
+  it('waits for a former owner to let go of the lock', async () => {
+    const factory = levelStores(directory, sleep)
+    const former = await factory.open('task', never)
+    await former.commit([change('a', '1')], { changelogs: { rows: 1 } })
+    const next = factory.open('task', never)
+    await sleep(50)
+    await former.close()
+    const store = await next
+    expect(store.get('rows', 'a')).toBe('1')
+    await store.close()
+  })
+})

@@ -1,0 +1,49 @@
+/**
+ * The local copy of a task's rows. The changelog is the truth; the store only spares reading it again, so it needs no fsync,
+ * and any doubt about it is settled by wiping and restoring. Data and checkpoint change in one atomic batch: after a crash
+ * the store is at exactly one committed transaction, and only the tail of the changelog is read.
+ */
+
+/** Where the store stands: the next offset of each changelog, by store name. */
+export interface Checkpoint {
+  readonly changelogs: Readonly<Record<string, number>>
+}
+
+export interface StoredTimer {
+  readonly dueMs: number
+  readonly store: string
+  readonly timer: string
+  readonly key: string
+}
+
+/** `encoded` undefined: the row is gone. `armed` and `disarmed` keep the timer index; a stale entry is only a hint. */
+export interface RowChange {
+  readonly store: string
+  readonly key: string
+  readonly encoded: string | undefined
+  readonly armed: readonly StoredTimer[]
+  readonly disarmed: readonly StoredTimer[]
+}
+
+export interface Store {
+  checkpoint(): Checkpoint
+  /** Synchronous, because handlers are. */
+  get(store: string, key: string): string | undefined
+  commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void>
+  /** Entries due at or before `untilMs`, earliest first, at most `limit`. */
+  dueTimers(untilMs: number, limit: number): Promise<readonly StoredTimer[]>
+  /** Drops index entries that turned out to be stale. */
+  dropTimers(timers: readonly StoredTimer[]): Promise<void>
+  /** The earliest entry, stale ones included; Infinity when there is none. */
+  nextDueMs(): Promise<number>
+  /** Forgets everything, checkpoint included. */
+  wipe(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface StoreFactory {
+  /** Opens the store of one task; a store that cannot be read is wiped, and `onWiped` told why. */
+  open(name: string, onWiped: (reason: unknown) => void): Promise<Store>
+}
+
+export const EMPTY_CHECKPOINT: Checkpoint = { changelogs: {} }
