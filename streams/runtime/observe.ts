@@ -1,0 +1,136 @@
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { NoteFields } from '../dsl/processor.ts'
+import type { Note } from '../dsl/topology.ts'
+import { taskName, type Hooks, type TaskId } from './hooks.ts'
+
+/**
+ * The one place where what the runtime reports becomes metrics and log lines. What a processor notes is translated by a table
+ * that its topology brings, so that the core knows no business names.
+ */
+export interface NoteRule {
+  /** Absent: not logged. */
+  readonly level?: 'debug' | 'info' | 'warn' | 'error'
+  readonly counters?: readonly {
+    readonly name: string
+    readonly help: string
+    readonly labels: readonly string[]
+  }[]
+}
+export type NoteRules = Readonly<Record<string, NoteRule>>
+
+const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+export function observe(log: Log, metrics: Metrics, rules: NoteRules): Hooks {
+  return { ...observeRounds(metrics), ...observeLife(log, metrics), noted: observeNotes(log, metrics, rules) }
+}
+
+type Rounds = Pick<Hooks, 'committed' | 'asked' | 'restored' | 'restoring'>
+
+function observeRounds(metrics: Metrics): Rounds {
+  const records = metrics.counter('stream_records_total', 'Records processed', ['topology', 'topic'])
+  const written = metrics.counter('stream_records_written_total', 'Records written, changelogs included', [
+    'topology',
+  ])
+  const fired = metrics.counter('stream_timers_fired_total', 'Timers fired', ['topology'])
+  const commits = metrics.histogram('stream_commit_seconds', 'Time of one transaction', COMMIT_BUCKETS, [
+    'topology',
+  ])
+  const asked = metrics.histogram(
+    'stream_asked_seconds',
+    'Time to answer the questions of a round',
+    COMMIT_BUCKETS,
+    ['topology'],
+  )
+  const questions = metrics.counter('stream_questions_total', 'Questions asked', ['topology'])
+  const remaining = metrics.gauge('stream_restore_remaining', 'Changelog records still to restore', [
+    'topology',
+    'partition',
+  ])
+  const restored = metrics.counter('stream_restored_records_total', 'Changelog records restored', [
+    'topology',
+  ])
+  const task = ({ topology, partition }: TaskId) => ({ topology, partition: String(partition) })
+  return {
+    committed: ({ topology }, figures) => {
+      for (const [topic, count] of figures.read) records.inc({ topology, topic }, count)
+      written.inc({ topology }, figures.written)
+      if (figures.fired > 0) fired.inc({ topology }, figures.fired)
+      commits.observe({ topology }, figures.commitMs / 1000)
+    },
+    asked: ({ topology }, count, elapsedMs) => {
+      questions.inc({ topology }, count)
+      asked.observe({ topology }, elapsedMs / 1000)
+    },
+    restoring: (id, left) => remaining.set(task(id), left),
+    restored: (id, count) => {
+      remaining.set(task(id), 0)
+      restored.inc({ topology: id.topology }, count)
+    },
+  }
+}
+
+function observeLife(log: Log, metrics: Metrics): Omit<Hooks, keyof Rounds | 'noted'> {
+  const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
+    'topology',
+    'event',
+  ])
+  const poison = metrics.counter('stream_poisoned_total', 'Unreadable records', [
+    'topology',
+    'topic',
+    'reason',
+  ])
+  const invalid = metrics.counter('dlr_validation_errors_total', 'Receipts that cannot be read')
+  const event = (level: keyof Log, name: string) => (id: TaskId, error?: unknown) => {
+    events.inc({ topology: id.topology, event: name })
+    log[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
+  }
+  return {
+    running: event('info', 'running'),
+    recovering: event('warn', 'recovering'),
+    fenced: event('warn', 'fenced'),
+    wiped: event('warn', 'wiped'),
+    failed: event('error', 'failed'),
+    closed: event('info', 'closed'),
+    gap: (id, topic, from, to) =>
+      log.error('stream.records_lost_by_retention', {
+        task: taskName(id),
+        topic,
+        offset: from,
+        records: to - from,
+      }),
+    poisoned: (id, topic, offset, reason, paths) => {
+      poison.inc({ topology: id.topology, topic, reason })
+      if (topic !== 'sms.dlr.inbound') {
+        return log.warn('stream.poisoned', { topic, partition: id.partition, offset, reason, paths })
+      }
+      invalid.inc()
+      log.warn('dlr.validation_failed', { topic, partition: id.partition, offset, reason, paths })
+    },
+  }
+}
+
+function observeNotes(log: Log, metrics: Metrics, rules: NoteRules): Hooks['noted'] {
+  const counters = new Map(
+    Object.values(rules)
+      .flatMap((rule) => rule.counters ?? [])
+      .map(({ name, help, labels }) => [name, metrics.counter(name, help, labels)]),
+  )
+  return (_, notes) => {
+    for (const note of notes) {
+      const rule = rules[note.event]
+      for (const { name, labels } of rule?.counters ?? [])
+        counters.get(name)?.inc(labelsOf(note.fields, labels))
+      if (rule?.level !== undefined && !note.replayed) log[rule.level](note.event, loggable(note))
+    }
+  }
+}
+
+/** Label `operator_id` is the field operatorId: metrics speak snake_case (spec operations.md §1). */
+const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string, string> =>
+  Object.fromEntries(labels.map((label) => [label, String(fields[camelOf(label)] ?? fields[label] ?? '')]))
+
+const camelOf = (label: string): string =>
+  label.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+const loggable = (note: Note): NoteFields => note.fields
