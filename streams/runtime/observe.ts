@@ -27,6 +27,8 @@ export function observe(log: Log, metrics: Metrics, rules: NoteRules): Hooks {
 
 type Rounds = Pick<Hooks, 'committed' | 'asked' | 'restored' | 'restoring'>
 
+const taskLabels = ({ topology, partition }: TaskId) => ({ topology, partition: String(partition) })
+
 function observeRounds(metrics: Metrics): Rounds {
   const records = metrics.counter('stream_records_total', 'Records processed', ['topology', 'topic'])
   const written = metrics.counter('stream_records_written_total', 'Records written, changelogs included', [
@@ -50,7 +52,6 @@ function observeRounds(metrics: Metrics): Rounds {
   const restored = metrics.counter('stream_restored_records_total', 'Changelog records restored', [
     'topology',
   ])
-  const task = ({ topology, partition }: TaskId) => ({ topology, partition: String(partition) })
   return {
     committed: ({ topology }, figures) => {
       for (const [topic, count] of figures.read) records.inc({ topology, topic }, count)
@@ -62,9 +63,9 @@ function observeRounds(metrics: Metrics): Rounds {
       questions.inc({ topology }, count)
       asked.observe({ topology }, elapsedMs / 1000)
     },
-    restoring: (id, left) => remaining.set(task(id), left),
+    restoring: (id, left) => remaining.set(taskLabels(id), left),
     restored: (id, count) => {
-      remaining.set(task(id), 0)
+      remaining.set(taskLabels(id), 0)
       restored.inc({ topology: id.topology }, count)
     },
   }
