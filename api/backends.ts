@@ -1,0 +1,54 @@
+import type { Redis } from 'ioredis'
+import type { Log } from '../streams/platform/log.ts'
+import type { Metrics } from '../streams/platform/metrics.ts'
+import type { Closers } from '../streams/platform/process.ts'
+import type { ApiConfig } from './config.ts'
+import { connectPublisher, type EventPublisher } from './event-publisher.ts'
+import { createInstruments, type Instruments } from './instruments.ts'
+import { deleteDelivered, type DeliveredRows } from './outbox-deletion.ts'
+import { startRelay } from './outbox.ts'
+import { connectDatabase, openPool, type Database } from './postgres.ts'
+import { connectRedis } from './reply-cache.ts'
+
+/** What the process is given instead of taking it: output, time, ids, chance. */
+export interface Surroundings {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+  /** A new UUIDv4. */
+  readonly newId: () => string
+  readonly random: () => number
+  /** Put before every NATS subject, so that tests can share a server. */
+  readonly subjectPrefix?: string
+}
+
+export interface Backends {
+  readonly instruments: Instruments
+  readonly database: Database
+  readonly redis: Redis
+  readonly publisher: EventPublisher
+  readonly delivered: DeliveredRows
+}
+
+/** Twenty connections per process (spec data.md section 5), two of them for the outbox. */
+const SERVICE_POOL = { connectionsMax: 18, connectMsMax: 2_000, statementMsMax: 2_500 }
+const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
+
+/** Opens everything behind the API and starts the relay. None of it has to be up: each connects when it can. */
+export function openBackends(config: ApiConfig, around: Surroundings, closers: Closers): Backends {
+  const { log, now, random, subjectPrefix = '' } = around
+  const instruments = createInstruments(around.metrics)
+  const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, log), (open) => open.end())
+  const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, log)
+  closers.add('outbox pool', outbox, (open) => open.end())
+  const redis = connectRedis(config.REDIS_URL, log, random)
+  closers.add('redis', redis, (open) => open.disconnect())
+  const nats = { url: config.NATS_URL, credsFile: config.NATS_CREDS, subjectPrefix, instruments, log }
+  const publisher = closers.add('nats', connectPublisher(nats), (open) => open.close())
+  const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
+    open.close(),
+  )
+  const relay = startRelay({ pool: outbox, publisher, instruments, log, now })
+  closers.add('relay', relay, (open) => open.close())
+  return { instruments, database: connectDatabase(pool, instruments), redis, publisher, delivered }
+}

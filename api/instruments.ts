@@ -1,0 +1,18 @@
+import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
+
+export type Instruments = ReturnType<typeof createInstruments>
+
+/** The metrics of the submit path (spec operations.md section 1). */
+export const createInstruments = (metrics: Metrics) => ({
+  submits: metrics.counter('orch_submit_total', 'Submitted messages by result', ['result']),
+  submitSeconds: metrics.histogram('orch_submit_latency_seconds', 'From request to 202', BUCKETS_B1),
+  submitsInFlight: metrics.gauge('orch_submit_inflight', 'Submits being handled'),
+  cacheHits: metrics.counter('orch_idempotency_cache_hit_total', 'Replies found in Redis'),
+  publishErrors: metrics.counter('orch_nats_publish_errors_total', 'Publishes without an ack', ['stream']),
+  postgresErrors: metrics.counter('orch_pg_errors_total', 'Failed statements', ['op']),
+  redisErrors: metrics.counter('orch_redis_errors_total', 'Failed commands', ['op']),
+  outboxPending: metrics.gauge('orch_outbox_pending', 'Outbox rows, counted up to a bound'),
+  outboxOldestSeconds: metrics.gauge('orch_outbox_oldest_seconds', 'Age of the oldest outbox row'),
+  /** Ours: what the share of 5xx (alert OrchHigh5xx) is computed from. */
+  responses: metrics.counter('orch_http_responses_total', 'Answers by route and status', ['route', 'status']),
+})

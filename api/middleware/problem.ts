@@ -1,0 +1,49 @@
+import type { Log } from '../../streams/platform/log.ts'
+import { DependencyUnavailable, Problem, problemBody } from '../problem.ts'
+import type { ApiContext } from '../state.ts'
+
+/** Long enough for a failover of the database, short enough that a client still waits (spec http.md section 6). */
+const RETRY_AFTER_SECONDS = 5
+
+/**
+ * Answers whatever ends a request early as application/problem+json, and also what nobody answered: unknown paths and
+ * methods. Only defects are logged as errors; what a client did wrong is counted, not logged.
+ */
+export const problems =
+  (log: Log) =>
+  async (ctx: ApiContext, next: () => Promise<void>): Promise<void> => {
+    try {
+      await next()
+      if (ctx.body === undefined || ctx.body === null) unanswered(ctx)
+    } catch (error) {
+      answer(ctx, asProblem(error, ctx, log))
+    }
+  }
+
+function unanswered(ctx: ApiContext): void {
+  if (ctx.status === 404) return answer(ctx, new Problem('NOT_FOUND'))
+  // 501 is the router's word for a method that it has never heard of.
+  if (ctx.status === 405 || ctx.status === 501) answer(ctx, new Problem('METHOD_NOT_ALLOWED'))
+}
+
+function asProblem(error: unknown, ctx: ApiContext, log: Log): Problem {
+  if (error instanceof Problem) return error
+  const { requestId } = ctx.state
+  if (error instanceof DependencyUnavailable) {
+    log.warn('api.dependency_unavailable', { requestId, reason: error.dependency })
+    return new Problem('DEPENDENCY_UNAVAILABLE')
+  }
+  // Only its name: the text of a foreign error may quote values.
+  log.error('api.defect', { requestId, reason: error instanceof Error ? error.name : typeof error })
+  return new Problem('INTERNAL')
+}
+
+function answer(ctx: ApiContext, problem: Problem): void {
+  ctx.status = problem.status
+  ctx.body = problemBody(problem, ctx.state.requestId)
+  ctx.type = 'application/problem+json'
+  if (problem.code === 'UNAUTHENTICATED') ctx.set('WWW-Authenticate', 'Bearer')
+  if (problem.code === 'DEPENDENCY_UNAVAILABLE') ctx.set('Retry-After', String(RETRY_AFTER_SECONDS))
+  // The rest of an oversized body is not worth reading, so the connection cannot be used again.
+  if (problem.code === 'REQUEST_TOO_LARGE') ctx.set('Connection', 'close')
+}

@@ -1,0 +1,105 @@
+import { DatabaseError, Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
+import type { Log } from '../streams/platform/log.ts'
+import type { Instruments } from './instruments.ts'
+import { DependencyUnavailable } from './problem.ts'
+
+export type Row = Record<string, unknown>
+export type Statement = QueryConfig<unknown[]>
+
+export interface PoolLimits {
+  readonly connectionsMax: number
+  /** For a free connection or a new one. */
+  readonly connectMsMax: number
+  /** For one statement; the server gives up first, so that a late commit does not follow an error answer. */
+  readonly statementMsMax: number
+}
+
+/**
+ * Connections that write the statements of a transaction at once instead of waiting for each answer (`pipeline`), so that a
+ * transaction costs one round trip.
+ */
+export function openPool(url: string, limits: PoolLimits, log: Log): Pool {
+  const options = {
+    connectionString: url,
+    max: limits.connectionsMax,
+    connectionTimeoutMillis: limits.connectMsMax,
+    statement_timeout: limits.statementMsMax,
+    query_timeout: limits.statementMsMax + CLIENT_PATIENCE_MS,
+    idleTimeoutMillis: 60_000,
+    application_name: 'sms-api',
+    pipeline: true,
+  }
+  const pool = new Pool(options)
+  // Without a listener a broken idle connection would end the process; the pool replaces it by itself.
+  pool.on('error', (error) => log.warn('api.postgres_connection_lost', { reason: codeOf(error) }))
+  return pool
+}
+
+const CLIENT_PATIENCE_MS = 500
+
+export interface Database {
+  /**
+   * Runs the statements in one transaction of `tenantId`, outside of which row-level security shows no rows and takes none
+   * (spec data.md section 4), and gives one result per statement. `op` labels a failure.
+   * Throws DependencyUnavailable when Postgres is away; then nothing is known to be stored.
+   */
+  inTenant(op: string, tenantId: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
+  /** Throws DependencyUnavailable when Postgres does not answer. */
+  ping(): Promise<void>
+}
+
+const scopeTo = (tenantId: string): Statement => ({
+  name: 'scope',
+  text: `SELECT set_config('app.tenant_id', $1, true)`,
+  values: [tenantId],
+})
+
+export function connectDatabase(pool: Pool, instruments: Instruments): Database {
+  const run = async (op: string, statements: readonly (Statement | string)[]) => {
+    try {
+      return await inOneTrip(pool, statements)
+    } catch (error) {
+      instruments.postgresErrors.inc({ op })
+      throw isOutage(error) ? new DependencyUnavailable('postgres', error) : error
+    }
+  }
+  return {
+    async inTenant(op, tenantId, statements) {
+      const results = await run(op, ['BEGIN', scopeTo(tenantId), ...statements, 'COMMIT'])
+      return results.slice(2, -1)
+    },
+    async ping() {
+      await run('ping', ['SELECT 1'])
+    },
+  }
+}
+
+/**
+ * Everything is on the wire before the first answer. After an error Postgres refuses the rest and turns COMMIT into ROLLBACK;
+ * the connection is then closed, because what it has prepared is no longer known.
+ */
+async function inOneTrip(
+  pool: Pool,
+  statements: readonly (Statement | string)[],
+): Promise<QueryResult<Row>[]> {
+  const client = await pool.connect()
+  const settled = await Promise.allSettled(statements.map((statement) => query(client, statement)))
+  const failure = settled.find((result) => result.status === 'rejected')
+  client.release(failure !== undefined)
+  if (failure !== undefined) throw failure.reason
+  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+const query = (client: PoolClient, statement: Statement | string): Promise<QueryResult<Row>> =>
+  typeof statement === 'string' ? client.query<Row>(statement) : client.query<Row, unknown[]>(statement)
+
+// SQLSTATE classes: connection, resources, operator intervention, system, internal, and rolled back for concurrency.
+const OUTAGE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
+
+/** Whatever is not an answer of the server at all (refused, reset, timed out) is an outage too. */
+export const isOutage = (error: unknown): boolean =>
+  !(error instanceof DatabaseError) || OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2))
+
+/** SQLSTATE or errno: the text of the error may quote values. */
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'

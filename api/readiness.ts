@@ -1,0 +1,30 @@
+import type { Readiness } from '../streams/platform/operations-server.ts'
+import { within } from '../streams/platform/process.ts'
+import type { Database } from './postgres.ts'
+
+export interface ReadinessDeps {
+  readonly database: Pick<Database, 'ping'>
+  readonly redisConnected: () => boolean
+  readonly natsConnected: () => boolean
+}
+
+const PING_MS_MAX = 1_000
+
+/** Ready means that Postgres answers; submits go on without Redis and NATS, so these are only reported. */
+export const readinessOf = (deps: ReadinessDeps) => async (): Promise<Readiness> => {
+  const ready = await answers(deps.database)
+  const details = {
+    postgres: word(ready),
+    redis: word(deps.redisConnected()),
+    nats: word(deps.natsConnected()),
+  }
+  return { ready, details }
+}
+
+const answers = (database: Pick<Database, 'ping'>): Promise<boolean> =>
+  within(database.ping(), PING_MS_MAX).then(
+    () => true,
+    () => false,
+  )
+
+const word = (isUp: boolean): string => (isUp ? 'up' : 'down')

@@ -1,0 +1,28 @@
+import type { Metrics } from '../../streams/platform/metrics.ts'
+import type { Readiness } from '../../streams/platform/operations-server.ts'
+import type { ApiMiddleware, ApiRouter } from '../state.ts'
+
+export interface HealthDeps {
+  readonly metrics: Metrics
+  /** Never rejects. */
+  readonly ready: () => Promise<Readiness>
+}
+
+const live: ApiMiddleware = (ctx) => {
+  ctx.body = { status: 'ok' }
+}
+
+/** H9 to H11 (spec http.md section 1): for the cluster, without credentials; Kong must not route them. */
+export const addHealth = (router: ApiRouter, { metrics, ready }: HealthDeps): void => {
+  const readiness: ApiMiddleware = async (ctx) => {
+    const { ready: isReady, details } = await ready()
+    ctx.status = isReady ? 200 : 503
+    ctx.body = { status: isReady ? 'ok' : 'error', details }
+  }
+  router.get(['/health/live', '/health'], live)
+  router.get(['/health/ready', '/ready'], readiness)
+  router.get('/metrics', async (ctx) => {
+    ctx.body = await metrics.registry.metrics()
+    ctx.set('Content-Type', metrics.registry.contentType)
+  })
+}

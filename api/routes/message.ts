@@ -1,0 +1,38 @@
+import { uuid } from '../../streams/contracts/topic.ts'
+import type { Instruments } from '../instruments.ts'
+import type { MessageReader } from '../message-reader.ts'
+import { allowed } from '../middleware/identity.ts'
+import { counted } from '../middleware/metrics.ts'
+import { Problem } from '../problem.ts'
+import { identityOf, type ApiMiddleware, type ApiRouteContext, type ApiRouter } from '../state.ts'
+
+export interface ReadDeps {
+  readonly identify: ApiMiddleware
+  readonly reader: MessageReader
+  readonly instruments: Instruments
+}
+
+/** H3: `GET /v1/sms/{messageId}` (spec http.md section 4). */
+export const addMessage = (router: ApiRouter, { identify, reader, instruments }: ReadDeps): void => {
+  router.get(
+    '/v1/sms/:messageId',
+    counted(instruments, 'message'),
+    identify,
+    allowed('sms:read'),
+    async (ctx) => {
+      ctx.body = found(await reader.message(identityOf(ctx), messageIdOf(ctx)))
+    },
+  )
+}
+
+/** What is no message id names no message. */
+export function messageIdOf(ctx: ApiRouteContext): string {
+  const messageId = ctx.params['messageId']?.toLowerCase()
+  return found(uuid.safeParse(messageId).data)
+}
+
+/** The same answer for unknown and for somebody else's, so that nobody can find out which ids exist. */
+export function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new Problem('NOT_FOUND')
+  return value
+}

@@ -1,0 +1,17 @@
+import { allowed } from '../middleware/identity.ts'
+import { counted } from '../middleware/metrics.ts'
+import { identityOf, type ApiRouter } from '../state.ts'
+import { found, messageIdOf, type ReadDeps } from './message.ts'
+
+/** H4: `GET /v1/sms/{messageId}/segments` (spec http.md section 4). */
+export const addSegments = (router: ApiRouter, { identify, reader, instruments }: ReadDeps): void => {
+  router.get(
+    '/v1/sms/:messageId/segments',
+    counted(instruments, 'segments'),
+    identify,
+    allowed('sms:read'),
+    async (ctx) => {
+      ctx.body = found(await reader.segments(identityOf(ctx), messageIdOf(ctx)))
+    },
+  )
+}

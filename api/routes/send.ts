@@ -1,0 +1,68 @@
+import { trace } from '@opentelemetry/api'
+import { parseCommand, type SubmitCommand } from '../command.ts'
+import { parseKey } from '../idempotency.ts'
+import type { Instruments } from '../instruments.ts'
+import { jsonBody } from '../middleware/body.ts'
+import { allowed } from '../middleware/identity.ts'
+import { counted, submitMeasured } from '../middleware/metrics.ts'
+import { spanned } from '../middleware/trace.ts'
+import { Problem } from '../problem.ts'
+import { identityOf, type ApiContext, type ApiMiddleware, type ApiRouter } from '../state.ts'
+import type { Submit } from '../submit.ts'
+
+/** Spec http.md section 6; Kong refuses the same. */
+const SEND_BYTES_MAX = 64 * 1024
+
+export interface SendDeps {
+  readonly identify: ApiMiddleware
+  readonly submit: Submit
+  readonly instruments: Instruments
+  readonly now: () => number
+}
+
+/** H1: `POST /v1/sms/send` (spec http.md section 3). */
+export const addSend = (router: ApiRouter, deps: SendDeps): void => {
+  router.post(
+    '/v1/sms/send',
+    counted(deps.instruments, 'send'),
+    submitMeasured(deps.instruments, deps.now),
+    spanned('orch.http.submit'),
+    deps.identify,
+    allowed('sms:send'),
+    jsonBody(SEND_BYTES_MAX),
+    send(deps),
+  )
+}
+
+const send =
+  ({ submit, now }: SendDeps): ApiMiddleware =>
+  async (ctx) => {
+    const outcome = await submit({
+      identity: identityOf(ctx),
+      command: validated(ctx.state.json, now()),
+      idempotencyKey: keyOf(ctx),
+      trace: ctx.state.trace,
+    })
+    if (outcome.kind === 'conflict') throw new Problem('IDEMPOTENCY_CONFLICT')
+    if (outcome.kind === 'replayed') ctx.set('Idempotency-Replayed', 'true')
+    ctx.status = 202
+    ctx.body = outcome.reply
+  }
+
+const validated = (json: unknown, nowMs: number): SubmitCommand =>
+  trace.getTracer('api').startActiveSpan('orch.validate', (span) => {
+    const parsed = parseCommand(json, nowMs)
+    span.end()
+    if (parsed.ok) return parsed.command
+    throw new Problem(parsed.code, parsed.errors)
+  })
+
+function keyOf(ctx: ApiContext): string | undefined {
+  const header = ctx.req.headers['idempotency-key']
+  if (header === undefined) return undefined
+  const key = typeof header === 'string' ? parseKey(header) : undefined
+  if (key !== undefined) return key
+  throw new Problem('INVALID_HEADER', [
+    { path: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters, bare or quoted' },
+  ])
+}

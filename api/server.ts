@@ -1,0 +1,50 @@
+import Koa from 'koa'
+import { Router } from '@koa/router'
+import type { Log } from '../streams/platform/log.ts'
+import { identified } from './middleware/identity.ts'
+import { problems } from './middleware/problem.ts'
+import { traced } from './middleware/trace.ts'
+import { Problem } from './problem.ts'
+import { addHealth, type HealthDeps } from './routes/health.ts'
+import { addMessage, type ReadDeps } from './routes/message.ts'
+import { addSegments } from './routes/segments.ts'
+import { addSend, type SendDeps } from './routes/send.ts'
+import type { ApiMiddleware, ApiState } from './state.ts'
+import type { TokenVerifier } from './token.ts'
+
+export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
+  readonly verify: TokenVerifier
+  /** SUBMIT_API_ENABLED: off, H1 to H4 answer 503 and the rest works (spec http.md section 7). */
+  readonly enabled: boolean
+  readonly log: Log
+  readonly newId: () => string
+}
+
+/** The whole API on one screen: every request passes the first two, then its route. */
+export function createApp(deps: AppDeps): Koa<ApiState> {
+  const app = new Koa<ApiState>()
+  app.use(traced(deps.newId))
+  app.use(problems(deps.log))
+  const router = routes(deps)
+  app.use(router.routes())
+  app.use(router.allowedMethods())
+  return app
+}
+
+function routes(deps: AppDeps): Router<ApiState> {
+  const router = new Router<ApiState>()
+  const identify = identified(deps.verify)
+  addHealth(router, deps)
+  router.use('/v1/sms', switchedOn(deps.enabled))
+  addSend(router, { ...deps, identify })
+  addMessage(router, { ...deps, identify })
+  addSegments(router, { ...deps, identify })
+  return router
+}
+
+const switchedOn =
+  (enabled: boolean): ApiMiddleware =>
+  async (_ctx, next) => {
+    if (!enabled) throw new Problem('SUBMIT_API_DISABLED')
+    await next()
+  }
