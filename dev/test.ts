@@ -11,6 +11,8 @@ import { withStack } from './stack/with-stack.ts'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const vitestEntry = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 
+const stopWithinMs = 10_000
+
 const runVitest = async (
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -22,7 +24,11 @@ const runVitest = async (
       env: { ...process.env, ...env },
       stdio: 'inherit',
     })
-    abort?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
+    const end = (): void => {
+      child.kill('SIGTERM')
+      setTimeout(() => child.kill('SIGKILL'), stopWithinMs).unref()
+    }
+    abort?.addEventListener('abort', end, { once: true })
     child.once('error', reject)
     child.once('exit', (code) => resolve(code ?? 1))
   })
