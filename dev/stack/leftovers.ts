@@ -74,6 +74,13 @@ export const clearLeftovers = async (root: string, say: (line: string) => void):
   for (const run of listRunFolders(root)) {
     if (isAlive(run.owner)) continue
     say(`clearing what a killed stack (process ${run.owner.pid}) left behind`)
-    await clearRun(run)
+    try {
+      await clearRun(run)
+    } catch (error) {
+      // Another user's server, or containers of an engine that is down: it stays recorded and must not keep this stack from starting.
+      say(
+        `not cleared, the next start tries again: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
   }
 }

@@ -171,6 +171,15 @@ describe('clearing leftovers', () => {
     expect(existsSync(run.path)).toBe(false)
   })
 
+  it('keeps what cannot be cleared yet for the next start, and says so', async () => {
+    const run = deadRun()
+    writeRecord(run, 'compose', { kind: 'compose', project: 'Not A Project Name' })
+    const lines: string[] = []
+    await clearLeftovers(root, (line) => lines.push(line))
+    expect(lines.at(-1)).toMatch(/^not cleared, the next start tries again: /)
+    expect(existsSync(run.path)).toBe(true)
+  })
+
   it('removes a recorded folder outside only when the stack can have made it', async () => {
     const own = mkdtempSync(join(tmpdir(), outsidePrefix))
     const foreign = mkdtempSync(join(tmpdir(), 'somebody-'))
