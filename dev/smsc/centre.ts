@@ -9,7 +9,7 @@ import { STATUS } from './pdu.ts'
 import { planFor, type Plan, type Reply } from './plan.ts'
 import { renderReceipt, type Taken } from './receipts.ts'
 import { scenarioFor, type ReceiptStep, type Scenario } from './script.ts'
-import { Assembler, SeenSegments, type Seen } from './segments.ts'
+import { Answers, Assembler, SeenSegments, type Seen } from './segments.ts'
 import { decodeText, readUserData, type UserData } from './text.ts'
 
 export interface CentreOptions {
@@ -41,6 +41,7 @@ export class Centre {
   readonly #options: CentreOptions
   readonly #seen = new SeenSegments()
   readonly #assembler = new Assembler()
+  readonly #answers = new Answers()
   #lastId: bigint
 
   constructor(options: CentreOptions) {
@@ -67,6 +68,10 @@ export class Centre {
       return this.#refuseViolation(account, session, violation ?? UNREADABLE)
     const text = decodeText(userData.octets, message.dataCoding)
     return this.#decide({ account, session, message, userData, text })
+  }
+
+  sessionEnded(session: number): void {
+    this.#answers.sessionEnded(session, this.#options.now())
   }
 
   #refuseViolation(account: Account, session: number, { status, rule }: Violation): Verdict {
@@ -97,13 +102,16 @@ export class Centre {
     const { counters } = this.#options
     counters.taken += 1
     if (seen.taken > 0) counters.duplicates += 1
-    if (seen.taken > 0 && seen.answered) counters.duplicatesAfterAnswer += 1
+    if (seen.taken > 0 && this.#answers.hasArrived(seen)) counters.duplicatesAfterAnswer += 1
     if (seen.taken === 0) this.#assemble(segment)
     seen.taken += 1
-    seen.answered = plan.reply.kind === 'respond' && plan.reply.withId
-    if (!seen.answered) counters.unanswered += 1
     const { source, destination } = segment.message
-    const taken = { messageId, source, destination, text: segment.text, takenAtMs: this.#options.now() }
+    const takenAtMs = this.#options.now()
+    const isAnswered = plan.reply.kind === 'respond' && plan.reply.withId
+    const atMs = takenAtMs + segment.account.settings.responseDelayMs
+    seen.answer = isAnswered ? { session: segment.session, atMs } : undefined
+    if (!isAnswered) counters.unanswered += 1
+    const taken = { messageId, source, destination, text: segment.text, takenAtMs }
     for (const step of plan.receipts) this.#planReceipt(segment.account, step, taken)
   }
 

@@ -16,7 +16,10 @@ export interface Counters {
   unanswered: number
   /** Segments taken once more. */
   duplicates: number
-  /** Of these: although the take before had been answered. Must stay 0 unless a gateway was killed. */
+  /**
+   * Of these: although the response to the take before cannot have been lost (its session went on for over a second, or is
+   * still there). This proves a fault of the gateway.
+   */
   duplicatesAfterAnswer: number
   /** Messages of which every segment was taken, each counted once. */
   messages: number

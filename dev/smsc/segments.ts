@@ -4,8 +4,8 @@ import type { Concatenation } from './text.ts'
 export interface Seen {
   tries: number
   taken: number
-  /** Told the gateway about the last take; a repetition after that is the gateway's fault, without it an honest doubt. */
-  answered: boolean
+  /** The last response with an id; undefined when the last take was not answered. */
+  answer: { readonly session: number; readonly atMs: number } | undefined
 }
 
 const SEGMENTS_MAX = 500_000
@@ -18,13 +18,35 @@ export class SeenSegments {
   arrive(destination: string, concatenation: Concatenation | undefined, text: string): Seen {
     const place = concatenation === undefined ? '' : `${concatenation.reference}/${concatenation.index}`
     const key = `${destination}|${place}|${text}`
-    const known = this.#seen.get(key) ?? { tries: 0, taken: 0, answered: false }
+    const known = this.#seen.get(key) ?? { tries: 0, taken: 0, answer: undefined }
     known.tries += 1
     this.#seen.set(key, known)
     forgetOldest(this.#seen, SEGMENTS_MAX)
     return known
   }
 }
+
+/**
+ * Whether a response can have been lost: when its session ended within a second of it. The peer may have died before it read
+ * the response, or a reset may have thrown it away. Only a copy sent after a response that cannot have been lost proves a fault.
+ */
+export class Answers {
+  readonly #endedAtMs = new Map<number, number>()
+
+  sessionEnded(session: number, atMs: number): void {
+    this.#endedAtMs.set(session, atMs)
+    forgetOldest(this.#endedAtMs, SESSIONS_MAX)
+  }
+
+  hasArrived({ answer }: Seen): boolean {
+    if (answer === undefined) return false
+    const endedAtMs = this.#endedAtMs.get(answer.session)
+    return endedAtMs === undefined || endedAtMs - answer.atMs > IN_DOUBT_MS
+  }
+}
+
+const SESSIONS_MAX = 10_000
+const IN_DOUBT_MS = 1_000
 
 /** Joins the parts of long messages as a handset does. */
 export class Assembler {
@@ -48,7 +70,7 @@ export class Assembler {
   }
 }
 
-function forgetOldest<V>(map: Map<string, V>, entriesMax: number): void {
+function forgetOldest<K, V>(map: Map<K, V>, entriesMax: number): void {
   if (map.size <= entriesMax) return
   const oldest = map.keys().next()
   if (oldest.done !== true) map.delete(oldest.value)

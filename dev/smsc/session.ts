@@ -199,6 +199,7 @@ export class Session implements Receiver {
   #ended(): void {
     this.#closed = true
     this.#record('close')
+    this.#context.centre.sessionEnded(this.number)
     this.#account?.leave(this)
     this.#deliveries?.abandon()
     this.#context.onClose(this)
