@@ -47,7 +47,7 @@ export async function migrate(options: MigrateOptions): Promise<readonly string[
 
 async function readMigrations(folder: URL): Promise<readonly Migration[]> {
   const names = (await readdir(folder)).filter((name) => NUMBERED.test(name)).toSorted()
-  return await Promise.all(
+  return Promise.all(
     names.map(async (name) => {
       const sql = await readFile(new URL(name, folder), 'utf8')
       return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') }

@@ -1,0 +1,56 @@
+import { SubmitResultsPending } from './postgres/submit-frontier.ts'
+import { StatementFailed } from './postgres/statement.ts'
+import type { SinkHooks } from './sink.ts'
+import type { TopicPartition } from '../streams/log/port.ts'
+import type { Log } from '../streams/platform/log.ts'
+import type { Metrics } from '../streams/platform/metrics.ts'
+
+/** What a sink tells the people who run it: metrics of spec operations.md section 1, log events of section 4. */
+export interface Observation {
+  hooks(sinkName: string): SinkHooks
+  /** A batch was refused and will be tried again. */
+  fault(sinkName: string, at: TopicPartition, error: unknown, attempt: number): void
+  /** Redis was away; the keys are skipped (spec pipeline.md O12). */
+  mirrorsSkipped(keys: number, error: unknown): void
+  lag(sinkName: string, topic: string, records: number): void
+}
+
+export function observe(metrics: Metrics, log: Log): Observation {
+  const rows = metrics.counter('sink_rows_total', 'Records stored by a sink', ['sink', 'topic'])
+  const refused = metrics.counter('sink_refused_total', 'Records that a sink cannot read', ['sink', 'topic'])
+  const lag = metrics.gauge('sink_lag', 'Records not yet stored', ['sink', 'topic'])
+  const skipped = metrics.counter('sink_mirror_skipped_total', 'Redis mirror keys skipped')
+  const redisErrors = metrics.counter('orch_redis_errors_total', 'Redis errors', ['op'])
+  return {
+    hooks: (sink) => ({
+      written: (topic, records) => rows.inc({ sink, topic }, records),
+      unreadable: ({ topic, partition, offset }, reason, errors) => {
+        refused.inc({ sink, topic })
+        const paths = errors.map(({ path }) => path)
+        log.error('sink.unreadable', { topic, partition, offset, reason, paths })
+      },
+    }),
+    fault: databaseFaults(metrics, log),
+    mirrorsSkipped: (keys, error) => {
+      skipped.inc(keys)
+      redisErrors.inc({ op: 'mirror' })
+      log.debug('sink.mirror_skipped', { records: keys, error })
+    },
+    lag: (sink, topic, records) => lag.set({ sink, topic }, records),
+  }
+}
+
+function databaseFaults(metrics: Metrics, log: Log): Observation['fault'] {
+  const dlr = metrics.counter('dlr_db_errors_total', 'Database errors of the receipt sinks', ['operation'])
+  const orch = metrics.counter('orch_pg_errors_total', 'Database errors of the message sink', ['op'])
+  return (sinkName, { topic, partition }, error, attempt) => {
+    if (error instanceof SubmitResultsPending) {
+      return log.debug('sink.waiting', { topic, partition, attempt, reason: 'submit_results_pending' })
+    }
+    const operation = error instanceof StatementFailed ? error.operation : 'connection'
+    const isOrch = sinkName === 'orch'
+    if (isOrch) orch.inc({ op: operation })
+    else dlr.inc({ operation })
+    log.error(isOrch ? 'orch.db_error' : 'dlr.db_error', { operation, topic, partition, attempt, error })
+  }
+}

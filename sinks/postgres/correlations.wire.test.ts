@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { encode } from '../../streams/contracts/decode.ts'
+import { recordExample, submitResultExample } from '../../streams/contracts/examples.ts'
+import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
+import { dlrRecords, type DlrRecord } from '../../streams/contracts/receipts.ts'
+import type { Topic } from '../../streams/contracts/topic.ts'
+import { eventIdOf } from '../../streams/domain/event-id.ts'
+import { openScene, silentHooks, type Scene } from '../scene.suite.ts'
+import { smppSink } from './sinks.ts'
+import { SubmitResultsPending, type SubmitFrontier } from './submit-frontier.ts'
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await openScene('smpp')
+})
+afterAll(() => scene.close())
+beforeEach(() => scene.admin.query('TRUNCATE smpp.message_correlations'))
+
+const PARTITION = 0
+const batchOf = <V>(topic: Topic<V>, values: readonly V[]) => ({
+  topic: topic.name,
+  partition: PARTITION,
+  next: values.length,
+  records: values.map((value, offset) => ({
+    topic: topic.name,
+    partition: PARTITION,
+    offset,
+    timestamp: 0,
+    key: null,
+    value: Buffer.from(encode(value)),
+    headers: {},
+  })),
+})
+
+/** A sink whose own progress in `smpp.submit.result` the test moves by hand. */
+function sinkAt(progress: { end: number; taken: number } = { end: 0, taken: 0 }) {
+  const frontier: SubmitFrontier = {
+    end: () => Promise.resolve(progress.end),
+    taken: () => Promise.resolve(progress.taken),
+  }
+  const { handle } = smppSink(scene.as('smpp_svc'), silentHooks, frontier)
+  return {
+    submitted: (...results: readonly SubmitResult[]) => handle(batchOf(submitResults, results)),
+    received: (...records: readonly DlrRecord[]) => handle(batchOf(dlrRecords, records)),
+  }
+}
+
+const rows = () =>
+  scene.rows(
+    `SELECT message_id, operator_message_id, destination, segment_index, total_segments, submitted_at, expires_at,
+       dlr_received_at, status FROM smpp.message_correlations ORDER BY operator_message_id`,
+  )
+
+const accepted = submitResultExample
+const submittedRow = {
+  message_id: accepted.messageId,
+  operator_message_id: accepted.operatorMessageId,
+  destination: accepted.to,
+  segment_index: 1,
+  total_segments: 1,
+  submitted_at: new Date(accepted.submittedAt),
+  expires_at: new Date(Date.parse(accepted.submittedAt) + 72 * 3_600_000),
+  dlr_received_at: null,
+  status: 'SUBMITTED',
+}
+const receivedRow = {
+  ...submittedRow,
+  dlr_received_at: new Date('2026-04-18T10:23:46.120Z'),
+  status: 'DLR_RECEIVED',
+}
+
+describe('correlations', () => {
+  it('hold accepted segments only, each once', async () => {
+    const { submitted } = sinkAt()
+    const { operatorMessageId: _, ...refused } = accepted
+    await submitted(accepted, { ...refused, outcome: 'REJECTED', segmentIndex: 2 }, accepted)
+    await submitted(accepted)
+    expect(await rows()).toEqual([submittedRow])
+  })
+
+  it('are marked once by the first receipt', async () => {
+    const { submitted, received } = sinkAt()
+    await submitted(accepted)
+    const second = { ...recordExample, eventId: eventIdOf('second'), ...laterReceipt(recordExample) }
+    await received(recordExample, second)
+    await received(second)
+    expect(await rows()).toEqual([receivedRow])
+  })
+
+  it('are marked also when the receipt is taken before the submit result', async () => {
+    const progress = { end: 5, taken: 4 }
+    const { submitted, received } = sinkAt(progress)
+    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
+    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
+    await submitted(accepted)
+    Object.assign(progress, { end: 9, taken: 5 })
+    await received(recordExample)
+    expect(await rows()).toEqual([receivedRow])
+  })
+
+  it('that do not exist hold a receipt up only until the submit results of its time have been taken', async () => {
+    const progress = { end: 5, taken: 4 }
+    const { received } = sinkAt(progress)
+    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
+    Object.assign(progress, { end: 99, taken: 5 })
+    await received(recordExample)
+    expect(await rows()).toEqual([])
+  })
+
+  const reuse: SubmitResult = {
+    ...accepted,
+    eventId: eventIdOf('reuse'),
+    messageId: eventIdOf('another message'),
+    submittedAt: '2026-04-22T10:23:40.180Z',
+  }
+
+  it('give way to a reused operator id after 72 h, and never to the older submission again', async () => {
+    const { submitted, received } = sinkAt()
+    await submitted(accepted)
+    await received(recordExample)
+    await submitted(reuse)
+    const [row] = await rows()
+    expect(row).toMatchObject({ message_id: reuse.messageId, status: 'SUBMITTED', dlr_received_at: null })
+    await submitted(accepted, reuse, accepted)
+    expect(await rows()).toEqual([row])
+  })
+
+  it('are not marked by a receipt of the message that had the id before', async () => {
+    const { submitted, received } = sinkAt()
+    await submitted(accepted, reuse)
+    await received(recordExample).catch(() => {})
+    expect(await rows()).toMatchObject([{ message_id: reuse.messageId, status: 'SUBMITTED' }])
+  })
+
+  it('are not given away within 72 h', async () => {
+    const { submitted } = sinkAt()
+    await submitted(accepted, { ...reuse, submittedAt: '2026-04-19T10:23:40.180Z' })
+    expect(await rows()).toEqual([submittedRow])
+  })
+})
+
+function laterReceipt(record: DlrRecord): { receipt?: never } | object {
+  if (record.kind !== 'RECEIPT') throw new Error('the example is a receipt')
+  return { receipt: { ...record.receipt, receivedAt: '2026-04-18T11:00:00.000Z', dlrStatus: 'UNKNOWN' } }
+}

@@ -1,0 +1,29 @@
+/** RFC 9457, as the API shows it (spec http.md section 6). */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly detail: string
+  readonly instance: string
+  readonly code: string
+}
+
+const PROBLEMS = 'https://docs.ghasi.io/problems/'
+
+/** What a status event says went wrong. It depends on the event only, so that a second processing stores the same. */
+export function problemOf(
+  error: { readonly code: string; readonly detail: string },
+  eventId: string,
+): Problem {
+  const words = error.code
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '')
+  const title = words.join(' ')
+  return {
+    type: `${PROBLEMS}${words.join('-')}`,
+    title: title.charAt(0).toUpperCase() + title.slice(1),
+    detail: error.detail,
+    instance: `urn:uuid:${eventId}`,
+    code: error.code,
+  }
+}

@@ -1,0 +1,49 @@
+import type { Pool } from 'pg'
+import { outboundDeadLetters, statusEvents, submitResults } from '../../streams/contracts/outbound.ts'
+import { dlrRecords } from '../../streams/contracts/receipts.ts'
+import { sink, taking, type Sink, type SinkHooks } from '../sink.ts'
+import { writeCorrelations } from './correlations.ts'
+import { insertDeadLetters } from './dead-letters.ts'
+import { writeDlrRecords } from './dlr-records.ts'
+import { writeStatuses } from './messages.ts'
+import { inTransaction } from './pool.ts'
+import { markAfterSubmit, type SubmitFrontier } from './submit-frontier.ts'
+
+/** Message rows and dead letters, as `orch_sink` (spec pipeline.md O11). */
+export const orchSink = (pool: Pool, hooks: SinkHooks): Sink =>
+  sink('orch', [
+    taking(statusEvents, hooks, async (events) => {
+      await writeStatuses(pool, events)
+      return events.length
+    }),
+    taking(outboundDeadLetters, hooks, async (deadLetters) => {
+      await insertDeadLetters(pool, deadLetters)
+      return deadLetters.length
+    }),
+  ])
+
+/** Everything that the receipt topologies have decided, as `dlr_svc` (spec pipeline.md D30 to D32). */
+export const dlrSink = (pool: Pool, hooks: SinkHooks): Sink =>
+  sink('dlr', [
+    taking(dlrRecords, hooks, async (records) => {
+      await inTransaction(pool, (client) => writeDlrRecords(client, records))
+      return records.length
+    }),
+  ])
+
+export const SMPP_SINK_GROUP = 'sms.sink.smpp'
+
+/** Which operator id stands for which segment, as `smpp_svc` (spec data.md section 3). */
+export function smppSink(pool: Pool, hooks: SinkHooks, frontier: SubmitFrontier): Sink {
+  const mark = markAfterSubmit(frontier)
+  return sink('smpp', [
+    taking(submitResults, hooks, async (results) => {
+      await writeCorrelations(pool, results)
+      return results.length
+    }),
+    taking(dlrRecords, hooks, async (records, partition) => {
+      await mark(pool, records, partition)
+      return records.length
+    }),
+  ])
+}

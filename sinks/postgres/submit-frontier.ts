@@ -1,0 +1,55 @@
+import type { DlrRecord } from '../../streams/contracts/receipts.ts'
+import { partitionKey, type LogClient } from '../../streams/log/port.ts'
+import { markReceived } from './correlations.ts'
+import type { Queryable } from './statement.ts'
+
+/** Where a partition of `smpp.submit.result` stands: what it held when asked, and how far the sink itself has come. */
+export interface SubmitFrontier {
+  end(partition: number): Promise<number>
+  taken(partition: number): Promise<number>
+}
+
+export const submitFrontier = (log: LogClient, group: string, topic: string): SubmitFrontier => ({
+  end: async (partition) => (await boundsOf(log, topic, partition)).end,
+  taken: async (partition) => {
+    const at = { topic, partition }
+    const cursor = (await log.admin.committed(group, [at])).get(partitionKey(at))
+    return cursor?.next ?? (await boundsOf(log, topic, partition)).start
+  },
+})
+
+async function boundsOf(log: LogClient, topic: string, partition: number) {
+  const at = { topic, partition }
+  const bounds = (await log.admin.bounds([at])).get(partitionKey(at))
+  if (bounds === undefined) throw new Error(`no bounds of ${topic}`)
+  return bounds
+}
+
+/** Not a fault: the row to be marked is still on its way through the other topic. */
+export class SubmitResultsPending extends Error {
+  override readonly name = 'SubmitResultsPending'
+}
+
+/**
+ * Marks receipts that may overtake the row which they belong to: the two come by different topics. A receipt is always
+ * written after the submit result that it belongs to, and both are keyed by messageId, so once the sink has taken that partition of
+ * `smpp.submit.result` up to where it ended when the receipt was seen, a missing row will not come any more (its
+ * receipt was released by hand, or its row has been purged).
+ */
+export function markAfterSubmit(
+  frontier: SubmitFrontier,
+): (client: Queryable, records: readonly DlrRecord[], partition: number) => Promise<void> {
+  // By partition: the batch that waits, told by its first record, and the end that it waits for.
+  const waiting = new Map<number, { readonly first: string | undefined; readonly end: number }>()
+  return async (client, records, partition) => {
+    const first = records[0]?.eventId
+    const wait = waiting.get(partition)
+    const end = wait?.first === first ? wait?.end : undefined
+    const mayMiss = end !== undefined && (await frontier.taken(partition)) >= end
+    const missing = await markReceived(client, records)
+    waiting.delete(partition)
+    if (missing === 0 || mayMiss) return
+    waiting.set(partition, { first, end: end ?? (await frontier.end(partition)) })
+    throw new SubmitResultsPending('submit results of this partition have not been taken yet')
+  }
+}
