@@ -1,0 +1,80 @@
+import { Pool } from 'pg'
+import { z } from 'zod'
+import type { Platform } from '../platform/platform.ts'
+import type { Expected } from './plan.ts'
+import { hasOutcome } from './invariants.ts'
+import type { Accepted } from './traffic.ts'
+
+/** Watches a run from Postgres: how far its messages have come, and whether all have come to their end. */
+export interface Stage {
+  readonly rows: number
+  readonly waiting: number
+  readonly sent: number
+  readonly outcomes: number
+  readonly unsent: number
+}
+
+const Counted = z.object({ status: z.string(), decided: z.boolean(), n: z.number() })
+const BEFORE_SENT = new Set(['QUEUED', 'ROUTING', 'ROUTED'])
+
+export class Watch {
+  readonly #pool: Pool
+
+  constructor(platform: Platform) {
+    this.#pool = new Pool({ connectionString: platform.stack.databaseUrl, max: 2 })
+  }
+
+  async stage(): Promise<Stage> {
+    const { rows } = await this.#pool.query(
+      'SELECT status, dlr_status IS NOT NULL AS decided, count(*)::int AS n FROM orch.sms_messages GROUP BY 1, 2',
+    )
+    const counts = z.array(Counted).parse(rows)
+    const sum = (accept: (row: z.infer<typeof Counted>) => boolean): number =>
+      counts.filter(accept).reduce((total, row) => total + row.n, 0)
+    return {
+      rows: sum(() => true),
+      waiting: sum((row) => BEFORE_SENT.has(row.status)),
+      sent: sum((row) => row.status === 'SENT'),
+      outcomes: sum((row) => row.decided),
+      unsent: sum((row) => !row.decided && (row.status === 'FAILED' || row.status === 'DEAD_LETTER')),
+    }
+  }
+
+  async outboxRows(): Promise<number> {
+    const { rows } = await this.#pool.query('SELECT count(*)::int AS n FROM orch.outbox')
+    return z.array(z.object({ n: z.number() })).parse(rows)[0]?.n ?? 0
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end()
+  }
+}
+
+/** The counts at which every accepted message has come to the end that its plan names. */
+export function goalOf(accepted: readonly Accepted[]): Stage {
+  const count = (accept: (expected: Expected) => boolean): number =>
+    accepted.filter(({ message }) => accept(message.expected)).length
+  return {
+    rows: accepted.length,
+    waiting: 0,
+    sent: count((expected) => expected === 'SENT'),
+    outcomes: count(hasOutcome),
+    unsent: count((expected) => expected === 'FAILED_UNSENT' || expected === 'DEAD_LETTER'),
+  }
+}
+
+export const reached = (stage: Stage, goal: Stage): boolean =>
+  stage.rows >= goal.rows &&
+  stage.outcomes >= goal.outcomes &&
+  stage.unsent >= goal.unsent &&
+  stage.waiting === 0
+
+export const HEADER = '   time   accepted     stored    waiting       sent   outcomes     unsent'
+
+export const line = (elapsedMs: number, accepted: number, stage: Stage): string =>
+  [
+    `${(elapsedMs / 1000).toFixed(1)} s`.padStart(7),
+    ...[accepted, stage.rows, stage.waiting, stage.sent, stage.outcomes, stage.unsent].map((n) =>
+      String(n).padStart(10),
+    ),
+  ].join(' ')
