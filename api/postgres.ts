@@ -30,8 +30,11 @@ export function openPool(url: string, limits: PoolLimits, log: Log): Pool {
     pipeline: true,
   }
   const pool = new Pool(options)
-  // Without a listener a broken idle connection would end the process; the pool replaces it by itself.
-  pool.on('error', (error) => log.warn('api.postgres_connection_lost', { reason: codeOf(error) }))
+  // Without a listener a broken connection would end the process. The pool listens to those that are idle only; whoever uses
+  // one learns of the break from his statement, and the pool replaces it.
+  const lost = (error: Error) => log.warn('api.postgres_connection_lost', { reason: codeOf(error) })
+  pool.on('error', lost)
+  pool.on('connect', (client) => client.on('error', lost))
   return pool
 }
 
