@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { OutboundRequest } from '../../streams/contracts/outbound.ts'
+import { count, instant, ordinal, uuid } from '../../streams/contracts/topic.ts'
+import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
+
+/**
+ * The outbound topology: from an accepted request to a command for an operator, and to the message's final status.
+ *
+ * It guarantees: every transition is one of T1 to T12 (spec pipeline.md §1), seq has no gaps, time never runs backwards within
+ * a message, a request read again emits what it emitted before, and a second request of one message changes nothing. It never
+ * waits: a retry is a durable timer. It never sends twice by a replay: what a re-read causes is marked by the runtime.
+ */
+
+const status = z.enum(MESSAGE_STATUSES)
+
+/** One transition. `at` and `retryAt` are epoch milliseconds. */
+export const Step = z.object({
+  status,
+  at: z.number().int(),
+  /** Retries so far. */
+  attempt: count,
+  error: z.object({ code: z.string(), detail: z.string() }).exactOptional(),
+  retryAt: z.number().int().exactOptional(),
+})
+export type Step = z.infer<typeof Step>
+
+/** The strategy is kept although configuration names it: a re-read must emit the command of that time. */
+export const TakenRoute = z.object({
+  operatorId: z.string(),
+  routeId: z.string(),
+  strategy: z.enum(['CSMS', 'TLV']),
+})
+export type TakenRoute = z.infer<typeof TakenRoute>
+
+/**
+ * What one input record has caused, the timers that it armed included: request, dead-letter replay or outcome. Every event of
+ * the run is a function of the record and of this, which is how a re-read emits the same bytes.
+ */
+export const Run = z.object({
+  position: z.string(),
+  from: status.nullable(),
+  firstSeq: ordinal,
+  /** Of a dead-letter replay: it replaces the request's own. */
+  expiresAt: instant.exactOptional(),
+  route: TakenRoute.exactOptional(),
+  steps: z.array(Step),
+})
+export type Run = z.infer<typeof Run>
+
+/** `request` is there only while it may be needed: what has been sent or given up keeps no text and no numbers. */
+export const Message = z.object({
+  tenantId: uuid,
+  accountId: uuid,
+  segmentCount: ordinal,
+  enqueuedAt: instant,
+  status,
+  seq: ordinal,
+  attemptCount: count,
+  request: OutboundRequest.exactOptional(),
+  runs: z.array(Run),
+})
+export type Message = z.infer<typeof Message>
+
+/** A message is replayed by hand, so more runs than this are a loop; the oldest is then dropped and not repeated any more. */
+export const RUNS_MAX = 16
+/** Counted from the last transition (spec data.md §8). */
+export const MESSAGE_LIFETIME_MS = 96 * 3_600_000

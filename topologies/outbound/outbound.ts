@@ -1,0 +1,146 @@
+import { routeFor, type Route } from '../../streams/contracts/lookups.ts'
+import { outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
+import { aggregatedOutcomes, type AggregatedOutcome } from '../../streams/contracts/outcomes.ts'
+import type { Answer } from '../../streams/contracts/question.ts'
+import { defineProcessor } from '../../streams/dsl/processor.ts'
+import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import { instantOf } from '../instant.ts'
+import { emits, note, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
+import { Message, type Run, type Step, type TakenRoute } from './message.ts'
+import { REPLAY_EXPIRES_AFTER_MS, REPLAY_HEADER, replayedSeq } from './replay.ts'
+import { brokenRule } from './request-rules.ts'
+import { routed } from './routing.ts'
+
+export interface OutboundOptions {
+  /** How an operator wants long messages. Default: CSMS for all. */
+  readonly strategyOf?: (operatorId: string) => TakenRoute['strategy']
+}
+
+/** What a handler may use beside its subject. */
+interface Context {
+  readonly scope: OutboundScope
+  /** Null: nobody asked. */
+  readonly answer: Answer<Route> | null
+  readonly strategyOf: (operatorId: string) => TakenRoute['strategy']
+}
+
+/** The topology `outbound` (spec pipeline.md §1 and §2). */
+export const outbound = (options: OutboundOptions = {}): Topology =>
+  defineTopology('outbound', [erase(outboundProcessor(options.strategyOf ?? (() => 'CSMS')))])
+
+const outboundProcessor = (strategyOf: Context['strategyOf']) =>
+  defineProcessor({
+    name: 'outbound',
+    reads: { request: outboundRequests, outcome: aggregatedOutcomes },
+    emits,
+    state: { store: 'messages', schema: Message },
+    asks: {
+      // The header that orders a replay cannot be seen here: a plain duplicate of a dead letter is asked for in vain.
+      request: (request: OutboundRequest, state: Message | undefined) =>
+        (state === undefined || state.status === 'DEAD_LETTER') && brokenRule(request) === null
+          ? { route: routeFor(request) }
+          : null,
+      retry: (message: Message) =>
+        message.request === undefined ? null : { route: routeFor(message.request) },
+    },
+    on: {
+      request: (request, scope, answers) =>
+        takeRequest(request, { scope, answer: answers?.route ?? null, strategyOf }),
+      outcome: takeOutcome,
+    },
+    due: {
+      retry: (message, scope, answers) =>
+        retry(message, { scope, answer: answers?.route ?? null, strategyOf }),
+      expire: (_, scope: OutboundScope) => scope.forget(),
+    },
+  })
+
+/** O4: the order of the rows is the order of the lines. */
+function takeRequest(request: OutboundRequest, context: Context): void {
+  const { scope } = context
+  const { state } = scope
+  const known = state?.runs.find((run) => run.position === scope.position)
+  if (known !== undefined) return tell(scope, request, withExpiry(request, known.expiresAt), known)
+  const deadSeq = replayedSeq(scope.key, scope.header(REPLAY_HEADER), state)
+  if (deadSeq !== null) return replay(request, deadSeq, context)
+  if (state !== undefined) return note(scope, 'orch.stage', DUPLICATE)
+  begin(request, context)
+}
+
+const DUPLICATE = { stage: 'idempotency', result: 'duplicate' }
+
+/** T1, then T2, or T3 and what the answer says. */
+function begin(request: OutboundRequest, context: Context): void {
+  const { scope } = context
+  const at = scope.now
+  const run: Run = { position: scope.position, from: null, firstSeq: 1, steps: [] }
+  const toQueued: Step = { status: 'QUEUED', at, attempt: 0 }
+  const broken = brokenRule(request)
+  if (broken === null) {
+    const toRouting: Step = { status: 'ROUTING', at, attempt: 0 }
+    return route(context, { run, steps: [toQueued, toRouting], request, earlier: [] })
+  }
+  const error = { code: 'validation', detail: broken }
+  const toFailed: Step = { status: 'FAILED', at, attempt: 0, error }
+  proceed(scope, { run, steps: [toQueued, toFailed], request, about: request, earlier: [] })
+}
+
+/** T12. The text was validated when the message was new, and an expiry of days ago would only expire it again. */
+function replay(request: OutboundRequest, deadSeq: number, context: Context): void {
+  const { now, position, state } = context.scope
+  const expiresAt = instantOf(now + REPLAY_EXPIRES_AFTER_MS)
+  const run: Run = { position, from: 'DEAD_LETTER', firstSeq: deadSeq + 1, expiresAt, steps: [] }
+  const at = Math.max(now, lastAt(state))
+  route(context, {
+    run,
+    steps: [{ status: 'ROUTING', at, attempt: 0 }],
+    request: withExpiry(request, expiresAt),
+    earlier: state?.runs ?? [],
+  })
+}
+
+/** The timer of T7: asks again, at most three times. */
+function retry(message: Message, context: Context): void {
+  const { request, runs } = message
+  const run = runs.at(-1)
+  if (request === undefined || run === undefined)
+    throw new Error('a retry is armed for a message that is not ROUTING')
+  route(context, { run, steps: [], request, earlier: runs.slice(0, -1) })
+}
+
+interface ToRoute {
+  readonly run: Run
+  /** Steps up to ROUTING that the run does not have yet. */
+  readonly steps: readonly Step[]
+  readonly request: OutboundRequest
+  readonly earlier: readonly Run[]
+}
+
+function route({ scope, answer, strategyOf }: Context, given: ToRoute): void {
+  const { run, steps, request } = given
+  const last = steps.at(-1) ?? run.steps.at(-1)
+  const notBeforeMs = Math.max(scope.now, last?.at ?? 0)
+  const routing = routed({ request, attempt: last?.attempt ?? 0, answer, notBeforeMs, strategyOf })
+  if (routing.grpcCode !== undefined) note(scope, 'orch.routing_error', { grpcCode: routing.grpcCode })
+  proceed(scope, { ...given, steps: [...steps, ...routing.steps], route: routing.route, about: request })
+}
+
+/**
+ * T11. A message has one outcome, so a second one is the first one read again, here or upstream: it is repeated, not refused.
+ */
+function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
+  const { state } = scope
+  const last = state?.runs.at(-1)
+  if (state === undefined || last === undefined) return noteRefusal(scope, null, outcome.status)
+  if (last.from === 'SENT') return tell(scope, state, null, last)
+  const { status, seq, attemptCount, runs } = state
+  const run: Run = { ...last, position: scope.position, from: status, firstSeq: seq + 1, steps: [] }
+  const at = Math.max(scope.now, lastAt(state))
+  const step: Step = { status: outcome.status, at, attempt: attemptCount }
+  proceed(scope, { run, steps: [step], request: null, about: state, earlier: runs })
+}
+
+const lastAt = (state: Message | undefined): number => state?.runs.at(-1)?.steps.at(-1)?.at ?? 0
+
+const withExpiry = (request: OutboundRequest, expiresAt: string | undefined): OutboundRequest =>
+  expiresAt === undefined ? request : { ...request, expiresAt }
