@@ -1,18 +1,18 @@
 import { SubmitResultsPending } from './postgres/submit-frontier.ts'
 import { StatementFailed } from './postgres/statement.ts'
 import type { SinkHooks } from './sink.ts'
-import type { TopicPartition } from '../streams/log/port.ts'
+import { LogError, type TopicPartition } from '../streams/log/port.ts'
 import type { Log } from '../streams/platform/log.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 
 /** What a sink tells the people who run it: metrics of spec operations.md section 1, log events of section 4. */
 export interface Observation {
-  hooks(sinkName: string): SinkHooks
+  readonly hooks: (sinkName: string) => SinkHooks
   /** A batch was refused and will be tried again. */
-  fault(sinkName: string, at: TopicPartition, error: unknown, attempt: number): void
+  readonly fault: (sinkName: string, at: TopicPartition, error: unknown, attempt: number) => void
   /** Redis was away; the keys are skipped (spec pipeline.md O12). */
-  mirrorsSkipped(keys: number, error: unknown): void
-  lag(sinkName: string, topic: string, records: number): void
+  readonly mirrorsSkipped: (keys: number, error: unknown) => void
+  readonly lag: (sinkName: string, topic: string, records: number) => void
 }
 
 export function observe(metrics: Metrics, log: Log): Observation {
@@ -47,6 +47,7 @@ function databaseFaults(metrics: Metrics, log: Log): Observation['fault'] {
     if (error instanceof SubmitResultsPending) {
       return log.debug('sink.waiting', { topic, partition, attempt, reason: 'submit_results_pending' })
     }
+    if (error instanceof LogError) return log.warn('sink.log_error', { topic, partition, attempt, error })
     const operation = error instanceof StatementFailed ? error.operation : 'connection'
     const isOrch = sinkName === 'orch'
     if (isOrch) orch.inc({ op: operation })

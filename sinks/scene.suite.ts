@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { Pool } from 'pg'
 import { createDatabase, type TemporaryDatabase } from '../dev/database.ts'
+import { recordExample } from '../streams/contracts/examples.ts'
+import type { RecordOf } from './postgres/record-kinds.ts'
 import type { SinkHooks } from './sink.ts'
 
 /** What the wire tests of the sinks share: a database of their own, and the message of the contract examples as a row. */
@@ -13,6 +15,14 @@ export const EXAMPLE_IDS = {
   accountId: 'b1f7c2aa-93f4-4f0b-a0ce-2f1a9d5e7c33',
 }
 export const ENQUEUED_AT = '2026-04-18T10:23:40.000Z'
+
+/** The contract example of `dlr.records`. */
+export const receiptExample: RecordOf<'RECEIPT'> = asReceipt(recordExample)
+
+function asReceipt(record: typeof recordExample): RecordOf<'RECEIPT'> {
+  if (record.kind !== 'RECEIPT') throw new Error('the example is no longer a receipt')
+  return record
+}
 
 export function addressFromEnv(name: 'DATABASE_URL' | 'REDIS_URL'): string {
   const address = process.env[name]

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { encode } from '../../streams/contracts/decode.ts'
-import { recordExample, submitResultExample } from '../../streams/contracts/examples.ts'
+import { submitResultExample } from '../../streams/contracts/examples.ts'
 import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
 import { dlrRecords, type DlrRecord } from '../../streams/contracts/receipts.ts'
 import type { Topic } from '../../streams/contracts/topic.ts'
 import { eventIdOf } from '../../streams/domain/event-id.ts'
-import { openScene, silentHooks, type Scene } from '../scene.suite.ts'
+import { openScene, receiptExample, silentHooks, type Scene } from '../scene.suite.ts'
 import { smppSink } from './sinks.ts'
 import { SubmitResultsPending, type SubmitFrontier } from './submit-frontier.ts'
 
@@ -81,8 +81,12 @@ describe('correlations', () => {
   it('are marked once by the first receipt', async () => {
     const { submitted, received } = sinkAt()
     await submitted(accepted)
-    const second = { ...recordExample, eventId: eventIdOf('second'), ...laterReceipt(recordExample) }
-    await received(recordExample, second)
+    const second: DlrRecord = {
+      ...receiptExample,
+      eventId: eventIdOf('second'),
+      receipt: { ...receiptExample.receipt, receivedAt: '2026-04-18T11:00:00.000Z', dlrStatus: 'UNKNOWN' },
+    }
+    await received(receiptExample, second)
     await received(second)
     expect(await rows()).toEqual([receivedRow])
   })
@@ -90,20 +94,20 @@ describe('correlations', () => {
   it('are marked also when the receipt is taken before the submit result', async () => {
     const progress = { end: 5, taken: 4 }
     const { submitted, received } = sinkAt(progress)
-    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
-    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
+    await expect(received(receiptExample)).rejects.toThrow(SubmitResultsPending)
+    await expect(received(receiptExample)).rejects.toThrow(SubmitResultsPending)
     await submitted(accepted)
     Object.assign(progress, { end: 9, taken: 5 })
-    await received(recordExample)
+    await received(receiptExample)
     expect(await rows()).toEqual([receivedRow])
   })
 
   it('that do not exist hold a receipt up only until the submit results of its time have been taken', async () => {
     const progress = { end: 5, taken: 4 }
     const { received } = sinkAt(progress)
-    await expect(received(recordExample)).rejects.toThrow(SubmitResultsPending)
+    await expect(received(receiptExample)).rejects.toThrow(SubmitResultsPending)
     Object.assign(progress, { end: 99, taken: 5 })
-    await received(recordExample)
+    await received(receiptExample)
     expect(await rows()).toEqual([])
   })
 
@@ -117,7 +121,7 @@ describe('correlations', () => {
   it('give way to a reused operator id after 72 h, and never to the older submission again', async () => {
     const { submitted, received } = sinkAt()
     await submitted(accepted)
-    await received(recordExample)
+    await received(receiptExample)
     await submitted(reuse)
     const [row] = await rows()
     expect(row).toMatchObject({ message_id: reuse.messageId, status: 'SUBMITTED', dlr_received_at: null })
@@ -128,7 +132,7 @@ describe('correlations', () => {
   it('are not marked by a receipt of the message that had the id before', async () => {
     const { submitted, received } = sinkAt()
     await submitted(accepted, reuse)
-    await received(recordExample).catch(() => {})
+    await received(receiptExample).catch(() => {})
     expect(await rows()).toMatchObject([{ message_id: reuse.messageId, status: 'SUBMITTED' }])
   })
 
@@ -138,8 +142,3 @@ describe('correlations', () => {
     expect(await rows()).toEqual([submittedRow])
   })
 })
-
-function laterReceipt(record: DlrRecord): { receipt?: never } | object {
-  if (record.kind !== 'RECEIPT') throw new Error('the example is a receipt')
-  return { receipt: { ...record.receipt, receivedAt: '2026-04-18T11:00:00.000Z', dlrStatus: 'UNKNOWN' } }
-}

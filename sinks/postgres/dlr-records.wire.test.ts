@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encode } from '../../streams/contracts/decode.ts'
-import { recordExample } from '../../streams/contracts/examples.ts'
 import { dlrRecords, type DlrRecord } from '../../streams/contracts/receipts.ts'
 import { eventIdOf, orphanRowId, quarantineRowId, receiptRowId } from '../../streams/domain/event-id.ts'
 import {
@@ -8,6 +7,7 @@ import {
   EXAMPLE_IDS,
   insertMessage,
   openScene,
+  receiptExample,
   silentHooks,
   type Scene,
 } from '../scene.suite.ts'
@@ -15,9 +15,7 @@ import { inTransaction, openPool } from './pool.ts'
 import { dlrSink } from './sinks.ts'
 import { StatementFailed } from './statement.ts'
 
-type ReceiptRecord = Extract<DlrRecord, { kind: 'RECEIPT' }>
-if (recordExample.kind !== 'RECEIPT') throw new Error('the example is a receipt')
-const example: ReceiptRecord = recordExample
+const example = receiptExample
 const { receipt } = example
 const { operatorId } = receipt
 const at = '2026-04-19T10:23:46.120Z'

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { deadLetterExample, recordExample, statusExample } from '../../streams/contracts/examples.ts'
+import { deadLetterExample, statusExample } from '../../streams/contracts/examples.ts'
 import type { StatusEvent } from '../../streams/contracts/outbound.ts'
 import type { DlrRecord, MessageOutcome } from '../../streams/contracts/receipts.ts'
 import { OUTCOMES, type MessageStatus } from '../../streams/domain/statuses.ts'
-import { insertMessage, openScene, type Scene } from '../scene.suite.ts'
+import { insertMessage, openScene, receiptExample, type Scene } from '../scene.suite.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { writeDlrRecords } from './dlr-records.ts'
 import { writeStatuses } from './messages.ts'
@@ -213,20 +213,17 @@ async function deliver(facts: readonly (StatusEvent | DlrRecord)[], batchSize: n
   }
 }
 
+const { messageOutcome: _, ...stillOpen } = receiptExample
 const receiptOf = (
   messageId: string,
   dlrStatus: 'DELIVERED' | 'UNKNOWN',
-  outcome?: MessageOutcome,
-): DlrRecord => {
-  if (recordExample.kind !== 'RECEIPT') throw new Error('the example is a receipt')
-  const { messageOutcome: _, ...example } = recordExample
-  return {
-    ...example,
-    messageId,
-    receipt: { ...example.receipt, operatorMessageId: messageId, dlrStatus },
-    ...(outcome !== undefined && { messageOutcome: outcome }),
-  }
-}
+  messageOutcome?: MessageOutcome,
+): DlrRecord => ({
+  ...stillOpen,
+  messageId,
+  receipt: { ...stillOpen.receipt, operatorMessageId: messageId, dlrStatus },
+  ...(messageOutcome !== undefined && { messageOutcome }),
+})
 
 describe('delivery statuses', () => {
   it.each(['DELIVERED', 'UNDELIVERED', 'EXPIRED', 'REJECTED', 'FAILED', 'PARTIAL'] as const)(

@@ -1,0 +1,70 @@
+import { submitResults } from '../streams/contracts/outbound.ts'
+import { dlrRecords } from '../streams/contracts/receipts.ts'
+import { connectKafka } from '../streams/log/kafka.ts'
+import { sleep } from '../streams/platform/backoff.ts'
+import { createLog } from '../streams/platform/log.ts'
+import { Metrics } from '../streams/platform/metrics.ts'
+import { serveOperations } from '../streams/platform/operations-server.ts'
+import { runProcess } from '../streams/platform/process.ts'
+import { startTracing } from '../streams/platform/tracing.ts'
+import { sinksConfig } from './config.ts'
+import { observe } from './observe.ts'
+import { openPool } from './postgres/pool.ts'
+import { dlrSink, orchSink, SMPP_SINK_GROUP, smppSink } from './postgres/sinks.ts'
+import { submitFrontier } from './postgres/submit-frontier.ts'
+import { readiness } from './readiness.ts'
+import { openRedis, redisSink } from './redis/mirrors.ts'
+import { run, watchLag } from './run.ts'
+
+const SERVICE = 'sinks'
+const config = sinksConfig()
+const log = createLog({ service: SERVICE, level: config.LOG_LEVEL })
+
+await runProcess(log, async (closers, fail) => {
+  const metrics = new Metrics().withProcessMetrics()
+  const observation = observe(metrics, log)
+  closers.add('tracing', startTracing(SERVICE, config.OTEL_EXPORTER_OTLP_ENDPOINT), (tracing) =>
+    tracing.close(),
+  )
+
+  const pool = (name: keyof typeof config.addresses) => {
+    const onIdleError = (error: Error) => log.warn('postgres.connection_lost', { operation: name, error })
+    const url = config.addresses[name]
+    const options = {
+      url,
+      applicationName: `sink-${name}`,
+      connectionsMax: config.SINK_POOL_MAX,
+      onIdleError,
+    }
+    return closers.add(`pool ${name}`, openPool(options), (opened) => opened.end())
+  }
+  const pools = { orch: pool('orch'), dlr: pool('dlr'), smpp: pool('smpp') }
+  const redis = openRedis(config.REDIS_URL, (error) => log.debug('redis.connection_lost', { error }))
+  closers.add('redis', redis, (opened) => opened.disconnect())
+  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: SERVICE })
+  closers.add('log', client, (opened) => opened.close())
+
+  const frontier = submitFrontier(client, SMPP_SINK_GROUP, submitResults.name)
+  const sinks = [
+    orchSink(pools.orch, observation.hooks('orch')),
+    dlrSink(pools.dlr, observation.hooks('dlr')),
+    smppSink(pools.smpp, observation.hooks('smpp'), frontier),
+    redisSink(redis, observation.hooks('redis'), observation.mirrorsSkipped),
+  ]
+  const options = {
+    log: client,
+    observation,
+    recordsMax: config.SINK_BATCH_MAX,
+    sleep,
+    random: Math.random,
+    onFailed: fail,
+    everyMs: config.SINK_LAG_EVERY_MS,
+    onFault: (error: unknown) => log.warn('sink.lag_unknown', { error }),
+  }
+  const { HOST: host, PORT } = config
+  const ready = readiness(client, dlrRecords.name, pools)
+  const operations = await serveOperations({ host, port: PORT, metrics, ready })
+  closers.add('operations', operations, (server) => server.close())
+  for (const sink of sinks) closers.add(sink.group, await run(sink, options), (running) => running.close())
+  closers.add('lag', watchLag(sinks, options), (watch) => watch.close())
+})
