@@ -1,0 +1,24 @@
+import type { Addressing } from './encode.ts'
+import type { OperatorMetrics } from './gateway-metrics.ts'
+import type { PduFields } from './pdu.ts'
+import type { SubmitReply } from './session.ts'
+import type { StatusOverrides } from './status-class.ts'
+import type { Throttle } from './throttle.ts'
+import type { Window } from './window.ts'
+
+/**
+ * A bound operator as the one that carries messages: its own queue's, or with failover another's (spec smpp.md section 7). The
+ * limits are those of the carrier, whoever's messages it carries.
+ */
+export interface Carrier {
+  readonly operatorId: string
+  readonly addressing: Addressing
+  readonly statusOverrides: StatusOverrides
+  readonly tpsLimit: number
+  readonly throttle: Throttle
+  readonly window: Window
+  readonly metrics: OperatorMetrics
+  submit(fields: PduFields): Promise<SubmitReply>
+  /** Ends the session, which is then bound again. */
+  drop(reason: string): void
+}

@@ -1,0 +1,126 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { createFramer } from './framing.ts'
+import { decodePdu, encodePdu, isResponseId, type Pdu } from './pdu.ts'
+import { ESME_RINVCMDID, ESME_RINVCMDLEN } from './status-class.ts'
+
+/** Told about what happens on the wire. */
+export interface WireHooks {
+  sent(bytes: number): void
+  received(bytes: number): void
+}
+
+export interface ConnectionOptions {
+  readonly host: string
+  readonly port: number
+  readonly timeoutMs: number
+  readonly hooks: WireHooks
+  readonly onPdu: (pdu: Pdu) => void
+  /** Once, whoever closed and why. */
+  readonly onClosed: (reason: string) => void
+}
+
+/** A TCP connection that carries whole PDUs. What arrives but cannot be read is answered here. */
+export interface Connection {
+  /** Resolves when the peer takes more bytes: writing on without it would only fill our memory. */
+  writable(): Promise<void>
+  send(bytes: Buffer): void
+  destroy(reason: string): void
+}
+
+const KEEPALIVE_MS = 30_000
+/** Answers to requests that come while the peer does not read; above it the peer has stopped living. */
+const UNSENT_BYTES_MAX = 1_048_576
+
+/** Rejects when no TCP connection stands within `timeoutMs`. */
+export function openConnection(options: ConnectionOptions): Promise<Connection> {
+  const socket = connectTcp({ host: options.host, port: options.port })
+  // Nagle's algorithm would hold each small PDU back for the peer's delayed ACK: 44 ms apiece.
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEPALIVE_MS)
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new Error('connect timeout')), options.timeoutMs)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.removeListener('error', reject)
+      resolve(attach(socket, options))
+    })
+    socket.once('close', () => clearTimeout(timer))
+  })
+}
+
+function attach(socket: Socket, options: ConnectionOptions): Connection {
+  let reason = 'closed by the operator'
+  const framer = createFramer()
+  const destroy = (why: string): void => {
+    if (socket.destroyed) return
+    reason = why
+    // The last answer, such as unbind_resp, may still wait for the end of this turn.
+    output.flush()
+    socket.destroy()
+  }
+  const output = corked(socket, options.hooks)
+  socket.on('data', (chunk: Buffer) => {
+    options.hooks.received(chunk.length)
+    const { frames, broken } = framer.push(chunk)
+    for (const frame of frames) take(frame)
+    if (!broken) return
+    output.send(encodePdu('generic_nack', 0, {}, ESME_RINVCMDLEN))
+    destroy('invalid command_length')
+  })
+  const take = (frame: Buffer): void => {
+    const read = decodePdu(frame)
+    if (read.ok) return options.onPdu(read.pdu)
+    if (isResponseId(frame) && read.reason === 'unknown_command') return
+    const status = read.reason === 'malformed' ? ESME_RINVCMDLEN : ESME_RINVCMDID
+    output.send(encodePdu('generic_nack', read.sequence, {}, status))
+    if (read.reason === 'malformed') destroy('undecodable PDU')
+  }
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    reason = error.code ?? 'socket error'
+  })
+  socket.on('end', () => destroy('closed by the operator'))
+  socket.once('close', () => options.onClosed(reason))
+  return {
+    send: (bytes) => {
+      if (socket.writableLength > UNSENT_BYTES_MAX) return destroy('the operator does not read')
+      output.send(bytes)
+    },
+    destroy,
+    writable: () => (socket.writableNeedDrain && !socket.destroyed ? drained(socket) : READY),
+  }
+}
+
+const READY = Promise.resolve()
+
+const drained = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      socket.removeListener('drain', done)
+      socket.removeListener('close', done)
+      resolve()
+    }
+    socket.once('drain', done)
+    socket.once('close', done)
+  })
+
+/** All PDUs of one turn of the event loop leave in one system call. */
+function corked(socket: Socket, hooks: WireHooks): { send(bytes: Buffer): void; flush(): void } {
+  let isCorked = false
+  const flush = (): void => {
+    if (!isCorked) return
+    isCorked = false
+    socket.uncork()
+  }
+  const send = (bytes: Buffer): void => {
+    if (socket.destroyed || !socket.writable) return
+    if (!isCorked) {
+      isCorked = true
+      socket.cork()
+      setImmediate(flush)
+    }
+    hooks.sent(bytes.length)
+    socket.write(bytes)
+  }
+  return { send, flush }
+}

@@ -1,0 +1,172 @@
+import { jetstream } from '@nats-io/jetstream'
+import type { Sleep } from '../streams/platform/backoff.ts'
+import type { Log } from '../streams/platform/log.ts'
+import type { Metrics } from '../streams/platform/metrics.ts'
+import type { Readiness } from '../streams/platform/operations-server.ts'
+import { operatorSettings, type OperatorSettings, type Timings } from './config.ts'
+import type { FetchCredentials } from './credentials.ts'
+import { deliverTo } from './deliver.ts'
+import { watchFailover } from './failover.ts'
+import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './gateway-metrics.ts'
+import { createHealth } from './health.ts'
+import { createJournal } from './journal.ts'
+import type { Nats } from './nats.ts'
+import { Operator } from './operator.ts'
+import { createPublisher, type Publisher } from './publisher.ts'
+import { CommandQueue } from './queue.ts'
+import { createRecentSubmits, type RecentSubmits } from './recent.ts'
+import type { SharedState } from './redis.ts'
+import { createRetries } from './retries.ts'
+import type { SessionHooks } from './session.ts'
+import type { SubmitContext } from './submission.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
+import { Window } from './window.ts'
+
+export interface GatewayOptions {
+  readonly operatorIds: readonly string[]
+  readonly settings: Readonly<Record<string, OperatorSettings>>
+  readonly timings: Timings
+  readonly nats: Nats
+  readonly shared: SharedState
+  readonly fetchCredentials: FetchCredentials
+  readonly metrics: Metrics
+  readonly log: Log
+  /** Epoch ms. */
+  readonly now: () => number
+  /** Monotonic ms. */
+  readonly elapsed: () => number
+  readonly sleep: Sleep
+  readonly random: () => number
+}
+
+export interface Gateway {
+  readonly operators: ReadonlyMap<string, Operator>
+  ready(): Readiness
+  /** Orderly end (spec smpp.md section 8); everything that it was given stays open. */
+  stop(): Promise<void>
+}
+
+const FAILOVER_CHECK_MS = 1_000
+const FALLBACK_LOG_MS = 60_000
+
+/** Starts working for every assigned operator, each on its own. */
+export function startGateway(options: GatewayOptions): Gateway {
+  const shared = sharedParts(options)
+  const operators = new Map(options.operatorIds.map((id) => [id, openOperator(id, options, shared)]))
+  const settingsOf = (operatorId: string): OperatorSettings =>
+    options.settings[operatorId] ?? operatorSettings()
+  const failover = watchFailover({
+    operators,
+    failoverAfterMs: (operatorId) => settingsOf(operatorId).failoverAfterMs,
+    checkMs: FAILOVER_CHECK_MS,
+    now: options.now,
+  })
+  for (const operator of operators.values()) operator.start()
+  return {
+    operators,
+    ready: () => readiness(options, operators),
+    stop: async () => {
+      failover.close()
+      await Promise.all([...operators.values()].map((operator) => operator.stop()))
+    },
+  }
+}
+
+/** What the operators of one process have in common. */
+interface SharedParts {
+  readonly metrics: GatewayMetrics
+  readonly publisher: Publisher
+  readonly recent: RecentSubmits
+}
+
+function sharedParts({ nats, metrics, timings, sleep, random, log }: GatewayOptions): SharedParts {
+  const publisher = createPublisher({
+    js: jetstream(nats.connection),
+    ackMs: timings.receiptAckMs,
+    sleep,
+    random,
+    log,
+  })
+  return { metrics: gatewayMetrics(metrics), publisher, recent: createRecentSubmits() }
+}
+
+function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
+  const { timings, nats, log, now, elapsed, sleep, random } = options
+  const { publisher, recent } = shared
+  const settings = options.settings[operatorId] ?? operatorSettings()
+  const metrics = shared.metrics.of(operatorId)
+  const journal = createJournal(options.shared, () => shared.metrics.journalUnavailable())
+  const work: SubmitContext = {
+    operatorId,
+    settings,
+    journal,
+    publisher,
+    recent,
+    metrics,
+    log,
+    now,
+    elapsed,
+    throttledMs: timings.throttledMs,
+    retries: createRetries(),
+  }
+  const js = jetstream(nats.connection)
+  return new Operator({
+    operatorId,
+    settings,
+    timings,
+    metrics,
+    log,
+    now,
+    sleep,
+    random,
+    fetchCredentials: options.fetchCredentials,
+    shared: options.shared,
+    health: createHealth({ operatorId, publisher, now, heartbeatMs: timings.heartbeatMs }),
+    throttle: openThrottle(operatorId, options, metrics),
+    window: new Window(settings.window, elapsed),
+    link: {
+      ...timings,
+      hooks: sessionHooks(operatorId, metrics, log),
+      onDeliver: deliverTo({ operatorId, timeZone: settings.timeZone, publisher, recent, metrics, log, now }),
+    },
+    openQueue: (carrier) =>
+      new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, log }),
+    onLeaseLost: () => journal.forgetAll(),
+  })
+}
+
+/** The limit is kept without Redis too, so that is worth one line a minute and not one a PDU. */
+function openThrottle(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): Throttle {
+  const { shared, elapsed, log } = options
+  let warnedAt = Number.NEGATIVE_INFINITY
+  const onFallback = (active: boolean): void => {
+    metrics.throughputFallback(active)
+    if (!active || elapsed() - warnedAt < FALLBACK_LOG_MS) return
+    warnedAt = elapsed()
+    log.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' })
+  }
+  return createThrottle({ operatorId, shared, now: elapsed, onFallback })
+}
+
+const sessionHooks = (operatorId: string, metrics: OperatorMetrics, log: Log): SessionHooks => ({
+  sent: (bytes) => metrics.bytesSent(bytes),
+  received: (bytes) => metrics.bytesReceived(bytes),
+  strayResponse: () => metrics.strayResponse(),
+  enquireLinkTimedOut: () => {
+    metrics.enquireLinkTimeout()
+    log.warn('enquire_link.timeout', { operatorId })
+  },
+})
+
+/** Spec http.md section 1: NATS, and every operator bound or on standby; Redis is only told about. */
+function readiness({ nats, shared }: GatewayOptions, operators: Gateway['operators']): Readiness {
+  const states = [...operators].map(([operatorId, { view }]) => [operatorId, view.state] as const)
+  return {
+    ready: nats.isConnected && [...operators.values()].every((operator) => operator.isSettled),
+    details: {
+      nats: nats.isConnected ? 'ok' : 'not connected',
+      redis: shared.isUp ? 'ok' : 'not available',
+      ...Object.fromEntries(states),
+    },
+  }
+}

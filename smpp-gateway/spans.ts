@@ -1,0 +1,54 @@
+import { SpanStatusCode, trace } from '@opentelemetry/api'
+import { contextFrom, TRACE_HEADERS, traceHeaders } from '../streams/platform/tracing.ts'
+import type { TraceHeaders } from './publisher.ts'
+
+interface Subject {
+  readonly operatorId: string
+  readonly messageId?: string
+  readonly tenantId?: string
+  readonly accountId?: string
+}
+
+const tracer = trace.getTracer('smpp-gateway')
+
+/** Runs `work` in a span (spec operations.md section 3) that continues the trace of the headers. */
+export function withinSpan<T>(
+  name: 'smpp.submit_sm' | 'smpp.deliver_sm',
+  about: Subject,
+  headers: TraceHeaders,
+  work: (headers: TraceHeaders) => Promise<T>,
+): Promise<T> {
+  const attributes = {
+    'sms.operator_id': about.operatorId,
+    ...(about.messageId !== undefined && { 'sms.message_id': about.messageId }),
+    ...(about.tenantId !== undefined && { 'sms.tenant_id': about.tenantId }),
+    ...(about.accountId !== undefined && { 'sms.account_id': about.accountId }),
+  }
+  return tracer.startActiveSpan(name, { attributes }, contextFrom(headers), async (span) => {
+    try {
+      return await work({ ...headers, ...traceHeaders() })
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      span.setAttribute('error.type', error instanceof Error ? error.name : typeof error)
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+interface Incoming {
+  get(name: string): string
+  keys(): string[]
+}
+
+/** The trace context of a NATS message, passed on as it came even when this process records no spans. */
+export function traceOf(incoming: Incoming | undefined): TraceHeaders {
+  const found: Record<string, string> = {}
+  if (incoming === undefined) return found
+  const wanted: readonly string[] = TRACE_HEADERS
+  for (const key of incoming.keys()) {
+    if (wanted.includes(key.toLowerCase())) found[key.toLowerCase()] = incoming.get(key)
+  }
+  return found
+}
