@@ -35,7 +35,7 @@ const statusOf = (messageId: string, seq: number, newStatus: MessageStatus): Sta
   }),
 })
 
-const closing = (messageId: string, status: MessageOutcome['status']): DlrRecord => ({
+const closing = (messageId: string, status: MessageOutcome['status'], at = secondsLater(90)): DlrRecord => ({
   schemaVersion: '1.0',
   kind: 'PARTIAL_TIMEOUT',
   messageId,
@@ -43,11 +43,11 @@ const closing = (messageId: string, status: MessageOutcome['status']): DlrRecord
   accountId: statusExample.accountId,
   enqueuedAt: statusExample.enqueuedAt,
   eventId: randomUUID(),
-  occurredAt: secondsLater(90),
+  occurredAt: at,
   received: 1,
   expected: 1,
-  at: secondsLater(90),
-  messageOutcome: { status, at: secondsLater(90), received: 1, expected: 1 },
+  at,
+  messageOutcome: { status, at, received: 1, expected: 1 },
 })
 
 const newMessage = async (): Promise<string> => {
@@ -257,12 +257,12 @@ describe('delivery statuses', () => {
   })
 
   it.each(['DELIVERED', 'UNDELIVERED', 'EXPIRED', 'REJECTED', 'FAILED', 'PARTIAL'] as const)(
-    'DLR-004.3 a row that is %s is never overwritten by another outcome',
+    'DLR-004.3 a row that is %s is never overwritten by another outcome, nor by the same one at another time',
     async (first) => {
       const messageId = await newMessage()
       await writeRecords([closing(messageId, first)])
       const before = await rowOf(messageId)
-      for (const later of OUTCOMES) await writeRecords([closing(messageId, later)])
+      for (const later of OUTCOMES) await writeRecords([closing(messageId, later, secondsLater(99))])
       expect(await rowOf(messageId)).toEqual(before)
     },
   )
