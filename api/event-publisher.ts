@@ -8,6 +8,7 @@ import {
   type NodeConnectionOptions,
 } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../streams/contracts/subjects.ts'
+import { sleep } from '../streams/platform/backoff.ts'
 import type { Log } from '../streams/platform/log.ts'
 import type { Instruments } from './instruments.ts'
 
@@ -78,50 +79,56 @@ function headersOf(event: Publication): ReturnType<typeof natsHeaders> {
 const streamOf = (subject: string): string =>
   INBOUND_MIRRORS.find((mirror) => mirror.subject === subject)?.stream ?? 'unknown'
 
-/** The connection: absent until the first server answers, then there and gone as the client library reports it. */
+/**
+ * The connection. `jetstream` is absent until the first server answers, while the library reconnects, and between the end of
+ * one connection and the next, which is opened if the library ever gives one up.
+ */
 class Link {
   jetstream: JetStreamClient | undefined
+  readonly #options: PublisherOptions
   #closing = false
   #connection: NatsConnection | undefined
-  readonly #opened: Promise<void>
 
   constructor(options: PublisherOptions) {
-    this.#opened = this.#open(options).catch((error: unknown) => {
-      options.log.error('api.nats_failed', { reason: error instanceof Error ? error.name : 'unknown' })
-    })
+    this.#options = options
+    void this.#run()
   }
 
-  async #open(options: PublisherOptions): Promise<void> {
-    const connection = await connect(connectionOptions(options))
-    this.#connection = connection
-    if (this.#closing) return connection.close()
-    const client = jetstream(connection)
-    this.jetstream = client
-    options.log.info('api.nats_connected')
-    void this.#watch(connection, client, options.log)
-  }
-
-  async #watch(connection: NatsConnection, client: JetStreamClient, log: Log): Promise<void> {
-    for await (const status of connection.status()) {
-      if (status.type === 'disconnect') {
-        this.jetstream = undefined
-        log.warn('api.nats_disconnected')
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        await this.#session()
+      } catch (error) {
+        this.#options.log.warn('api.nats_failed', { reason: error instanceof Error ? error.name : 'unknown' })
       }
-      if (status.type === 'reconnect') {
-        this.jetstream = client
-        log.info('api.nats_connected')
-      }
+      this.jetstream = undefined
+      if (!this.#closing) await sleep(RECONNECT_MS)
     }
-    this.jetstream = undefined
   }
 
+  async #session(): Promise<void> {
+    const connection = await connect(connectionOptions(this.#options))
+    if (this.#closing) return connection.close()
+    this.#connection = connection
+    const client = jetstream(connection)
+    this.#use(client)
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') this.#use(undefined)
+      if (status.type === 'reconnect') this.#use(client)
+    }
+  }
+
+  #use(client: JetStreamClient | undefined): void {
+    this.jetstream = client
+    if (client === undefined) this.#options.log.warn('api.nats_disconnected')
+    else this.#options.log.info('api.nats_connected')
+  }
+
+  /** Before the first connection there is nothing to close: the wait for it ends with the process. */
   async close(): Promise<void> {
     this.#closing = true
     this.jetstream = undefined
-    // Before the first connection there is nothing to close, and the wait for it ends with the process.
-    if (this.#connection === undefined) return
-    await this.#opened
-    await this.#connection.close()
+    await this.#connection?.close()
   }
 }
 

@@ -78,7 +78,7 @@ const isTokenFault = (error: unknown): boolean =>
   !(error instanceof errors.JWKSTimeout) &&
   !(error instanceof errors.JWKSInvalid)
 
-/** Given as a list or separated by blanks; the claim names are ours (see docs/adr). */
+/** Given as a list or separated by blanks; the claims `scope` and `roles` are ours, since the specification names none. */
 const words = z
   .union([z.string().transform((value) => value.split(' ')), z.array(z.string())])
   .catch([])

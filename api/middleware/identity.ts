@@ -7,7 +7,7 @@ import type { Identity, Scope, TokenVerifier } from '../token.ts'
 /** Two of one of these could mean one thing to Kong and another to us (spec http.md section 2). */
 const ONCE_ONLY = ['X-Tenant-Id', 'X-Account-Id', 'Idempotency-Key', 'Authorization'] as const
 
-/** An API key says nothing about scopes, so its bearer may do what an account does (ours, see docs/adr). */
+/** An API key says nothing about scopes, so its bearer may do what an account does (ours). */
 const KEY_SCOPES: ReadonlySet<Scope> = new Set(['sms:send', 'sms:read'])
 
 /**
