@@ -15,6 +15,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'pure',
+          sequence: { groupOrder: 0 },
           include: ['**/*.test.ts'],
           exclude: ['**/*.wire.test.ts', '**/*.e2e.test.ts', 'node_modules/**', 'dist/**', '.stack/**'],
           isolate: false,
@@ -24,6 +25,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'wire',
+          sequence: { groupOrder: 1 },
           include: ['**/*.wire.test.ts'],
           exclude: ['node_modules/**', 'dist/**', '.stack/**'],
           testTimeout: 60_000,
@@ -33,7 +35,9 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          // After the others: it starts the whole platform and wants the machine for itself.
           name: 'e2e',
+          sequence: { groupOrder: 2 },
           include: ['dev/e2e/**/*.e2e.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,

@@ -14,16 +14,55 @@ import type { Platform } from '../platform/platform.ts'
 import type { Accepted } from './traffic.ts'
 import type { Evidence, NatsRecord, OperatorSubmit } from './evidence.ts'
 
+/** What was there before a run: several runs may share a platform, and each is judged for itself. */
+export interface Baseline {
+  readonly messageIds: ReadonlySet<string>
+  readonly journalLines: number
+  readonly inDoubt: number
+}
+
+export async function baseline(platform: Platform): Promise<Baseline> {
+  const { rows } = await fromPostgres(platform)
+  return {
+    messageIds: new Set(rows.map((row) => row.messageId)),
+    journalLines: journalOf(platform).length,
+    inDoubt: await inDoubtOf(platform),
+  }
+}
+
 /** Gathers the evidence of a run from outside: SQL, the topics, the streams, the operator's log, the log files. */
-export async function collect(platform: Platform, accepted: readonly Accepted[]): Promise<Evidence> {
-  const [database, topics, nats, operator, inDoubt] = await Promise.all([
+export async function collect(
+  platform: Platform,
+  accepted: readonly Accepted[],
+  before: Baseline,
+): Promise<Evidence> {
+  const [database, topics, nats, inDoubt] = await Promise.all([
     fromPostgres(platform),
     fromTopics(platform),
     fromNats(platform),
-    fromOperator(platform),
     inDoubtOf(platform),
   ])
-  return { ...database, ...topics, nats, ...operator, inDoubt, leaks: leaksIn(platform, accepted) }
+  const mine = <T extends { readonly messageId: string }>(found: readonly T[]): T[] =>
+    found.filter(({ messageId }) => !before.messageIds.has(messageId))
+  return {
+    ...database,
+    rows: mine(database.rows),
+    segmentRows: mine(database.segmentRows),
+    aggregated: mine(topics.aggregated),
+    billing: mine(topics.billing),
+    statuses: mine(topics.statuses),
+    webhooks: mine(topics.webhooks),
+    nats: {
+      commands: mine(nats.commands),
+      billing: mine(nats.billing),
+      webhooks: mine(nats.webhooks),
+      statuses: mine(nats.statuses),
+    },
+    ...fromOperator(journalOf(platform).slice(before.journalLines)),
+    // A gateway that was killed counts from zero again.
+    inDoubt: inDoubt >= before.inDoubt ? inDoubt - before.inDoubt : inDoubt,
+    leaks: leaksIn(platform, accepted),
+  }
 }
 
 const Row = z.object({
@@ -74,7 +113,7 @@ async function fromPostgres({ stack }: Platform) {
 }
 
 async function fromTopics({ stack, partitions }: Platform) {
-  const log = await connectKafka({ brokers: stack.kafkaBrokers.split(','), clientId: 'demo-checker' })
+  const log = connectKafka({ brokers: stack.kafkaBrokers.split(','), clientId: 'demo-checker' })
   try {
     const webhooks = await readTopic(log, webhookEvents, partitions)
     return {
@@ -174,8 +213,12 @@ const Submit = z.object({
 const Joined = z.object({ kind: z.literal('message'), text: z.string() })
 
 /** The operator's own journal on disk: complete, whatever became of the processes. */
-function fromOperator({ runPath }: Platform): { submits: OperatorSubmit[]; texts: string[] } {
-  const lines = readFileSync(join(runPath, 'smsc-journal.ndjson'), 'utf8').trimEnd().split('\n')
+const journalOf = ({ runPath }: Platform): readonly string[] =>
+  readFileSync(join(runPath, 'smsc-journal.ndjson'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+
+function fromOperator(lines: readonly string[]): { submits: OperatorSubmit[]; texts: string[] } {
   const submits: OperatorSubmit[] = []
   const texts: string[] = []
   for (const line of lines) {

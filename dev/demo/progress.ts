@@ -50,16 +50,16 @@ export class Watch {
   }
 }
 
-/** The counts at which every accepted message has come to the end that its plan names. */
-export function goalOf(accepted: readonly Accepted[]): Stage {
+/** The counts at which every accepted message has come to the end that its plan names; `start` was there before. */
+export function goalOf(accepted: readonly Accepted[], start: Stage): Stage {
   const count = (accept: (expected: Expected) => boolean): number =>
     accepted.filter(({ message }) => accept(message.expected)).length
   return {
-    rows: accepted.length,
+    rows: start.rows + accepted.length,
     waiting: 0,
-    sent: count((expected) => expected === 'SENT'),
-    outcomes: count(hasOutcome),
-    unsent: count((expected) => expected === 'FAILED_UNSENT' || expected === 'DEAD_LETTER'),
+    sent: start.sent + count((expected) => expected === 'SENT'),
+    outcomes: start.outcomes + count(hasOutcome),
+    unsent: start.sent + count((expected) => expected === 'FAILED_UNSENT' || expected === 'DEAD_LETTER'),
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Platform } from '../platform/platform.ts'
 import type { ServiceName } from '../platform/services.ts'
-import { collect } from './collect.ts'
+import { baseline, collect, type Baseline } from './collect.ts'
 import type { Evidence } from './evidence.ts'
 import { judge, type Verdict } from './invariants.ts'
 import { percentiles, type Percentiles } from './percentiles.ts'
@@ -55,6 +55,8 @@ export async function runDemo(platform: Platform, options: DemoOptions): Promise
   const watch = new Watch(platform)
   const progress = { accepted: 0 }
   try {
+    const before = await baseline(platform)
+    const start = await watch.stage()
     const kills = killInTurn(platform, options, progress)
     const shown = showStages(watch, options, progress)
     const traffic = await sendTraffic({
@@ -67,9 +69,9 @@ export async function runDemo(platform: Platform, options: DemoOptions): Promise
     })
     const submitMs = Date.now() - traffic.startedMs
     const killed = await kills
-    const endedMs = await untilEnd(watch, traffic.accepted, options.abort)
+    const endedMs = await untilEnd(watch, goalOf(traffic.accepted, start), options.abort)
     await shown.stop()
-    const evidence = await settled(platform, traffic.accepted, watch)
+    const evidence = await settled(platform, traffic.accepted, watch, before)
     return report(traffic, evidence, { seed, killed, submitMs, elapsedMs: endedMs - traffic.startedMs })
   } finally {
     await watch.close()
@@ -103,27 +105,26 @@ function showStages(
 ): { stop(): Promise<void> } {
   if (!options.table) return { stop: () => Promise.resolve() }
   const startedMs = Date.now()
-  let running = true
+  const ended = new AbortController()
   const loop = async (): Promise<void> => {
     console.error(HEADER)
-    while (running && !options.abort.aborted) {
+    while (!ended.signal.aborted && !options.abort.aborted) {
       console.error(line(Date.now() - startedMs, progress.accepted, await watch.stage()))
-      await sleep(SHOW_MS)
+      await sleep(SHOW_MS, undefined, { signal: ended.signal }).catch(() => undefined)
     }
     console.error(line(Date.now() - startedMs, progress.accepted, await watch.stage()))
   }
   const done = loop()
   return {
     stop: async () => {
-      running = false
+      ended.abort()
       await done
     },
   }
 }
 
 /** Waits for the goal; gives up when nothing has moved for long, and lets the judgement name what is missing. */
-async function untilEnd(watch: Watch, accepted: readonly Accepted[], abort: AbortSignal): Promise<number> {
-  const goal = goalOf(accepted)
+async function untilEnd(watch: Watch, goal: Stage, abort: AbortSignal): Promise<number> {
   let before: Stage | undefined
   let movedMs = Date.now()
   while (!abort.aborted) {
@@ -138,10 +139,15 @@ async function untilEnd(watch: Watch, accepted: readonly Accepted[], abort: Abor
 }
 
 /** Late duplicates, mirrors and outbox deletions trail the last outcome by a moment. */
-async function settled(platform: Platform, accepted: readonly Accepted[], watch: Watch): Promise<Evidence> {
+async function settled(
+  platform: Platform,
+  accepted: readonly Accepted[],
+  watch: Watch,
+  before: Baseline,
+): Promise<Evidence> {
   for (let look = 0; look < 40 && (await watch.outboxRows()) > 0; look += 1) await sleep(LOOK_MS)
   await sleep(SETTLE_MS)
-  return collect(platform, accepted)
+  return collect(platform, accepted, before)
 }
 
 interface Measures {

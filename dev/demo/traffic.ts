@@ -56,7 +56,7 @@ export async function sendTraffic(options: TrafficOptions): Promise<TrafficResul
   const faults: string[] = []
   let replayed = 0
   const startedMs = Date.now()
-  const waiting = [...options.plan].reverse()
+  const waiting = options.plan.toReversed()
   const client = async (): Promise<void> => {
     for (let message = waiting.pop(); message !== undefined; message = waiting.pop()) {
       if (options.abort.aborted) return

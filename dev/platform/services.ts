@@ -97,7 +97,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     },
     topologies: spec('topologies', 'topologies/main.ts', {
       STATE_DIR: join(given.runPath, 'state'),
-      ROUTING_ENGINE_ADDRESS: `${HOST}:${ports['routing-engine']}`,
+      ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
       OPERATOR_ID_RULES: operatorIdRules(),
       COMMIT_MS: String(given.commitMs),
     }),
