@@ -1,4 +1,4 @@
-import type { Evidence, NatsRecord } from './evidence.ts'
+import type { BillingRecord, Evidence, NatsRecord } from './evidence.ts'
 import type { Expected, PlannedMessage } from './plan.ts'
 
 /** What must be true after any run, with or without kills. Pure: evidence in, violations out; an empty list is success. */
@@ -93,16 +93,19 @@ function checkBilling(expectations: readonly Expectation[], evidence: Evidence):
   const by = group(evidence.billing)
   return expectations.flatMap(({ message, messageId }) => {
     const found = by.get(messageId) ?? []
-    if (!hasOutcome(message.expected))
-      return found.length === 0 ? [] : [`${message.token}: billed without an outcome`]
-    if (found.length !== 1) return [`${message.token}: billed ${found.length} times`]
-    const [event] = found
-    const fits = event?.dlrStatus === message.expected && event.segmentCount === message.segments
-    const delivered = event?.deliveredSegments ?? -1
-    const counted =
-      message.expected === 'DELIVERED' ? delivered === message.segments : delivered < message.segments
-    return fits && counted ? [] : [`${message.token}: billed as ${event?.dlrStatus}, ${delivered} delivered`]
+    const expected = hasOutcome(message.expected) ? 1 : 0
+    if (found.length !== expected)
+      return [`${message.token}: billed ${found.length} times, expected ${expected}`]
+    return found
+      .filter((event) => !isRightBill(message, event))
+      .map((event) => `${message.token}: billed as ${event.dlrStatus}, ${event.deliveredSegments} delivered`)
   })
+}
+
+function isRightBill({ expected, segments }: PlannedMessage, event: BillingRecord): boolean {
+  const delivered =
+    expected === 'DELIVERED' ? event.deliveredSegments === segments : event.deliveredSegments < segments
+  return delivered && event.dlrStatus === expected && event.segmentCount === segments
 }
 
 /** One terminal webhook for each outcome, at most one UNKNOWN before it. */

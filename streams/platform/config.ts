@@ -35,6 +35,17 @@ export const list = z.string().transform((value) =>
     .filter((part) => part !== ''),
 )
 
+/** JSON in one variable; the shape is for the caller to check. */
+export const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return parsed
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be JSON' })
+    return z.NEVER
+  }
+})
+
 /** What every process takes. */
 export const commonEnv = {
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

@@ -1,7 +1,7 @@
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import type { Readiness } from '../platform/operations-server.ts'
 import type { NoteFields } from '../dsl/processor.ts'
-import type { Note } from '../dsl/topology.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
 
 /**
@@ -119,10 +119,12 @@ function observeNotes(log: Log, metrics: Metrics, rules: NoteRules): Hooks['note
   )
   return (_, notes) => {
     for (const note of notes) {
+      // What a replay does again was counted and logged when it happened (spec operations.md §1).
+      if (note.replayed) continue
       const rule = rules[note.event]
       for (const { name, labels } of rule?.counters ?? [])
         counters.get(name)?.inc(labelsOf(note.fields, labels))
-      if (rule?.level !== undefined && !note.replayed) log[rule.level](note.event, loggable(note))
+      if (rule?.level !== undefined) log[rule.level](note.event, note.fields)
     }
   }
 }
@@ -134,4 +136,37 @@ const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string,
 const camelOf = (label: string): string =>
   label.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
-const loggable = (note: Note): NoteFields => note.fields
+/** What is asked of a worker by health and metrics. */
+export interface Watched {
+  readonly name: string
+  readonly ready: boolean
+  status(): readonly { readonly partition: number; readonly state: string; readonly buffered: number }[]
+}
+
+export function readinessOf(workers: readonly Watched[]): Readiness {
+  const details = workers.map((worker): [string, string] => {
+    const tasks = worker.status().map(({ partition, state }) => `${partition} ${state}`)
+    return [worker.name, tasks.length === 0 ? 'no task' : tasks.join(', ')]
+  })
+  return { ready: workers.every((worker) => worker.ready), details: Object.fromEntries(details) }
+}
+
+export function gaugeTasks(metrics: Metrics, workers: readonly Watched[]): void {
+  const tasks = metrics.gauge('stream_tasks', 'Tasks of this process', ['topology', 'state'], () => {
+    tasks.reset()
+    for (const worker of workers) {
+      for (const { state } of worker.status()) tasks.inc({ topology: worker.name, state })
+    }
+  })
+  const buffered = metrics.gauge(
+    'stream_buffered_records',
+    'Records read and not yet processed',
+    ['topology'],
+    () => {
+      for (const worker of workers) {
+        const sum = worker.status().reduce((total, task) => total + task.buffered, 0)
+        buffered.set({ topology: worker.name }, sum)
+      }
+    },
+  )
+}

@@ -52,6 +52,10 @@ export class Worker {
     this.#options = options
   }
 
+  get name(): string {
+    return this.#options.topology.name
+  }
+
   async start(): Promise<void> {
     const { log, topology, app, onFailed } = this.#options
     this.#partitions = await log.admin.partitions(topicsOf(topology))

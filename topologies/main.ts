@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { routingLookup } from '../bridges/routing/lookup.ts'
+import { ROUTE_LOOKUP } from '../streams/contracts/lookups.ts'
+import { uuid } from '../streams/contracts/topic.ts'
+import { CANONICAL_ID_RULES } from '../streams/domain/canonical-id.ts'
+import { connectKafka } from '../streams/log/kafka.ts'
+import { sleep } from '../streams/platform/backoff.ts'
+import {
+  commonEnv,
+  jsonText,
+  logEnv,
+  milliseconds,
+  port,
+  positive,
+  readConfig,
+} from '../streams/platform/config.ts'
+import { createLog } from '../streams/platform/log.ts'
+import { Metrics } from '../streams/platform/metrics.ts'
+import { serveOperations } from '../streams/platform/operations-server.ts'
+import { runProcess } from '../streams/platform/process.ts'
+import { startTracing } from '../streams/platform/tracing.ts'
+import { systemClock } from '../streams/runtime/clock.ts'
+import { gaugeTasks, observe, readinessOf } from '../streams/runtime/observe.ts'
+import { Prefetcher } from '../streams/runtime/prefetch.ts'
+import { levelStores } from '../streams/runtime/store-level.ts'
+import { DEFAULT_LIMITS } from '../streams/runtime/task.ts'
+import { Worker } from '../streams/runtime/worker.ts'
+import { allTopologies } from './all.ts'
+import { NOTES } from './notes.ts'
+
+const config = readConfig({
+  ...commonEnv,
+  ...logEnv,
+  PORT: port.default(9464),
+  STATE_DIR: z.string().default('.state'),
+  ROUTING_ENGINE_URL: z.string(),
+  /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
+  OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
+  COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
+  /** Spec operations.md §5. */
+  ROUTING_IN_FLIGHT: positive.default(16),
+})
+
+/** One call of 200 ms and its one repetition, with room for the wait for a place. */
+const ROUTING_DEADLINE_MS = 2000
+
+const log = createLog({ service: 'topologies', level: config.LOG_LEVEL })
+
+await runProcess(log, async (closers, fail) => {
+  closers.add('tracing', startTracing('topologies', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
+    opened.close(),
+  )
+  const metrics = new Metrics().withProcessMetrics()
+  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', log })
+  closers.add('log', client, (opened) => opened.close())
+  const routing = routingLookup({ address: config.ROUTING_ENGINE_URL, now: systemClock.now })
+  closers.add('routing', routing, (opened) => opened.close())
+  const prefetcher = new Prefetcher({
+    lookups: { [ROUTE_LOOKUP]: routing.lookup },
+    clock: systemClock,
+    inFlightMax: config.ROUTING_IN_FLIGHT,
+    deadlineMs: ROUTING_DEADLINE_MS,
+  })
+  const hooks = observe(log, metrics, NOTES)
+  const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
+  const workers = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] }).map(
+    (topology) =>
+      new Worker({
+        app: 'sms',
+        topology,
+        log: client,
+        stores: levelStores(config.STATE_DIR, sleep),
+        prefetcher,
+        clock: systemClock,
+        random: Math.random,
+        hooks,
+        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
+        onFailed: fail,
+      }),
+  )
+  gaugeTasks(metrics, workers)
+  const { HOST: host, PORT } = config
+  const operations = await serveOperations({ host, port: PORT, metrics, ready: () => readinessOf(workers) })
+  closers.add('operations', operations, (opened) => opened.close())
+  for (const worker of workers) {
+    closers.add('worker', worker, (opened) => opened.close())
+    await worker.start()
+  }
+})
