@@ -59,20 +59,21 @@ const markColumns: readonly Column<RecordOf<'RECEIPT'>>[] = [
   { name: 'received_at', type: 'timestamptz', of: ({ receipt }) => receipt.receivedAt },
 ]
 
-/** The message is part of the key here, so that a receipt of an earlier owner of the id does not mark the row of the later one. */
+/**
+ * Marks, and returns a row for each receipt that found nothing to mark. One statement, hence one snapshot: asked for
+ * separately, a row that was inserted in between would count as found and never be marked. The message is part of the key, so
+ * that a receipt of an earlier owner of the id does not mark the row of the later one.
+ */
 const mark = statement(
   'update smpp.message_correlations',
-  `UPDATE smpp.message_correlations AS c SET dlr_received_at = r.received_at, status = 'DLR_RECEIVED'
-   FROM ${unnested(markColumns)} AS r (${namesOf(markColumns)})
-   WHERE c.operator_id = r.operator_id AND c.operator_message_id = r.operator_message_id
-     AND c.message_id = r.message_id AND c.dlr_received_at IS NULL`,
-  markColumns,
-)
-
-const missing = statement(
-  'select smpp.message_correlations',
-  `SELECT FROM ${unnested(markColumns)} AS r (${namesOf(markColumns)})
-   WHERE NOT EXISTS (
+  `WITH received AS (SELECT * FROM ${unnested(markColumns)} AS r (${namesOf(markColumns)})),
+   marked AS (
+     UPDATE smpp.message_correlations AS c SET dlr_received_at = r.received_at, status = 'DLR_RECEIVED'
+     FROM received AS r
+     WHERE c.operator_id = r.operator_id AND c.operator_message_id = r.operator_message_id
+       AND c.message_id = r.message_id AND c.dlr_received_at IS NULL
+   )
+   SELECT FROM received AS r WHERE NOT EXISTS (
      SELECT FROM smpp.message_correlations AS c
      WHERE c.operator_id = r.operator_id AND c.operator_message_id = r.operator_message_id
        AND c.message_id = r.message_id
@@ -81,11 +82,8 @@ const missing = statement(
 )
 
 /** Marks the rows of received receipts, each once, and returns how many receipts found no row. */
-export async function markReceived(client: Queryable, records: readonly DlrRecord[]): Promise<number> {
-  const receipts = firstBySegment(ofKind(records, 'RECEIPT'))
-  const marked = await mark(client, receipts)
-  return marked === receipts.length ? 0 : missing(client, receipts)
-}
+export const markReceived = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
+  mark(client, firstBySegment(ofKind(records, 'RECEIPT')))
 
 function firstBySegment(receipts: readonly RecordOf<'RECEIPT'>[]): readonly RecordOf<'RECEIPT'>[] {
   const first = new Map<string, RecordOf<'RECEIPT'>>()

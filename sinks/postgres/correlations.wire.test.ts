@@ -111,6 +111,21 @@ describe('correlations', () => {
     expect(await rows()).toEqual([])
   })
 
+  it('are all marked when both topics are taken at the same time', async () => {
+    const { submitted, received } = sinkAt({ end: 1, taken: 0 })
+    const segments = Array.from({ length: 300 }, (_, index) => eventIdOf(`segment ${index}`))
+    const results = segments.map((messageId) => ({ ...accepted, messageId, operatorMessageId: messageId }))
+    const receipts = segments.map((messageId) => ({
+      ...receiptExample,
+      messageId,
+      receipt: { ...receiptExample.receipt, operatorMessageId: messageId },
+    }))
+    const submitting = inBatches(results, 5, (batch) => submitted(...batch))
+    await inBatches(receipts, 20, (batch) => untilMarked(() => received(...batch)))
+    await submitting
+    expect(new Set((await rows()).map(({ status }) => status))).toEqual(new Set(['DLR_RECEIVED']))
+  })
+
   const reuse: SubmitResult = {
     ...accepted,
     eventId: eventIdOf('reuse'),
@@ -142,3 +157,22 @@ describe('correlations', () => {
     expect(await rows()).toEqual([submittedRow])
   })
 })
+
+async function inBatches<T>(
+  values: readonly T[],
+  size: number,
+  take: (batch: readonly T[]) => Promise<void>,
+): Promise<void> {
+  for (let at = 0; at < values.length; at += size) await take(values.slice(at, at + size))
+}
+
+/** As consume does, without its pauses. */
+async function untilMarked(work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof SubmitResultsPending)) throw error
+    }
+  }
+}

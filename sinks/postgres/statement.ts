@@ -1,5 +1,5 @@
 import { DatabaseError, type ClientBase } from 'pg'
-import { storableText } from './storable.ts'
+import { storableInstant, storableText } from './storable.ts'
 
 /** Enough of a connection or a pool to run a statement. */
 export type Queryable = Pick<ClientBase, 'query'>
@@ -37,7 +37,7 @@ export const unnested = <R>(columns: readonly Column<R>[]): string =>
 export const namesOf = <R>(columns: readonly Column<R>[]): string =>
   columns.map(({ name }) => name).join(', ')
 
-/** A prepared statement over many rows; `operation` names it in Postgres, in metrics and in errors. Returns the rows changed. */
+/** A prepared statement over many rows; `operation` names it in Postgres, in metrics and in errors. Returns the rows changed or found. */
 export function statement<R>(
   operation: string,
   text: string,
@@ -45,7 +45,7 @@ export function statement<R>(
 ): (client: Queryable, rows: readonly R[]) => Promise<number> {
   return async (client, rows) => {
     if (rows.length === 0) return 0
-    const values = columns.map(({ of }) => rows.map((row) => cell(of(row))))
+    const values = columns.map(({ type, of }) => rows.map((row) => cell(type, of(row))))
     try {
       const { rowCount } = await client.query({ name: operation, text, values })
       return rowCount ?? 0
@@ -56,7 +56,10 @@ export function statement<R>(
   }
 }
 
-const cell = (value: Cell): Cell => (typeof value === 'string' ? storableText(value) : value)
+function cell(type: ColumnType, value: Cell): Cell {
+  if (typeof value !== 'string') return value
+  return type === 'timestamptz' ? storableInstant(value) : storableText(value)
+}
 
 /** INSERT … ON CONFLICT DO NOTHING: what is there stays as it is. */
 export function insertOnce<R>(

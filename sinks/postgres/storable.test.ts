@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { storableJson, storableText } from './storable.ts'
+import { storableInstant, storableJson, storableText } from './storable.ts'
 
 describe('storable text', () => {
   it('replaces NUL and leaves everything else', () => {
@@ -25,5 +25,12 @@ describe('storable text', () => {
         expect(storableJson(value)).toBe(clean)
       }),
     )
+  })
+})
+
+describe('storable instants', () => {
+  it('are days that exist', () => {
+    expect(storableInstant('2026-02-30T01:02:03.004Z')).toBe('2026-03-02T01:02:03.004Z')
+    expect(storableInstant('2026-04-18T10:23:40.180Z')).toBe('2026-04-18T10:23:40.180Z')
   })
 })

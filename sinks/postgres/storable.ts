@@ -9,6 +9,9 @@ const LONE_SURROGATE = /\p{Surrogate}/gu
 export const storableText = (text: string): string =>
   text.includes(NUL) ? text.replaceAll(NUL, REPLACEMENT) : text
 
+/** The contracts let the 30th of February pass, Postgres does not: it becomes the 2nd of March, as Date reads it. */
+export const storableInstant = (instant: string): string => new Date(instant).toISOString()
+
 /** JSON text for a jsonb column; cleans keys and values at any depth. */
 export function storableJson(value: unknown): string {
   const text = JSON.stringify(value)
