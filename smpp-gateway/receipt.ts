@@ -29,6 +29,7 @@ const STATE_WORD: Readonly<Record<number, string>> = {
 const ESM_TYPE_BITS = 0x3c
 const ESM_RECEIPT = 0x04
 const ESM_UDH = 0x40
+const TON_INTERNATIONAL = 1
 const ID_CHARS_MAX = 64
 const WORD_CHARS_MAX = 32
 
@@ -103,9 +104,16 @@ function networkError(pdu: Pdu): string | undefined {
 
 /** A receipt travels backwards: its source is the phone that the message went to. */
 function addresses(pdu: Pdu): { sourceAddr?: string; destAddr?: string } {
-  const phone = textField(pdu, 'source_addr')
-  const sender = textField(pdu, 'destination_addr')
+  const phone = addressOf(pdu, 'source_addr')
+  const sender = addressOf(pdu, 'dest_addr', 'destination_addr')
   return { ...(sender !== '' && { sourceAddr: sender }), ...(phone !== '' && { destAddr: phone }) }
+}
+
+/** International numbers travel without their plus (SMPP 3.4 section 5.2.5). */
+function addressOf(pdu: Pdu, prefix: string, name = prefix): string {
+  const address = textField(pdu, name)
+  const isInternational = numberField(pdu, `${prefix}_ton`) === TON_INTERNATIONAL
+  return isInternational && /^\d+$/.test(address) ? `+${address}` : address
 }
 
 const rawPayloadOf = (pdu: Pdu, text: string): Record<string, unknown> => ({
