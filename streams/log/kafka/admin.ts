@@ -1,0 +1,130 @@
+/**
+ * The log on a Kafka-compatible broker, file by file. Below all is kafkajs 2.2.4 for sockets, TLS, SASL and most codecs
+ * (`internals.ts` is its only door, `idle-timer`, `single-connect` and `framing` correct it). On top of it stand our own codecs
+ * where kafkajs is slow or too old (`*-request`, `record-batch-*`), the cluster (`link`, `links`, `cluster`, `coordinator`), and
+ * the handles of the port: `admin`, `consumer` (`membership`, `fetcher`), `reader`, `transactions`, `writer`.
+ * It guarantees read-committed reads, exactly-once commits and co-partitioned sticky groups. It never creates a topic that was
+ * not asked for, never chooses a partition, and never logs a payload.
+ */
+import { LogError, partitionKey } from '../port.ts'
+import type { Cursor, LogAdmin, TopicPartition } from '../port.ts'
+import { describeGroups, offsetCommit } from './apis.ts'
+import { UNKNOWN_MEMBER_ID, remedyFor } from './broker-error.ts'
+import { Attempts, PATIENT_MS_MAX } from './clock.ts'
+import type { Cluster } from './cluster.ts'
+import { Coordinator } from './coordinator.ts'
+import type { Repeatable } from './coordinator.ts'
+import type { Lane } from './links.ts'
+import { listBounds } from './list-bounds.ts'
+import type { Bounds } from './list-bounds.ts'
+import { offsetFetchRequest } from './offset-fetch-request.ts'
+import { offsetsPayload } from './offsets-payload.ts'
+import { outcomeOf } from './outcome.ts'
+import { ownCall } from './own-call.ts'
+import { ensureTopics, removeTopics } from './topics.ts'
+
+const ADMIN_WITHIN_MS = 20_000
+
+/** Outside of any generation. */
+const NO_MEMBER = { memberId: '', groupGenerationId: -1 }
+
+export class KafkaAdmin implements LogAdmin {
+  readonly #cluster: Cluster
+  readonly #lane: Lane
+
+  constructor(cluster: Cluster, lane: Lane) {
+    this.#cluster = cluster
+    this.#lane = lane
+  }
+
+  ensureTopics: LogAdmin['ensureTopics'] = (specs) =>
+    this.#attempt(() => ensureTopics(this.#cluster, this.#lane, specs))
+
+  partitions: LogAdmin['partitions'] = (topics) => this.#attempt(() => this.#cluster.partitionCounts(topics))
+
+  bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>> {
+    return this.#attempt(() => listBounds(this.#cluster, this.#lane, at))
+  }
+
+  deleteTopics: LogAdmin['deleteTopics'] = (topics) =>
+    this.#attempt(() => removeTopics(this.#cluster, this.#lane, topics))
+
+  /** A cursor that a transaction is moving is waited for. */
+  async committed(group: string, at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Cursor>> {
+    if (at.length === 0) return new Map()
+    const partitions = new Map<string, number[]>()
+    for (const { topic, partition } of at)
+      partitions.set(topic, [...(partitions.get(topic) ?? []), partition])
+    const call = ownCall(offsetFetchRequest(group, partitions))
+    const { cursors } = await this.#ask(group, {
+      name: 'OffsetFetch',
+      call,
+      codeOf: (answer) =>
+        [answer, ...answer.cursors].find(({ errorCode }) => errorCode !== 0)?.errorCode ?? 0,
+    })
+    const found = cursors.filter(({ next }) => next >= 0)
+    return new Map(
+      found.map(({ topic, partition, next, metadata }) => [
+        partitionKey({ topic, partition }),
+        { topic, partition, next, metadata },
+      ]),
+    )
+  }
+
+  async moveCursors(group: string, cursors: readonly Cursor[]): Promise<void> {
+    const { members } = await this.groupState(group)
+    if (members > 0) throw occupied(group, `${members} members`)
+    if (cursors.length === 0) return
+    await this.#ask(group, {
+      name: 'OffsetCommit',
+      call: offsetCommit({ groupId: group, ...NO_MEMBER, topics: offsetsPayload(cursors) }),
+      codeOf: ({ responses }) => {
+        const codes = responses.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode))
+        // Somebody has joined since.
+        if (codes.includes(UNKNOWN_MEMBER_ID)) throw occupied(group, 'members')
+        return codes.find((code) => code !== 0) ?? 0
+      },
+    })
+  }
+
+  async groupState(group: string): Promise<{ readonly state: string; readonly members: number }> {
+    const { groups } = await this.#ask(group, {
+      name: 'DescribeGroups',
+      call: describeGroups({ groupIds: [group] }),
+      codeOf: (answer) => answer.groups[0]?.errorCode ?? 0,
+    })
+    const [found] = groups
+    return { state: found?.state ?? 'Dead', members: found?.members.length ?? 0 }
+  }
+
+  async #ask<Answer extends object>(group: string, request: Repeatable<Answer>): Promise<Answer> {
+    const coordinator = new Coordinator(this.#cluster, this.#lane, 'group', group)
+    try {
+      return await coordinator.ask(request, this.#cluster.clock.now() + ADMIN_WITHIN_MS)
+    } catch (error) {
+      throw outcomeOf(error)
+    }
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    const attempts = new Attempts(
+      this.#cluster.clock,
+      this.#cluster.clock.now() + ADMIN_WITHIN_MS,
+      PATIENT_MS_MAX,
+    )
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        const remedy = remedyFor(error) ?? ''
+        if (!AGAIN.has(remedy) || !(await attempts.another())) throw outcomeOf(error)
+      }
+    }
+  }
+}
+
+/** NOT_CONTROLLER is among them: the controller is asked for anew at each attempt. */
+const AGAIN = new Set(['lost', 'later', 'elsewhere', 'coordinator'])
+
+const occupied = (group: string, by: string): LogError =>
+  new LogError('fatal', `${group} has ${by}: its cursors stay where they are`)

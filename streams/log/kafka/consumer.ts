@@ -1,0 +1,184 @@
+import type { Log } from '../../platform/log.ts'
+import { LogError } from '../port.ts'
+import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
+import {
+  BrokerError,
+  ILLEGAL_GENERATION,
+  REBALANCE_IN_PROGRESS,
+  UNKNOWN_MEMBER_ID,
+  remedyFor,
+} from './broker-error.ts'
+import { Attempts, PATIENT_MS_MAX } from './clock.ts'
+import type { Cluster } from './cluster.ts'
+import { Fetcher } from './fetcher.ts'
+import { HeldPartitions } from './held.ts'
+import type { Chunk, Held } from './held.ts'
+import type { Lane } from './links.ts'
+import { Membership } from './membership.ts'
+import { outcomeOf, unknownUnlessFenced } from './outcome.ts'
+
+export interface KafkaConsumerOptions extends ConsumerOptions {
+  readonly cluster: Cluster
+  /** A name that no other consumer of the cluster has. */
+  readonly name: string
+  readonly sessionTimeoutMs: number
+  readonly log: Log
+}
+
+const COMMIT_WITHIN_MS = 10_000
+
+/** The group may be about to move on, or has moved on with this member still in it: its next generation decides. */
+const MOVING_ON = new Set([REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION])
+
+/**
+ * One member of a group. Membership and fetching go on side by side: a rebalance does not hold up the partitions that stay, and
+ * a full buffer does not hold up a heartbeat (K12, K13, K16).
+ */
+export class KafkaConsumer implements LogConsumer {
+  readonly #options: KafkaConsumerOptions
+  readonly #held = new HeldPartitions()
+  readonly #lane: Lane
+  readonly #joinLane: Lane
+  readonly #fetcher: Fetcher
+  readonly #membership: Membership
+  #phase: 'new' | 'running' | 'over' = 'new'
+
+  constructor(options: KafkaConsumerOptions) {
+    this.#options = options
+    const { cluster, name, group, topics, sessionTimeoutMs } = options
+    this.#lane = `${name}-fetch`
+    this.#joinLane = `${name}-join`
+    const onFailed = (error: unknown) => this.#fail(error)
+    const onTrouble = (error: unknown) => options.log.warn('log.consumer.trouble', { group, error })
+    this.#fetcher = new Fetcher({
+      cluster,
+      lane: this.#lane,
+      held: this.#held,
+      deliver: (held, chunk) => this.#deliver(held, chunk),
+      onGap: ({ at }, offset) => options.log.warn('log.consumer.gap', { group, ...at, offset }),
+      onFailed,
+      onTrouble,
+    })
+    this.#membership = new Membership({
+      cluster,
+      joinLane: this.#joinLane,
+      lane: this.#lane,
+      group,
+      topics,
+      sessionTimeoutMs,
+      held: () => this.#held.numbers(),
+      onAssigned: (partitions, generation) => this.#take(partitions, generation),
+      onLost: (generation) => this.#take([], generation),
+      onFailed,
+      onTrouble,
+    })
+  }
+
+  /** Resolves when the topics are known to exist; the group assigns partitions in its own time. */
+  async start(): Promise<void> {
+    if (this.#phase !== 'new') throw new LogError('fatal', 'a consumer starts once')
+    this.#phase = 'running'
+    const { cluster, topics } = this.#options
+    try {
+      for (const topic of topics) await cluster.leaderOf(topic, 0)
+    } catch (error) {
+      this.#phase = 'over'
+      throw outcomeOf(error)
+    }
+    if (this.#isRunning()) this.#membership.start()
+  }
+
+  async stop(): Promise<void> {
+    if (this.#phase !== 'running') return
+    this.#phase = 'over'
+    await this.#end()
+  }
+
+  seek(at: TopicPartition, offset: number): void {
+    this.#held.get(at)?.seek(offset)
+    this.#fetcher.kick()
+  }
+
+  pause(at: readonly TopicPartition[]): void {
+    for (const one of at) this.#setPaused(one, true)
+  }
+
+  resume(at: readonly TopicPartition[]): void {
+    for (const one of at) this.#setPaused(one, false)
+    this.#fetcher.kick()
+  }
+
+  async commit(cursors: readonly Cursor[]): Promise<void> {
+    if (cursors.length === 0) return
+    const held = cursors.map((cursor) => this.#held.get(cursor))
+    const { clock } = this.#options.cluster
+    const attempts = new Attempts(clock, clock.now() + COMMIT_WITHIN_MS, PATIENT_MS_MAX)
+    for (;;) {
+      // Also when it is held again: somebody else may have gone further in between.
+      if (!this.#isRunning() || !held.every((one) => one !== undefined && this.#held.has(one)))
+        throw new LogError('fenced', `${this.#options.group} has gone on without this member`)
+      try {
+        return await this.#membership.commitOnce(cursors)
+      } catch (error) {
+        if (!this.#mayCommitAgain(error) || !(await attempts.another())) throw commitError(error)
+      }
+    }
+  }
+
+  #mayCommitAgain(error: unknown): boolean {
+    if (error instanceof BrokerError && MOVING_ON.has(error.code)) {
+      this.#membership.hurry()
+      return true
+    }
+    const remedy = remedyFor(error)
+    return remedy === 'lost' || remedy === 'later' || remedy === 'coordinator'
+  }
+
+  // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
+  #setPaused(at: TopicPartition, isPaused: boolean): void {
+    const held = this.#held.get(at)
+    if (held !== undefined) held.isPaused = isPaused
+  }
+
+  #take(partitions: readonly TopicPartition[], generation: number): void {
+    if (!this.#isRunning()) return
+    this.#held.assign(partitions)
+    this.#options.onAssigned(partitions, generation)
+    this.#fetcher.kick()
+  }
+
+  #deliver({ at }: Held, { records, next }: Chunk): void {
+    if (this.#isRunning()) this.#options.onRecords(at, records, next)
+  }
+
+  /** Also for an error thrown by the owner's callbacks: it would be lost otherwise. */
+  #fail(error: unknown): void {
+    if (!this.#isRunning()) return
+    this.#phase = 'over'
+    void this.#end()
+    const outcome = outcomeOf(error)
+    this.#options.onFailed(outcome instanceof LogError ? outcome : unexpected(error))
+  }
+
+  async #end(): Promise<void> {
+    const { cluster } = this.#options
+    this.#fetcher.stop()
+    await this.#membership.stop()
+    this.#held.assign([])
+    await Promise.all([cluster.closeLane(this.#lane), cluster.closeLane(this.#joinLane)])
+  }
+
+  #isRunning(): boolean {
+    return this.#phase === 'running'
+  }
+}
+
+function commitError(error: unknown): unknown {
+  const code = error instanceof BrokerError ? error.code : 0
+  if (code === UNKNOWN_MEMBER_ID || MOVING_ON.has(code)) return new LogError('fenced', String(error), error)
+  return remedyFor(error) === 'lost' ? unknownUnlessFenced(error) : outcomeOf(error)
+}
+
+function unexpected(error: unknown): LogError {
+  return new LogError('fatal', error instanceof Error ? error.message : String(error), error)
+}

@@ -1,0 +1,151 @@
+import { LogError } from '../port.ts'
+import type { LogWriter, OutRecord, Written } from '../port.ts'
+import { planRounds } from './batches.ts'
+import type { Round } from './batches.ts'
+import { remedyFor } from './broker-error.ts'
+import { Attempts, PATIENT_MS_MAX } from './clock.ts'
+import type { Cluster } from './cluster.ts'
+import { BrokerError } from './broker-error.ts'
+import { Landed } from './landed.ts'
+import type { Lane } from './links.ts'
+import { outcomeOf, unknownUnlessFenced } from './outcome.ts'
+import { Producer } from './producer.ts'
+import { initProducerId } from './producer-id-request.ts'
+
+/** A call of `write` that waits for its turn. */
+interface Pending {
+  readonly records: readonly OutRecord[]
+  /** It was in a turn that failed, perhaps for the sake of another call. */
+  readonly isAlone: boolean
+  resolve(written: Written): void
+  reject(error: unknown): void
+}
+
+/** Records that go together at most: beyond them calls wait for the next turn. */
+const TURN_RECORDS_MAX = 20_000
+
+/** Calls that would make more records wait are refused: the broker does not keep up. */
+const WAITING_RECORDS_MAX = 500_000
+
+const WRITE_WITHIN_MS = 30_000
+
+/** Without transactions nothing can time out, but brokers want a number. */
+const NO_TRANSACTION_MS = 60_000
+
+const NOTHING: Written = new Map()
+
+/**
+ * Calls that come while a write is under way go together in the next one: order is kept, one write is under way at a time, and
+ * batches grow with the load.
+ */
+export class KafkaWriter implements LogWriter {
+  readonly #cluster: Cluster
+  readonly #lane: Lane
+  #waiting: Pending[] = []
+  #waitingRecords = 0
+  #running: Promise<void> | null = null
+  #producer: Producer | null = null
+  #closed = false
+
+  constructor(cluster: Cluster, lane: Lane) {
+    this.#cluster = cluster
+    this.#lane = lane
+  }
+
+  write(records: readonly OutRecord[]): Promise<Written> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new LogError('fatal', 'the writer is closed'))
+      if (records.length === 0) return resolve(NOTHING)
+      if (this.#waitingRecords + records.length > WAITING_RECORDS_MAX)
+        return reject(new LogError('retriable', `${this.#waitingRecords} records wait to be written`))
+      this.#waiting.push({ records, isAlone: false, resolve, reject })
+      this.#waitingRecords += records.length
+      this.#running ??= this.#run()
+    })
+  }
+
+  /** Waits for what has been handed over. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // Calls of the same tick go together.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) await this.#turn(this.#takeTurn())
+    this.#running = null
+  }
+
+  #takeTurn(): readonly Pending[] {
+    let [taken, records] = [0, 0]
+    for (const pending of this.#waiting) {
+      if (taken > 0 && (pending.isAlone || records + pending.records.length > TURN_RECORDS_MAX)) break
+      taken += 1
+      records += pending.records.length
+      if (pending.isAlone) break
+    }
+    this.#waitingRecords -= records
+    return this.#waiting.splice(0, taken)
+  }
+
+  async #turn(calls: readonly Pending[]): Promise<void> {
+    const landed = new Landed()
+    try {
+      await this.#write(planRounds(calls.flatMap(({ records }) => records)), landed)
+      for (const call of calls) call.resolve(landed.take(call.records).written)
+    } catch (error) {
+      this.#settle(calls, landed, error)
+    }
+  }
+
+  /** One call's fault is not another's: what has landed is done, and what was not touched gets a turn of its own. */
+  #settle(calls: readonly Pending[], landed: Landed, error: unknown): void {
+    const isInDoubt = this.#producer?.isInDoubt ?? false
+    if (this.#producer?.isOutOfStep === true) this.#producer = null
+    const again: Pending[] = []
+    for (const call of calls) {
+      const { written, missing } = landed.take(call.records)
+      if (missing === 0) call.resolve(written)
+      else if (calls.length > 1 && !isInDoubt && missing === call.records.length)
+        again.push({ ...call, isAlone: true })
+      else call.reject(isInDoubt ? unknownUnlessFenced(error) : outcomeOf(error))
+    }
+    this.#waiting.unshift(...again)
+    for (const { records } of again) this.#waitingRecords += records.length
+  }
+
+  async #write(rounds: readonly Round[], landed: Landed): Promise<void> {
+    const deadline = this.#cluster.clock.now() + WRITE_WITHIN_MS
+    try {
+      await this.#produce(rounds, deadline, landed)
+    } catch (error) {
+      // Brokers forget producers that have been idle for long; nothing was appended then.
+      if (remedyFor(error) !== 'out-of-step' || this.#producer?.isInDoubt === true) throw error
+      this.#producer = null
+      const rest = rounds.map((round) => round.filter((batch) => !landed.has(batch)))
+      await this.#produce(rest, deadline, landed)
+    }
+  }
+
+  async #produce(rounds: readonly Round[], deadline: number, landed: Landed): Promise<void> {
+    this.#producer ??= await this.#newProducer(deadline)
+    await this.#producer.produce(rounds, deadline, (batch, offset) => landed.add(batch, offset))
+  }
+
+  async #newProducer(deadline: number): Promise<Producer> {
+    const attempts = new Attempts(this.#cluster.clock, deadline, PATIENT_MS_MAX)
+    const call = initProducerId({ transactionalId: null, timeoutMs: NO_TRANSACTION_MS })
+    for (;;) {
+      try {
+        const { errorCode, producerId, epoch } = await this.#cluster.sendAny(call)
+        if (errorCode !== 0) throw new BrokerError(errorCode, 'InitProducerId')
+        return new Producer(this.#cluster, this.#lane, { transactionalId: null, producerId, epoch })
+      } catch (error) {
+        const remedy = remedyFor(error)
+        if (remedy !== 'lost' && remedy !== 'later' && remedy !== 'coordinator') throw error
+        if (!(await attempts.another())) throw error
+      }
+    }
+  }
+}
