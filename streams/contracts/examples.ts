@@ -181,7 +181,10 @@ export const receiptFactExample: SegmentFact = {
   ...envelope('46952cda-2fc3-5669-93b4-73b8e602d2d0', receivedAt),
   kind: 'RECEIPT',
   ...ids,
-  segment: sentSegment,
+  enqueuedAt,
+  segmentIndex: 1,
+  totalSegments: 1,
+  submission: { to, submittedAt, segmentCount: 1, metadata },
   receipt,
   correlatedAt: receivedAt,
 }

@@ -12,6 +12,10 @@ const received = {
   messageId: uuid.exactOptional(),
   segmentIndex: ordinal.exactOptional(),
   totalSegments: ordinal.exactOptional(),
+  /** Whose message it is: only on a released receipt, from the quarantine payload (spec pipeline.md D8). */
+  tenantId: uuid.exactOptional(),
+  accountId: uuid.exactOptional(),
+  enqueuedAt: instant.exactOptional(),
   sourceAddr: z.string().exactOptional(),
   destAddr: z.string().exactOptional(),
   rawPayload: z.record(z.string(), z.unknown()).exactOptional(),
@@ -94,12 +98,26 @@ export const ExpectedFact = z.object({
 })
 export type ExpectedFact = z.infer<typeof ExpectedFact>
 
+/** What the row of `dlr.sent` knows and a released receipt does not: without it no message can be opened. */
+export const Submission = z.object({
+  to: e164,
+  submittedAt: instant,
+  segmentCount: ordinal,
+  callbackUrl: z.string().exactOptional(),
+  metadata: metadata.exactOptional(),
+})
+export type Submission = z.infer<typeof Submission>
+
 /** A receipt joined with its segment. `correlatedAt` is the time of the join. */
 export const ReceiptFact = z.object({
   ...envelope,
   kind: z.literal('RECEIPT'),
   ...ids,
-  segment: z.object({ ...sentSegment, to: e164.exactOptional(), expiresAt: instant.exactOptional() }),
+  enqueuedAt: instant,
+  segmentIndex: ordinal,
+  totalSegments: ordinal,
+  /** Absent only when a released receipt was taken as correlated without a row. */
+  submission: Submission.exactOptional(),
   receipt: Receipt,
   correlatedAt: instant,
   release: release.exactOptional(),

@@ -49,7 +49,8 @@ export const deadLetterTopicOf = (topic: string): string => `${topic}.deadletter
 export const SCHEMA_VERSION = '1.0'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+/** Strict enough that Date.parse takes every match: a text that only looks like a time would reach a timer as NaN. */
+const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 /** Lower case (spec events.md §2). */
 export const uuid = z.string().regex(UUID, 'must be a lower-case uuid')

@@ -1,0 +1,57 @@
+import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
+import { sentSegments, type SentSegment } from '../../streams/contracts/receipts.ts'
+import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
+import { canonicalOf, type CanonicalIdRule } from '../../streams/domain/canonical-id.ts'
+import { sentEventId } from '../../streams/domain/event-id.ts'
+import { defineProcessor } from '../../streams/dsl/processor.ts'
+import { instantOf } from '../instant.ts'
+import type { NoteName } from '../notes.ts'
+
+export interface SentOptions {
+  /** How the operator's two writings of an id are brought together (spec pipeline.md §3.4). */
+  readonly rulesOf: (operatorId: string) => readonly CanonicalIdRule[]
+}
+
+/** How long a receipt may take (spec events.md §5.13). */
+export const CORRELATION_MS = 72 * 3_600_000
+
+/** Re-keys accepted segments by the id under which their receipts will come. Stateless: a re-read says the same again. */
+export const sent = ({ rulesOf }: SentOptions) =>
+  defineProcessor({
+    name: 'sent',
+    reads: { result: submitResults },
+    emits: { sent: sentSegments },
+    on: {
+      result: (result, scope) => {
+        if (result.outcome !== 'ACCEPTED') return
+        const { operatorId, operatorMessageId, messageId } = result
+        if (operatorMessageId !== undefined) {
+          const canonicalId = canonicalOf(operatorMessageId, 'submit', rulesOf(operatorId))
+          return scope.emit('sent', sentSegment(result, operatorMessageId, canonicalId))
+        }
+        const name: NoteName = 'dlr.sent_without_id'
+        scope.note(name, { messageId, operatorId })
+      },
+    },
+  })
+
+const sentSegment = (result: SubmitResult, operatorMessageId: string, canonicalId: string): SentSegment => ({
+  schemaVersion: SCHEMA_VERSION,
+  eventId: sentEventId(result.eventId),
+  occurredAt: result.submittedAt,
+  messageId: result.messageId,
+  tenantId: result.tenantId,
+  accountId: result.accountId,
+  operatorId: result.operatorId,
+  operatorMessageId,
+  canonicalId,
+  segmentIndex: result.segmentIndex,
+  totalSegments: result.totalSegments,
+  to: result.to,
+  submittedAt: result.submittedAt,
+  expiresAt: instantOf(Date.parse(result.submittedAt) + CORRELATION_MS),
+  enqueuedAt: result.enqueuedAt,
+  segmentCount: result.segmentCount,
+  ...(result.callbackUrl !== undefined && { callbackUrl: result.callbackUrl }),
+  ...(result.metadata !== undefined && { metadata: result.metadata }),
+})

@@ -1,0 +1,90 @@
+import type {
+  AggregatedOutcome,
+  BillingEvent,
+  SegmentOutcome,
+  WebhookEvent,
+} from '../../streams/contracts/outcomes.ts'
+import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
+import { aggregatedEventId, billingEventId, webhookEventId } from '../../streams/domain/event-id.ts'
+import { segmentOf, type Aggregate, type Outcome, type Segment } from './aggregate.ts'
+
+/** Who is told of a message's outcome (D29). Pure functions of the closed aggregate: called again, they give the same bytes. */
+
+const envelope = (eventId: string, occurredAt: string) => ({
+  schemaVersion: SCHEMA_VERSION,
+  eventId,
+  occurredAt,
+})
+
+const idsOf = (messageId: string, { tenantId, accountId }: Aggregate) => ({ messageId, tenantId, accountId })
+
+/** Operator of segment 1; of the command while segment 1 was never heard of. */
+export const operatorOf = (aggregate: Aggregate): string =>
+  aggregate.segments[0]?.operatorId ?? aggregate.operatorId
+
+export const segmentOutcomes = (aggregate: Aggregate): SegmentOutcome[] =>
+  Array.from({ length: aggregate.expected }, (_, i) => segmentOutcome(i + 1, segmentOf(aggregate, i + 1)))
+
+const segmentOutcome = (
+  segmentIndex: number,
+  { status, errorCode, receivedAt }: Segment,
+): SegmentOutcome => ({
+  segmentIndex,
+  status: status === 'SUBMITTED' ? 'PENDING' : status,
+  ...(errorCode !== undefined && { errorCode }),
+  ...(receivedAt !== undefined && { receivedAt }),
+})
+
+export const aggregatedEvent = (
+  messageId: string,
+  aggregate: Aggregate,
+  outcome: Outcome,
+  segments: SegmentOutcome[],
+): AggregatedOutcome => ({
+  ...envelope(aggregatedEventId(messageId), outcome.at),
+  ...idsOf(messageId, aggregate),
+  status: outcome.status,
+  received: aggregate.terminal,
+  expected: aggregate.expected,
+  closedBy: outcome.closedBy,
+  operatorId: operatorOf(aggregate),
+  segments,
+  enqueuedAt: aggregate.enqueuedAt,
+})
+
+export const billingEvent = (messageId: string, aggregate: Aggregate, outcome: Outcome): BillingEvent => ({
+  ...envelope(billingEventId(messageId), outcome.at),
+  ...idsOf(messageId, aggregate),
+  eventType: 'DLR_TERMINAL',
+  dlrStatus: outcome.status,
+  segmentCount: aggregate.segmentCount,
+  deliveredSegments: deliveredSegments(aggregate, outcome),
+  operatorId: operatorOf(aggregate),
+})
+
+/** Counted at submit and on the wire may differ: sent whole (TLV), one receipt speaks for all of the segments. */
+function deliveredSegments({ segments, segmentCount, expected }: Aggregate, { status }: Outcome): number {
+  if (expected === 1 && segmentCount > 1) return status === 'DELIVERED' ? segmentCount : 0
+  const delivered = segments.reduce((sum, segment) => sum + (segment.status === 'DELIVERED' ? 1 : 0), 0)
+  return Math.min(delivered, segmentCount)
+}
+
+export const webhookEvent = (
+  messageId: string,
+  aggregate: Aggregate,
+  told: {
+    readonly dlrStatus: WebhookEvent['dlrStatus']
+    readonly at: string
+    readonly operatorId: string
+    readonly segments: SegmentOutcome[]
+  },
+): WebhookEvent => ({
+  ...envelope(webhookEventId(messageId, told.dlrStatus), told.at),
+  ...idsOf(messageId, aggregate),
+  dlrStatus: told.dlrStatus,
+  to: aggregate.to,
+  operatorId: told.operatorId,
+  ...(aggregate.callbackUrl !== undefined && { callbackUrl: aggregate.callbackUrl }),
+  ...(aggregate.metadata !== undefined && { metadata: aggregate.metadata }),
+  segments: told.segments,
+})
