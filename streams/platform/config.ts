@@ -2,14 +2,15 @@ import { z } from 'zod'
 
 /**
  * The environment is read once per process, here, and handed down as typed values. An invalid environment stops the start
- * with every faulty variable named; values are never printed, they may be secrets.
+ * with every faulty variable named; values are never printed, they may be secrets. A blank variable counts as not given: read
+ * as a number it would be 0.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   shape: Shape,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): z.infer<z.ZodObject<Shape>> {
   const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
   const checked = z.object(shape).safeParse(given)
   if (checked.success) return checked.data

@@ -4,7 +4,7 @@ import { pino, type DestinationStream } from 'pino'
 /**
  * JSON on stdout. A line is an event name and fields from this allow-list, nothing else: no phone number, sender, body,
  * metadata, token or payload has a field to stand in (spec operations.md §4). As a last line of defence every digit run of
- * 8 to 15 in a text is masked.
+ * 8 and more in a text is masked.
  */
 export interface LogFields {
   readonly messageId?: string | undefined
@@ -80,12 +80,21 @@ export function createLog(options: LogOptions): Log {
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
   }
-  const logger = options.destination === undefined ? pino(settings) : pino(settings, options.destination)
+  const logger = pino(settings, options.destination ?? standardOutput())
   const at = (level: Level) => (event: string, fields?: LogFields) => {
     if (logger.isLevelEnabled(level)) logger[level]({ event, ...traced(), ...safe(fields) })
   }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
+
+/**
+ * Lines are written behind the work, so a slow reader of stdout holds nobody up; what waits for it is bounded, and beyond that
+ * lines are dropped rather than the process.
+ */
+const standardOutput = (): DestinationStream =>
+  pino.destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX })
+
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
 /** For tests and tools that want no output. */
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -96,44 +105,85 @@ function traced(): { traceId: string; spanId: string } | undefined {
   return { traceId: context.traceId, spanId: context.spanId }
 }
 
+/**
+ * The same list at run time, since an object may carry more than its type says. `id`: opaque and kept, a uuid or an
+ * operator's message id may well contain eight digits in a row; `text`: masked; `figure`: a number.
+ */
+const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
+  messageId: 'id',
+  tenantId: 'id',
+  accountId: 'id',
+  operatorId: 'id',
+  operatorName: 'text',
+  operatorMessageId: 'id',
+  attempt: 'figure',
+  stage: 'text',
+  dlrStatus: 'text',
+  status: 'text',
+  previousStatus: 'text',
+  durationMs: 'figure',
+  reason: 'text',
+  paths: 'text',
+  orphanId: 'id',
+  quarantineId: 'id',
+  receiptId: 'id',
+  received: 'figure',
+  expected: 'figure',
+  topology: 'text',
+  task: 'id',
+  topic: 'id',
+  partition: 'figure',
+  offset: 'figure',
+  group: 'id',
+  subject: 'id',
+  stream: 'text',
+  durable: 'id',
+  operation: 'text',
+  records: 'figure',
+  remaining: 'figure',
+  planId: 'id',
+  actor: 'text',
+  requestId: 'id',
+  route: 'text',
+  httpStatus: 'figure',
+  code: 'text',
+  segmentIndex: 'figure',
+  totalSegments: 'figure',
+  commandStatus: 'figure',
+  body_len: 'figure',
+  to_hash: 'id',
+  address: 'text',
+  signal: 'text',
+  error: 'text',
+}
+const FIELD_NAMES = new Map(Object.entries(FIELDS))
+
 function safe(fields: LogFields = {}): Record<string, unknown> {
   const { error, messageId, ...rest } = fields
   const line: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(rest))
-    line[name] = typeof value === 'string' ? maskText(name, value) : value
+  for (const [name, value] of Object.entries(rest)) {
+    const kind = FIELD_NAMES.get(name)
+    if (kind !== undefined) line[name] = shown(kind === 'id', value)
+  }
   if (messageId !== undefined) line['messageId'] = `${MESSAGE_PREFIX}${messageId}`
   if (error !== undefined) line['error'] = describeError(error)
   return line
 }
 
-/** Ids are opaque: a uuid or an operator's message id may well contain eight digits in a row. */
-const OPAQUE = new Set([
-  'tenantId',
-  'accountId',
-  'operatorId',
-  'operatorMessageId',
-  'orphanId',
-  'quarantineId',
-  'receiptId',
-])
-const ALSO_OPAQUE = new Set([
-  'requestId',
-  'to_hash',
-  'planId',
-  'task',
-  'topic',
-  'subject',
-  'durable',
-  'group',
-])
+function shown(isId: boolean, value: string | number | readonly string[] | undefined): unknown {
+  if (typeof value === 'string') return isId ? value : maskDigits(value)
+  return Array.isArray(value) ? value.map((part) => maskDigits(String(part))) : value
+}
 
-const maskText = (name: string, text: string): string =>
-  OPAQUE.has(name) || ALSO_OPAQUE.has(name) ? text : maskDigits(text)
-
-export const maskDigits = (text: string): string => text.replace(/\+?\d{8,15}/g, '[masked]')
+/** Longer runs are masked whole: what is left over of one would still be half a number. */
+export const maskDigits = (text: string): string => text.replace(/\+?\d{8,}/g, '[masked]')
 
 export function describeError(error: unknown): { type: string; message: string; code?: string } {
-  if (!(error instanceof Error)) return { type: typeof error, message: maskDigits(String(error)) }
+  if (!(error instanceof Error)) return { type: typeof error, message: describeThrown(error) }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return { type: error.name, message: maskDigits(error.message), ...(code !== undefined && { code }) }
 }
+
+/** What is no Error may turn into any text, or refuse to: only a text or a number is told. */
+const describeThrown = (thrown: unknown): string =>
+  typeof thrown === 'string' || typeof thrown === 'number' ? maskDigits(String(thrown)) : 'no Error'

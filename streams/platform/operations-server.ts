@@ -25,7 +25,7 @@ export interface OperationsServer {
 /** Health, readiness and metrics of a process without an API of its own (H9 to H11). Reachable from the cluster only. */
 export async function serveOperations(options: OperationsOptions): Promise<OperationsServer> {
   const server = createServer((request, response) => {
-    answer(options, request, response).catch(() => send(response, 500, { status: 'error' }))
+    answer(options, request, response).catch(() => sendFailure(response))
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -53,6 +53,12 @@ async function answer(
 
 const sendReadiness = (response: ServerResponse, { ready, details }: Readiness): void =>
   send(response, ready ? 200 : 503, { status: ready ? 'ok' : 'error', details })
+
+/** An answer that broke off half-way cannot become another one; the caller must see that it broke. */
+function sendFailure(response: ServerResponse): void {
+  if (response.headersSent) response.destroy()
+  else send(response, 500, { status: 'error' })
+}
 
 export function send(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' })

@@ -27,32 +27,45 @@ export class Closers {
 // Long enough for the gateway to wait for its open responses (spec smpp.md §8: 30 s).
 const STEP_MS_MAX = 40_000
 
+type Start = (closers: Closers, fail: (error: unknown) => void) => Promise<void>
+
 /** Runs `start`, stays until a signal or `fail`, closes everything, exits. The only caller of process.exit. */
-export async function runProcess(
-  log: Log,
-  start: (closers: Closers, fail: (error: unknown) => void) => Promise<void>,
-): Promise<void> {
+export async function runProcess(log: Log, start: Start): Promise<void> {
   const closers = new Closers()
-  const ended = new Promise<unknown>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        log.info('process.stopping', { signal })
-        resolve(undefined)
-      })
-    }
-    process.once('uncaughtException', resolve)
-    process.once('unhandledRejection', resolve)
-    start(closers, resolve).then(
-      () => log.info('process.started'),
-      (error: unknown) => resolve(error ?? new Error('start failed')),
-    )
-  })
-  const error = await ended
-  if (error !== undefined) log.error('process.failed', { error })
+  const exitCode = await firstEnd(log, closers, start)
   await closers.closeAll(log)
   log.info('process.stopped')
-  process.exit(error === undefined ? 0 : 1)
+  process.exit(exitCode)
 }
+
+/**
+ * The first signal or error decides the exit code. The listeners stay for the later ones, which must not cut the closing
+ * short: npm passes a signal on that a terminal has sent to the whole group already, so two are the rule there.
+ */
+const firstEnd = (log: Log, closers: Closers, start: Start): Promise<0 | 1> =>
+  new Promise((resolve) => {
+    let ending = false
+    const end = (exitCode: 0 | 1): void => {
+      ending = true
+      resolve(exitCode)
+    }
+    const fail = (error: unknown): void => {
+      log.error('process.failed', { error: error ?? new Error('failed without a reason') })
+      end(1)
+    }
+    const started = (): void => {
+      if (!ending) log.info('process.started')
+    }
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        log.info('process.stopping', { signal })
+        end(0)
+      })
+    }
+    process.on('uncaughtException', fail)
+    process.on('unhandledRejection', fail)
+    start(closers, fail).then(started, fail)
+  })
 
 export async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined

@@ -1,12 +1,21 @@
 import { context, propagation, type Context, type TextMapGetter } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { NodeSDK } from '@opentelemetry/sdk-node'
+import { core, NodeSDK } from '@opentelemetry/sdk-node'
 
-/** Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to nothing. */
+/**
+ * Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to nothing. Nothing but spans
+ * leaves: left unsaid, the SDK would export metrics and logs as well, and pass on the `baggage` header, which clients fill.
+ */
 export function startTracing(service: string, endpoint: string | undefined): { close(): Promise<void> } {
   if (endpoint === undefined) return { close: () => Promise.resolve() }
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })
-  const sdk = new NodeSDK({ serviceName: service, traceExporter: exporter })
+  const sdk = new NodeSDK({
+    serviceName: service,
+    traceExporter: exporter,
+    metricReaders: [],
+    logRecordProcessors: [],
+    textMapPropagator: new core.W3CTraceContextPropagator(),
+  })
   sdk.start()
   return { close: () => sdk.shutdown() }
 }
