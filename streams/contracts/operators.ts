@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { envelope, instant, ordinal, topic, uuid } from './topic.ts'
+import { count, envelope, instant, topic, uuid } from './topic.ts'
 
 const state = z.enum(['BOUND', 'UNBOUND', 'FAILBACK'])
 
@@ -37,7 +37,7 @@ export const BridgeMark = z.object({
   group: z.string(),
   topic: z.string(),
   partition: z.number().int().min(0),
-  acknowledged: ordinal,
+  acknowledged: count,
 })
 export type BridgeMark = z.infer<typeof BridgeMark>
 export const bridgeMarks = topic(

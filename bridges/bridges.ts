@@ -1,0 +1,96 @@
+import { bridgeMarks } from '../streams/contracts/operators.ts'
+import { INBOUND_MIRRORS, type Mirror } from '../streams/contracts/subjects.ts'
+import type { LogClient } from '../streams/log/port.ts'
+import type { Sleep } from '../streams/platform/backoff.ts'
+import type { Log } from '../streams/platform/log.ts'
+import type { Metrics } from '../streams/platform/metrics.ts'
+import type { Readiness } from '../streams/platform/operations-server.ts'
+import { within } from '../streams/platform/process.ts'
+import { bridgeInstruments } from './instruments.ts'
+import type { NatsLink } from './nats/connect.ts'
+import { deadLetters } from './nats/dead-letters.ts'
+import { mirrorInbound, type InboundBridge } from './nats/inbound.ts'
+import { watchLag } from './nats/lag.ts'
+import { mirrorOutbound } from './nats/outbound-mirrors.ts'
+import { OUTBOUND_GROUP } from './nats/outbound.ts'
+
+export interface BridgesOptions {
+  readonly log: LogClient
+  readonly linkOf: (mirror: Mirror) => NatsLink
+  readonly metrics: Metrics
+  readonly logger: Log
+  readonly pollMs: number
+  readonly now: () => number
+  readonly sleep: Sleep
+  readonly random: () => number
+  readonly onFailed: (error: unknown) => void
+  /** Group of the outbound cursors; tests that share a broker have their own. */
+  readonly group?: string
+}
+
+export interface Bridges {
+  /** Every NATS consumer active, the log reachable, the group joined (spec http.md §1). */
+  ready(): Promise<Readiness>
+  close(): Promise<void>
+}
+
+const LOG_ANSWER_MS_MAX = 2_000
+
+/** All mirrors of both directions. Starts whether or not NATS and the log are there. */
+export function startBridges(options: BridgesOptions): Bridges {
+  const { log, logger, pollMs, now, sleep } = options
+  const inbound = new Map<string, InboundBridge>()
+  const instruments = bridgeInstruments(
+    options.metrics,
+    () => inbound.get('dlr-processor')?.active() ?? false,
+  )
+  const writer = log.writer()
+  const shared = { ...options, instruments, deadLetters: deadLetters(log, writer, now) }
+  for (const mirror of INBOUND_MIRRORS)
+    inbound.set(mirror.durable, mirrorInbound({ ...shared, mirror, link: options.linkOf(mirror) }))
+  const outbound = mirrorOutbound(shared)
+  const lag = watchLag({
+    log,
+    group: options.group ?? OUTBOUND_GROUP,
+    instruments,
+    logger,
+    pollMs,
+    now,
+    sleep,
+  })
+  return {
+    ready: async () => readiness(await reachable(log), outbound.joined(), inbound),
+    async close() {
+      const mirrors = [...inbound.values(), outbound, lag]
+      await Promise.all(mirrors.map((mirror) => mirror.close()))
+      await writer.close()
+    },
+  }
+}
+
+function readiness(
+  logReachable: boolean,
+  joined: boolean,
+  inbound: ReadonlyMap<string, InboundBridge>,
+): Readiness {
+  const consumers = [...inbound].map(([durable, bridge]) => [durable, bridge.active()] as const)
+  const parts: readonly (readonly [string, boolean])[] = [
+    ['log', logReachable],
+    ['outbound', joined],
+    ...consumers,
+  ]
+  return {
+    ready: parts.every(([, up]) => up),
+    details: Object.fromEntries(parts.map(([name, up]) => [name, up ? 'active' : 'inactive'])),
+  }
+}
+
+async function reachable(log: LogClient): Promise<boolean> {
+  try {
+    await within(log.admin.partitions([bridgeMarks.name]), LOG_ANSWER_MS_MAX)
+    return true
+  } catch {
+    // Whether it answers was the question.
+    return false
+  }
+}

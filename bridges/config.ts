@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import {
+  commonEnv,
+  flag,
+  list,
+  logEnv,
+  milliseconds,
+  natsEnv,
+  port,
+  positive,
+} from '../streams/platform/config.ts'
+import type { ProvisionOptions } from './nats/provision.ts'
+
+/** What the provisioner of NATS takes. */
+export const provisionEnv = {
+  NATS_REPLICAS: positive.default(3),
+  OPERATOR_IDS: list.default([]),
+  /** Receipts in work at a time, which is `max_ack_pending` of `dlr-processor` (spec operations.md §5). */
+  DLR_MAX_CONCURRENCY: positive.default(10),
+  /** Commands that one gateway session may have in hand: four times its window. */
+  COMMAND_ACK_PENDING: positive.default(40),
+}
+
+export const provisionOptions = (
+  config: z.infer<z.ZodObject<typeof provisionEnv>>,
+): Pick<ProvisionOptions, 'replicas' | 'operatorIds' | 'dlrConcurrency' | 'commandAckPending'> => ({
+  replicas: config.NATS_REPLICAS,
+  operatorIds: config.OPERATOR_IDS,
+  dlrConcurrency: config.DLR_MAX_CONCURRENCY,
+  commandAckPending: config.COMMAND_ACK_PENDING,
+})
+
+/** What the bridges take. */
+export const bridgesEnv = {
+  ...commonEnv,
+  ...logEnv,
+  ...natsEnv,
+  ...provisionEnv,
+  PORT: port.default(9465),
+  /** The bridges are three users of NATS (spec operations.md §6); each may have an address, with its user and password. */
+  NATS_ORCHESTRATOR_URL: z.string().optional(),
+  NATS_DLR_URL: z.string().optional(),
+  NATS_MIRROR_URL: z.string().optional(),
+  /** Folder with `<user>.creds` of each of the three; NATS_CREDS then counts for none of them. */
+  NATS_CREDS_DIR: z.string().optional(),
+  /** Makes the streams and durables at the start. In production `bridges/provision.ts` does, under its own user. */
+  NATS_PROVISION: flag.default(true),
+  POLL_MS: milliseconds.default(5_000),
+}

@@ -1,0 +1,45 @@
+import { connectKafka } from '../streams/log/kafka.ts'
+import { sleep } from '../streams/platform/backoff.ts'
+import { readConfig } from '../streams/platform/config.ts'
+import { createLog } from '../streams/platform/log.ts'
+import { Metrics } from '../streams/platform/metrics.ts'
+import { serveOperations } from '../streams/platform/operations-server.ts'
+import { runProcess } from '../streams/platform/process.ts'
+import { startTracing } from '../streams/platform/tracing.ts'
+import { startBridges } from './bridges.ts'
+import { bridgesEnv, provisionOptions } from './config.ts'
+import { connectNats, type NatsLink } from './nats/connect.ts'
+import { provisionThrough } from './nats/provision.ts'
+import { addressOf, userOf, type NatsUser } from './nats/users.ts'
+
+const config = readConfig(bridgesEnv)
+const logger = createLog({ service: 'bridges', level: config.LOG_LEVEL })
+
+await runProcess(logger, async (closers, fail) => {
+  closers.add('tracing', startTracing('bridges', config.OTEL_EXPORTER_OTLP_ENDPOINT), (one) => one.close())
+  const metrics = new Metrics().withProcessMetrics()
+  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', log: logger })
+  closers.add('log', log, (one) => one.close())
+  const connected = (user: NatsUser) =>
+    closers.add(user, connectNats({ ...addressOf(user, config), user, log: logger }), (one) => one.close())
+  const links: Record<NatsUser, NatsLink> = {
+    'sms-orchestrator': connected('sms-orchestrator'),
+    'dlr-processor': connected('dlr-processor'),
+    'smpp-mirror': connected('smpp-mirror'),
+  }
+  const world = { now: Date.now, sleep, random: Math.random, logger }
+  const bridges = startBridges({
+    ...world,
+    log,
+    linkOf: (mirror) => links[userOf(mirror)],
+    metrics,
+    pollMs: config.POLL_MS,
+    onFailed: fail,
+  })
+  closers.add('bridges', bridges, (one) => one.close())
+  const { HOST: host, PORT } = config
+  const server = await serveOperations({ host, port: PORT, metrics, ready: () => bridges.ready() })
+  closers.add('operations', server, (one) => one.close())
+  if (config.NATS_PROVISION)
+    provisionThrough(links['sms-orchestrator'], { ...provisionOptions(config), ...world }).catch(fail)
+})

@@ -1,0 +1,76 @@
+import {
+  commandDurable,
+  commandSubject,
+  INBOUND_MIRRORS,
+  type InboundMirror,
+} from '../../streams/contracts/subjects.ts'
+
+/** A pull durable with explicit acks and one filter subject. */
+export interface DurableSpec {
+  readonly stream: string
+  readonly name: string
+  readonly filter: string
+  readonly ackWaitMs: number
+  /** Messages delivered and not yet acknowledged, over all readers. */
+  readonly maxAckPending: number
+}
+
+export interface DurableOptions {
+  /** One `smpp-connector-{operatorId}` for each. */
+  readonly operatorIds: readonly string[]
+  /** Consumer concurrency of receipts (spec operations.md §5): the only bound of `dlr-processor`. */
+  readonly dlrConcurrency: number
+  /** Four times the SMPP window of the gateway. */
+  readonly commandAckPending: number
+}
+
+export const INBOUND_ACK_WAIT_MS = 30_000
+/** Messages that go to the log in one write. */
+export const INBOUND_BATCH_MAX = 500
+
+const GATEWAY_ACK_WAIT_MS = 60_000
+const HEALTH_STREAM = 'OPERATOR_EVENTS'
+const HEALTH_SUBJECT = 'operator.health'
+const HEALTH_READERS = ['routing-engine-health', 'ops-health-consumer'] as const
+const HEALTH_ACK_PENDING = 1_000
+
+export function durables(options: DurableOptions): readonly DurableSpec[] {
+  return [
+    ...INBOUND_MIRRORS.map((mirror) => mirrorDurable(mirror, options)),
+    ...options.operatorIds.map((operatorId) => gatewayDurable(operatorId, options)),
+    ...HEALTH_READERS.map((name) => ({
+      stream: HEALTH_STREAM,
+      name,
+      filter: HEALTH_SUBJECT,
+      ackWaitMs: INBOUND_ACK_WAIT_MS,
+      maxAckPending: HEALTH_ACK_PENDING,
+    })),
+  ]
+}
+
+const mirrorDurable = (mirror: InboundMirror, options: DurableOptions): DurableSpec => ({
+  stream: mirror.stream,
+  name: mirror.durable,
+  filter: mirror.subject,
+  ackWaitMs: INBOUND_ACK_WAIT_MS,
+  maxAckPending: mirrorAckPending(mirror, options),
+})
+
+/**
+ * `operator.health` is the state of an operator by key, on a compacted topic: the last value wins, so its order must survive
+ * even a lost connection, and one message at a time is enough for it. Of the others every message stands for itself; there
+ * one batch may be on its way to the log while the next is being delivered.
+ */
+function mirrorAckPending(mirror: InboundMirror, options: DurableOptions): number {
+  if (mirror.subject === HEALTH_SUBJECT) return 1
+  if (mirror.durable === 'dlr-processor') return options.dlrConcurrency
+  return 2 * INBOUND_BATCH_MAX
+}
+
+const gatewayDurable = (operatorId: string, options: DurableOptions): DurableSpec => ({
+  stream: 'SMPP_OUTBOUND',
+  name: commandDurable(operatorId),
+  filter: commandSubject(operatorId),
+  ackWaitMs: GATEWAY_ACK_WAIT_MS,
+  maxAckPending: options.commandAckPending,
+})

@@ -1,0 +1,64 @@
+import { headers as emptyNatsHeaders, type MsgHdrs } from '@nats-io/transport-node'
+import type { Headers, HeaderValue } from '../../streams/log/port.ts'
+
+/**
+ * The bridges mirror NATS subjects and topics one to one, byte for byte, both ways (spec events.md §1), and ask the routing
+ * engine on behalf of the topologies.
+ *
+ * They guarantee at-least-once delivery with stable ids in both directions, that nothing is acknowledged before the other
+ * side holds it for good, and that a command which was replayed, or which NATS has acknowledged before, is never published
+ * again (spec operations.md §7, P4 and P7).
+ * They never judge or change a payload, and they keep no state of their own besides `bridge.marks`.
+ */
+
+/** Position in the NATS stream; where a mirrored record came from. Written by us only: an incoming one is dropped. */
+export const SOURCE_SEQUENCE_HEADER = 'x-src-seq'
+const REPLAYED = 'replayed'
+
+/** A copied `Nats-Rollup` would wipe a stream, a copied `Nats-Msg-Id` swallow an event: everything of NATS's own stays behind. */
+const isOwnedByNats = (lowerName: string): boolean => lowerName.startsWith('nats-')
+
+/**
+ * Names that differ in case only become one header in its first spelling, values in the order given (spec events.md §2).
+ */
+export function toLogHeaders(given: MsgHdrs | undefined, streamSequence: number): Headers {
+  const merged = new Map<string, { readonly name: string; readonly values: string[] }>()
+  for (const [name, values] of given ?? []) {
+    const lower = name.toLowerCase()
+    if (isOwnedByNats(lower) || lower === SOURCE_SEQUENCE_HEADER) continue
+    const header = merged.get(lower) ?? { name, values: [] }
+    header.values.push(...values)
+    merged.set(lower, header)
+  }
+  const copied = [...merged.values()].map(({ name, values }) => [name, oneOrMany(values)] as const)
+  return Object.fromEntries([...copied, [SOURCE_SEQUENCE_HEADER, String(streamSequence)]])
+}
+
+const oneOrMany = (values: readonly string[]): string | readonly string[] =>
+  values.length === 1 ? (values[0] ?? '') : values
+
+// A header name of NATS is printable ASCII without a colon, a value one line (the client throws otherwise).
+const NAME = /^[!-9;-~]+$/
+const LINE_BREAK = /[\r\n]/
+
+/** `replayed` becomes `Replayed: true`; what NATS cannot carry in a header is left out, the payload is what counts. */
+export function toNatsHeaders(given: Headers): MsgHdrs {
+  const headers = emptyNatsHeaders()
+  for (const [name, value] of Object.entries(given)) {
+    const lower = name.toLowerCase()
+    if (isOwnedByNats(lower) || lower === SOURCE_SEQUENCE_HEADER || !NAME.test(name)) continue
+    if (lower === REPLAYED) headers.set('Replayed', 'true')
+    else for (const text of texts(value)) headers.append(name, text)
+  }
+  return headers
+}
+
+const texts = (value: HeaderValue | readonly HeaderValue[]): readonly string[] =>
+  (isMany(value) ? value : [value]).map(String).filter((text) => !LINE_BREAK.test(text))
+
+const isMany = (value: HeaderValue | readonly HeaderValue[]): value is readonly HeaderValue[] =>
+  Array.isArray(value)
+
+/** Set by a task for everything that it emits below its mark (spec operations.md §7, P3). */
+export const isReplayed = (headers: Headers): boolean =>
+  Object.keys(headers).some((name) => name.toLowerCase() === REPLAYED)

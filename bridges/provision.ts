@@ -1,0 +1,14 @@
+import { sleep } from '../streams/platform/backoff.ts'
+import { commonEnv, natsEnv, readConfig } from '../streams/platform/config.ts'
+import { createLog } from '../streams/platform/log.ts'
+import { provisionEnv, provisionOptions } from './config.ts'
+import { connectNats } from './nats/connect.ts'
+import { provisionThrough } from './nats/provision.ts'
+
+/** Runs once, under the NATS user `provisioner`: the only one that may make streams and durables (spec operations.md §6). */
+const config = readConfig({ ...commonEnv, ...natsEnv, ...provisionEnv })
+const logger = createLog({ service: 'nats-provisioner', level: config.LOG_LEVEL })
+const { NATS_URL: url, NATS_CREDS: credsFile } = config
+const link = connectNats({ url, credsFile, user: 'provisioner', log: logger })
+await provisionThrough(link, { ...provisionOptions(config), sleep, random: Math.random, logger })
+await link.close()
