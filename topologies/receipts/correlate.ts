@@ -1,0 +1,165 @@
+import {
+  dlrRecords,
+  receiptLookups,
+  segmentFacts,
+  sentSegments,
+  unmatchedReceipts,
+  type ReceiptLookup,
+  type SentSegment,
+} from '../../streams/contracts/receipts.ts'
+import { orphanRowId } from '../../streams/domain/event-id.ts'
+import { defineProcessor, type NoteFields, type Scope } from '../../streams/dsl/processor.ts'
+import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import type { NoteName } from '../notes.ts'
+import {
+  Correlation,
+  decided,
+  DECIDED_MAX,
+  DECISION_LIFETIME_MS,
+  factOf,
+  LOOK_AGAIN_AFTER_MS,
+  LOOKS_MAX,
+  NOTHING_KNOWN,
+  orphaned,
+  orphanRecord,
+  SUBMISSIONS_MAX,
+  unmatchedEvent,
+  WAITING_MAX,
+  type Decision,
+  type Waiting,
+} from './correlation.ts'
+
+const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedReceipts }
+type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire'>
+
+/** The topology `correlate` (spec pipeline.md §3.4): a join of receipts and submissions in which nobody waits for anybody else. */
+export const correlate: Topology = defineTopology('correlate', [
+  erase(
+    defineProcessor({
+      name: 'correlate',
+      reads: { lookup: receiptLookups, sent: sentSegments },
+      emits,
+      state: { store: 'sent', schema: Correlation },
+      on: { lookup: takeLookup, sent: takeSent },
+      due: { again: lookAgain, expire },
+    }),
+  ),
+])
+
+/** D7 to D9 for the first look. */
+function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope): void {
+  const row = scope.state ?? NOTHING_KNOWN
+  const { eventId } = lookup.receipt
+  const known = row.decided.find((decision) => decision.eventId === eventId)
+  if (known !== undefined) return tell(scope, lookup, known, row)
+  if (row.waiting.some((waiting) => waiting.lookup.receipt.eventId === eventId)) return
+  const decision = decided(row, lookup, scope.now)
+  if (decision === null) return wait(scope, lookup, row)
+  settle(scope, lookup, decision, row)
+  keep(scope, remembering(row, [decision], scope.now))
+}
+
+/** D9. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
+function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation): void {
+  const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS }
+  const [oldest, ...others] = row.waiting
+  if (oldest === undefined || row.waiting.length < WAITING_MAX)
+    return keep(scope, { ...row, waiting: [...row.waiting, newcomer] })
+  const decision = orphaned(oldest.lookup, scope.now)
+  settle(scope, oldest.lookup, decision, row)
+  keep(scope, { ...remembering(row, [decision], scope.now), waiting: [...others, newcomer] })
+}
+
+/** The newest submission of an id wins; one that is known is its record read again here or upstream. */
+function takeSent(sent: SentSegment, scope: CorrelateScope): void {
+  const row = scope.state ?? NOTHING_KNOWN
+  if (row.sents.some((known) => known.eventId === sent.eventId)) return
+  const sents = [sent, ...row.sents].toSorted(newestFirst).slice(0, SUBMISSIONS_MAX)
+  settleWaiting(scope, { ...row, sents }, (waiting) => waiting)
+}
+
+/** Stable, so that of two submissions of one instant the one read last is the newer. */
+const newestFirst = (a: SentSegment, b: SentSegment): number => {
+  if (a.submittedAt === b.submittedAt) return 0
+  return a.submittedAt > b.submittedAt ? -1 : 1
+}
+
+/** D9, D10: the second and the third look. */
+function lookAgain(row: Correlation, scope: CorrelateScope): void {
+  settleWaiting(scope, row, (waiting) => {
+    if (waiting.nextMs > scope.now) return waiting
+    note(scope, 'dlr.correlation_retry', {})
+    const looks = waiting.looks + 1
+    return looks < LOOKS_MAX
+      ? { ...waiting, looks, nextMs: waiting.nextMs + LOOK_AGAIN_AFTER_MS }
+      : orphaned(waiting.lookup, scope.now)
+  })
+}
+
+/** Decides whatever can be decided of what waits; `otherwise` says what becomes of the rest. */
+function settleWaiting(
+  scope: CorrelateScope,
+  row: Correlation,
+  otherwise: (waiting: Waiting) => Waiting | Decision,
+): void {
+  const waiting: Waiting[] = []
+  const decisions: Decision[] = []
+  for (const one of row.waiting) {
+    const next = otherwise(one)
+    const decision = decided(row, one.lookup, scope.now) ?? ('as' in next ? next : null)
+    if (decision === null) {
+      if ('looks' in next) waiting.push(next)
+      continue
+    }
+    decisions.push(decision)
+    settle(scope, one.lookup, decision, row)
+  }
+  keep(scope, { ...remembering(row, decisions, scope.now), waiting })
+}
+
+/** Tells a decision and counts it. */
+function settle(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision, row: Correlation): void {
+  tell(scope, lookup, decision, row)
+  const { operatorId, operatorMessageId, dlrStatus } = lookup.receipt
+  if (decision.as === 'orphan') {
+    const orphanId = orphanRowId(decision.eventId)
+    return note(scope, 'dlr.orphaned', { operatorId, operatorMessageId, orphanId })
+  }
+  const { messageId, accountId } = (decision.as === 'joined' ? row.sents[0] : undefined) ?? lookup.receipt
+  note(scope, 'dlr.correlated', { messageId, accountId, dlrStatus })
+}
+
+/** What a decision says, at first and whenever its receipt is read again. */
+function tell(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision, row: Correlation): void {
+  if (decision.as === 'orphan') {
+    scope.emit('record', orphanRecord(lookup, decision))
+    return scope.emit('unmatched', unmatchedEvent(lookup, decision))
+  }
+  const fact = factOf(lookup, decision, row.sents)
+  if (fact !== null) scope.emit('fact', fact)
+}
+
+function remembering(row: Correlation, decisions: readonly Decision[], now: number): Correlation {
+  if (decisions.length === 0) return row
+  const alive = row.decided.filter(({ at }) => now - at < DECISION_LIFETIME_MS)
+  return { ...row, decided: [...alive, ...decisions].slice(0, DECIDED_MAX) }
+}
+
+function keep(scope: CorrelateScope, row: Correlation): void {
+  scope.put(row)
+  if (row.waiting.length === 0) scope.disarm('again')
+  else scope.arm('again', Math.min(...row.waiting.map(({ nextMs }) => nextMs)))
+  const ends = [
+    ...row.sents.map(({ expiresAt }) => Date.parse(expiresAt)),
+    ...row.decided.map(({ at }) => at + DECISION_LIFETIME_MS),
+  ]
+  if (ends.length > 0) scope.arm('expire', Math.max(...ends))
+}
+
+/** Nothing is known any more but what still waits, which its own timer decides. */
+function expire(row: Correlation, scope: CorrelateScope): void {
+  if (row.waiting.length === 0) return scope.forget()
+  scope.put({ ...NOTHING_KNOWN, waiting: row.waiting })
+}
+
+const note = (scope: CorrelateScope, name: NoteName, fields: NoteFields): void => scope.note(name, fields)

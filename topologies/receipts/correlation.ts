@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import {
+  ReceiptLookup,
+  SentSegment,
+  type DlrRecord,
+  type ReceiptFact,
+  type Submission,
+  type UnmatchedReceipt,
+} from '../../streams/contracts/receipts.ts'
+import { SCHEMA_VERSION, uuid } from '../../streams/contracts/topic.ts'
+import {
+  orphanRowId,
+  receiptFactEventId,
+  recordEventId,
+  unmatchedEventId,
+} from '../../streams/domain/event-id.ts'
+import { instantOf } from '../instant.ts'
+
+/** What `correlate` keeps for an operator's message id, how it decides, and what each decision says. */
+
+/**
+ * What became of a receipt: joined with a submission, taken on the word of its release, or an orphan. The receipt's event id
+ * stands for the position: `intake` lets it pass once, so a second lookup of one event is the first one read again.
+ */
+export const Decision = z.object({
+  eventId: uuid,
+  /** Epoch milliseconds. */
+  at: z.number().int(),
+  as: z.enum(['joined', 'released', 'orphan']),
+  /** Event id of the submission that it was joined with. */
+  sent: uuid.exactOptional(),
+})
+export type Decision = z.infer<typeof Decision>
+
+export const Waiting = z.object({
+  lookup: ReceiptLookup,
+  /** Looks done. */
+  looks: z.number().int(),
+  /** The next look, epoch milliseconds. */
+  nextMs: z.number().int(),
+})
+export type Waiting = z.infer<typeof Waiting>
+
+export const Correlation = z.object({
+  /** Submissions under this id, the newest first. */
+  sents: z.array(SentSegment),
+  waiting: z.array(Waiting),
+  decided: z.array(Decision),
+})
+export type Correlation = z.infer<typeof Correlation>
+
+export const NOTHING_KNOWN: Correlation = { sents: [], waiting: [], decided: [] }
+
+/** An operator that reuses an id faster than this is broken; older submissions are needed only to repeat their receipts. */
+export const SUBMISSIONS_MAX = 4
+/** Identities times minutes of a wait give a dozen; beyond this the oldest is settled as an orphan at once. */
+export const WAITING_MAX = 32
+/** What exceeds it is decided as usual and not remembered. */
+export const DECIDED_MAX = 32
+/** As long as `intake` remembers: until then a receipt read again there arrives here again. */
+export const DECISION_LIFETIME_MS = 72 * 3_600_000
+export const LOOKS_MAX = 3
+export const LOOK_AGAIN_AFTER_MS = 3000
+
+/** D7, D8; null: not yet (D9). */
+export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: number): Decision | null {
+  const { eventId, receivedAt } = lookup.receipt
+  const newest = sents[0]
+  // Both are instants of one fixed form, so that their text compares as their time does.
+  if (newest !== undefined && receivedAt <= newest.expiresAt)
+    return { eventId, at, as: 'joined', sent: newest.eventId }
+  return lookup.release !== undefined && ownersOf(lookup) !== null ? { eventId, at, as: 'released' } : null
+}
+
+export const orphaned = ({ receipt }: ReceiptLookup, at: number): Decision => ({
+  eventId: receipt.eventId,
+  at,
+  as: 'orphan',
+})
+
+const envelope = (eventId: string, atMs: number) => ({
+  schemaVersion: SCHEMA_VERSION,
+  eventId,
+  occurredAt: instantOf(atMs),
+})
+
+type Place = Pick<
+  ReceiptFact,
+  'messageId' | 'tenantId' | 'accountId' | 'enqueuedAt' | 'segmentIndex' | 'totalSegments'
+>
+
+/** What a decision to take the receipt says; null when the submission that it was joined with has been dropped since. */
+export function factOf(
+  lookup: ReceiptLookup,
+  decision: Decision,
+  sents: readonly SentSegment[],
+): ReceiptFact | null {
+  const sent = sents.find((candidate) => candidate.eventId === decision.sent)
+  const place = decision.as === 'released' ? ownersOf(lookup) : sent
+  if (place === undefined || place === null) return null
+  return {
+    ...envelope(receiptFactEventId(decision.eventId), decision.at),
+    kind: 'RECEIPT',
+    messageId: place.messageId,
+    tenantId: place.tenantId,
+    accountId: place.accountId,
+    enqueuedAt: place.enqueuedAt,
+    segmentIndex: place.segmentIndex,
+    totalSegments: place.totalSegments,
+    ...(sent !== undefined && { submission: submissionOf(sent) }),
+    receipt: lookup.receipt,
+    correlatedAt: instantOf(decision.at),
+    ...(lookup.release !== undefined && { release: lookup.release }),
+  }
+}
+
+/** D8: the message and segment that the quarantine stored with the receipt. */
+function ownersOf({ receipt }: ReceiptLookup): Place | null {
+  const { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments } = receipt
+  if (messageId === undefined || tenantId === undefined || accountId === undefined) return null
+  if (enqueuedAt === undefined || segmentIndex === undefined || totalSegments === undefined) return null
+  return { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments }
+}
+
+const submissionOf = (sent: SentSegment): Submission => ({
+  to: sent.to,
+  submittedAt: sent.submittedAt,
+  segmentCount: sent.segmentCount,
+  ...(sent.callbackUrl !== undefined && { callbackUrl: sent.callbackUrl }),
+  ...(sent.metadata !== undefined && { metadata: sent.metadata }),
+})
+
+export const orphanRecord = ({ receipt }: ReceiptLookup, { eventId, at }: Decision): DlrRecord => ({
+  ...envelope(recordEventId('ORPHAN', eventId), at),
+  kind: 'ORPHAN',
+  orphanId: orphanRowId(eventId),
+  receipt,
+})
+
+export const unmatchedEvent = ({ receipt }: ReceiptLookup, { eventId, at }: Decision): UnmatchedReceipt => ({
+  ...envelope(unmatchedEventId(orphanRowId(eventId)), at),
+  orphanId: orphanRowId(eventId),
+  operatorMessageId: receipt.operatorMessageId,
+  operatorId: receipt.operatorId,
+  rawStat: receipt.stat,
+  receivedAt: receipt.receivedAt,
+})

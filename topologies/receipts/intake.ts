@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import {
+  inboundReceipts,
+  receiptLookups,
+  type InboundReceipt,
+  type Receipt,
+} from '../../streams/contracts/receipts.ts'
+import { SCHEMA_VERSION, uuid } from '../../streams/contracts/topic.ts'
+import { canonicalOf } from '../../streams/domain/canonical-id.ts'
+import { lookupEventId } from '../../streams/domain/event-id.ts'
+import { receiptFingerprint } from '../../streams/domain/fingerprint.ts'
+import { normaliseStat } from '../../streams/domain/stat.ts'
+import { defineProcessor, type NoteFields, type Scope } from '../../streams/dsl/processor.ts'
+import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import { instantOf } from '../instant.ts'
+import type { NoteName } from '../notes.ts'
+import type { SentOptions } from './sent.ts'
+
+/**
+ * The way of a receipt to its segment: `intake` takes it once and normalises it, `correlate` joins it with what was sent.
+ *
+ * `intake` keeps one row per operator and operator's message id, with the event ids and fingerprints seen for it. That says
+ * the same as the two stores of spec data.md §8, keyed by event id and by fingerprint, because both contain this key; and it
+ * is one row to read and one to write instead of two. It guarantees that of receipts that repeat one another one passes, and
+ * that a receipt read again passes again. It never judges: what a receipt means is decided where its message is known.
+ */
+
+const Seen = z.object({
+  eventId: uuid,
+  fingerprint: z.string(),
+  /** Of the record that was let through. */
+  position: z.string(),
+  /** Its record time, epoch milliseconds. */
+  at: z.number().int(),
+})
+type Seen = z.infer<typeof Seen>
+
+const SeenReceipts = z.object({ seen: z.array(Seen) })
+type SeenReceipts = z.infer<typeof SeenReceipts>
+
+/**
+ * Per id. An operator has at most a handful of statuses for a segment, so only a flood gets here; what exceeds it passes
+ * without being remembered, and its repetitions fall to the identity layer in `segments`. The first ones are kept and not the
+ * last ones, because then reading everything again finds the rows as they are.
+ */
+export const SEEN_MAX = 32
+export const EVENT_LIFETIME_MS = 72 * 3_600_000
+export const FINGERPRINT_LIFETIME_MS = 24 * 3_600_000
+export const RELEASE_HEADER = 'X-Dlr-Release'
+
+const emits = { lookup: receiptLookups }
+type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire'>
+
+export const intake = ({ rulesOf }: SentOptions): Topology =>
+  defineTopology('intake', [
+    erase(
+      defineProcessor({
+        name: 'intake',
+        reads: { receipt: inboundReceipts },
+        emits,
+        state: { store: 'receipts', schema: SeenReceipts },
+        on: {
+          receipt: (inbound, scope) => {
+            const canonicalId = canonicalOf(inbound.operatorMessageId, 'receipt', rulesOf(inbound.operatorId))
+            takeReceipt(normalised(inbound), canonicalId, scope)
+          },
+        },
+        due: { expire: (_, scope: IntakeScope) => scope.forget() },
+      }),
+    ),
+  ])
+
+/** D2 to D6: the order of the rows is the order of the lines. A record read again finds itself first of all. */
+function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope): void {
+  const { now, position } = scope
+  const { operatorId, operatorMessageId, eventId, fingerprint } = receipt
+  const quarantineId = quarantineIdOf(scope)
+  const seen = scope.state?.seen ?? []
+  if (seen.some((entry) => entry.position === position))
+    return emitLookup(receipt, canonicalId, quarantineId, scope)
+  const fields = { operatorId, operatorMessageId }
+  note(scope, 'dlr.received', fields) // D2
+  if (seen.some((entry) => entry.eventId === eventId && now - entry.at < EVENT_LIFETIME_MS))
+    return note(scope, 'dlr.redelivered', fields) // D4
+  const isRepeated = (entry: Seen): boolean =>
+    entry.fingerprint === fingerprint && now - entry.at < FINGERPRINT_LIFETIME_MS
+  if (quarantineId === undefined && seen.some(isRepeated)) return note(scope, 'dlr.dedup', fields) // D3, D5
+  remember({ eventId, fingerprint, position, at: now }, seen, scope) // D6
+  emitLookup(receipt, canonicalId, quarantineId, scope)
+}
+
+function remember(entry: Seen, seen: readonly Seen[], scope: IntakeScope): void {
+  const alive = seen.filter(({ at }) => entry.at - at < EVENT_LIFETIME_MS)
+  if (alive.length >= SEEN_MAX) return
+  const all = [...alive, entry]
+  scope.put({ seen: all })
+  scope.arm('expire', Math.max(...all.map(({ at }) => at)) + EVENT_LIFETIME_MS)
+}
+
+function emitLookup(
+  receipt: Receipt,
+  canonicalId: string,
+  quarantineId: string | undefined,
+  scope: IntakeScope,
+): void {
+  scope.emit('lookup', {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: lookupEventId(receipt.eventId),
+    occurredAt: instantOf(scope.now),
+    canonicalId,
+    receipt,
+    ...(quarantineId !== undefined && { release: { quarantineId } }),
+  })
+}
+
+function normalised(inbound: InboundReceipt): Receipt {
+  const { schemaVersion: _, occurredAt, receivedAt = occurredAt, deliveredAt = null, ...received } = inbound
+  const { operatorId, operatorMessageId, stat } = received
+  const dlrStatus = normaliseStat(stat)
+  const fingerprint = receiptFingerprint(operatorId, operatorMessageId, dlrStatus, Date.parse(receivedAt))
+  return { ...received, deliveredAt, receivedAt, dlrStatus, fingerprint }
+}
+
+/** A header that is no id is nobody's release. */
+const quarantineIdOf = (scope: IntakeScope): string | undefined => {
+  const header = scope.header(RELEASE_HEADER)
+  return header !== undefined && uuid.safeParse(header).success ? header : undefined
+}
+
+const note = (scope: IntakeScope, name: NoteName, fields: NoteFields): void => scope.note(name, fields)
