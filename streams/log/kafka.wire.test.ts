@@ -1,16 +1,29 @@
 import { connectKafka } from './kafka.ts'
 import { brokersFromEnv, holdTransaction, unique } from './kafka/held-transaction.suite.ts'
+import { expel } from './kafka/expel.suite.ts'
 import { openCluster } from './kafka/open-cluster.ts'
 import { logSuite } from './log.suite.ts'
+import type { LogClient, LogConsumer } from './port.ts'
 
 const options = () => ({ brokers: brokersFromEnv(), clientId: 'log-wire-test' })
 
 logSuite('kafka', () => {
   const cluster = openCluster(options())
+  const groups = new Map<LogConsumer, string>()
+  const connect = (): LogClient => {
+    const client = connectKafka(options())
+    const consumer: LogClient['consumer'] = (wanted) => {
+      const made = client.consumer(wanted)
+      groups.set(made, wanted.group)
+      return made
+    }
+    return { ...client, consumer }
+  }
   return Promise.resolve({
-    connect: () => connectKafka(options()),
+    connect,
     unique,
     openTransaction: (transactionalId: string) => holdTransaction(cluster, transactionalId),
+    expelMember: (consumer: LogConsumer) => expel(cluster, groups.get(consumer) ?? ''),
     close: () => cluster.close(),
   })
 })

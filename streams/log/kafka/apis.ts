@@ -152,7 +152,9 @@ export const leaveGroup = api<MemberPayload, Coded>('LeaveGroup', ['errorCode'])
 
 export const describeGroups = api<
   { groupIds: readonly string[] },
-  { groups: readonly (Coded & { groupId: string; state: string; members: readonly object[] })[] }
+  {
+    groups: readonly (Coded & { groupId: string; state: string; members: readonly { memberId: string }[] })[]
+  }
 >('DescribeGroups', ['groups'])
 
 export const createTopics = api<

@@ -55,6 +55,8 @@ export interface KafkaBroker {
 /** kafkajs's logger; `log` carries more than may be logged. */
 export interface KafkaLogger {
   namespace(name: string): KafkaLogger
+  info(message: string, fields?: object): void
+  error(message: string, fields?: object): void
 }
 
 export interface KafkaLogEntry {

@@ -41,7 +41,8 @@ export class Link {
 
   /** One request. Rejects with kafkajs's connection errors, which `remedyFor` knows as `lost`. */
   async send<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
-    if (!this.#broker.isConnected()) await this.#broker.connect()
+    // Connected is not ready: versions are asked for, and passwords checked, over the open connection.
+    if (!this.#broker.isConnected() || this.#broker.versions === null) await this.#broker.connect()
     try {
       return await this.#broker.connectionPool.send(call(this.#broker))
     } catch (error) {

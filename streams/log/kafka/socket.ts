@@ -19,9 +19,8 @@ export function openSocket(to: {
   const servername = isIP(host) === 0 ? { servername: host } : {}
   const socket =
     ssl === undefined || ssl === null
-      ? connectPlain({ host, port }, onConnect)
-      : connectTls({ host, port, ...servername, ...ssl }, onConnect)
+      ? connectPlain({ host, port, noDelay: true }, onConnect)
+      : connectTls({ host, port, ...servername, ...ssl }, onConnect).setNoDelay(true)
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
-  socket.setNoDelay(true)
   return socket
 }

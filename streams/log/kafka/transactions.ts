@@ -112,6 +112,7 @@ export class KafkaTransactions implements LogTransactions {
     const written = new Map<string, number>()
     try {
       if (rounds.length > 0) {
+        await this.#locate(rounds)
         await transaction.open(rounds, this.#movesCursors && batch.group !== '')
         await producer.produce(rounds, transaction.deadline, (appended, offset) =>
           written.set(partitionKey(appended), offset + appended.records.length),
@@ -123,6 +124,19 @@ export class KafkaTransactions implements LogTransactions {
       return written
     } catch (error) {
       throw await this.#undo(transaction, producer, error)
+    }
+  }
+
+  /** A partition that does not exist is better found out before a transaction names it. Other trouble is met later on. */
+  async #locate(rounds: readonly Round[]): Promise<void> {
+    const { cluster } = this.#options
+    for (const { topic, partition } of rounds[0] ?? []) {
+      if (cluster.knownLeader(topic, partition) !== undefined) continue
+      try {
+        await cluster.leaderOf(topic, partition)
+      } catch (error) {
+        if (remedyFor(error) === undefined) throw error
+      }
     }
   }
 

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLog } from '../../platform/log.ts'
+import { connectKafka } from '../kafka.ts'
+import { partitionKey } from '../port.ts'
+import type { LogClient, LogConsumer, LogError, LogRecord, TopicPartition } from '../port.ts'
+import { expectLogError, text, until } from '../suite/scene.suite.ts'
+import { ByteWriter } from './byte-writer.ts'
+import type { Cluster } from './cluster.ts'
+import { KafkaConsumer } from './consumer.ts'
+import { expel } from './expel.suite.ts'
+import { faultyCluster } from './faulty-cluster.suite.ts'
+import type { Faults } from './faulty-cluster.suite.ts'
+import { brokersFromEnv } from './held-transaction.suite.ts'
+import { ownCall } from './own-call.ts'
+
+let client: LogClient
+let cluster: Cluster
+let faults: Faults
+let topic: string
+let consumers: LogConsumer[]
+
+beforeEach(() => {
+  client = connectKafka({ brokers: brokersFromEnv(), clientId: 'consumer-wire-test' })
+  const faulty = faultyCluster()
+  cluster = faulty.cluster
+  faults = faulty.faults
+  topic = `consumer-${randomUUID()}`
+  consumers = []
+})
+
+afterEach(async () => {
+  faults.isDown = false
+  await Promise.all(consumers.map((consumer) => consumer.stop()))
+  await cluster.close()
+  await client.admin.deleteTopics([topic])
+  await client.close()
+})
+
+const create = (partitions: number) =>
+  client.admin.ensureTopics([{ name: topic, partitions, replicas: 1, config: { 'retention.ms': '-1' } }])
+
+const at = (partition: number): TopicPartition => ({ topic, partition })
+
+async function write(values: readonly string[], partition = 0): Promise<void> {
+  const writer = client.writer()
+  await writer.write(values.map((value) => text(at(partition), value)))
+  await writer.close()
+}
+
+/** Forgets what lies below an offset, as retention does (DeleteRecords v1). */
+async function trim(below: number): Promise<void> {
+  const call = ownCall({
+    apiKey: 21,
+    apiVersion: 1,
+    apiName: 'DeleteRecords',
+    encode: () => new ByteWriter().int32(1).string(topic).int32(1).int32(0).int64(below).int32(5_000),
+    decode: () => ({}),
+  })
+  await cluster.send('trim', await cluster.leaderOf(topic, 0), call)
+}
+
+interface Noted {
+  readonly consumer: LogConsumer
+  readonly assignments: (readonly number[])[]
+  readonly records: LogRecord[]
+  readonly failures: LogError[]
+}
+
+interface Behaviour {
+  readonly from?: number
+  readonly onRecords?: (records: readonly LogRecord[]) => void
+}
+
+/** A member that starts new partitions at `from` and goes on with those it keeps. */
+async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
+  const noted: Omit<Noted, 'consumer'> = { assignments: [], records: [], failures: [] }
+  const consumer: LogConsumer = new KafkaConsumer({
+    cluster,
+    name: `member-${consumers.length}`,
+    sessionTimeoutMs: 10_000,
+    log: silentLog,
+    group: `${topic}-group`,
+    topics: [topic],
+    onAssigned: (held) => {
+      const before = noted.assignments.at(-1) ?? []
+      noted.assignments.push(held.map(({ partition }) => partition))
+      for (const one of held.filter(({ partition }) => !before.includes(partition))) {
+        consumer.seek(one, from)
+        consumer.resume([one])
+      }
+    },
+    onRecords: (_, records) => {
+      noted.records.push(...records)
+      onRecords?.(records)
+    },
+    onFailed: (error) => noted.failures.push(error),
+  })
+  consumers.push(consumer)
+  await consumer.start()
+  await until('an assignment', () => noted.assignments.length > 0)
+  return { ...noted, consumer }
+}
+
+const valuesOf = ({ records }: Noted): string[] => records.map(({ value }) => String(value))
+
+describe('a member', () => {
+  it('goes on without loss or repetition when the network was away', async () => {
+    await create(1)
+    await write(['before'])
+    const noted = await member()
+    await until('what came before', () => noted.records.length === 1)
+    faults.isDown = true
+    await write(['meanwhile'])
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    faults.isDown = false
+    await until('what came meanwhile', () => noted.records.length === 2)
+    await write(['after'])
+    await until('what came after', () => noted.records.length === 3)
+    expect(valuesOf(noted)).toEqual(['before', 'meanwhile', 'after'])
+    await noted.consumer.commit([{ ...at(0), next: 3, metadata: '' }])
+    expect(noted.failures).toEqual([])
+  })
+
+  it('that was expelled hears that it holds nothing, and then holds anew', async () => {
+    await create(1)
+    await write(['one'])
+    const noted = await member()
+    await until('the record', () => noted.records.length === 1)
+    await expel(cluster, `${topic}-group`)
+    await until('a new start', () => noted.assignments.length === 3)
+    expect(noted.assignments).toEqual([[0], [], [0]])
+    await until('the record again, from where the new start was told', () => noted.records.length === 2)
+  })
+
+  it('goes on at the first retained record when retention was faster', async () => {
+    await create(1)
+    await write(['0', '1', '2', '3'])
+    await trim(2)
+    const noted = await member()
+    await until('what is left', () => noted.records.length === 2)
+    expect(noted.records.map(({ offset }) => offset)).toEqual([2, 3])
+  })
+
+  it('fails loudly when it is to go on beyond the end', async () => {
+    await create(1)
+    await write(['0'])
+    const noted = await member({ from: 7 })
+    await until('the failure', () => noted.failures.length === 1)
+    expect(noted.failures[0]).toMatchObject({
+      code: 'fatal',
+      message: `${partitionKey(at(0))} ends before 7`,
+    })
+    await expectLogError(noted.consumer.commit([{ ...at(0), next: 1, metadata: '' }]), 'fenced')
+  })
+
+  it('fails loudly when its owner throws', async () => {
+    await create(1)
+    const noted = await member({
+      onRecords: () => {
+        throw new TypeError('a mistake')
+      },
+    })
+    await write(['0', '1'])
+    await until('the failure', () => noted.failures.length === 1)
+    expect(noted.failures[0]).toMatchObject({ code: 'fatal', message: 'a mistake' })
+    expect((await client.admin.groupState(`${topic}-group`)).members).toBe(0)
+  })
+
+  it('says that its topic does not exist', async () => {
+    await create(1)
+    const consumer = client.consumer({
+      group: 'nobody',
+      topics: [`${topic}-not`],
+      onAssigned: () => undefined,
+      onRecords: () => undefined,
+      onFailed: () => undefined,
+    })
+    const error = await expectLogError(consumer.start(), 'fatal')
+    expect(error.message).toBe(`there is no topic ${topic}-not`)
+  })
+})
+
+describe('members', () => {
+  it('keep what they hold through three generations, except for what a newcomer is due', async () => {
+    await create(6)
+    const one = await member()
+    const two = await member()
+    await until(
+      'two shares',
+      () => one.assignments.at(-1)?.length === 3 && two.assignments.at(-1)?.length === 3,
+    )
+    const before = [one.assignments.at(-1) ?? [], two.assignments.at(-1) ?? []]
+    const three = await member()
+    await until('three shares', () => [one, two, three].every((all) => all.assignments.at(-1)?.length === 2))
+    for (const [i, kept] of [one, two].entries()) {
+      expect(before[i]).toEqual(expect.arrayContaining([...(kept.assignments.at(-1) ?? [])]))
+    }
+    const held = three.assignments.at(-1) ?? []
+    await three.consumer.stop()
+    await until(
+      'two shares again',
+      () => one.assignments.at(-1)?.length === 3 && two.assignments.at(-1)?.length === 3,
+    )
+    expect([...(one.assignments.at(-1) ?? []), ...(two.assignments.at(-1) ?? [])]).toEqual(
+      expect.arrayContaining([...held]),
+    )
+    await write(['x'], held[0] ?? 0)
+    await until('the record', () => one.records.length + two.records.length === 1)
+  })
+})
+
+describe('a reader', () => {
+  it('starts at the first retained record, and refuses to start beyond the end', async () => {
+    await create(1)
+    await write(['0', '1', '2', '3'])
+    await trim(3)
+    const reader = client.reader()
+    const limits = { bytesMax: 1_000_000, waitMs: 50 }
+    const read = await reader.read(at(0), 0, limits)
+    expect(read).toMatchObject({ records: [{ offset: 3 }], next: 4, end: 4 })
+    await expectLogError(reader.read(at(0), 5, limits), 'fatal')
+    expect(await client.admin.bounds([at(0)])).toEqual(new Map([[partitionKey(at(0)), { start: 3, end: 4 }]]))
+    await reader.close()
+  })
+})
