@@ -46,6 +46,13 @@ export interface Gateway {
   stop(): Promise<void>
 }
 
+/** Stands in until NATS is there. */
+export const STARTING: Gateway = {
+  operators: new Map(),
+  ready: () => ({ ready: false, details: { nats: 'not connected' } }),
+  stop: () => Promise.resolve(),
+}
+
 const FAILOVER_CHECK_MS = 1_000
 const FALLBACK_LOG_MS = 60_000
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { decode, encode } from '../streams/contracts/decode.ts'
 import { submitResults } from '../streams/contracts/outbound.ts'
 import { inboundReceipts } from '../streams/contracts/receipts.ts'
-import { operatorHealth } from '../streams/contracts/operators.ts'
+import type { operatorHealth } from '../streams/contracts/operators.ts'
 import { phone, Rig, until } from './rig.suite.ts'
 
 let rig: Rig

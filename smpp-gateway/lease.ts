@@ -28,6 +28,8 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `
+/** Redis has not answered, most often because the process has just started; the lease may well be free. */
+const UNKNOWN_RETRY_MS = 250
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
 /**
@@ -39,8 +41,8 @@ export async function holdLease(options: LeaseOptions, signal: AbortSignal): Pro
   const token = randomUUID()
   const hold = (): Promise<unknown> =>
     options.shared.attempt((redis) => redis.eval(HOLD, 1, key, token, options.ttlMs))
-  while ((await hold()) !== 1) {
-    await options.sleep(options.renewMs, signal)
+  for (let held = await hold(); held !== 1; held = await hold()) {
+    await options.sleep(held === undefined ? UNKNOWN_RETRY_MS : options.renewMs, signal)
     if (signal.aborted) return undefined
   }
   const lost = new AbortController()

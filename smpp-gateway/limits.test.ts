@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createLocalWindow } from './local-window.ts'
 import { createRecentSubmits } from './recent.ts'
@@ -103,10 +103,11 @@ describe('CON-5.4 delays', () => {
   })
 })
 
+const submit = (messageId: string) => ({ messageId, segmentIndex: 1, totalSegments: 1 })
+
 describe('recent submits', () => {
   it('finds a segment whatever the case and padding of its id, per operator, and forgets the oldest', () => {
     const recent = createRecentSubmits(2)
-    const submit = (messageId: string) => ({ messageId, segmentIndex: 1, totalSegments: 1 })
     recent.note('x', '00ABC', submit('m1'))
     expect(recent.find('x', 'abc')?.messageId).toBe('m1')
     expect(recent.find('y', 'abc')).toBeUndefined()

@@ -1,12 +1,12 @@
+import { sleep } from '../streams/platform/backoff.ts'
 import { createLog } from '../streams/platform/log.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
-import { sleep } from '../streams/platform/backoff.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { readGatewayConfig, timingsOf } from './config.ts'
 import { credentialsFrom } from './credentials.ts'
-import { startGateway } from './gateway.ts'
+import { startGateway, STARTING, type Gateway } from './gateway.ts'
 import { connectNats } from './nats.ts'
 import { connectRedis } from './redis.ts'
 import { sessionsRoute } from './sessions-route.ts'
@@ -18,13 +18,24 @@ const metrics = new Metrics().withProcessMetrics()
 const elapsed = (): number => performance.now()
 
 await runProcess(log, async (closers) => {
-  const tracing = startTracing('smpp-gateway', config.OTEL_EXPORTER_OTLP_ENDPOINT)
-  closers.add('tracing', tracing, (opened) => opened.close())
+  closers.add('tracing', startTracing('smpp-gateway', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
+    opened.close(),
+  )
+  // Health is told from the start, also while NATS is waited for.
+  let gateway: Gateway = STARTING
+  const operations = await serveOperations({
+    host: config.HOST,
+    port: config.PORT,
+    metrics,
+    ready: () => gateway.ready(),
+    route: sessionsRoute(() => gateway.operators, config.INTERNAL_SERVICE_TOKEN),
+  })
+  closers.add('operations', operations, (opened) => opened.close())
   const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, log })
   closers.add('redis', shared, (opened) => opened.close())
   const nats = await connectNats({ url: config.NATS_URL, creds: config.NATS_CREDS, log })
   closers.add('nats', nats, (opened) => opened.connection.close())
-  const gateway = startGateway({
+  gateway = startGateway({
     operatorIds: config.OPERATOR_IDS,
     settings: config.OPERATOR_OPTIONS,
     fetchCredentials: credentialsFrom({
@@ -43,12 +54,4 @@ await runProcess(log, async (closers) => {
     sleep,
   })
   closers.add('gateway', gateway, (opened) => opened.stop())
-  const operations = await serveOperations({
-    host: config.HOST,
-    port: config.PORT,
-    metrics,
-    ready: () => gateway.ready(),
-    route: sessionsRoute(gateway.operators, config.INTERNAL_SERVICE_TOKEN),
-  })
-  closers.add('operations', operations, (opened) => opened.close())
 })

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createFramer, PDU_BYTES_MAX } from './framing.ts'
 import { decodePdu, encodePdu, type Pdu } from './pdu.ts'

@@ -1,4 +1,4 @@
-import { commandsById, PDU } from 'smpp'
+import smpp from 'smpp'
 
 /**
  * smpp-gateway: our side (ESME) of SMPP 3.4 sessions. Takes commands from NATS, submits them, publishes what the operator
@@ -36,7 +36,7 @@ export const SEQUENCE_MAX = 0x7fffffff
 const RESPONSE_BIT = 0x80000000
 
 /** The library's encoder without its filters: they guess an alphabet and a data_coding (wrongly: Latin-1 before UCS-2). */
-class RawPdu extends PDU {
+class RawPdu extends smpp.PDU {
   override _filter(): void {}
 }
 
@@ -51,7 +51,7 @@ export const isResponse = (pdu: Pdu): boolean =>
 export function decodePdu(frame: Buffer): PduRead {
   const id = frame.readUInt32BE(4)
   const sequence = frame.readUInt32BE(12)
-  const spec = commandsById[id]
+  const spec = smpp.commandsById[id]
   if (spec === undefined) return { ok: false, reason: 'unknown_command', sequence }
   try {
     const { fields, end } = readFields(frame, spec.params ?? {})
@@ -72,7 +72,7 @@ export function decodePdu(frame: Buffer): PduRead {
 /** An unknown response must not be answered with generic_nack, or two faulty peers would answer each other for ever. */
 export const isResponseId = (frame: Buffer): boolean => (frame.readUInt32BE(4) & RESPONSE_BIT) !== 0
 
-type Params = NonNullable<NonNullable<(typeof commandsById)[number]>['params']>
+type Params = NonNullable<NonNullable<(typeof smpp.commandsById)[number]>['params']>
 
 function readFields(frame: Buffer, params: Params): { fields: Record<string, FieldValue>; end: number } {
   const fields: Record<string, FieldValue> = {}

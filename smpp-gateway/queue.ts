@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { commandDurable } from '../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../streams/platform/backoff.ts'
@@ -30,6 +31,13 @@ const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 /** A second copy of a command that is being worked on here waits for the first. */
 const IN_WORK_ALREADY_MS = 1_000
 
+/** Every command in work listens to it, so the warning of a leak at eleven listeners would be false. */
+function quietAbortController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
+}
+
 type Handled = Verdict | { readonly kind: 'unreadable' }
 
 /**
@@ -43,7 +51,7 @@ export class CommandQueue {
   readonly #options: QueueOptions
   readonly #inWork = new Map<string, JsMsg>()
   readonly #work = new Set<Promise<void>>()
-  readonly #giveUp = new AbortController()
+  readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
 
@@ -60,7 +68,7 @@ export class CommandQueue {
 
   start(): void {
     if (this.#round !== undefined || this.#giveUp.signal.aborted) return
-    this.#round = new AbortController()
+    this.#round = quietAbortController()
     void this.#pull(this.#round.signal)
   }
 

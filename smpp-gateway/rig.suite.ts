@@ -16,7 +16,7 @@ import {
   STREAMS,
 } from '../streams/contracts/subjects.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLog, silentLog } from '../streams/platform/log.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { operatorSettings, TIMINGS, type Timings } from './config.ts'
 import { credentialsFrom } from './credentials.ts'
@@ -73,6 +73,8 @@ export interface Heard {
   readonly receipts: InboundReceipt[]
   readonly health: OperatorHealth[]
 }
+
+const elapsed = (): number => performance.now()
 
 type Close = () => Promise<void> | void
 
@@ -183,7 +185,6 @@ export class Rig {
   }
 
   async startGateway(settings: GatewaySettings = {}): Promise<RunningGateway> {
-    const elapsed = (): number => performance.now()
     const log = createLog({
       service: 'smpp-gateway',
       level: 'debug',
@@ -230,18 +231,20 @@ export class Rig {
   async hear(...operatorIds: readonly string[]): Promise<Heard> {
     const mine = new Set(operatorIds.length === 0 ? [this.operatorId] : operatorIds)
     const heard: Heard = { results: [], receipts: [], health: [] }
-    const listen = <E extends { operatorId: string }>(subject: string, into: E[]): void => {
+    const into: Readonly<Record<string, unknown[]>> = {
+      'smpp.submit.result': heard.results,
+      'sms.dlr.inbound': heard.receipts,
+      'operator.health': heard.health,
+    }
+    for (const [subject, events] of Object.entries(into)) {
       this.nats.subscribe(subject, {
         callback: (error, message) => {
           if (error !== null) return
-          const event = message.json<E>()
-          if (mine.has(event.operatorId)) into.push(event)
+          const event = message.json<{ operatorId: string }>()
+          if (mine.has(event.operatorId)) events.push(event)
         },
       })
     }
-    listen('smpp.submit.result', heard.results)
-    listen('sms.dlr.inbound', heard.receipts)
-    listen('operator.health', heard.health)
     await this.nats.flush()
     return heard
   }
@@ -264,6 +267,14 @@ export class Rig {
     const running = await this.startGateway({ ...settings, options })
     await this.bound(running)
     return { smsc, heard, running }
+  }
+
+  /** As if another process had taken the lease. */
+  async setLease(token: string, ttlMs: number): Promise<void> {
+    const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, log: silentLog })
+    await until(() => shared.isUp)
+    await shared.attempt((redis) => redis.set(`smpp:lease:${this.operatorId}`, token, 'PX', ttlMs))
+    shared.close()
   }
 
   async bound(running: RunningGateway, operatorId = this.operatorId): Promise<void> {
@@ -289,7 +300,7 @@ export const phone = (behaviour: string): string => {
 let phones = Math.floor(Math.random() * 10_000)
 
 export const until = async (holds: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> => {
-  await expect.poll(async () => await holds(), { timeout, interval: 10 }).toBe(true)
+  await expect.poll(holds, { timeout, interval: 10 }).toBe(true)
 }
 
 async function metricOf(

@@ -7,16 +7,16 @@ const RECONNECT = /^\/sessions\/([^/]+)\/reconnect$/
 
 /** `GET /sessions` and `POST /sessions/{operatorId}/reconnect` (spec http.md H12, H13); false for other paths. */
 export const sessionsRoute =
-  (operators: ReadonlyMap<string, Operator>, token: string) =>
+  (operators: () => ReadonlyMap<string, Operator>, token: string) =>
   (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
     const path = (request.url ?? '/').split('?')[0] ?? '/'
     if (request.method === 'GET' && path === '/sessions') {
-      send(response, 200, { sessions: [...operators.values()].map((operator) => operator.view) })
+      send(response, 200, { sessions: [...operators().values()].map((operator) => operator.view) })
       return Promise.resolve(true)
     }
     const operatorId = RECONNECT.exec(path)?.[1]
     if (request.method !== 'POST' || operatorId === undefined) return Promise.resolve(false)
-    reconnect(operators.get(operatorId), isAuthorised(request, token), response)
+    reconnect(operators().get(operatorId), isAuthorised(request, token), response)
     return Promise.resolve(true)
   }
 

@@ -12,12 +12,16 @@ declare module 'smpp' {
     readonly command: string
     readonly params?: Readonly<Record<string, { readonly type: FieldType }>>
   }
-  export const commandsById: Readonly<Record<number, CommandSpec | undefined>>
-
-  export class PDU {
+  class PDU {
     constructor(command: string, fields: Readonly<Record<string, unknown>>)
     /** Translates texts, user data headers and times in both directions, by guessing. */
     _filter(way: 'encode' | 'decode'): void
     toBuffer(): Buffer
   }
+  // A CommonJS module that copies half of its exports in a loop: only the default import finds them all.
+  const smpp: {
+    readonly commandsById: Readonly<Record<number, CommandSpec | undefined>>
+    readonly PDU: typeof PDU
+  }
+  export default smpp
 }
