@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { routingLookup } from '../bridges/routing/lookup.ts'
+import { routingEnv, routingLookup, routingTls } from '../bridges/routing/lookup.ts'
 import { ROUTE_LOOKUP } from '../streams/contracts/lookups.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import { CANONICAL_ID_RULES } from '../streams/domain/canonical-id.ts'
@@ -33,7 +33,7 @@ const config = readConfig({
   ...logEnv,
   PORT: port.default(9464),
   STATE_DIR: z.string().default('.state'),
-  ROUTING_ENGINE_URL: z.string(),
+  ...routingEnv,
   /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
   OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
@@ -53,7 +53,11 @@ await runProcess(log, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
   const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', log })
   closers.add('log', client, (opened) => opened.close())
-  const routing = routingLookup({ address: config.ROUTING_ENGINE_URL, now: systemClock.now })
+  const routing = routingLookup({
+    address: config.ROUTING_ENGINE_URL,
+    now: systemClock.now,
+    tls: routingTls(config),
+  })
   closers.add('routing', routing, (opened) => opened.close())
   const prefetcher = new Prefetcher({
     lookups: { [ROUTE_LOOKUP]: routing.lookup },

@@ -41,9 +41,12 @@ export interface PlatformOptions {
 /** One machine: fewer partitions than production's 12, because each costs a transactional producer per topology. */
 const LOCAL_PARTITIONS = 4
 const LOCAL_COMMIT_MS = 20
+const LISTENERS_MAX = 50
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { stack, abort, say } = options
+  // One listener a child process: more than the ten at which Node suspects a leak.
+  process.setMaxListeners(LISTENERS_MAX)
   const root = dirname(stackRoot)
   const run = createRunFolder(stackRoot)
   const identity = await startIdentityProvider()

@@ -94,6 +94,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     ),
     'routing-engine': {
       ...spec('routing-engine', 'dev/routing-engine/main.ts', { ROUTES: JSON.stringify(routes()) }),
+      ready: { port: ports['routing-engine'] },
     },
     topologies: spec('topologies', 'topologies/main.ts', {
       STATE_DIR: join(given.runPath, 'state'),
