@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryLog, type MemoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
+import { systemClock } from './clock.ts'
 import {
   counting,
   provisionCounting,
@@ -90,6 +91,21 @@ describe('the runtime under faults of the log', () => {
     await until(() => fenced.length > 0, 'the zombie notices')
     expect(await countsOf(log, given, 'a')).toEqual([1])
     zombie.crash()
+  })
+
+  it('goes on at once when the clock is set back by two hours', async () => {
+    const { log, given } = await world({})
+    let setBackMs = 0
+    const clock = { ...systemClock, now: () => Date.now() - setBackMs }
+    const worker = await startWorker({ log, stores: memoryStores(), counting: given, clock })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    setBackMs = 2 * 3_600_000
+    await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the second')
+    expect(await countsOf(log, given, 'a')).toEqual([1, 2])
+    await worker.close()
   })
 
   it('stops and says so when a changelog is shorter than what was committed', async () => {

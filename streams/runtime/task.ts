@@ -253,7 +253,9 @@ export class Task {
     const { clock, limits } = this.#options
     while (!this.#stop.signal.aborted) {
       const nowMs = clock.now()
-      const pauseMs = this.#lastCommitMs + limits.commitMs - nowMs
+      // A clock that was set back says nothing of the last transaction; waiting until it has caught up may take hours.
+      const sinceMs = nowMs - this.#lastCommitMs
+      const pauseMs = sinceMs < 0 ? 0 : limits.commitMs - sinceMs
       const full = this.#inputs.size >= limits.recordsPerRoundMax
       const some = this.#inputs.size > 0 || this.#nextDueMs <= this.#horizonMs(nowMs)
       if (full || (some && pauseMs <= 0)) return
