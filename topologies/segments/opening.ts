@@ -9,19 +9,22 @@ type Identity = Pick<
   'tenantId' | 'accountId' | 'to' | 'operatorId' | 'enqueuedAt' | 'segmentCount' | 'callbackUrl' | 'metadata'
 >
 
-const opened = (identity: Identity, expected: number): Aggregate => ({
-  tenantId: identity.tenantId,
-  accountId: identity.accountId,
-  to: identity.to,
-  operatorId: identity.operatorId,
-  enqueuedAt: identity.enqueuedAt,
-  segmentCount: identity.segmentCount,
-  ...(identity.callbackUrl !== undefined && { callbackUrl: identity.callbackUrl }),
-  ...(identity.metadata !== undefined && { metadata: identity.metadata }),
-  expected: Math.min(expected, SEGMENTS_MAX),
-  segments: [],
-  terminal: 0,
-})
+function opened(identity: Identity, expected: number): Aggregate {
+  const aggregate: Aggregate = {
+    tenantId: identity.tenantId,
+    accountId: identity.accountId,
+    to: identity.to,
+    operatorId: identity.operatorId,
+    enqueuedAt: identity.enqueuedAt,
+    segmentCount: identity.segmentCount,
+    expected: Math.min(expected, SEGMENTS_MAX),
+    segments: [],
+    terminal: 0,
+  }
+  if (identity.callbackUrl !== undefined) aggregate.callbackUrl = identity.callbackUrl
+  if (identity.metadata !== undefined) aggregate.metadata = identity.metadata
+  return aggregate
+}
 
 /** D13. A dead-letter replay sends a second command: the latest one counts. */
 export function withExpected(state: Aggregate | undefined, fact: ExpectedFact): Aggregate {

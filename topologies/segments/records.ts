@@ -8,21 +8,6 @@ import type { Aggregate, Outcome } from './aggregate.ts'
 
 type RecordOf<K extends DlrRecord['kind']> = Extract<DlrRecord, { kind: K }>
 
-const envelope = (kind: DlrRecord['kind'], cause: string, occurredAt: string) => ({
-  schemaVersion: SCHEMA_VERSION,
-  eventId: recordEventId(kind, cause),
-  occurredAt,
-})
-
-const whose = (of: ReceiptFact | SubmitResult) => ({
-  messageId: of.messageId,
-  tenantId: of.tenantId,
-  accountId: of.accountId,
-  enqueuedAt: of.enqueuedAt,
-})
-
-const released = ({ release }: ReceiptFact) => (release === undefined ? {} : { release })
-
 export const messageOutcome = (aggregate: Aggregate, outcome: Outcome): MessageOutcome => ({
   status: outcome.status,
   at: outcome.at,
@@ -30,46 +15,64 @@ export const messageOutcome = (aggregate: Aggregate, outcome: Outcome): MessageO
   expected: aggregate.expected,
 })
 
-export const receiptRecord = (
+export function receiptRecord(
   fact: ReceiptFact,
   applied: boolean,
   outcome?: MessageOutcome,
-): RecordOf<'RECEIPT'> => ({
-  ...envelope('RECEIPT', fact.receipt.eventId, fact.correlatedAt),
-  ...whose(fact),
-  kind: 'RECEIPT',
-  segmentIndex: fact.segmentIndex,
-  totalSegments: fact.totalSegments,
-  receipt: fact.receipt,
-  correlatedAt: fact.correlatedAt,
-  applied,
-  ...released(fact),
-  ...(outcome !== undefined && { messageOutcome: outcome }),
-})
+): RecordOf<'RECEIPT'> {
+  const record: RecordOf<'RECEIPT'> = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: recordEventId('RECEIPT', fact.receipt.eventId),
+    occurredAt: fact.correlatedAt,
+    messageId: fact.messageId,
+    tenantId: fact.tenantId,
+    accountId: fact.accountId,
+    enqueuedAt: fact.enqueuedAt,
+    kind: 'RECEIPT',
+    segmentIndex: fact.segmentIndex,
+    totalSegments: fact.totalSegments,
+    receipt: fact.receipt,
+    correlatedAt: fact.correlatedAt,
+    applied,
+  }
+  if (fact.release !== undefined) record.release = fact.release
+  if (outcome !== undefined) record.messageOutcome = outcome
+  return record
+}
 
-export const segmentRecord = (
+export function segmentRecord(
   result: SubmitResult,
   status: 'REJECTED' | 'EXPIRED',
   outcome?: MessageOutcome,
-): RecordOf<'SEGMENT'> => ({
-  ...envelope('SEGMENT', result.eventId, result.submittedAt),
-  ...whose(result),
-  kind: 'SEGMENT',
-  segmentIndex: result.segmentIndex,
-  totalSegments: result.totalSegments,
-  operatorId: result.operatorId,
-  status,
-  at: result.submittedAt,
-  ...(result.commandStatus !== undefined && { commandStatus: result.commandStatus }),
-  ...(outcome !== undefined && { messageOutcome: outcome }),
-})
+): RecordOf<'SEGMENT'> {
+  const record: RecordOf<'SEGMENT'> = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: recordEventId('SEGMENT', result.eventId),
+    occurredAt: result.submittedAt,
+    messageId: result.messageId,
+    tenantId: result.tenantId,
+    accountId: result.accountId,
+    enqueuedAt: result.enqueuedAt,
+    kind: 'SEGMENT',
+    segmentIndex: result.segmentIndex,
+    totalSegments: result.totalSegments,
+    operatorId: result.operatorId,
+    status,
+    at: result.submittedAt,
+  }
+  if (result.commandStatus !== undefined) record.commandStatus = result.commandStatus
+  if (outcome !== undefined) record.messageOutcome = outcome
+  return record
+}
 
 export const partialRecord = (
   messageId: string,
   aggregate: Aggregate,
   outcome: Outcome,
 ): RecordOf<'PARTIAL_TIMEOUT'> => ({
-  ...envelope('PARTIAL_TIMEOUT', messageId, outcome.at),
+  schemaVersion: SCHEMA_VERSION,
+  eventId: recordEventId('PARTIAL_TIMEOUT', messageId),
+  occurredAt: outcome.at,
   messageId,
   tenantId: aggregate.tenantId,
   accountId: aggregate.accountId,
@@ -82,21 +85,34 @@ export const partialRecord = (
 })
 
 /** Without an outcome the message is not known any more (D17). */
-export const lateRecord = (fact: ReceiptFact, outcome: Outcome | undefined): RecordOf<'LATE'> => ({
-  ...envelope('LATE', fact.receipt.eventId, fact.correlatedAt),
-  ...whose(fact),
-  kind: 'LATE',
-  lateId: lateRowId(fact.receipt.eventId),
-  segmentIndex: fact.segmentIndex,
-  receipt: fact.receipt,
-  messageStatus: outcome?.status ?? null,
-  terminalAt: outcome?.at ?? null,
-  ...released(fact),
-})
+export function lateRecord(fact: ReceiptFact, outcome: Outcome | undefined): RecordOf<'LATE'> {
+  const record: RecordOf<'LATE'> = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: recordEventId('LATE', fact.receipt.eventId),
+    occurredAt: fact.correlatedAt,
+    messageId: fact.messageId,
+    tenantId: fact.tenantId,
+    accountId: fact.accountId,
+    enqueuedAt: fact.enqueuedAt,
+    kind: 'LATE',
+    lateId: lateRowId(fact.receipt.eventId),
+    segmentIndex: fact.segmentIndex,
+    receipt: fact.receipt,
+    messageStatus: outcome?.status ?? null,
+    terminalAt: outcome?.at ?? null,
+  }
+  if (fact.release !== undefined) record.release = fact.release
+  return record
+}
 
 export const quarantinedRecord = (fact: ReceiptFact, outcome: Outcome): RecordOf<'QUARANTINED'> => ({
-  ...envelope('QUARANTINED', fact.receipt.eventId, fact.correlatedAt),
-  ...whose(fact),
+  schemaVersion: SCHEMA_VERSION,
+  eventId: recordEventId('QUARANTINED', fact.receipt.eventId),
+  occurredAt: fact.correlatedAt,
+  messageId: fact.messageId,
+  tenantId: fact.tenantId,
+  accountId: fact.accountId,
+  enqueuedAt: fact.enqueuedAt,
   kind: 'QUARANTINED',
   segmentIndex: fact.segmentIndex,
   totalSegments: fact.totalSegments,

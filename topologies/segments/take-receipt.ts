@@ -101,13 +101,9 @@ function remembering(aggregate: Aggregate, index: number, taken: Taken): Aggrega
 function applied(fact: ReceiptFact, aggregate: Aggregate, taken: Taken): Aggregate {
   const { segmentIndex, receipt } = fact
   const { dlrStatus, operatorId, errorCode, receivedAt, eventId } = receipt
-  const segment: Segment = {
-    status: dlrStatus,
-    operatorId,
-    ...(errorCode !== undefined && { errorCode }),
-    receivedAt,
-    receipts: [...segmentOf(aggregate, segmentIndex).receipts, taken],
-  }
+  const receipts = [...segmentOf(aggregate, segmentIndex).receipts, taken]
+  const segment: Segment = { status: dlrStatus, operatorId, receivedAt, receipts }
+  if (errorCode !== undefined) segment.errorCode = errorCode
   const taking = withSegment(aggregate, segmentIndex, segment)
   if (dlrStatus !== 'UNKNOWN') return evaluated(taking, receivedAt, eventId)
   if (taking.unknown !== undefined || !isAnswered(taking)) return taking
