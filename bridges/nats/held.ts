@@ -1,23 +1,25 @@
 import type { JsMsg } from '@nats-io/jetstream'
 
+type Holdable = Pick<JsMsg, 'seq' | 'timestampNanos' | 'data' | 'ack' | 'working'>
+
 /**
  * Messages delivered and not yet acknowledged, in the order of their first delivery. Bounded by the durable's
  * `max_ack_pending`: a redelivery of a message that is still here replaces it in its place.
  */
-export class HeldMessages {
-  readonly #messages = new Map<string, JsMsg>()
+export class HeldMessages<M extends Holdable> {
+  readonly #messages = new Map<string, M>()
 
   get size(): number {
     return this.#messages.size
   }
 
-  take(message: JsMsg): void {
+  take(message: M): void {
     this.#messages.set(identity(message), message)
   }
 
   /** The oldest messages, in order; always one if there is any, and beyond it only what fits both limits. */
-  oldest(messagesMax: number, bytesMax: number): readonly JsMsg[] {
-    const batch: JsMsg[] = []
+  oldest(messagesMax: number, bytesMax: number): readonly M[] {
+    const batch: M[] = []
     let bytes = 0
     for (const message of this.#messages.values()) {
       bytes += message.data.length
@@ -28,7 +30,7 @@ export class HeldMessages {
   }
 
   /** Acknowledges under the newest delivery, which is the one that the server waits for. */
-  acknowledge(message: JsMsg): void {
+  acknowledge(message: M): void {
     const id = identity(message)
     this.#messages.get(id)?.ack()
     this.#messages.delete(id)
@@ -41,4 +43,4 @@ export class HeldMessages {
 }
 
 // The time too: a stream that was deleted and made again counts its sequence from one.
-const identity = (message: JsMsg): string => `${message.seq}:${message.info.timestampNanos}`
+const identity = (message: Holdable): string => `${message.seq}:${message.timestampNanos}`

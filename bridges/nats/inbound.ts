@@ -55,7 +55,7 @@ class InboundLoop implements InboundBridge {
   readonly #topic: Topic<unknown>
   readonly #writer: LogWriter
   readonly #reader: DurableReader
-  readonly #held = new HeldMessages()
+  readonly #held = new HeldMessages<JsMsg>()
   readonly #stop = new AbortController()
   readonly #done: Promise<unknown>
   #partitions = 0

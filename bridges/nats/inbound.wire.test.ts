@@ -8,6 +8,7 @@ import { memoryLog, type MemoryLog } from '../../streams/log/memory.ts'
 import type { MemoryFaults } from '../../streams/log/memory/faults.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import { headerText, type LogRecord } from '../../streams/log/port.ts'
+import { sleep } from '../../streams/platform/backoff.ts'
 import {
   bridgesBetween,
   ensureTopics,
@@ -195,6 +196,19 @@ describe('NATS to the log', () => {
       const indices = payloads(own).map((payload) => order.get(payload) ?? -1)
       expect(indices).toEqual([...indices].sort((a, b) => a - b))
     }
+  })
+
+  test('F5 a log that is away for longer than ack_wait: NATS is kept from delivering anything twice', async () => {
+    await start()
+    await redeliverAfter(12_000)
+    faults.writeLost = () => true
+    await publishRequests(20)
+    await sleep(15_000)
+    const { num_ack_pending, num_redelivered } = await manager.consumers.info('SMS_OUTBOUND', 'orch-consumer')
+    expect([num_ack_pending, num_redelivered]).toEqual([20, 0])
+    delete faults.writeLost
+    await untilAcknowledged('SMS_OUTBOUND', 'orch-consumer')
+    expect(await recordsOf(log, REQUESTS)).toHaveLength(20)
   })
 
   test('a write that half arrived is repeated: nothing lost, and what is there twice has the same id', async () => {
