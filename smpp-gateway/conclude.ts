@@ -32,9 +32,9 @@ export async function publishResult(job: Submission, segment: Segment, result: S
 }
 
 /** The segment was not sent, or may be sent again: the command comes back and starts at it. */
-export async function again(job: Submission, segment: Segment, delayMs: number): Promise<Redeliver> {
+export async function again(job: Submission, segment: Segment, when: Redeliver): Promise<Redeliver> {
   await job.journal.clear(job.command.messageId, segment.index)
-  return later(delayMs)
+  return when
 }
 
 /** S9: nobody knows whether the operator took the segment. */
@@ -46,7 +46,7 @@ export async function concludeDoubt(
 ): Promise<Step> {
   if (noteDoubt(job, segment, reason) === 'drop')
     return conclude(job, segment, carriedBy, { outcome: 'REJECTED' })
-  return again(job, segment, job.retries.afterFault(job.command.messageId))
+  return again(job, segment, later(job.retries.afterFault(job.command.messageId)))
 }
 
 /** Counts a segment in doubt and answers what its queue's operator wants done with it. */

@@ -9,7 +9,8 @@ export interface OperatorMetrics {
   correlationMiss(): void
   mobileOriginated(): void
   throughputDenied(): void
-  throughputUsed(grants: number): void
+  /** Asked whenever the metrics are read, so that it falls to 0 without traffic. */
+  throughputUsed(read: () => number): void
   throughputFallback(active: boolean): void
   reconnectAttempt(): void
   bindPaused(paused: boolean): void
@@ -88,9 +89,23 @@ const session = (metrics: Metrics) => ({
   received: counter(metrics, 'pdu_bytes_received_total', 'Bytes read from the operator'),
 })
 
+/** Gauges that are read and not set. */
+function usedThroughput(metrics: Metrics): Map<string, () => number> {
+  const readers = new Map<string, () => number>()
+  const used = metrics.gauge(
+    `${PREFIX}tps_current`,
+    'Permits granted here in the last second',
+    ['operator_id'],
+    () => {
+      for (const [operatorId, read] of readers) used.set({ operator_id: operatorId }, read())
+    },
+  )
+  return readers
+}
+
 const flow = (metrics: Metrics) => ({
+  used: usedThroughput(metrics),
   denied: counter(metrics, 'tps_throttle_total', 'PDUs deferred by the throughput limit'),
-  used: gauge(metrics, 'tps_current', 'Permits granted in the last second'),
   fallback: gauge(metrics, 'tps_fallback', '1 while the limit is kept without Redis'),
   doubt: counter(metrics, 'in_doubt_total', 'Segments whose fate is unknown', ['policy']),
   stray: counter(metrics, 'stray_responses_total', 'Responses that nobody waits for'),
@@ -112,7 +127,7 @@ function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
     correlationMiss: () => to.misses.inc(operator),
     mobileOriginated: () => to.originated.inc(operator),
     throughputDenied: () => to.denied.inc(operator),
-    throughputUsed: (grants) => to.used.set(operator, grants),
+    throughputUsed: (read) => void to.used.set(operatorId, read),
     throughputFallback: (active) => to.fallback.set(operator, active ? 1 : 0),
     reconnectAttempt: () => to.reconnects.inc(operator),
     bindPaused: (isPaused) => to.paused.set(operator, isPaused ? 1 : 0),

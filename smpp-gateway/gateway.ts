@@ -138,7 +138,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     },
     openQueue: (carrier) =>
       new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, log }),
-    onLeaseLost: () => journal.forgetAll(),
+    onLeaseHeld: () => journal.forgetAll(),
   })
 }
 
@@ -152,7 +152,9 @@ function openThrottle(operatorId: string, options: GatewayOptions, metrics: Oper
     warnedAt = elapsed()
     log.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' })
   }
-  return createThrottle({ operatorId, shared, now: elapsed, onFallback })
+  const throttle = createThrottle({ operatorId, shared, now: elapsed, onFallback })
+  metrics.throughputUsed(() => throttle.used)
+  return throttle
 }
 
 const sessionHooks = (operatorId: string, metrics: OperatorMetrics, log: Log): SessionHooks => ({

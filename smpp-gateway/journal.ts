@@ -36,7 +36,7 @@ export interface Journal {
   clear(messageId: string, segmentIndex: number): Promise<void>
   /** The command is acknowledged: this process need not remember it. */
   forget(messageId: string): void
-  /** Another process works on these commands now, so what this one remembers may be out of date. */
+  /** Another process has worked on these commands since, so what this one remembers may be out of date. */
   forgetAll(): void
 }
 

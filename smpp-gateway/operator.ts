@@ -30,8 +30,8 @@ export interface OperatorOptions extends PauseOptions {
   readonly now: () => number
   /** Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment. */
   readonly openQueue: (carrier: () => Carrier | undefined) => CommandQueue
-  /** Another process works on the operator's commands from now on. */
-  readonly onLeaseLost: () => void
+  /** From now on this process works on the operator's commands; another may have done so before. */
+  readonly onLeaseHeld: () => void
 }
 
 /** What is kept of the credentials after a bind. */
@@ -156,6 +156,7 @@ export class Operator {
     while (!this.#stopping.signal.aborted) {
       this.#lease = await holdLease(lease, this.#stopping.signal)
       if (this.#lease === undefined) return
+      this.#options.onLeaseHeld()
       this.#unboundSince = this.#options.now()
       await this.#serve(this.#lease)
       await this.#leave(this.#lease)
@@ -220,10 +221,9 @@ export class Operator {
   }
 
   async #leave(lease: Lease): Promise<void> {
-    const { health, onLeaseLost, timings } = this.#options
+    const { health, timings } = this.#options
     this.#queue.halt()
     this.#backup = undefined
-    if (lease.lost.aborted) onLeaseLost()
     this.#enter('DISCONNECTED', lease.lost.aborted ? LEASE_LOST : 'shutdown')
     await atMost(timings.unbindMs, health.flush())
     health.silence()

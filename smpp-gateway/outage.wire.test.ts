@@ -91,6 +91,7 @@ describe('what the gateway needs goes away', () => {
     proxy.freeze()
     for (let turn = 0; turn < 5; turn++) await rig.send({ to: phone('916') })
     await until(() => heard.results.length === 5, 15_000)
+    expect(heard.results.every((result) => result.outcome === 'ACCEPTED')).toBe(true)
   }, 30_000)
 
   it('CON-2.3 a command that comes back while Redis is away is not sent again', async () => {
@@ -187,8 +188,9 @@ describe('a session that dies quietly or refuses', () => {
     rig.onClose(() => void server.close())
     const address = server.address()
     await rig.openManagement(typeof address === 'object' && address !== null ? address.port : 0)
-    await rig.startGateway({ timings: { bindMs: 300 } })
+    const running = await rig.startGateway({ timings: { bindMs: 300 } })
     await until(() => connections >= 2)
+    expect(running.gateway.ready().ready).toBe(false)
   })
 })
 

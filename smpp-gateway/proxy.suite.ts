@@ -17,7 +17,10 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
   let isCut = false
   let isFrozen = false
   const server = createServer((client) => {
-    if (isCut) return void client.destroy()
+    if (isCut) {
+      client.destroy()
+      return
+    }
     const upstream = connect(Number(target.port), target.hostname)
     const pair = [client, upstream] as const
     pairs.add(pair)

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { commandDurable } from '../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../streams/platform/backoff.ts'
 import type { Log } from '../streams/platform/log.ts'
@@ -22,10 +22,12 @@ export interface QueueOptions {
 }
 
 const STREAM = 'SMPP_OUTBOUND'
-/** Commands asked for ahead, in windows (spec smpp.md section 1: max_ack_pending = 4 × window). */
-const WINDOWS_AHEAD = 4
-/** Against a durable without max_ack_pending: more than any window can use is given back at once. */
-const IN_WORK_MAX = 4_000
+/** Commands in work, in windows: enough to fill the window while others wait for NATS or Redis. */
+const WINDOWS_IN_WORK = 4
+/** Commands asked for ahead, in windows. Those that wait here have only their ack wait, so they are few. */
+const WINDOWS_AHEAD = 1
+/** The library asks again at three quarters of this. */
+const PULL_MIN = 4
 const PULL = { expires: 10_000, idle_heartbeat: 2_000 }
 const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 /** A second copy of a command that is being worked on here waits for the first. */
@@ -44,7 +46,7 @@ type Handled = Verdict | { readonly kind: 'unreadable' }
  * The commands of one operator, from NATS to their verdict.
  *
  * - still: nothing is asked for; commands wait in NATS. So it is made.
- * - pulling, from `start` to `halt`: every command that comes is worked on at once; the durable's max_ack_pending bounds how many.
+ * - pulling, from `start` to `halt`: commands are worked on as they come, so many at a time as `#hasRoom` allows.
  * - after `halt`, what has not been sent is given back, what was sent keeps its response deadline; `idle` tells when all is done.
  */
 export class CommandQueue {
@@ -54,6 +56,9 @@ export class CommandQueue {
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
+  /** Commands given back because the operator can take no more: until they come again, their places stay taken. */
+  #congested = 0
+  #onRoom: (() => void) | undefined
 
   constructor(options: QueueOptions) {
     this.#options = options
@@ -108,27 +113,60 @@ export class CommandQueue {
     const { js, context } = this.#options
     const consumer = await js.consumers.get(STREAM, commandDurable(context.operatorId))
     if (signal.aborted) return
-    const ahead = WINDOWS_AHEAD * context.settings.window
-    const callback = (message: JsMsg): void => this.#take(message, signal)
-    const messages = await consumer.consume({ ...PULL, max_messages: ahead, callback })
-    signal.addEventListener('abort', () => void messages.close(), { once: true })
-    if (signal.aborted) await messages.close()
-    const error = await messages.closed()
-    if (error !== undefined) throw error
+    const max_messages = Math.max(PULL_MIN, WINDOWS_AHEAD * context.settings.window)
+    const messages = await consumer.consume({ ...PULL, max_messages })
+    signal.addEventListener('abort', () => this.#stopPulling(messages), { once: true })
+    if (signal.aborted) this.#stopPulling(messages)
+    // The iterator asks for more only as we take from it, so waiting here is what bounds the work.
+    for await (const message of messages) {
+      if (!this.#hasRoom) await this.#room(signal)
+      this.#take(message, signal)
+    }
+  }
+
+  /** What has arrived is still iterated, and given back. */
+  #stopPulling(messages: ConsumerMessages): void {
+    void messages.close()
+    this.#onRoom?.()
+  }
+
+  get #hasRoom(): boolean {
+    return this.#inWork.size + this.#congested < WINDOWS_IN_WORK * this.#options.context.settings.window
+  }
+
+  async #room(signal: AbortSignal): Promise<void> {
+    while (!this.#hasRoom && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve
+      })
+    }
   }
 
   #take(message: JsMsg, signal: AbortSignal): void {
-    if (signal.aborted || this.#inWork.size >= IN_WORK_MAX) return message.nak()
-    const work = this.#handle(message, signal).finally(() => this.#work.delete(work))
+    if (signal.aborted) return message.nak()
+    const work = this.#handle(message, signal).finally(() => {
+      this.#work.delete(work)
+      this.#onRoom?.()
+    })
     this.#work.add(work)
   }
 
   async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {
     const handled = await this.#verdict(message, giveBack)
-    if (handled.kind === 'done') message.ack()
-    else if (handled.kind === 'unreadable') message.term()
-    else if (handled.delayMs > 0) message.nak(handled.delayMs)
+    if (handled.kind === 'done') return message.ack()
+    if (handled.kind === 'unreadable') return message.term()
+    if (handled.isCongested) this.#holdPlace(handled.delayMs)
+    if (handled.delayMs > 0) message.nak(handled.delayMs)
     else message.nak()
+  }
+
+  /** Without this, a backlog would be pulled and given back as fast as the machine can, only to find no permit. */
+  #holdPlace(delayMs: number): void {
+    this.#congested += 1
+    setTimeout(() => {
+      this.#congested -= 1
+      this.#onRoom?.()
+    }, delayMs).unref()
   }
 
   async #verdict(message: JsMsg, giveBack: AbortSignal): Promise<Handled> {

@@ -65,6 +65,7 @@ export interface GatewaySettings {
 export interface RunningGateway {
   readonly gateway: Gateway
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+  metricsText(): Promise<string>
   stop(): Promise<void>
 }
 
@@ -224,7 +225,12 @@ export class Rig {
       return stopped
     }
     this.onClose(stop)
-    return { gateway, stop, metric: (name, labels) => metricOf(metrics, name, labels) }
+    return {
+      gateway,
+      stop,
+      metric: (name, labels) => metricOf(metrics, name, labels),
+      metricsText: () => metrics.registry.metrics(),
+    }
   }
 
   /** Everything that is published about the operators, as it arrives, repetitions included. */

@@ -44,8 +44,11 @@ export type Verdict = { readonly kind: 'done' } | Redeliver
 export interface Redeliver {
   readonly kind: 'redeliver'
   readonly delayMs: number
+  /** The operator as a whole can take no more now; otherwise only this message has to wait. */
+  readonly isCongested: boolean
 }
 /** What becomes of one segment: a published result, or the whole command comes again. */
 export type Step = { readonly kind: 'settled'; readonly result: SegmentResult } | Redeliver
 
-export const later = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs })
+export const later = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs, isCongested: false })
+export const congested = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs, isCongested: true })

@@ -6,7 +6,7 @@ import type { SegmentProgress } from './journal.ts'
 import type { SubmitReply } from './session.ts'
 import { withinSpan } from './spans.ts'
 import { classOfSubmit, type SubmitClass } from './status-class.ts'
-import { later, type Redeliver, type Step, type Submission, type Verdict } from './submission.ts'
+import { congested, later, type Redeliver, type Step, type Submission, type Verdict } from './submission.ts'
 
 /** Time for the session to come back before the command is looked at again. */
 const REBIND_MS = 1_000
@@ -73,10 +73,9 @@ async function send(job: Submission, segment: Segment): Promise<Step> {
  */
 async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): Promise<Sent | Redeliver> {
   const isPermitted = await carrier.throttle.take(carrier.tpsLimit)
-  carrier.metrics.throughputUsed(carrier.throttle.used)
   if (!isPermitted) {
     carrier.metrics.throughputDenied()
-    return later(job.throttledMs)
+    return congested(job.throttledMs)
   }
   await job.journal.write(job.command.messageId, segment.index, { state: 'submitting' })
   if (segment.total > 1) carrier.metrics.longMessageSegment('csms')
@@ -89,7 +88,7 @@ async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): 
 }
 
 function judge(job: Submission, segment: Segment, carrier: Carrier, { reply, sentAt }: Sent): Promise<Step> {
-  if (reply.kind === 'not_sent') return again(job, segment, 0)
+  if (reply.kind === 'not_sent') return again(job, segment, later(0))
   if (reply.kind === 'in_doubt') return concludeDoubt(job, segment, carrier.operatorId, reply.reason)
   const { label, settle } = ANSWERS[classOfSubmit(reply.status, carrier.statusOverrides)]
   carrier.metrics.submitted(label, (job.elapsed() - sentAt) / 1000)
@@ -118,19 +117,19 @@ const ANSWERS: Readonly<
     settle: ({ job, segment, carrier, sentAt, status }) => {
       carrier.window.throttled(sentAt)
       job.log.warn('smpp.submit_sm.throttled', { operatorId: carrier.operatorId, commandStatus: status })
-      return again(job, segment, job.retries.afterThrottle(job.command.messageId))
+      return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
     },
   },
   transient: {
     label: 'error',
     settle: ({ job, segment }) =>
-      again(job, segment, Math.min(job.retries.afterFault(job.command.messageId), untilExpiryMs(job))),
+      again(job, segment, later(Math.min(job.retries.afterFault(job.command.messageId), untilExpiryMs(job)))),
   },
   session: {
     label: 'error',
     settle: ({ job, segment, carrier, status }) => {
       carrier.drop(`submit_sm answered 0x${status.toString(16).padStart(2, '0')}`)
-      return again(job, segment, REBIND_MS)
+      return again(job, segment, later(REBIND_MS))
     },
   },
   permanent: {

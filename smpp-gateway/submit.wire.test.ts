@@ -148,6 +148,22 @@ describe('CON-5.3 in doubt', () => {
   })
 })
 
+describe('PLT-7 nobody waits for another', () => {
+  it('messages that have to wait for their operator to take them do not keep others from being sent', async () => {
+    await rig.openNats()
+    // Commands that wait for a redelivery count as pending: with a smaller number the server itself would block the others.
+    await rig.addDurable(rig.operatorId, 1_000)
+    const heard = await rig.hear()
+    const smsc = await rig.openSmsc()
+    await rig.openManagement(smsc.port)
+    await rig.bound(await rig.startGateway({ options: { [rig.operatorId]: { window: 2 } } }))
+    for (let turn = 0; turn < 30; turn++) await rig.send({ to: phone('933') })
+    const { messageId } = await rig.send({ to: phone('916') })
+    await until(() => heard.results.length === 1, 5_000)
+    expect(heard.results).toMatchObject([{ messageId, outcome: 'ACCEPTED' }])
+  })
+})
+
 describe('CON-5.2 throughput', () => {
   it('PDUs above the limit are deferred and sent later, none is lost', async () => {
     const { smsc, heard, running } = await rig.openAll({}, 50)

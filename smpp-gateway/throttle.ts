@@ -12,6 +12,7 @@ import type { SharedState } from './redis.ts'
 export interface Throttle {
   /** True when one PDU may be sent now. */
   take(limit: number): Promise<boolean>
+  /** Grants of this process in the last 1000 ms. */
   readonly used: number
 }
 
@@ -26,7 +27,7 @@ export interface ThrottleOptions {
 
 /**
  * KEYS[1] the sorted set; ARGV[1] limit, ARGV[2] permits wanted, ARGV[3] prefix unique to this call. Scores are microseconds on
- * Redis time. Answers how many permits are granted and how many grants the window then holds.
+ * Redis time. Answers how many permits are granted.
  */
 const GRANT = `
 local time = redis.call('TIME')
@@ -36,7 +37,7 @@ local used = redis.call('ZCARD', KEYS[1])
 local granted = math.max(0, math.min(tonumber(ARGV[2]), tonumber(ARGV[1]) - used))
 for i = 1, granted do redis.call('ZADD', KEYS[1], now, ARGV[3] .. i) end
 if granted > 0 then redis.call('PEXPIRE', KEYS[1], 2000) end
-return {granted, used + granted}
+return granted
 `
 
 interface Request {
@@ -50,7 +51,6 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   const caller = randomUUID()
   let waiting: Request[] = []
   let calls = 0
-  let lastUsed = 0
 
   const flush = async (): Promise<void> => {
     const requests = waiting
@@ -61,11 +61,10 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     const answer = await options.shared.attempt((redis) =>
       redis.eval(GRANT, 1, key, limit, requests.length, `${caller}:${calls}:`),
     )
-    const shared = grantOf(answer)
+    const shared = typeof answer === 'number' ? answer : undefined
     options.onFallback(shared === undefined)
-    lastUsed = shared?.used ?? local.used
     for (const [at, request] of requests.entries()) {
-      const granted = shared === undefined ? local.take(request.limit) : at < shared.granted
+      const granted = shared === undefined ? local.take(request.limit) : at < shared
       if (granted && shared !== undefined) local.note()
       request.settle(granted)
     }
@@ -78,14 +77,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
         if (waiting.length === 1) setImmediate(() => void flush())
       }),
     get used() {
-      return lastUsed
+      return local.used
     },
   }
-}
-
-function grantOf(answer: unknown): { granted: number; used: number } | undefined {
-  if (!Array.isArray(answer)) return undefined
-  const values: readonly unknown[] = answer
-  const [granted, used] = values
-  return typeof granted === 'number' && typeof used === 'number' ? { granted, used } : undefined
 }
