@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { connectKafka } from '../streams/log/kafka.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { readConfig } from '../streams/platform/config.ts'
@@ -20,8 +21,11 @@ await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
   const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', log: logger })
   closers.add('log', log, (one) => one.close())
-  const connected = (user: NatsUser) =>
-    closers.add(user, connectNats({ ...addressOf(user, config), user, log: logger }), (one) => one.close())
+  const connected = (user: NatsUser) => {
+    const { url, credsFile } = addressOf(user, config)
+    const creds = credsFile === undefined ? undefined : readFileSync(credsFile)
+    return closers.add(user, connectNats({ url, creds, user, log: logger }), (one) => one.close())
+  }
   const links: Record<NatsUser, NatsLink> = {
     'sms-orchestrator': connected('sms-orchestrator'),
     'dlr-processor': connected('dlr-processor'),

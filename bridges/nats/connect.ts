@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import {
   connect,
   credsAuthenticator,
@@ -13,8 +12,8 @@ export interface NatsOptions {
   readonly url: string
   /** NATS user, and the prefix of its inboxes: replies to one user must not be readable by another (spec operations.md §6). */
   readonly user: string
-  /** File of the user's credentials. */
-  readonly credsFile?: string | undefined
+  /** Content of the user's credentials file. */
+  readonly creds?: Uint8Array | undefined
   readonly log: Log
 }
 
@@ -146,8 +145,6 @@ function connectionOptions(options: NatsOptions): NodeConnectionOptions {
     maxPingOut: 1,
     noAsyncTraces: true,
     ...(username !== '' && { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
-    ...(options.credsFile !== undefined && {
-      authenticator: credsAuthenticator(readFileSync(options.credsFile)),
-    }),
+    ...(options.creds !== undefined && { authenticator: credsAuthenticator(options.creds) }),
   }
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Mirror } from '../../streams/contracts/subjects.ts'
 
 /** The users that the bridges are to NATS, so that each may do only what one duty needs (spec operations.md §6). */
@@ -46,6 +45,6 @@ export function addressOf(
   const { NATS_CREDS_DIR: folder } = given
   return {
     url: own[user] ?? given.NATS_URL,
-    credsFile: folder === undefined ? given.NATS_CREDS : join(folder, `${user}.creds`),
+    credsFile: folder === undefined ? given.NATS_CREDS : `${folder}/${user}.creds`,
   }
 }
