@@ -18,14 +18,16 @@ import type { Evidence, NatsRecord, OperatorSubmit } from './evidence.ts'
 export interface Baseline {
   readonly messageIds: ReadonlySet<string>
   readonly journalLines: number
+  readonly orphanRows: number
   readonly inDoubt: number
 }
 
 export async function baseline(platform: Platform): Promise<Baseline> {
-  const { rows } = await fromPostgres(platform)
+  const { rows, orphanRows } = await fromPostgres(platform)
   return {
     messageIds: new Set(rows.map((row) => row.messageId)),
     journalLines: journalOf(platform).length,
+    orphanRows,
     inDoubt: await inDoubtOf(platform),
   }
 }
@@ -46,6 +48,7 @@ export async function collect(
     found.filter(({ messageId }) => !before.messageIds.has(messageId))
   return {
     ...database,
+    orphanRows: database.orphanRows - before.orphanRows,
     rows: mine(database.rows),
     segmentRows: mine(database.segmentRows),
     aggregated: mine(topics.aggregated),

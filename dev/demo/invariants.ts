@@ -42,6 +42,7 @@ export function judge(expectations: readonly Expectation[], evidence: Evidence):
     ...checkSegments(expectations, evidence),
     ...checkMirrors(evidence),
     ...checkTexts(expectations, evidence),
+    ...checkOrphans(expectations, evidence),
     ...(evidence.outboxRows === 0 ? [] : [`${evidence.outboxRows} rows are left in the outbox`]),
     ...(unexplained === 0 ? [] : [`the operator took ${unexplained} segments twice without a doubt`]),
     ...evidence.leaks.map((leak) => `personal data in a log: ${leak}`),
@@ -164,6 +165,14 @@ function checkMirror(
   return [
     `${name}: ${missing} missing on NATS, ${invented} only on NATS, ${mirrored.length - onNats.size} twice`,
   ]
+}
+
+/** A receipt that matches nothing is kept, each once (a killed gateway may take a receipt twice, under one fingerprint). */
+function checkOrphans(expectations: readonly Expectation[], evidence: Evidence): string[] {
+  const expected = expectations
+    .filter(({ message }) => message.expected === 'SENT')
+    .reduce((sum, { message }) => sum + message.segments, 0)
+  return evidence.orphanRows >= expected ? [] : [`${evidence.orphanRows} orphans, expected ${expected}`]
 }
 
 /** The subscriber reads exactly what was submitted. */

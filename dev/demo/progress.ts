@@ -12,6 +12,7 @@ export interface Stage {
   readonly sent: number
   readonly outcomes: number
   readonly unsent: number
+  readonly orphans: number
 }
 
 const Counted = z.object({ status: z.string(), decided: z.boolean(), n: z.number() })
@@ -37,11 +38,16 @@ export class Watch {
       sent: sum((row) => row.status === 'SENT'),
       outcomes: sum((row) => row.decided),
       unsent: sum((row) => !row.decided && (row.status === 'FAILED' || row.status === 'DEAD_LETTER')),
+      orphans: await this.#count('dlr.orphan_dlrs'),
     }
   }
 
-  async outboxRows(): Promise<number> {
-    const { rows } = await this.#pool.query('SELECT count(*)::int AS n FROM orch.outbox')
+  outboxRows(): Promise<number> {
+    return this.#count('orch.outbox')
+  }
+
+  async #count(table: string): Promise<number> {
+    const { rows } = await this.#pool.query(`SELECT count(*)::int AS n FROM ${table}`)
     return z.array(z.object({ n: z.number() })).parse(rows)[0]?.n ?? 0
   }
 
@@ -49,6 +55,9 @@ export class Watch {
     return this.#pool.end()
   }
 }
+
+/** Whose receipts, one a segment, match nothing. */
+const isOrphaned = ({ message }: Accepted): boolean => message.expected === 'SENT'
 
 /** The counts at which every accepted message has come to the end that its plan names; `start` was there before. */
 export function goalOf(accepted: readonly Accepted[], start: Stage): Stage {
@@ -59,15 +68,18 @@ export function goalOf(accepted: readonly Accepted[], start: Stage): Stage {
     waiting: 0,
     sent: start.sent + count((expected) => expected === 'SENT'),
     outcomes: start.outcomes + count(hasOutcome),
-    unsent: start.sent + count((expected) => expected === 'FAILED_UNSENT' || expected === 'DEAD_LETTER'),
+    unsent: start.unsent + count((expected) => expected === 'FAILED_UNSENT' || expected === 'DEAD_LETTER'),
+    orphans:
+      start.orphans + accepted.filter(isOrphaned).reduce((sum, { message }) => sum + message.segments, 0),
   }
 }
 
 export const reached = (stage: Stage, goal: Stage): boolean =>
+  stage.waiting === 0 &&
   stage.rows >= goal.rows &&
   stage.outcomes >= goal.outcomes &&
   stage.unsent >= goal.unsent &&
-  stage.waiting === 0
+  stage.orphans >= goal.orphans
 
 export const HEADER = '   time   accepted     stored    waiting       sent   outcomes     unsent'
 

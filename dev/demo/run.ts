@@ -78,24 +78,31 @@ export async function runDemo(platform: Platform, options: DemoOptions): Promise
   }
 }
 
-/** Kills each service once, at even distances of the accepted count, and starts it again at once. */
+/**
+ * Kills each service once, at even distances of the accepted count, and starts it again at once; the next kill does not wait
+ * for that, so that several may be away together.
+ */
 async function killInTurn(
   platform: Platform,
   options: DemoOptions,
   progress: { accepted: number },
 ): Promise<string[]> {
-  const killed: string[] = []
+  const starts: Promise<void>[] = []
   for (const [index, name] of options.kill.entries()) {
     const after = ((index + 1) * options.messages) / (options.kill.length + 1)
     while (progress.accepted < after && !options.abort.aborted) await sleep(20)
     if (options.abort.aborted) break
-    const service = platform.services.get(name)
     if (options.table) console.error(`kill -9 ${name}`)
-    await service?.crash()
-    await service?.start()
-    killed.push(name)
+    starts.push(restart(platform, name))
   }
-  return killed
+  await Promise.all(starts)
+  return options.kill.slice(0, starts.length)
+}
+
+async function restart(platform: Platform, name: ServiceName): Promise<void> {
+  const service = platform.services.get(name)
+  await service?.crash()
+  await service?.start()
 }
 
 function showStages(
