@@ -1,5 +1,6 @@
 import type { Addressing } from './encode.ts'
 import type { OperatorMetrics } from './gateway-metrics.ts'
+import type { Link } from './link.ts'
 import type { PduFields } from './pdu.ts'
 import type { SubmitReply } from './session.ts'
 import type { StatusOverrides } from './status-class.ts'
@@ -22,3 +23,24 @@ export interface Carrier {
   /** Ends the session, which is then bound again. */
   drop(reason: string): void
 }
+
+type Parts = Pick<Carrier, 'operatorId' | 'metrics' | 'throttle' | 'window'> & {
+  readonly settings: Addressing & Pick<Carrier, 'statusOverrides'>
+}
+
+/** A bound operator as a carrier. */
+export const carrierOf = (
+  { operatorId, settings, throttle, window, metrics }: Parts,
+  link: Link,
+  tpsLimit: number,
+): Carrier => ({
+  operatorId,
+  throttle,
+  window,
+  metrics,
+  tpsLimit,
+  addressing: settings,
+  statusOverrides: settings.statusOverrides,
+  submit: (fields) => link.submit(fields),
+  drop: (reason) => link.drop(reason),
+})

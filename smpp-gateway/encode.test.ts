@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { commandExample } from '../streams/contracts/examples.ts'
 import type { DispatchCommand } from '../streams/contracts/outbound.ts'
 import { decodeGsm7, decodeUcs2 } from '../streams/domain/gsm7.ts'
+import { decodePdu, encodePdu } from './pdu.ts'
 import { addressFields, segmentsOf, TON_NPI_DEFAULT, type Segment } from './encode.ts'
 
 const command = (change: Partial<DispatchCommand>): DispatchCommand => ({ ...commandExample, ...change })
@@ -56,6 +57,10 @@ describe('CON-5.1 encoding', () => {
           return (isGsm ? decodeGsm7 : decodeUcs2)(octets.subarray(skipped))
         })
         expect(texts.join('')).toBe(body)
+        for (const { content } of segments) {
+          const fields = { ...content, ...addressFields(command({ body }), addressing) }
+          expect(decodePdu(encodePdu('submit_sm', 1, fields)).ok).toBe(true)
+        }
         expect(segmentsOf(command({ body }), refBits)).toEqual(segments)
       }),
     )

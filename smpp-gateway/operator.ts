@@ -1,9 +1,8 @@
-import type { Carrier } from './carrier.ts'
-import type { OperatorSettings } from './config.ts'
+import { carrierOf, type Carrier } from './carrier.ts'
 import { fingerprintOf, type Credentials } from './credentials.ts'
-import type { Health } from './health.ts'
 import { holdLease, type Lease } from './lease.ts'
-import { bindLink, type Link, type LinkOptions } from './link.ts'
+import { bindLink, type Link } from './link.ts'
+import type { OperatorOptions } from './operator-options.ts'
 import {
   HEALTH_OF,
   OPERATOR_NEXT,
@@ -12,27 +11,9 @@ import {
   type OperatorState,
   type OperatorView,
 } from './operator-states.ts'
-import { pauseAfter, type PauseOptions } from './pause.ts'
+import { pauseAfter } from './pause.ts'
 import type { CommandQueue } from './queue.ts'
-import type { SharedState } from './redis.ts'
-import type { Throttle } from './throttle.ts'
 import { aborted, atMost } from './wait.ts'
-import type { Window } from './window.ts'
-
-export interface OperatorOptions extends PauseOptions {
-  readonly settings: OperatorSettings
-  readonly shared: SharedState
-  readonly health: Health
-  readonly throttle: Throttle
-  readonly window: Window
-  readonly link: LinkOptions
-  /** Epoch ms. */
-  readonly now: () => number
-  /** Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment. */
-  readonly openQueue: (carrier: () => Carrier | undefined) => CommandQueue
-  /** From now on this process works on the operator's commands; another may have done so before. */
-  readonly onLeaseHeld: () => void
-}
 
 /** What is kept of the credentials after a bind. */
 type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
@@ -101,18 +82,7 @@ export class Operator {
   get carrier(): Carrier | undefined {
     const link = this.#link
     if (this.#state !== 'BOUND' || link?.canSubmit !== true) return undefined
-    const { operatorId, settings, throttle, window, metrics } = this.#options
-    return {
-      operatorId,
-      throttle,
-      window,
-      metrics,
-      tpsLimit: this.#terms.tpsLimit,
-      addressing: settings,
-      statusOverrides: settings.statusOverrides,
-      submit: (fields) => link.submit(fields),
-      drop: (reason) => link.drop(reason),
-    }
+    return carrierOf(this.#options, link, this.#terms.tpsLimit)
   }
 
   start(): void {

@@ -4,7 +4,8 @@ import { decode, encode } from '../streams/contracts/decode.ts'
 import { operatorHealth } from '../streams/contracts/operators.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
-import { PASSWORD, phone, Rig, TOKEN, until, type RunningGateway } from './rig.suite.ts'
+import { phone, until } from './invented.suite.ts'
+import { PASSWORD, Rig, TOKEN, type RunningGateway } from './rig.suite.ts'
 import { sessionsRoute } from './sessions-route.ts'
 
 let rig: Rig
@@ -106,6 +107,7 @@ describe('sessions over HTTP', () => {
         },
       ],
     })
+    expect(running.gateway.operators.get(rig.operatorId)?.view.lastBoundAt).toMatch(/^\d{4}-.*Z$/)
     expect((await fetch(`${url}/health/ready`)).status).toBe(200)
   })
 

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep } from '../streams/platform/backoff.ts'
 import { startProxy, type Proxy } from './proxy.suite.ts'
-import { envOf, PASSWORD, phone, Rig, until } from './rig.suite.ts'
+import { phone, until } from './invented.suite.ts'
+import { envOf, PASSWORD, Rig } from './rig.suite.ts'
 
 let rig: Rig
 beforeEach(() => {

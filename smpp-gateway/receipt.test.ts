@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decode, encode } from '../streams/contracts/decode.ts'
 import { inboundReceipts } from '../streams/contracts/receipts.ts'
@@ -101,6 +102,26 @@ describe('CON-5.8 receipts', () => {
     expect(event.operatorMessageId).toBe('')
     expect(event.rawPayload).toMatchObject({ text: 'stat:DELIVRD err:000' })
     expect(decode(inboundReceipts, Buffer.from(encode(event)))).toMatchObject({ ok: false, reason: 'schema' })
+  })
+
+  it('makes an event of anything at all: one strange receipt must not end the process', () => {
+    const octets = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes))
+    const key = fc.constantFrom('id:', 'stat:', 'done date:', 'err:', 'text:', ' ', '\0', '9', 'A', '@')
+    const texts = fc.array(key, { maxLength: 30 }).map((parts) => Buffer.from(parts.join(''), 'latin1'))
+    const tags = fc.constantFrom(0x001e, 0x0423, 0x0424, 0x0427, 0x1400)
+    const tlvs = fc.array(fc.tuple(tags, octets), { maxLength: 5 })
+    fc.assert(
+      fc.property(
+        fc.oneof(octets, texts),
+        fc.nat(255),
+        fc.nat(255),
+        tlvs,
+        (short_message, esm, coding, given) => {
+          const pdu = deliver({ short_message, esm_class: esm, data_coding: coding }, given)
+          expect(readReceipt(pdu, context).operatorId).toBe(context.operatorId)
+        },
+      ),
+    )
   })
 
   it('an id or status that is too long does not pass for another one', () => {

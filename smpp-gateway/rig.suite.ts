@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
-import { expect } from 'vitest'
 import { startOperatorManagement, type OperatorManagement } from '../dev/operator-management/server.ts'
 import { startSmsc, type Smsc, type SmscOptions } from '../dev/smsc/server.ts'
 import { encode } from '../streams/contracts/decode.ts'
-import { commandExample } from '../streams/contracts/examples.ts'
 import type { OperatorHealth } from '../streams/contracts/operators.ts'
 import type { DispatchCommand, SubmitResult } from '../streams/contracts/outbound.ts'
 import type { InboundReceipt } from '../streams/contracts/receipts.ts'
@@ -21,6 +19,7 @@ import { Metrics } from '../streams/platform/metrics.ts'
 import { operatorSettings, TIMINGS, type Timings } from './config.ts'
 import { credentialsFrom } from './credentials.ts'
 import { startGateway, type Gateway } from './gateway.ts'
+import { commandTo, until } from './invented.suite.ts'
 import { connectNats } from './nats.ts'
 import { connectRedis } from './redis.ts'
 
@@ -286,27 +285,6 @@ export class Rig {
   async bound(running: RunningGateway, operatorId = this.operatorId): Promise<void> {
     await until(() => running.gateway.operators.get(operatorId)?.view.state === 'BOUND')
   }
-}
-
-export const commandTo = (operatorId: string, change: Partial<DispatchCommand> = {}): DispatchCommand => ({
-  ...commandExample,
-  messageId: randomUUID(),
-  eventId: randomUUID(),
-  operatorId,
-  enqueuedAt: new Date().toISOString(),
-  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-  ...change,
-})
-
-/** A number whose last three digits choose the simulator's behaviour, unlike any other of this run. */
-export const phone = (behaviour: string): string => {
-  phones += 1
-  return `+4477${String(process.pid % 1_000).padStart(3, '0')}${String(phones % 10_000).padStart(4, '0')}${behaviour}`
-}
-let phones = Math.floor(Math.random() * 10_000)
-
-export const until = async (holds: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> => {
-  await expect.poll(holds, { timeout, interval: 10 }).toBe(true)
 }
 
 async function metricOf(

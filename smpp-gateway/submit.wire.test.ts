@@ -3,7 +3,8 @@ import type { Recorded, SubmitEntry } from '../dev/smsc/journal.ts'
 import type { Smsc } from '../dev/smsc/server.ts'
 import { commandSubject } from '../streams/contracts/subjects.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import { phone, Rig, until, type Heard } from './rig.suite.ts'
+import { phone, until } from './invented.suite.ts'
+import { Rig, type Heard } from './rig.suite.ts'
 
 let rig: Rig
 beforeEach(() => {

@@ -4,7 +4,8 @@ import { sleep } from '../streams/platform/backoff.ts'
 import { silentLog } from '../streams/platform/log.ts'
 import { holdLease } from './lease.ts'
 import { connectRedis, type SharedState } from './redis.ts'
-import { envOf, until } from './rig.suite.ts'
+import { until } from './invented.suite.ts'
+import { envOf } from './rig.suite.ts'
 import { createThrottle, type Throttle } from './throttle.ts'
 
 const opened: SharedState[] = []
@@ -67,7 +68,7 @@ describe('CON-5.2 throughput limit on Redis time', () => {
       )
     await place(1_000_001)
     await place(2_000_000)
-    await place(200_000)
+    await place(700_000)
     expect(await takeAll([throttle], 3, 3)).toBe(2)
   })
 
