@@ -17,8 +17,8 @@ export const provisionEnv = {
   OPERATOR_IDS: list.default([]),
   /** Receipts in work at a time, which is `max_ack_pending` of `dlr-processor` (spec operations.md §5). */
   DLR_MAX_CONCURRENCY: positive.default(10),
-  /** Commands that one gateway session may have in hand: four times its window. */
-  COMMAND_ACK_PENDING: positive.default(40),
+  /** Commands given back with a delay count as pending too; the gateway bounds its own work, so this must not (PLT-7). */
+  COMMAND_ACK_PENDING: positive.default(1000),
 }
 
 export const provisionOptions = (
