@@ -1,0 +1,61 @@
+import { memoryStores } from '../../streams/runtime/store-memory.ts'
+import type { Store, StoreFactory } from '../../streams/runtime/store.ts'
+
+/** Takes a turn of the process in the scheduler; never comes back once the process is dead. */
+export type Turn = () => Promise<void>
+
+export interface Kept {
+  readonly store: Store
+  /** Every `store\0key` that was ever written: the port cannot list rows, and a row too many must be seen. */
+  readonly keys: Set<string>
+}
+
+/** The local stores of one machine: they outlive its processes, unless they are lost. */
+export class Disk {
+  readonly #stores = memoryStores()
+  readonly #kept = new Map<string, Kept>()
+
+  find(name: string): Kept | undefined {
+    return this.#kept.get(name)
+  }
+
+  get names(): readonly string[] {
+    return [...this.#kept.keys()]
+  }
+
+  lose(name: string): void {
+    this.#stores.lose(name)
+    this.#kept.delete(name)
+  }
+
+  /** As one process sees it. Each write is a step of its own, so that a crash may fall before and after it. */
+  stores(turn: Turn): StoreFactory {
+    return {
+      open: async (name, onWiped) => {
+        await turn()
+        const store = await this.#stores.open(name, onWiped)
+        const kept = this.#kept.get(name) ?? { store, keys: new Set<string>() }
+        this.#kept.set(name, kept)
+        return stepwise(kept, turn)
+      },
+    }
+  }
+}
+
+const stepwise = ({ store, keys }: Kept, turn: Turn): Store => ({
+  checkpoint: () => store.checkpoint(),
+  get: (name, key) => store.get(name, key),
+  commit: async (changes, checkpoint) => {
+    await turn()
+    for (const change of changes) keys.add(`${change.store}\0${change.key}`)
+    await store.commit(changes, checkpoint)
+  },
+  dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
+  dropTimers: async (timers) => {
+    if (timers.length > 0) await turn()
+    await store.dropTimers(timers)
+  },
+  nextDueMs: () => store.nextDueMs(),
+  wipe: () => store.wipe(),
+  close: () => store.close(),
+})

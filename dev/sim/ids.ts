@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+
+/** The simulator's own statement of spec events.md section 3 and 5: it must not believe what it checks. */
+const NAMESPACE = Buffer.from('4ad8b55f2b07580e81dab71bcd55d86b', 'hex')
+
+/** UUIDv5 of the parts joined with `|`. */
+export function eventId(...parts: readonly (string | number)[]): string {
+  const digest = createHash('sha1').update(NAMESPACE).update(parts.join('|')).digest()
+  digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x50
+  digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80
+  const hex = digest.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
+    '-',
+  )
+}
+
+export const instant = (ms: number): string => new Date(ms).toISOString()
+
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 3_600_000
+/** How far the clock of a process may be off. */
+export const CLOCK_ERROR_MS_MAX = 2 * HOUR_MS
+
+/** How an operator behaves: whether it takes a message whole, and how it writes an id in receipts. */
+export interface Operator {
+  readonly operatorId: string
+  readonly wire: 'CSMS' | 'TLV'
+  readonly ids: 'exact' | 'hex2dec'
+}
+
+export const OPERATORS: readonly Operator[] = [
+  { operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479', wire: 'CSMS', ids: 'exact' },
+  { operatorId: '0d1e2f30-58cc-4372-a567-0e02b2c3d480', wire: 'CSMS', ids: 'hex2dec' },
+  { operatorId: '9a8b7c6d-58cc-4372-a567-0e02b2c3d481', wire: 'TLV', ids: 'exact' },
+]
+
+export function operatorOf(operatorId: string): Operator {
+  const operator = OPERATORS.find((candidate) => candidate.operatorId === operatorId)
+  if (operator === undefined) throw new Error(`there is no operator ${operatorId}`)
+  return operator
+}
+
+/** The configuration that tells the platform how this operator writes ids. */
+export const canonicalRulesOf = (operatorId: string): readonly ('exact' | 'hex2dec')[] => [
+  operatorOf(operatorId).ids,
+]
