@@ -40,7 +40,7 @@ export const poisonRecord = (poison: Poison): OutRecord => ({
   key: poison.record.key,
   value: poison.value,
   timestamp: poison.record.timestamp,
-  headers: poison.record.headers,
+  headers: { ...poison.record.headers, ...(poison.replayed && { replayed: '1' }) },
 })
 
 /** Row changes stay in the partition of their task, whatever the partitioner would say of their key. */

@@ -37,6 +37,8 @@ export interface Poison {
   readonly value: string
   readonly reason: string
   readonly paths: readonly string[]
+  /** The record lies below the mark: its dead letter was written before. */
+  readonly replayed: boolean
 }
 
 export interface Emitted extends Emission {
@@ -70,7 +72,7 @@ export function planRound(
     if (topic === undefined) throw new Error(`${record.topic} is no input of ${topology.name}`)
     const read = decode(topic, record.value)
     if (!read.ok) {
-      poison.push(poisonOf(record, read.reason, read.errors))
+      poison.push(poisonOf(record, read.reason, read.errors, isReplayed(record, marks)))
       continue
     }
     const cause = causeOf(record, topic.key(read.value), marks)
@@ -125,10 +127,13 @@ function causeOf(record: LogRecord, key: string, marks: ReadonlyMap<string, numb
     key,
     now: record.timestamp,
     position: `${record.topic}:${record.partition}:${record.offset}`,
-    replayed: record.offset < (marks.get(record.topic) ?? 0) || header('replayed') === '1',
+    replayed: isReplayed(record, marks),
     header,
   }
 }
+
+const isReplayed = (record: LogRecord, marks: ReadonlyMap<string, number>): boolean =>
+  record.offset < (marks.get(record.topic) ?? 0) || headerText(record.headers, 'replayed') === '1'
 
 function timerStep(topology: Topology, timer: StoredTimer): Step {
   const processor = topology.processors.find((candidate) => candidate.state?.store === timer.store)
@@ -147,6 +152,7 @@ function poisonOf(
   record: LogRecord,
   reason: 'not_json' | 'schema' | 'version',
   errors: readonly { path: string; message: string }[],
+  replayed: boolean,
 ): Poison {
   const at = new Date(record.timestamp).toISOString()
   const offset = String(record.offset)
@@ -168,5 +174,6 @@ function poisonOf(
     value,
     reason,
     paths: errors.map((error) => error.path),
+    replayed,
   }
 }

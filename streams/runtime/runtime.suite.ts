@@ -196,6 +196,25 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       ).toEqual(['a', 'b'])
     })
 
+    it('PLT-3 marks the dead letter of a record that is read again as replayed too', async () => {
+      const first = await start()
+      const good = wordRecord(given, 'a', 0, PARTITIONS)
+      await log.writer().write([{ ...good, value: 'garbage' }])
+      const dead = () => readAll(log, `${given.words}.deadletter`, PARTITIONS)
+      await until(async () => (await dead()).length === 1, 'the dead letter')
+      await first.close()
+      const { topic, partition } = good
+      await log.admin.moveCursors(groupOf('test', given.topology.name), [
+        { topic, partition, next: 0, metadata: '' },
+      ])
+      await start()
+      await until(async () => (await dead()).length === 2, 'the dead letter again')
+      const [once, again] = await dead()
+      expect(again?.value).toEqual(once?.value)
+      expect(headerText(once?.headers ?? {}, 'replayed')).toBeUndefined()
+      expect(headerText(again?.headers ?? {}, 'replayed')).toBe('1')
+    })
+
     it('shares the partitions between two workers and hands them over without loss or double effect', async () => {
       const first = await start()
       await write('a', 'b', 'c', 'd')
