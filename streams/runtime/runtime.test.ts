@@ -14,6 +14,7 @@ import {
 } from './counting.suite.ts'
 import { runtimeSuite } from './runtime.suite.ts'
 import { memoryStores } from './store-memory.ts'
+import { groupOf } from './task.ts'
 
 let names = 0
 const unique = (name: string): string => `${name}-${(names += 1)}`
@@ -91,6 +92,18 @@ describe('the runtime under faults of the log', () => {
     await until(() => fenced.length > 0, 'the zombie notices')
     expect(await countsOf(log, given, 'a')).toEqual([1])
     zombie.crash()
+  })
+
+  it('opens no task for an assignment that comes while it closes', async () => {
+    const { log, given } = await world({})
+    const running: unknown[] = []
+    const hooks = { running: () => running.push('running') }
+    const worker = await startWorker({ log, stores: memoryStores(), counting: given, hooks })
+    await until(() => running.length === PARTITIONS, 'the task runs')
+    const closed = worker.close()
+    log.rebalance(groupOf('test', given.topology.name))
+    await closed
+    expect(worker.status()).toEqual([])
   })
 
   it('goes on at once when the clock is set back by two hours', async () => {

@@ -47,6 +47,7 @@ export class Worker {
   #partitions: ReadonlyMap<string, number> = new Map()
   #consumer: LogConsumer | undefined
   #joined = false
+  #leaving = false
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -85,12 +86,15 @@ export class Worker {
 
   /** Tasks commit what they have in hand before the group is left, so that the next owner repeats nothing. */
   async close(): Promise<void> {
+    this.#leaving = true
     for (const partition of this.#tasks.keys()) this.#drop(partition)
     await Promise.all(this.#closing.values())
     await this.#consumer?.stop()
   }
 
+  /** Whoever leaves takes nothing more: its tasks would go on after it and fence those of the next owner. */
   #assigned(held: readonly TopicPartition[]): void {
+    if (this.#leaving) return
     this.#joined = true
     const wanted = new Set(held.map((at) => at.partition))
     for (const partition of this.#tasks.keys()) if (!wanted.has(partition)) this.#drop(partition)
