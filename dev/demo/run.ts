@@ -38,6 +38,8 @@ export interface DemoReport {
   readonly submitMs: number
   readonly elapsedMs: number
   readonly messagesPerSecond: number
+  /** Up to the moment at which 95 % of the outcomes were told: without the tail of scripted retries. */
+  readonly outcomesPerSecond: number
   readonly acceptToSentMs: Percentiles
   readonly receiptToOutcomeMs: Percentiles
 }
@@ -187,6 +189,7 @@ function report(traffic: TrafficResult, evidence: Evidence, measures: Measures):
     submitMs: measures.submitMs,
     elapsedMs: measures.elapsedMs,
     messagesPerSecond: Math.round((traffic.accepted.length * 1000) / Math.max(1, measures.elapsedMs)),
+    outcomesPerSecond: outcomeRate(evidence, traffic.startedMs),
     acceptToSentMs: percentiles(acceptToSent(traffic.accepted, evidence)),
     receiptToOutcomeMs: percentiles(receiptToOutcome(evidence)),
   }
@@ -199,6 +202,18 @@ function acceptToSent(accepted: readonly Accepted[], { nats }: Evidence): number
     const storedMs = stored.get(messageId)
     return storedMs === undefined ? [] : [storedMs - Date.parse(enqueuedAt)]
   })
+}
+
+const MOST = 0.95
+
+function outcomeRate({ webhooks, nats }: Evidence, startedMs: number): number {
+  const outcomes = new Set(
+    webhooks.filter((event) => event.dlrStatus !== 'UNKNOWN').map((event) => event.eventId),
+  )
+  const told = nats.webhooks.filter((event) => outcomes.has(event.eventId)).map((event) => event.storedMs)
+  const most = Math.ceil(told.length * MOST)
+  const lastMs = told.sort((a, b) => a - b)[most - 1]
+  return lastMs === undefined ? 0 : Math.round((most * 1000) / (lastMs - startedMs))
 }
 
 /** From the last receipt's arrival at the gateway to the moment at which NATS stored the outcome's webhook. */
