@@ -28,6 +28,7 @@ export class Machines {
   readonly all: readonly Machine[] = NAMES.map((name) => ({ name, disk: new Disk(), process: undefined }))
   readonly #options: MachinesOptions
   #started = 0
+  #held = false
 
   constructor(options: MachinesOptions) {
     this.#options = options
@@ -47,11 +48,22 @@ export class Machines {
   }
 
   start(machine: Machine): void {
-    if (machine.process?.alive === true) return
+    if (machine.process?.alive === true || this.#held) return
     this.#started += 1
     const name = `${machine.name}#${this.#started}`
     machine.process = this.#options.newProcess(name, machine, () => this.ended(machine))
     machine.process.start()
+  }
+
+  /** Stops every process in order and starts none until `release`. */
+  hold(): void {
+    this.#held = true
+    for (const { process } of this.all) process?.close()
+  }
+
+  release(): void {
+    this.#held = false
+    for (const machine of this.all) this.start(machine)
   }
 
   crash(machine: Machine): void {

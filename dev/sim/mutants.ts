@@ -20,6 +20,7 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'ack-before-produce': () => withCommit(ackBeforeProduce),
   'offset-outside-transaction': () => withCommit(offsetOutside),
   'outputs-outside-transaction': () => withCommit(outputsOutside),
+  'replay-not-marked': () => withCommit(replayNotMarked),
   'dedupe-off': () => ({ topologies: (topologies) => topologies.map(forgetful) }),
   'timer-not-durable': () => ({ stores: volatileTimers }),
   'overlay-applied-before-commit': overlayBeforeCommit,
@@ -66,6 +67,16 @@ const outputsOutside: Commit = async (batch, inner, log) => {
   await log.writer().write(batch.records.filter((record) => !isState(record)))
   return inner.commit({ ...batch, records: batch.records.filter(isState) })
 }
+
+/** What a replay repeats looks new, and is sent and charged again. */
+const replayNotMarked: Commit = (batch, inner) =>
+  inner.commit({
+    ...batch,
+    records: batch.records.map(({ headers: { replayed: _, ...headers } = {}, ...record }) => ({
+      ...record,
+      headers,
+    })),
+  })
 
 /** The caller learns from this call where its changelogs go on; the cursors themselves are left out. */
 const observing =

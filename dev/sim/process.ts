@@ -138,7 +138,12 @@ export class Process {
   }
 
   async #close(): Promise<void> {
-    for (const worker of this.#workers.toReversed()) await worker.close()
+    for (const worker of this.#workers.toReversed()) {
+      await worker.close()
+      const left = worker.status().map(({ partition }) => `${worker.name}.${partition}`)
+      if (left.length > 0)
+        this.#options.history.violation(`${this.name} has closed and still runs ${left.join(' ')}`)
+    }
     await this.#options.client.close()
   }
 

@@ -9,11 +9,13 @@ export interface Reading<V> {
   readonly record: LogRecord
 }
 
-/** All committed, readable records of a topic, in partition and offset order. */
+/** All committed, readable records of a topic in partition and offset order, but for what a replay has repeated. */
 export function readings<V>(world: World, topic: Topic<V>): readonly Reading<V>[] {
   return world.log.dump(topic.name).flatMap((record) => {
     const read = decode(topic, record.value)
-    return read.ok ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }] : []
+    return read.ok && !isReplayed(record)
+      ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }]
+      : []
   })
 }
 

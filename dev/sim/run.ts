@@ -1,5 +1,7 @@
 import { checkEnd, checkOutcome } from './invariants.ts'
 import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './ids.ts'
+import type { Dice } from './dice.ts'
+import { isEmpty, moveCursorsBack } from './replay.ts'
 import { Rest } from './rest.ts'
 import { sendTraffic } from './traffic.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
@@ -41,6 +43,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   // A timer that was armed while a clock was ahead is late by as much once the clock is right again.
   time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
   await comeToRest(world)
+  if (dice.chance(0.4)) await readAgain(world, dice)
   time.jump(24 * HOUR_MS + 30 * MINUTE_MS)
   storm.active = dice.chance(0.5)
   if (dice.chance(0.5)) await forMs(world, dice.int(100, 3000))
@@ -76,6 +79,32 @@ async function forMs(world: World, ms: number): Promise<void> {
 const isGoing = ({ history }: World): boolean => {
   if (history.steps > STEPS_MAX) history.violation(`more than ${STEPS_MAX} steps`)
   return history.violations.length === 0
+}
+
+/** Cursors are moved back in the middle of traffic. */
+async function readAgain(world: World, dice: Dice): Promise<void> {
+  world.machines.hold()
+  await until(world, () => isEmpty(world))
+  await until(world, () => moveCursorsBack(world, dice).then(() => true))
+  world.storm.active = dice.chance(0.6)
+  await forMs(world, dice.int(1000, 8000))
+  await comeToRest(world)
+}
+
+/** Steps on until the answer, which itself takes steps, is true. */
+async function until(world: World, isSo: () => Promise<boolean>): Promise<void> {
+  let state: 'asked' | 'no' | 'yes' = 'no'
+  while (isGoing(world)) {
+    if (state === 'no') {
+      state = 'asked'
+      void isSo().then((answer) => (state = answer ? 'yes' : 'no'))
+    }
+    await step(world)
+    if (isAnswered()) return
+  }
+  function isAnswered(): boolean {
+    return state === 'yes'
+  }
 }
 
 /** Faults stop; within bounded time everything must have been done. */

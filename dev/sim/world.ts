@@ -36,6 +36,8 @@ export interface World {
   readonly routing: Routing
   readonly sender: Sender
   readonly gateway: Gateway
+  /** How often cursors were moved back: from then on records may be read again. */
+  readonly replays: { count: number }
   readonly dice: (part: string) => Dice
 }
 
@@ -159,5 +161,14 @@ export async function openWorld(seed: number, options: WorldOptions = {}): Promi
   await scheduler.drain()
   await listening
   machines.watchTransactions(limits.transactionTimeoutMs)
-  return { ...ground, topologies: TOPOLOGIES, machines, nemesis, routing, sender, gateway }
+  return {
+    ...ground,
+    topologies: TOPOLOGIES,
+    machines,
+    nemesis,
+    routing,
+    sender,
+    gateway,
+    replays: { count: 0 },
+  }
 }
