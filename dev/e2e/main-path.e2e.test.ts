@@ -20,7 +20,8 @@ let platform: Platform
 const abort = new AbortController()
 
 beforeAll(async () => {
-  stack = await startStack({ abort: abort.signal })
+  // Servers of its own: other tests leave records in the topics and streams of the shared ones.
+  stack = await startStack({ abort: abort.signal, env: {}, say: () => {} })
   platform = await startPlatform({ stack, abort: abort.signal, say: () => {} })
 }, 180_000)
 

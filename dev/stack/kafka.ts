@@ -134,7 +134,17 @@ export const prepareKafka = async (place: Workplace): Promise<Prepared> => {
     child: {
       name: 'kafka',
       command: java,
-      args: ['-Xms256m', '-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', logging, '-cp', classpath, 'kafka.Kafka', properties],
+      args: [
+        '-Xms256m',
+        '-Xmx1g',
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        logging,
+        '-cp',
+        classpath,
+        'kafka.Kafka',
+        properties,
+      ],
       cwd: folder,
       logFile: join(place.run.path, 'kafka.log'),
       stopSignal: 'SIGTERM',
