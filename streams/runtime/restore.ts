@@ -1,5 +1,6 @@
 import { changelogTopicOf, MARKS_STORE, type Topology } from '../dsl/topology.ts'
-import { LogError, type LogReader, type LogRecord } from '../log/port.ts'
+import { LogError, type LogReader, type LogRecord, type TopicPartition } from '../log/port.ts'
+import type { Sleep } from '../platform/backoff.ts'
 import { timersOf } from './row.ts'
 import type { RowChange, Store } from './store.ts'
 
@@ -17,11 +18,18 @@ export interface RestoreOptions {
   readonly atLeast: Readonly<Record<string, number>>
   readonly bytesMax: number
   readonly onProgress: (remaining: number) => void
+  readonly sleep: Sleep
   /** The partition was taken away: stop where the store stands. */
   readonly signal: AbortSignal
 }
 
 const WAIT_MS = 100
+/**
+ * A cursor may be seen before the markers of its transaction: not by the owner, whose fence has waited for them, but by one who
+ * has been fenced since and does not know yet. So a changelog is short only if it stays short.
+ */
+const SHORT_LOOKS_MAX = 20
+const SHORT_LOOK_AGAIN_MS = 100
 
 /** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
 export async function restore(options: RestoreOptions): Promise<number> {
@@ -31,13 +39,13 @@ export async function restore(options: RestoreOptions): Promise<number> {
 }
 
 async function restoreOne(options: RestoreOptions, name: string): Promise<number> {
-  const { store, reader, partition } = options
+  const { store, partition } = options
   const at = { topic: changelogTopicOf(options.topology.name, name), partition }
   let next = store.checkpoint().changelogs[name] ?? 0
   let applied = 0
   for (;;) {
-    const read = await reader.read(at, next, { bytesMax: options.bytesMax, waitMs: WAIT_MS })
-    assertWhole(at.topic, read.end, options.atLeast[name] ?? 0)
+    const read = await readWhole(options, at, next, options.atLeast[name] ?? 0)
+    if (read === null) return applied
     if (next > read.end)
       throw new LogError('fatal', `${at.topic} ends at ${read.end}, the local store is at ${next}`)
     if (read.records.length > 0 || read.next > next) {
@@ -50,10 +58,25 @@ async function restoreOne(options: RestoreOptions, name: string): Promise<number
   }
 }
 
-function assertWhole(topic: string, end: number, atLeast: number): void {
-  if (end >= atLeast) return
+/** One fetch of a changelog that is not shorter than what was committed; null when told to stop. */
+async function readWhole(
+  { reader, bytesMax, sleep, signal }: RestoreOptions,
+  at: TopicPartition,
+  next: number,
+  atLeast: number,
+): Promise<Awaited<ReturnType<LogReader['read']>> | null> {
+  for (let looks = 1; ; looks += 1) {
+    const read = await reader.read(at, next, { bytesMax, waitMs: WAIT_MS })
+    if (read.end >= atLeast) return read
+    if (looks > SHORT_LOOKS_MAX) throw shortened(at.topic, read.end, atLeast)
+    await sleep(SHORT_LOOK_AGAIN_MS, signal)
+    if (signal.aborted) return null
+  }
+}
+
+function shortened(topic: string, end: number, atLeast: number): LogError {
   const lost = `${topic} ends at ${end}, but ${atLeast} was committed: the changelog was truncated or recreated`
-  throw new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
+  return new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
 }
 
 async function apply(store: Store, name: string, records: readonly LogRecord[], next: number): Promise<void> {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { sleep } from '../platform/backoff.ts'
 import { memoryLog, type MemoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
+import { partitionKey } from '../log/port.ts'
 import { systemClock } from './clock.ts'
 import {
   counting,
@@ -12,6 +14,7 @@ import {
   wordRecord,
   type Counting,
 } from './counting.suite.ts'
+import { writeCursorMetadata } from './cursor.ts'
 import { runtimeSuite } from './runtime.suite.ts'
 import { memoryStores } from './store-memory.ts'
 import { groupOf } from './task.ts'
@@ -119,6 +122,30 @@ describe('the runtime under faults of the log', () => {
     await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the second')
     expect(await countsOf(log, given, 'a')).toEqual([1, 2])
     await worker.close()
+  })
+
+  it('waits for the changelog when a cursor is seen before the rest of its transaction', async () => {
+    const { log, given } = await world({})
+    const first = await startWorker({ log, stores: memoryStores(), counting: given })
+    await log.writer().write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    await first.close()
+    const at = { topic: given.words, partition: 0 }
+    const group = groupOf('test', given.topology.name)
+    const next = (await log.admin.committed(group, [at])).get(partitionKey(at))?.next ?? 0
+    const changelog = { topic: `${given.topology.name}-counts-changelog`, partition: 0 }
+    const { end = 0 } = (await log.admin.bounds([changelog])).get(partitionKey(changelog)) ?? {}
+    const metadata = writeCursorMetadata({ counts: end + 1 })
+    await log.admin.moveCursors(group, [{ ...at, next, metadata }])
+    const events: string[] = []
+    const hooks = { failed: () => events.push('failed'), running: () => events.push('running') }
+    const second = await startWorker({ log, stores: memoryStores(), counting: given, hooks })
+    await sleep(250)
+    const row = { ...changelog, key: 'b', value: '{"state":{"count":7}}', timestamp: 1 }
+    await log.writer().write([row])
+    await until(() => events.length > 0, 'the decision')
+    expect(events).toEqual(['running'])
+    await second.close()
   })
 
   it('stops and says so when a changelog is shorter than what was committed', async () => {

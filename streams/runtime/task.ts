@@ -190,6 +190,7 @@ export class Task {
       atLeast: changelogsCommitted(committed),
       bytesMax: this.#options.limits.restoreBytesMax,
       onProgress: (remaining) => hooks.restoring(this.id, remaining),
+      sleep: clock.sleep,
       signal: this.#stop.signal,
     })
     hooks.restored(this.id, records, clock.now() - startedMs)
