@@ -29,6 +29,7 @@ export const MOMENT_FAULTS = [
   'restart',
   'zombie',
   'rebalance',
+  'compaction',
   'transaction_expired',
   'clock_forward',
   'clock_back',

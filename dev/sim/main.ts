@@ -69,15 +69,17 @@ async function hunt(): Promise<void> {
   for (const [name, plant] of Object.entries(MUTANTS)) {
     const found = await firstViolation(plant, values.seeds === undefined ? MUTANT_SEEDS_MAX : seeds)
     if (found === null) survivors.push(name)
-    else caught[name] = { seed: found.seed, seeds: found.seed - first + 1, by: found.violations[0] ?? '' }
+    else caught[name] = { seed: found.seed, seeds: found.seed - first + 1, by: headline(found) }
     console.log(
-      found === null ? `${name} SURVIVES` : `${name} is caught by seed ${found.seed}: ${found.violations[0]}`,
+      found === null ? `${name} SURVIVES` : `${name} is caught by seed ${found.seed}: ${headline(found)}`,
     )
   }
   const elapsedMs = Math.round(performance.now() - startedMs)
   report({ mutants: Object.keys(MUTANTS).length, survivors, caught, elapsedMs })
   if (survivors.length > 0) process.exitCode = 1
 }
+
+const headline = ({ violations: [text = ''] }: RunResult): string => text.split('\n')[0]?.slice(0, 160) ?? ''
 
 async function firstViolation(plant: (typeof MUTANTS)[string], seedsMax: number): Promise<RunResult | null> {
   for (let seed = first; seed < first + seedsMax; seed += 1) {

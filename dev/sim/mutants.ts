@@ -1,6 +1,7 @@
 import type { ErasedProcessor, Handling, Topology } from '../../streams/dsl/topology.ts'
 import type {
   Cursor,
+  Headers,
   LogClient,
   LogTransactions,
   OutRecord,
@@ -68,14 +69,14 @@ const outputsOutside: Commit = async (batch, inner, log) => {
   return inner.commit({ ...batch, records: batch.records.filter(isState) })
 }
 
+const unmarked = (headers: Headers): Headers =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'replayed'))
+
 /** What a replay repeats looks new, and is sent and charged again. */
 const replayNotMarked: Commit = (batch, inner) =>
   inner.commit({
     ...batch,
-    records: batch.records.map(({ headers: { replayed: _, ...headers } = {}, ...record }) => ({
-      ...record,
-      headers,
-    })),
+    records: batch.records.map((record) => ({ ...record, headers: unmarked(record.headers ?? {}) })),
   })
 
 /** The caller learns from this call where its changelogs go on; the cursors themselves are left out. */

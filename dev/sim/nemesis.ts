@@ -1,5 +1,5 @@
 import type { MemoryLog } from '../../streams/log/memory.ts'
-import type { Topology } from '../../streams/dsl/topology.ts'
+import { changelogsOf, type Topology } from '../../streams/dsl/topology.ts'
 import { groupOf } from '../../streams/runtime/task.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
@@ -64,6 +64,7 @@ export class Nemesis {
     restart: (machine) => this.#restart(machine),
     zombie: (machine) => this.#expel(machine),
     rebalance: () => this.#rebalance(),
+    compaction: () => this.#compact(),
     transaction_expired: () => this.#expireTransaction(),
     clock_forward: (machine) => this.#jumpClock(machine, this.#options.dice.int(1, CLOCK_ERROR_MS_MAX)),
     clock_back: (machine) => this.#jumpClock(machine, -this.#options.dice.int(1, CLOCK_ERROR_MS_MAX)),
@@ -76,6 +77,13 @@ export class Nemesis {
     const group = groupOf(APP, dice.pick(topologies).name)
     log.rebalance(group)
     return group
+  }
+
+  #compact(): string {
+    const { dice, log, topologies } = this.#options
+    const changelog = dice.pick(changelogsOf(dice.pick(topologies)))
+    log.compact(changelog)
+    return changelog
   }
 
   #expireTransaction(): string | null {

@@ -9,6 +9,8 @@ const SOON_MS = 10_000
 /** The first thing that still moves, or the empty text. A look takes several steps, in which other things may move. */
 export async function whatMoves(world: World): Promise<string> {
   if (world.sender.pending > 0) return `${world.sender.pending} inputs are on their way`
+  const stopped = world.machines.all.find((machine) => machine.process?.state !== 'running')
+  if (stopped !== undefined) return `machine ${stopped.name} is not up`
   for (const { name } of world.topologies) {
     for (let partition = 0; partition < world.partitions; partition += 1) {
       const moving = (await whatIsUnread(world, name, partition)) || (await whatIsDue(world, name, partition))

@@ -22,7 +22,7 @@ describe('the simulation', () => {
       expect(violations, `npm run sim -- --seed ${seed}`).toEqual([])
       for (const kind of faults.keys()) kinds.add(kind)
     }
-    expect(kinds.size).toBe(24)
+    expect(kinds.size).toBe(25)
   }, 60_000)
 
   it('repeats a seed step by step, and another seed is another run', async () => {
