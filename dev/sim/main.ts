@@ -79,7 +79,9 @@ async function hunt(): Promise<void> {
   if (survivors.length > 0) process.exitCode = 1
 }
 
-const headline = ({ violations: [text = ''] }: RunResult): string => text.split('\n')[0]?.slice(0, 160) ?? ''
+function headline({ violations: [text = ''] }: RunResult): string {
+  return text.split('\n')[0]?.slice(0, 160) ?? ''
+}
 
 async function firstViolation(plant: (typeof MUTANTS)[string], seedsMax: number): Promise<RunResult | null> {
   for (let seed = first; seed < first + seedsMax; seed += 1) {
