@@ -14,9 +14,8 @@ COPY topologies topologies
 COPY bridges bridges
 COPY sinks sinks
 COPY smpp-gateway smpp-gateway
-# The compiler leaves out what is not TypeScript: SQL migrations, proto files, the portal's pages.
-RUN npm run build \
-  && find api streams topologies bridges sinks smpp-gateway -type f ! -name '*.ts' -exec cp --parents {} dist/ ';'
+COPY dev/build-assets.mjs dev/build-assets.mjs
+RUN npm run build
 
 FROM dependencies AS production-dependencies
 RUN npm prune --omit=dev --no-audit --no-fund

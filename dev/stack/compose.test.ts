@@ -5,8 +5,17 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import {
+  accounts,
+  credentials,
+  operatorIdRules,
+  operatorIds,
+  operatorOptions,
+  routes,
+} from '../platform/operators.ts'
 import { composeSchema } from './compose-schema.ts'
 import { containers } from './docker.ts'
+import { variablesOf } from './environment-of.ts'
 import { serverNames } from './server-names.ts'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -34,6 +43,27 @@ const Compose = z.object({
 const compose = Compose.parse(document)
 const services = Object.entries(compose.services)
 const isValid = new Ajv2020({ allErrors: true, strict: false }).compile(composeSchema)
+
+/** They run to their end before the others start. */
+const preparations = ['migrate', 'provision-log', 'provision-nats']
+/** The services whose code is in this repository. */
+const ours = services.filter(([, { build }]) => build !== undefined).map(([name]) => name)
+
+function serviceOf(name: string): z.infer<typeof Service> {
+  const service = compose.services[name]
+  if (service === undefined) throw new Error(`no service ${name}`)
+  return service
+}
+
+const jsonOf = (name: string, variable: string): unknown =>
+  JSON.parse(serviceOf(name).environment[variable] ?? 'null')
+
+const userOf = (name: string, variable: string): string =>
+  new URL(serviceOf(name).environment[variable] ?? '').username
+
+/** `node dist/api/main.js` and `node --import tsx dev/smsc/main.ts` by the file that they run. */
+const entryOf = (command: readonly string[]): string =>
+  (command.at(-1) ?? '').replace(/^dist\//, '').replace(/\.js$/, '.ts')
 
 /** A version of at least two numbers: `15` or `latest` is another image next month. */
 const pinned = /:v?\d+\.\d+[\w.-]*$/
@@ -70,17 +100,59 @@ describe('docker-compose.redpanda.yml', () => {
     const servers = ['redpanda', 'console', 'nats', 'postgres', 'redis']
     const processes = ['api', 'topologies', 'bridges', 'sinks', 'smpp-gateway']
     const standIns = ['routing-engine', 'operator-management', 'smsc']
-    expect(new Set(Object.keys(compose.services))).toEqual(new Set([...servers, ...processes, ...standIns]))
+    expect(new Set(Object.keys(compose.services))).toEqual(
+      new Set([...servers, ...preparations, ...processes, ...standIns]),
+    )
   })
 
-  it('waits only for services that exist and say when they are healthy', () => {
+  it('waits for the end of preparations, and for others that exist and say when they are healthy', () => {
     const waits = services.flatMap(([name, service]) =>
       Object.entries(service.depends_on).map(([other, { condition }]) => ({ name, other, condition })),
     )
-    const blind = waits.filter(({ other }) => compose.services[other]?.healthcheck === undefined)
-    expect(waits.length).toBeGreaterThan(0)
-    expect(blind).toEqual([])
-    expect(new Set(waits.map(({ condition }) => condition))).toEqual(new Set(['service_healthy']))
+    const ends = waits.filter(({ condition }) => condition === 'service_completed_successfully')
+    const lives = waits.filter(({ condition }) => condition === 'service_healthy')
+    expect(ends.length + lives.length).toBe(waits.length)
+    // `up --wait` takes the end of a service for a failure unless another one waits for just that.
+    expect(new Set(ends.map(({ other }) => other))).toEqual(new Set(preparations))
+    expect(lives.length).toBeGreaterThan(0)
+    expect(lives.filter(({ other }) => compose.services[other]?.healthcheck === undefined)).toEqual([])
+  })
+
+  it.each(ours)('gives %s only variables that it reads, and all that it cannot start without', (name) => {
+    const { command, environment } = serviceOf(name)
+    const read = variablesOf(root, entryOf(command))
+    const given = new Set(Object.keys(environment))
+    expect(read.size).toBeGreaterThan(0)
+    expect([...given].filter((variable) => !read.has(variable))).toEqual([])
+    const required = [...read].filter(([, { required: needed }]) => needed).map(([variable]) => variable)
+    expect(required.filter((variable) => !given.has(variable))).toEqual([])
+  })
+
+  it('asks for one copy of everything, since there is one broker and one NATS server', () => {
+    const replicas = ours.flatMap((name) => {
+      const given = new Set(variablesOf(root, entryOf(serviceOf(name).command)).keys())
+      return Object.entries(serviceOf(name).environment).filter(
+        ([variable]) => variable.endsWith('_REPLICAS') && given.has(variable),
+      )
+    })
+    expect(replicas).toContainEqual(['LOG_REPLICAS', '1'])
+    expect(replicas).toContainEqual(['NATS_REPLICAS', '1'])
+    expect(new Set(replicas.map(([, copies]) => copies))).toEqual(new Set(['1']))
+  })
+
+  it('plays the same operators as the demo', () => {
+    expect(jsonOf('smsc', 'OPERATORS')).toEqual(accounts())
+    expect(jsonOf('operator-management', 'OPERATORS')).toEqual(credentials('smsc', 2775))
+    expect(jsonOf('routing-engine', 'ROUTES')).toEqual(routes())
+    expect(jsonOf('topologies', 'OPERATOR_ID_RULES')).toEqual(JSON.parse(operatorIdRules()))
+    expect(jsonOf('smpp-gateway', 'OPERATOR_OPTIONS')).toEqual(JSON.parse(operatorOptions()))
+    for (const name of ['provision-nats', 'smpp-gateway'])
+      expect(serviceOf(name).environment['OPERATOR_IDS']).toBe(operatorIds())
+  })
+
+  it('connects each service to the database under the role that the specification gives it', () => {
+    expect(userOf('api', 'DATABASE_URL')).toBe('orch_svc')
+    expect(userOf('api', 'RELAY_DATABASE_URL')).toBe('orch_relay')
   })
 
   it('has no circle of services that wait for each other', () => {
