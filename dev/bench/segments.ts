@@ -20,7 +20,7 @@ import { noHooks } from '../../streams/runtime/hooks.ts'
 import { Prefetcher } from '../../streams/runtime/prefetch.ts'
 import { provisionTopics } from '../../streams/runtime/provision.ts'
 import { levelStores } from '../../streams/runtime/store-level.ts'
-import { DEFAULT_LIMITS } from '../../streams/runtime/task.ts'
+import { DEFAULT_LIMITS } from '../../streams/runtime/limits.ts'
 import { Worker } from '../../streams/runtime/worker.ts'
 import { segments } from '../../topologies/segments/segments.ts'
 

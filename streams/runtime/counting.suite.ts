@@ -11,7 +11,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { noHooks, type Hooks } from './hooks.ts'
 import { Prefetcher } from './prefetch.ts'
 import type { StoreFactory } from './store.ts'
-import { DEFAULT_LIMITS, type TaskLimits } from './task.ts'
+import { DEFAULT_LIMITS, type TaskLimits } from './limits.ts'
 import { Worker } from './worker.ts'
 
 /** A small topology and its surroundings, with which the runtime is tested over either log. */

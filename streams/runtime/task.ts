@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { MARKS_STORE, type Topology } from '../dsl/topology.ts'
+import type { Topology } from '../dsl/topology.ts'
 import {
   LogError,
   partitionKey,
@@ -8,51 +7,21 @@ import {
   type LogReader,
   type LogRecord,
   type LogTransactions,
-  type OutRecord,
-  type TopicPartition,
 } from '../log/port.ts'
 import { backoffMs } from '../platform/backoff.ts'
 import type { Clock } from './clock.ts'
-import { changelogsAfter, changelogsCommitted, writeCursorMetadata } from './cursor.ts'
+import { changelogsCommitted } from './cursor.ts'
+import { DueTimers } from './due-timers.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
 import { Inputs, type FlowControl } from './inputs.ts'
-import { changelogRecord, emittedRecord, markChange, poisonRecord, type OutputContext } from './outputs.ts'
+import { Ledger } from './ledger.ts'
+import type { TaskLimits } from './limits.ts'
 import type { Prefetcher } from './prefetch.ts'
 import { restore } from './restore.ts'
-import { planRound, questionsOf, runSteps, type Effects, type Poison } from './round.ts'
-import type { RowChange, Store, StoredTimer, StoreFactory } from './store.ts'
+import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
+import type { Store, StoreFactory } from './store.ts'
 import { Table } from './table.ts'
 import { Wake } from './wake.ts'
-
-/**
- * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one local store.
- *
- * States. *opening*: entered when the partition is assigned or after a transaction failed; fences, reads the cursor,
- * restores the tail, seeks; left for running. *running*: rounds of read, ask, handle, commit; left for opening when a
- * transaction fails or its outcome is unknown, for closed on revocation, for failed on a programmer error. *failed*: needs a
- * person; nothing is skipped. *closed*: the store is released.
- */
-export interface TaskLimits {
-  readonly recordsPerRoundMax: number
-  readonly recordsPerTopicMax: number
-  readonly timersPerRoundMax: number
-  /** Least time between the starts of two transactions while fewer than a full round waits. */
-  readonly commitMs: number
-  readonly transactionTimeoutMs: number
-  readonly restoreBytesMax: number
-  /** Decoded rows kept beside the store. */
-  readonly recentRowsMax: number
-}
-
-export const DEFAULT_LIMITS: TaskLimits = {
-  recordsPerRoundMax: 2000,
-  recordsPerTopicMax: 4000,
-  timersPerRoundMax: 1000,
-  commitMs: 100,
-  transactionTimeoutMs: 15_000,
-  restoreBytesMax: 4 * 1024 * 1024,
-  recentRowsMax: 20_000,
-}
 
 export interface TaskOptions {
   readonly app: string
@@ -77,8 +46,15 @@ export type TaskState = 'opening' | 'running' | 'failed' | 'closed'
 const REOPEN = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
 /** A fenced task is most likely no longer ours: the group's next generation says so before this has passed. */
 const FENCED_WAIT_MS = 2000
-const Mark = z.coerce.number().int().min(0)
 
+/**
+ * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one local store.
+ *
+ * States. *opening*: entered when the partition is assigned or after a transaction failed; fences, reads the cursor,
+ * restores the tail, seeks; left for running. *running*: rounds of read, ask, handle, commit; left for opening when a
+ * transaction fails or its outcome is unknown, for closed on revocation, for failed on a programmer error. *failed*: needs a
+ * person; nothing is skipped. *closed*: the store is released.
+ */
 export class Task {
   readonly id: TaskId
   readonly #options: TaskOptions
@@ -88,32 +64,29 @@ export class Task {
   readonly #stop = new AbortController()
   readonly #transactions: LogTransactions
   readonly #reader: LogReader
-  readonly #outputs: OutputContext
-  readonly #marks = new Map<string, number>()
-  /** Ends of the inputs when the task opened: until they are reached, no timer overtakes the backlog. */
-  readonly #backlog = new Map<string, number>()
+  readonly #ledger: Ledger
+  readonly #timers: DueTimers
   #state: TaskState = 'opening'
   #store: Store | undefined
   #table: Table | undefined
-  #cursors = new Map<string, number>()
   #lastCommitMs = 0
-  /** Earliest entry of the timer index, stale ones included. */
-  #nextDueMs = Number.POSITIVE_INFINITY
   #done: Promise<void> | undefined
 
   constructor(options: TaskOptions) {
-    const { topology, partition, log, app, limits } = options
+    const { topology, partition, log, app, limits, partitions } = options
     this.#options = options
     this.id = { topology: topology.name, partition }
     this.#sources = topology.inputs.map((topic) => topic.name)
     this.#inputs = new Inputs(this.#sources, limits, options.flow)
+    this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
-    this.#outputs = { topology, partition, partitions: options.partitions }
     this.#reader = log.reader()
     this.#transactions = log.transactions({
       transactionalId: `${app}.${taskName(this.id)}`,
       timeoutMs: limits.transactionTimeoutMs,
     })
+    const group = groupOf(app, topology.name)
+    this.#ledger = new Ledger({ group, topology, partition, transactions: this.#transactions, partitions })
   }
 
   get state(): TaskState {
@@ -174,38 +147,38 @@ export class Task {
 
   /** The take-over order must not change: fence, read the cursor, restore to the changelog's end, seek. */
   async #open(): Promise<void> {
-    const { log, topology, hooks, clock } = this.#options
+    const { log, app, topology, hooks } = this.#options
     this.#state = 'opening'
     await this.#transactions.fence()
-    const at = this.#sources.map((topic) => this.#at(topic))
-    const committed = await log.admin.committed(this.#group, at)
+    const at = this.#sources.map((topic) => this.#ledger.at(topic))
+    const committed = await log.admin.committed(groupOf(app, topology.name), at)
     const bounds = await log.admin.bounds(at)
-    const startedMs = clock.now()
-    const store = await this.#openStore()
-    const records = await restore({
-      topology,
-      partition: this.id.partition,
-      reader: this.#reader,
-      store,
-      atLeast: changelogsCommitted(committed),
-      bytesMax: this.#options.limits.restoreBytesMax,
-      onProgress: (remaining) => hooks.restoring(this.id, remaining),
-      sleep: clock.sleep,
-      signal: this.#stop.signal,
-    })
-    hooks.restored(this.id, records, clock.now() - startedMs)
+    const store = await this.#restored(committed)
     this.#table = this.#newTable(store)
-    this.#readMarks(store)
-    this.#nextDueMs = await store.nextDueMs()
+    this.#ledger.open(store, committed)
+    await this.#timers.open(store)
     if (this.#stop.signal.aborted) return
     this.#state = 'running'
     for (const topic of this.#sources) this.#begin(topic, committed, bounds)
     hooks.running(this.id)
   }
 
-  async #openStore(): Promise<Store> {
-    const { stores, hooks } = this.#options
+  async #restored(committed: ReadonlyMap<string, Cursor>): Promise<Store> {
+    const { topology, hooks, clock, limits, stores } = this.#options
+    const startedMs = clock.now()
     this.#store ??= await stores.open(taskName(this.id), (reason) => hooks.wiped(this.id, reason))
+    const records = await restore({
+      topology,
+      partition: this.id.partition,
+      reader: this.#reader,
+      store: this.#store,
+      atLeast: changelogsCommitted(committed),
+      bytesMax: limits.restoreBytesMax,
+      onProgress: (remaining) => hooks.restoring(this.id, remaining),
+      sleep: clock.sleep,
+      signal: this.#stop.signal,
+    })
+    hooks.restored(this.id, records, clock.now() - startedMs)
     return this.#store
   }
 
@@ -216,27 +189,17 @@ export class Task {
     return new Table(store, new Map(schemas), this.#options.limits.recentRowsMax)
   }
 
-  #readMarks(store: Store): void {
-    this.#marks.clear()
-    for (const topic of this.#sources) {
-      const mark = store.get(MARKS_STORE, topic)
-      if (mark !== undefined) this.#marks.set(topic, Mark.parse(mark))
-    }
-  }
-
   #begin(
     topic: string,
     committed: ReadonlyMap<string, Cursor>,
     bounds: ReadonlyMap<string, { start: number; end: number }>,
   ): void {
-    const key = partitionKey(this.#at(topic))
+    const key = partitionKey(this.#ledger.at(topic))
     const { start, end } = bounds.get(key) ?? { start: 0, end: 0 }
     const cursor = committed.get(key)?.next ?? start
     const next = Math.max(cursor, start)
     if (cursor < start) this.#options.hooks.gap(this.id, topic, cursor, start)
-    this.#cursors.set(topic, cursor)
-    if (end > next) this.#backlog.set(topic, end)
-    else this.#backlog.delete(topic)
+    this.#timers.behind(topic, next, end)
     this.#inputs.reset(topic, next)
     this.#options.seek(topic, next)
   }
@@ -258,122 +221,57 @@ export class Task {
       const sinceMs = nowMs - this.#lastCommitMs
       const pauseMs = sinceMs < 0 ? 0 : limits.commitMs - sinceMs
       const full = this.#inputs.size >= limits.recordsPerRoundMax
-      const some = this.#inputs.size > 0 || this.#nextDueMs <= this.#horizonMs(nowMs)
+      const some = this.#inputs.size > 0 || this.#timers.areDue(nowMs)
       if (full || (some && pauseMs <= 0)) return
-      const untilTimerMs = this.#backlog.size > 0 ? Number.POSITIVE_INFINITY : this.#nextDueMs - nowMs
-      await this.#wake.wait(some ? pauseMs : untilTimerMs)
+      await this.#wake.wait(some ? pauseMs : this.#timers.waitMs(nowMs))
     }
   }
 
   async #round(): Promise<void> {
-    const { clock, topology, limits, prefetcher, hooks } = this.#options
+    const { clock, topology, limits } = this.#options
     const { store, table } = this.#opened()
-    const startedMs = clock.now()
-    this.#lastCommitMs = startedMs
+    const nowMs = clock.now()
+    this.#lastCommitMs = nowMs
     const records = this.#inputs.take(limits.recordsPerRoundMax)
-    const timers = await this.#dueTimers(store, this.#horizonMs(startedMs))
-    const plan = planRound(topology, records, timers, this.#marks)
+    const timers = await this.#timers.take(store, nowMs, limits.timersPerRoundMax)
+    const plan = planRound(topology, records, timers, this.#ledger.marks)
+    const effects = await this.#handled(plan, table)
+    const fired = timers.length - effects.stale.length
+    await this.#commit(records, plan, effects, fired)
+    await this.#timers.taken(store, effects.stale, clock.now())
+  }
+
+  /** Questions first, all at once; then the handlers, one after the other. */
+  async #handled(plan: Plan, table: Table): Promise<Effects> {
+    const { clock, prefetcher, hooks } = this.#options
+    const startedMs = clock.now()
     const asked = questionsOf(plan.steps, table)
     const answers = await prefetcher.answer(asked)
-    const askedCount = asked.filter((questions) => questions !== null).length
-    if (askedCount > 0) hooks.asked(this.id, askedCount, clock.now() - startedMs)
-    const effects = runSteps(plan.steps, answers, table)
-    await this.#commit(records, effects, plan.poison, timers.length - effects.stale.length)
-    await this.#dropStale(store, effects.stale)
+    const count = asked.filter((questions) => questions !== null).length
+    if (count > 0) hooks.asked(this.id, count, clock.now() - startedMs)
+    return runSteps(plan.steps, answers, table)
+  }
+
+  async #commit(records: readonly LogRecord[], plan: Plan, effects: Effects, fired: number): Promise<void> {
+    const { clock, hooks } = this.#options
+    const { store, table } = this.#opened()
+    const nowMs = clock.now()
+    const { poison } = plan
+    const positions = this.#inputs.positions()
+    const done = await this.#ledger.commit(store, table, { effects, poison, positions, nowMs })
+    this.#timers.armed(done.earliestArmedMs)
+    for (const { record, reason, paths } of poison) {
+      hooks.poisoned(this.id, record.topic, record.offset, reason, paths)
+    }
+    if (effects.notes.length > 0) hooks.noted(this.id, effects.notes)
+    const read = countByTopic(records)
+    hooks.committed(this.id, { read, fired, written: done.written, commitMs: clock.now() - nowMs })
   }
 
   #opened(): { store: Store; table: Table } {
     if (this.#store === undefined || this.#table === undefined)
       throw new Error(`${taskName(this.id)} is not open`)
     return { store: this.#store, table: this.#table }
-  }
-
-  /**
-   * How far timers may fire: to the wall clock, but never past a record that waits, nor while the backlog found at take-over
-   * is being read. Else a restart after an outage would give up on what the log has already answered.
-   */
-  #horizonMs(nowMs: number): number {
-    const positions = this.#inputs.positions()
-    for (const [topic, end] of this.#backlog) {
-      if ((positions.get(topic) ?? 0) >= end) this.#backlog.delete(topic)
-    }
-    return this.#backlog.size > 0 ? Number.NEGATIVE_INFINITY : Math.min(nowMs, this.#inputs.horizonMs())
-  }
-
-  async #dueTimers(store: Store, horizonMs: number): Promise<readonly StoredTimer[]> {
-    if (this.#nextDueMs > horizonMs) return []
-    return store.dueTimers(horizonMs, this.#options.limits.timersPerRoundMax)
-  }
-
-  async #dropStale(store: Store, stale: readonly StoredTimer[]): Promise<void> {
-    await store.dropTimers(stale)
-    if (this.#nextDueMs <= this.#options.clock.now()) this.#nextDueMs = await store.nextDueMs()
-  }
-
-  async #commit(
-    records: readonly LogRecord[],
-    effects: Effects,
-    poison: readonly Poison[],
-    fired: number,
-  ): Promise<void> {
-    const { clock, hooks } = this.#options
-    const { store, table } = this.#opened()
-    const startedMs = clock.now()
-    const marks = this.#advancedMarks()
-    const changes: readonly RowChange[] = [
-      ...table.changes(),
-      ...marks.map(([topic, mark]) => markChange(topic, mark)),
-    ]
-    const out: readonly OutRecord[] = [
-      ...effects.emissions.map((emitted) => emittedRecord(emitted, this.#outputs)),
-      ...poison.map(poisonRecord),
-      ...changes.map((change) => changelogRecord(change, this.#outputs, startedMs)),
-    ]
-    const changelogs = await this.#write(out)
-    await store.commit(changes, { changelogs })
-    table.applied()
-    for (const [topic, mark] of marks) this.#marks.set(topic, mark)
-    for (const change of changes) {
-      for (const timer of change.armed) this.#nextDueMs = Math.min(this.#nextDueMs, timer.dueMs)
-    }
-    for (const poisoned of poison) {
-      const { topic, offset } = poisoned.record
-      hooks.poisoned(this.id, topic, offset, poisoned.reason, poisoned.paths)
-    }
-    if (effects.notes.length > 0) hooks.noted(this.id, effects.notes)
-    const read = countByTopic(records)
-    hooks.committed(this.id, { read, fired, written: out.length, commitMs: clock.now() - startedMs })
-  }
-
-  /** One transaction: outputs, changelogs and cursors. Answers where each changelog goes on. */
-  async #write(records: readonly OutRecord[]): Promise<Record<string, number>> {
-    const { store } = this.#opened()
-    const positions = this.#inputs.positions()
-    const moved = this.#sources.filter((topic) => positions.get(topic) !== this.#cursors.get(topic))
-    let changelogs = { ...store.checkpoint().changelogs }
-    await this.#transactions.commit({
-      records,
-      group: this.#group,
-      cursors: (written) => {
-        changelogs = changelogsAfter(this.#options.topology, this.id.partition, changelogs, written)
-        const metadata = writeCursorMetadata(changelogs)
-        return moved.map((topic) => ({ ...this.#at(topic), next: positions.get(topic) ?? 0, metadata }))
-      },
-    })
-    for (const topic of moved) this.#cursors.set(topic, positions.get(topic) ?? 0)
-    return changelogs
-  }
-
-  #advancedMarks(): readonly (readonly [string, number])[] {
-    return [...this.#inputs.positions()].filter(([topic, next]) => next > (this.#marks.get(topic) ?? 0))
-  }
-
-  get #group(): string {
-    return groupOf(this.#options.app, this.id.topology)
-  }
-
-  #at(topic: string): TopicPartition {
-    return { topic, partition: this.id.partition }
   }
 }
 

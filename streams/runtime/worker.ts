@@ -12,7 +12,8 @@ import type { Clock } from './clock.ts'
 import type { Hooks } from './hooks.ts'
 import type { Prefetcher } from './prefetch.ts'
 import type { StoreFactory } from './store.ts'
-import { groupOf, Task, type TaskLimits, type TaskState } from './task.ts'
+import type { TaskLimits } from './limits.ts'
+import { groupOf, Task, type TaskState } from './task.ts'
 
 /**
  * One member of a topology's group: it opens a task for every partition that the group assigns to it and closes the task
