@@ -57,39 +57,52 @@ export interface Plan {
   readonly poison: readonly Poison[]
 }
 
-/** Decodes the records and lines up the handler calls: records in offset order, then timers in time order. */
+/**
+ * Decodes the records and lines up the handler calls in the order of time: records as they come, and before each of them the
+ * timers that were due earlier. A receipt of the 25th hour must not beat a grace of 24 hours because both were read late.
+ */
 export function planRound(
   topology: Topology,
   records: readonly LogRecord[],
   timers: readonly StoredTimer[],
   marks: ReadonlyMap<string, number>,
 ): Plan {
-  const steps: Step[] = []
-  const poison: Poison[] = []
+  const plan: { readonly steps: Step[]; readonly poison: Poison[] } = { steps: [], poison: [] }
   const inputs = new Map(topology.inputs.map((topic) => [topic.name, topic]))
+  let fired = 0
   for (const record of records) {
+    for (
+      let timer = timers[fired];
+      timer !== undefined && timer.dueMs < record.timestamp;
+      timer = timers[fired]
+    ) {
+      plan.steps.push(timerStep(topology, timer))
+      fired += 1
+    }
     const topic = inputs.get(record.topic)
     if (topic === undefined) throw new Error(`${record.topic} is no input of ${topology.name}`)
     const read = decode(topic, record.value)
-    if (!read.ok) {
-      poison.push(poisonOf(record, read.reason, read.errors, isReplayed(record, marks)))
-      continue
-    }
-    const cause = causeOf(record, topic.key(read.value), marks)
-    for (const processor of topology.processors) {
-      if (!processor.on.has(record.topic)) continue
-      const trace = cause.header('traceparent')
-      steps.push({
-        processor,
-        cause,
-        record: { topic: record.topic, value: read.value },
-        timer: undefined,
-        trace,
-      })
-    }
+    if (read.ok) addRecordSteps(plan.steps, topology, record, topic.key(read.value), read.value, marks)
+    else plan.poison.push(poisonOf(record, read.reason, read.errors, isReplayed(record, marks)))
   }
-  for (const timer of timers) steps.push(timerStep(topology, timer))
-  return { steps, poison }
+  for (const timer of timers.slice(fired)) plan.steps.push(timerStep(topology, timer))
+  return plan
+}
+
+function addRecordSteps(
+  steps: Step[],
+  topology: Topology,
+  record: LogRecord,
+  key: string,
+  value: unknown,
+  marks: ReadonlyMap<string, number>,
+): void {
+  const cause = causeOf(record, key, marks)
+  const trace = cause.header('traceparent')
+  for (const processor of topology.processors) {
+    if (!processor.on.has(record.topic)) continue
+    steps.push({ processor, cause, record: { topic: record.topic, value }, timer: undefined, trace })
+  }
 }
 
 /** What each step asks, before any of them has run. */
