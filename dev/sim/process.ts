@@ -211,7 +211,8 @@ export class Process {
       closed: (task) => say(task, 'closed'),
       gap: (task, topic, from, to) =>
         history.violation(`${taskName(task)} has a gap in ${topic}: ${from} to ${to}`),
-      wiped: (task, reason) => history.violation(`${taskName(task)} was wiped: ${String(reason)}`),
+      // The days that pass here make stores old; these disks lose themselves whole and are never broken.
+      wiped: (task, reason) => say(task, `wiped: ${String(reason)}`),
       failed: (task, error) => {
         // A handler's defect carries its place in its stack; it is what whoever reads this needs.
         const text = error instanceof Error ? (error.stack ?? String(error)) : String(error)

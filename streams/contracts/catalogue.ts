@@ -104,7 +104,8 @@ export const changelogSpec = (name: string, partitions: number, replicas: number
   name,
   partitions,
   replicas,
-  config: { 'cleanup.policy': 'compact' },
+  // Tombstones outlive the longest absence of a local store that is still trusted (streams/runtime/restore.ts).
+  config: { 'cleanup.policy': 'compact', 'delete.retention.ms': String(DAY_MS) },
 })
 
 export const deadLetterSpec = (name: string, partitions: number, replicas: number): CataloguedTopic => ({

@@ -49,6 +49,7 @@ export function counting(name: string, quietMs = 50): Counting {
     reads: { word: words },
     emits: { tally: tallies },
     state: { store: 'counts', schema: Counted },
+    lookups: ['shade'],
     asks: {
       word: (subject) =>
         subject.word.startsWith('ask')

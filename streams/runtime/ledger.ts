@@ -68,7 +68,7 @@ export class Ledger {
     const changes = [...table.changes(), ...marks.map(([topic, mark]) => markChange(topic, mark))]
     const records = this.#recordsOf(round, changes)
     const changelogs = await this.#write(store, records, round.positions)
-    await store.commit(changes, { changelogs })
+    await store.commit(changes, { changelogs, atMs: round.nowMs })
     table.applied()
     for (const [topic, mark] of marks) this.marks.set(topic, mark)
     return { written: records.length, earliestArmedMs: earliestOf(changes) }

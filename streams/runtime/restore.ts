@@ -19,6 +19,8 @@ export interface RestoreOptions {
   readonly bytesMax: number
   readonly onProgress: (remaining: number) => void
   readonly sleep: Sleep
+  readonly nowMs: number
+  readonly onWiped: (reason: unknown) => void
   /** The partition was taken away: stop where the store stands. */
   readonly signal: AbortSignal
 }
@@ -31,8 +33,20 @@ const WAIT_MS = 100
 const SHORT_LOOKS_MAX = 20
 const SHORT_LOOK_AGAIN_MS = 100
 
+/**
+ * A tombstone is kept for `delete.retention.ms` after compaction (24 h, catalogue.ts) and then forgotten: a store that has
+ * been away for longer might keep a row for ever that was deleted meanwhile. Half of that leaves room for skewed clocks.
+ */
+export const STALE_AFTER_MS = 12 * 3_600_000
+
 /** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
 export async function restore(options: RestoreOptions): Promise<number> {
+  const { store, nowMs } = options
+  const { atMs, changelogs } = store.checkpoint()
+  if (Object.keys(changelogs).length > 0 && Math.abs(nowMs - atMs) > STALE_AFTER_MS) {
+    options.onWiped(new Error(`the local store was away for ${Math.round((nowMs - atMs) / 3_600_000)} h`))
+    await store.wipe()
+  }
   let records = 0
   for (const store of options.topology.stores) records += await restoreOne(options, store)
   return records
@@ -51,7 +65,7 @@ async function restoreOne(options: RestoreOptions, name: string): Promise<number
     if (read.records.length > 0 || read.next > next) {
       applied += read.records.length
       next = Math.max(next, read.next)
-      await apply(store, name, read.records, next)
+      await apply(options, name, read.records, next)
       options.onProgress(Math.max(0, read.end - next))
     }
     if (next >= read.end || options.signal.aborted) return applied
@@ -79,7 +93,12 @@ function shortened(topic: string, end: number, atLeast: number): LogError {
   return new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
 }
 
-async function apply(store: Store, name: string, records: readonly LogRecord[], next: number): Promise<void> {
+async function apply(
+  { store, nowMs }: RestoreOptions,
+  name: string,
+  records: readonly LogRecord[],
+  next: number,
+): Promise<void> {
   const latest = new Map<string, RowChange>()
   for (const record of records) {
     if (record.key === null) continue
@@ -87,7 +106,7 @@ async function apply(store: Store, name: string, records: readonly LogRecord[], 
     latest.set(key, changeOf(name, key, record.value?.toString('utf8')))
   }
   const { changelogs } = store.checkpoint()
-  await store.commit([...latest.values()], { changelogs: { ...changelogs, [name]: next } })
+  await store.commit([...latest.values()], { changelogs: { ...changelogs, [name]: next }, atMs: nowMs })
 }
 
 /** The former row is not read: an index entry of a timer that it had is stale, and dropped when it comes due. */

@@ -3,7 +3,6 @@ import { sleep } from '../platform/backoff.ts'
 import { memoryLog, type MemoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
 import { partitionKey } from '../log/port.ts'
-import { systemClock } from './clock.ts'
 import {
   counting,
   provisionCounting,
@@ -16,6 +15,7 @@ import {
 } from './counting.suite.ts'
 import { writeCursorMetadata } from './cursor.ts'
 import { runtimeSuite } from './runtime.suite.ts'
+import { systemClock } from './clock.ts'
 import { memoryStores } from './store-memory.ts'
 import { groupOf } from './task.ts'
 
@@ -165,5 +165,26 @@ describe('the runtime under faults of the log', () => {
     await until(() => failed.length === 1, 'the failure')
     expect(String(failed[0])).toMatch(/truncated or recreated/)
     expect(second.ready).toBe(false)
+  })
+
+  it('wipes a local store that was away for longer than tombstones are kept, and restores it', async () => {
+    const { log, given } = await world({})
+    const stores = memoryStores()
+    let aheadMs = 0
+    const clock = { ...systemClock, now: () => Date.now() + aheadMs }
+    const first = await startWorker({ log, stores, counting: given, clock })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    await first.close()
+    aheadMs = 13 * 3_600_000
+    const wiped: unknown[] = []
+    const hooks = { wiped: (_: unknown, reason: unknown) => wiped.push(reason) }
+    const second = await startWorker({ log, stores, counting: given, clock, hooks })
+    await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the second')
+    expect(await countsOf(log, given, 'a')).toEqual([1, 2])
+    expect(wiped).toHaveLength(1)
+    await second.close()
   })
 })

@@ -23,7 +23,7 @@ const CHECKPOINT_KEY = 'c'
 const DUE_DIGITS = 15
 const LOCK_TRIES_MAX = 50
 const LOCK_RETRY_MS = 100
-const Stored = z.object({ changelogs: z.record(z.string(), z.number()) })
+const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.number() })
 
 export function levelStores(directory: string, sleep: Sleep): StoreFactory {
   return { open: (name, onWiped) => openStore(join(directory, name), sleep, onWiped) }

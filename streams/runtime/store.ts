@@ -4,9 +4,10 @@
  * the store is at exactly one committed transaction, and only the tail of the changelog is read.
  */
 
-/** Where the store stands: the next offset of each changelog, by store name. */
+/** Where the store stands: the next offset of each changelog, by store name, and when that was, ms. */
 export interface Checkpoint {
   readonly changelogs: Readonly<Record<string, number>>
+  readonly atMs: number
 }
 
 export interface StoredTimer {
@@ -46,4 +47,4 @@ export interface StoreFactory {
   open(name: string, onWiped: (reason: unknown) => void): Promise<Store>
 }
 
-export const EMPTY_CHECKPOINT: Checkpoint = { changelogs: {} }
+export const EMPTY_CHECKPOINT: Checkpoint = { changelogs: {}, atMs: 0 }

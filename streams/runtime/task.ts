@@ -166,7 +166,8 @@ export class Task {
   async #restored(committed: ReadonlyMap<string, Cursor>): Promise<Store> {
     const { topology, hooks, clock, limits, stores } = this.#options
     const startedMs = clock.now()
-    this.#store ??= await stores.open(taskName(this.id), (reason) => hooks.wiped(this.id, reason))
+    const onWiped = (reason: unknown): void => hooks.wiped(this.id, reason)
+    this.#store ??= await stores.open(taskName(this.id), onWiped)
     const records = await restore({
       topology,
       partition: this.id.partition,
@@ -176,6 +177,8 @@ export class Task {
       bytesMax: limits.restoreBytesMax,
       onProgress: (remaining) => hooks.restoring(this.id, remaining),
       sleep: clock.sleep,
+      nowMs: startedMs,
+      onWiped,
       signal: this.#stop.signal,
     })
     hooks.restored(this.id, records, clock.now() - startedMs)
