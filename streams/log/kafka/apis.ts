@@ -97,7 +97,7 @@ export const endTxn = api<TransactionPayload & { transactionResult: boolean }, C
 
 export const listOffsets = api<
   {
-    isolationLevel: 1
+    isolationLevel: 0 | 1
     topics: readonly {
       topic: string
       partitions: readonly { partition: number; timestamp: number }[]
