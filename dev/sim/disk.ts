@@ -38,6 +38,10 @@ export class Disk {
         this.#kept.set(name, kept)
         return stepwise(kept, turn)
       },
+      destroy: async (name) => {
+        await turn()
+        this.lose(name)
+      },
     }
   }
 }

@@ -133,6 +133,7 @@ const blind = (handling: Handling): Handling => ({
 /** Timers live in the process: what an earlier one has armed is lost, and a restore brings none back. */
 const volatileTimers = (stores: StoreFactory): StoreFactory => ({
   open: async (name, onWiped) => new VolatileTimers(await stores.open(name, onWiped)),
+  destroy: (name) => stores.destroy(name),
 })
 
 class VolatileTimers implements Store {
@@ -201,6 +202,7 @@ function overlayBeforeCommit(): Plant {
         opened.set(name, store)
         return store
       },
+      destroy: (name) => stores.destroy(name),
     }),
     log: (log) =>
       withTransactions(log, (inner, { transactionalId }) => ({

@@ -44,18 +44,20 @@ export class Prefetcher {
     const lookup = lookups[question.lookup]
     if (lookup === undefined) throw new Error(`nobody answers the lookup ${question.lookup}`)
     await this.#enter()
+    const answered = new AbortController()
     try {
-      return await Promise.race([lookup(question), this.#late()])
+      return await Promise.race([lookup(question), this.#late(answered.signal)])
     } catch {
       return { kind: 'unavailable', reason: 'INTERNAL', at: clock.now() }
     } finally {
+      answered.abort()
       this.#leave()
     }
   }
 
-  async #late(): Promise<Answer<unknown>> {
+  async #late(answered: AbortSignal): Promise<Answer<unknown>> {
     const { clock, deadlineMs } = this.#options
-    await clock.sleep(deadlineMs)
+    await clock.sleep(deadlineMs, answered)
     return { kind: 'unavailable', reason: 'DEADLINE_EXCEEDED', at: clock.now() }
   }
 

@@ -17,6 +17,7 @@ import { writeCursorMetadata } from './cursor.ts'
 import { runtimeSuite } from './runtime.suite.ts'
 import { systemClock } from './clock.ts'
 import { memoryStores } from './store-memory.ts'
+import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
 import { groupOf } from './task.ts'
 
 let names = 0
@@ -187,4 +188,48 @@ describe('the runtime under faults of the log', () => {
     expect(wiped).toHaveLength(1)
     await second.close()
   })
+
+  it('restores a store whose rows cannot be believed from the changelog, and counts on', async () => {
+    const { log, given } = await world({})
+    const honest = memoryStores()
+    let lies = false
+    const stores: StoreFactory = {
+      destroy: (name) => {
+        lies = false
+        return honest.destroy(name)
+      },
+      open: async (name, onWiped) => {
+        const store = await honest.open(name, onWiped)
+        const get: Store['get'] = (table, key) => {
+          if (lies && table === 'counts') throw new StoreCorruptError('flipped')
+          return store.get(table, key)
+        }
+        return { ...bound(store), get }
+      },
+    }
+    const wiped: unknown[] = []
+    const hooks = { wiped: (_: unknown, reason: unknown) => wiped.push(reason) }
+    const worker = await startWorker({ log, stores, counting: given, hooks, limits: { recentRowsMax: 0 } })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    lies = true
+    await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the second')
+    expect(await countsOf(log, given, 'a')).toEqual([1, 2])
+    expect(wiped.map(String)).toEqual(['StoreCorruptError: flipped'])
+    await worker.close()
+  })
+})
+
+/** The methods of a store as properties, so that a test can replace one. */
+const bound = (store: Store): Store => ({
+  checkpoint: () => store.checkpoint(),
+  get: (table, key) => store.get(table, key),
+  commit: (changes, checkpoint) => store.commit(changes, checkpoint),
+  dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
+  dropTimers: (timers) => store.dropTimers(timers),
+  nextDueMs: () => store.nextDueMs(),
+  wipe: () => store.wipe(),
+  close: () => store.close(),
 })

@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { z } from 'zod'
 import type { Sleep } from '../platform/backoff.ts'
 import {
   EMPTY_CHECKPOINT,
+  StoreCorruptError,
   type Checkpoint,
   type RowChange,
   type Store,
@@ -26,7 +28,10 @@ const LOCK_RETRY_MS = 100
 const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.number() })
 
 export function levelStores(directory: string, sleep: Sleep): StoreFactory {
-  return { open: (name, onWiped) => openStore(join(directory, name), sleep, onWiped) }
+  return {
+    open: (name, onWiped) => openStore(join(directory, name), sleep, onWiped),
+    destroy: (name) => rm(join(directory, name), { recursive: true, force: true }),
+  }
 }
 
 async function openStore(path: string, sleep: Sleep, onWiped: (reason: unknown) => void): Promise<Store> {
@@ -76,6 +81,23 @@ function readTimer(key: string): StoredTimer {
   return { dueMs: Number(due.slice(1)), store, timer, key: rest.join('\0') }
 }
 
+const SEAL_DIGITS = 8
+
+/**
+ * LevelDB checks its block checksums only on request, and this binding cannot ask: without a checksum of our own a flipped bit
+ * in a row would be read as state. It covers the key as well, so a value cannot pass under another key.
+ */
+const sealOf = (key: string, encoded: string): string =>
+  crc32(encoded, crc32(key)).toString(16).padStart(SEAL_DIGITS, '0')
+
+const seal = (key: string, encoded: string): string => sealOf(key, encoded) + encoded
+
+function unseal(key: string, sealed: string): string {
+  const encoded = sealed.slice(SEAL_DIGITS)
+  if (sealOf(key, encoded) === sealed.slice(0, SEAL_DIGITS)) return encoded
+  throw new StoreCorruptError('a row of the local store does not fit its checksum')
+}
+
 class LevelStore implements Store {
   readonly #db: Level
   #checkpoint: Checkpoint
@@ -90,7 +112,9 @@ class LevelStore implements Store {
   }
 
   get(store: string, key: string): string | undefined {
-    return this.#db.getSync(rowKey(store, key))
+    const id = rowKey(store, key)
+    const sealed = this.#read(id)
+    return sealed === undefined ? undefined : unseal(id, sealed)
   }
 
   async commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void> {
@@ -98,13 +122,21 @@ class LevelStore implements Store {
     for (const change of changes) {
       const key = rowKey(change.store, change.key)
       if (change.encoded === undefined) batch.del(key)
-      else batch.put(key, change.encoded)
+      else batch.put(key, seal(key, change.encoded))
       for (const timer of change.disarmed) batch.del(timerKey(timer))
       for (const timer of change.armed) batch.put(timerKey(timer), '')
     }
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
     await batch.write()
     this.#checkpoint = checkpoint
+  }
+
+  #read(id: string): string | undefined {
+    try {
+      return this.#db.getSync(id)
+    } catch (error) {
+      throw new StoreCorruptError('the local store cannot be read', { cause: error })
+    }
   }
 
   async dueTimers(untilMs: number, limit: number): Promise<readonly StoredTimer[]> {

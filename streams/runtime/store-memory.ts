@@ -16,6 +16,10 @@ export function memoryStores(): StoreFactory & { lose(name: string): void } {
       stores.set(name, store)
       return Promise.resolve(store)
     },
+    destroy: (name) => {
+      stores.delete(name)
+      return Promise.resolve()
+    },
     lose: (name) => {
       stores.delete(name)
     },

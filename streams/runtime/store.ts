@@ -42,9 +42,16 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** What was read is not what was written: the owner must destroy the store and restore it from the changelog. */
+export class StoreCorruptError extends Error {
+  override readonly name = 'StoreCorruptError'
+}
+
 export interface StoreFactory {
   /** Opens the store of one task; a store that cannot be read is wiped, and `onWiped` told why. */
   open(name: string, onWiped: (reason: unknown) => void): Promise<Store>
+  /** Removes all that is kept under the name; it must be closed. */
+  destroy(name: string): Promise<void>
 }
 
 export const EMPTY_CHECKPOINT: Checkpoint = { changelogs: {}, atMs: 0 }

@@ -19,7 +19,7 @@ import type { TaskLimits } from './limits.ts'
 import type { Prefetcher } from './prefetch.ts'
 import { restore } from './restore.ts'
 import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
-import type { Store, StoreFactory } from './store.ts'
+import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
 import { Table } from './table.ts'
 import { Wake } from './wake.ts'
 
@@ -128,16 +128,34 @@ export class Task {
         await this.#run()
       } catch (error) {
         this.#table?.dropped()
+        if (error instanceof StoreCorruptError) {
+          await this.#destroyStore(error)
+          continue
+        }
         if (!(error instanceof LogError) || error.code === 'fatal') return this.#fail(error)
         if (this.#stop.signal.aborted) return
-        this.#state = 'opening'
-        for (const topic of this.#sources) this.#options.flow(topic, 'pause')
+        this.#pause()
         if (error.code === 'fenced') hooks.fenced(this.id)
         else hooks.recovering(this.id, error)
         const waitMs = error.code === 'fenced' ? FENCED_WAIT_MS : backoffMs(attempt, { ...REOPEN, random })
         await clock.sleep(waitMs, this.#stop.signal)
       }
     }
+  }
+
+  /** The changelog is the truth: a store that cannot be believed is restored from it. */
+  async #destroyStore(error: StoreCorruptError): Promise<void> {
+    const { stores, hooks } = this.#options
+    this.#pause()
+    hooks.wiped(this.id, error)
+    await this.#store?.close()
+    this.#store = undefined
+    await stores.destroy(taskName(this.id))
+  }
+
+  #pause(): void {
+    this.#state = 'opening'
+    for (const topic of this.#sources) this.#options.flow(topic, 'pause')
   }
 
   #fail(error: unknown): void {
