@@ -68,6 +68,11 @@ const RULES: readonly Rule[] = [
     ],
     packages: ['classic-level', 'zod', 'node:*'],
   },
+  {
+    from: 'streams/tools/',
+    folders: ['streams/dsl/', ...CONTRACTS, 'streams/log/port.ts', 'streams/platform/'],
+    packages: ['node:util'],
+  },
   { from: 'topologies/', folders: [...CONTRACTS, 'streams/dsl/'], packages: ['zod'] },
   {
     from: 'topologies/main.ts',
@@ -75,6 +80,7 @@ const RULES: readonly Rule[] = [
     packages: ['zod', 'node:*'],
   },
   { from: 'topologies/provision.ts', folders: ['topologies/', 'streams/'], packages: [] },
+  { from: 'topologies/sms.ts', folders: ['topologies/', 'streams/'], packages: ['zod', 'node:*'] },
   { from: 'bridges/', folders: READER, packages: ['zod', ...NATS, '@opentelemetry/api', 'prom-client'] },
   {
     from: 'bridges/routing/',
@@ -177,7 +183,7 @@ describe('the architecture', () => {
       /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bset(Timeout|Interval|Immediate)\b|\bprocess\./
     const guilty = pure.filter(
       (file) =>
-        !/^topologies\/(main|provision)\.ts$/.test(file) &&
+        !/^topologies\/(main|provision|sms)\.ts$/.test(file) &&
         impure.test(readFileSync(join(root, file), 'utf8')),
     )
     expect(guilty).toEqual([])

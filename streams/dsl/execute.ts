@@ -85,7 +85,10 @@ export const questionsOfRecord = (
   value: unknown,
   key: string,
   rows: Rows,
-): Questions | null => processor.on.get(topicName)?.ask?.(value, stateOf(processor, key, rows)) ?? null
+): Questions | null => {
+  const ask = processor.on.get(topicName)?.ask
+  return ask === undefined ? null : declared(processor, ask(value, stateOf(processor, key, rows)))
+}
 
 export function questionsOfTimer(
   processor: ErasedProcessor,
@@ -94,7 +97,16 @@ export function questionsOfTimer(
   rows: Rows,
 ): Questions | null {
   const state = stateOf(processor, key, rows)
-  return state === undefined ? null : (processor.due.get(timer)?.ask?.(state, state) ?? null)
+  const ask = processor.due.get(timer)?.ask
+  return state === undefined || ask === undefined ? null : declared(processor, ask(state, state))
+}
+
+function declared(processor: ErasedProcessor, questions: Questions | null): Questions | null {
+  for (const { lookup } of Object.values(questions ?? {})) {
+    if (!processor.lookups.includes(lookup))
+      throw new Error(`processor ${processor.name} asks ${lookup} without naming it in its lookups`)
+  }
+  return questions
 }
 
 const stateOf = (processor: ErasedProcessor, key: string, rows: Rows): unknown =>

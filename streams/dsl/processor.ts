@@ -52,6 +52,8 @@ export interface Processor<In extends Topics, Out extends Topics, State, Timer e
   readonly emits: Out
   /** One row per key, in the changelog `<topology>-<store>-changelog`. The schema also guards what is restored. */
   readonly state?: { readonly store: string; readonly schema: z.ZodType<State> }
+  /** The lookups that `asks` may use. Declared, because what a function will ask cannot be read off it; another one throws. */
+  readonly lookups?: readonly string[]
   /** What to ask before the handler runs, from its subject and the key's row at that time; null: nothing. */
   readonly asks?: {
     readonly [K in keyof Asked]: (subject: Subject<In, State, K>, state: State | undefined) => Asked[K] | null

@@ -31,6 +31,7 @@ export interface ErasedProcessor {
   readonly reads: Topics
   readonly emits: Topics
   readonly state: { readonly store: string; readonly schema: z.ZodType } | undefined
+  readonly lookups: readonly string[]
   /** By topic name. */
   readonly on: ReadonlyMap<string, Handling>
   /** By timer name. */
@@ -90,6 +91,7 @@ export function erase<In extends Topics, Out extends Topics, State, Timer extend
     reads: processor.reads,
     emits: processor.emits,
     state: processor.state,
+    lookups: processor.lookups ?? [],
     on: handlings(on, topicName),
     due: handlings(due, (timer) => timer),
   }

@@ -22,6 +22,7 @@ export interface LogFields {
   readonly reason?: string | undefined
   readonly paths?: readonly string[] | undefined
   readonly orphanId?: string | undefined
+  readonly deadLetterId?: string | undefined
   readonly quarantineId?: string | undefined
   readonly receiptId?: string | undefined
   readonly received?: number | undefined
@@ -125,6 +126,7 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   reason: 'text',
   paths: 'text',
   orphanId: 'id',
+  deadLetterId: 'id',
   quarantineId: 'id',
   receiptId: 'id',
   received: 'figure',

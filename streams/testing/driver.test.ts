@@ -91,6 +91,7 @@ const asking = defineProcessor({
   name: 'asking',
   reads: { word: words },
   emits: { tally: tallies },
+  lookups: ['colour'],
   asks: { word: (subject) => (subject.word === 'dull' ? null : { colour: colourOf(subject.word) }) },
   on: {
     word: (subject, scope, answers) => {
@@ -105,6 +106,15 @@ const asking = defineProcessor({
 })
 
 describe('questions', () => {
+  it('of a lookup that the processor does not name are a programmer error', () => {
+    const silent = erase({ ...asking, lookups: [] })
+    const given = new Driver([defineTopology('asking', [silent])], {
+      now: 5,
+      answer: (_, now) => ({ kind: 'absent', at: now }),
+    })
+    expect(() => given.pipe(words, word('a'))).toThrow(/asks colour without naming it/)
+  })
+
   it('are answered before the handler runs, and only when asked', () => {
     const given = new Driver([defineTopology('asking', [erase(asking)])], {
       now: 5,

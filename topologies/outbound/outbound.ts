@@ -1,4 +1,4 @@
-import { routeFor, type Route } from '../../streams/contracts/lookups.ts'
+import { ROUTE_LOOKUP, routeFor, type Route } from '../../streams/contracts/lookups.ts'
 import { outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
 import { aggregatedOutcomes, type AggregatedOutcome } from '../../streams/contracts/outcomes.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
@@ -34,6 +34,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
     reads: { request: outboundRequests, outcome: aggregatedOutcomes },
     emits,
     state: { store: 'messages', schema: Message },
+    lookups: [ROUTE_LOOKUP],
     asks: {
       // The header that orders a replay cannot be seen here: a plain duplicate of a dead letter is asked for in vain.
       request: (request: OutboundRequest, state: Message | undefined) =>

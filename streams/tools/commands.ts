@@ -1,0 +1,161 @@
+import { parseArgs } from 'node:util'
+import { deadLetterTopicOf } from '../contracts/topic.ts'
+import { asMermaid } from '../dsl/describe-mermaid.ts'
+import { asText, type TopologyDescription } from '../dsl/describe.ts'
+import type { LogClient } from '../log/port.ts'
+import type { Log } from '../platform/log.ts'
+import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
+import { asLine, asPage } from './show-dead-letters.ts'
+
+/** The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the terminal. */
+export const USAGE = `Usage: npm run -s sms -- COMMAND
+  topology describe [NAME] [--mermaid | --markdown]
+  deadletters list [--topic TOPIC] [--limit N]
+  deadletters show ID [--payload]
+  deadletters requeue ID --reason TEXT [--actor NAME]
+TOPIC is the one that a record could not be read from. What concerns dead letters needs KAFKA_BROKERS.`
+
+export interface Terminal {
+  readonly topologies: readonly TopologyDescription[]
+  /** Generated pages of docs/, by name. */
+  readonly pages: { readonly topologies: () => string }
+  /** Connected only by the commands that need it, and closed by them. */
+  readonly connect: () => LogClient
+  readonly now: () => number
+  /** For the record of who changed what; not what is asked for, that goes to `say`. */
+  readonly audit: Log
+  /** One piece of the answer, with its line breaks. */
+  readonly say: (text: string) => void
+  readonly complain: (text: string) => void
+  /** Who calls, unless told otherwise. */
+  readonly user: string
+}
+
+/** 1: it could not be done. 2: it was asked for in a wrong way. */
+export type ExitCode = 0 | 1 | 2
+
+const OPTIONS = {
+  mermaid: { type: 'boolean' },
+  markdown: { type: 'boolean' },
+  payload: { type: 'boolean' },
+  topic: { type: 'string' },
+  limit: { type: 'string' },
+  reason: { type: 'string' },
+  actor: { type: 'string' },
+} as const
+
+type Options = ReturnType<typeof parse>['values']
+type Command = (terminal: Terminal, options: Options, operand: string | undefined) => Promise<ExitCode>
+
+const parse = (args: readonly string[]) =>
+  parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+
+/** Throws LogError when the log does not answer. */
+export async function runCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const parsed = parsedOr(args)
+  if (typeof parsed === 'string') return misused(terminal, parsed)
+  const [noun, verb, operand, ...rest] = parsed.positionals
+  const command = COMMANDS.get(`${noun ?? ''} ${verb ?? ''}`)
+  if (command === undefined || rest.length > 0) return misused(terminal, 'No such command.')
+  return command(terminal, parsed.values, operand)
+}
+
+function parsedOr(args: readonly string[]): ReturnType<typeof parse> | string {
+  try {
+    return parse(args)
+  } catch (error) {
+    if (error instanceof TypeError) return error.message
+    throw error
+  }
+}
+
+function misused(terminal: Terminal, complaint: string): ExitCode {
+  terminal.complain(`${complaint}\n\n${USAGE}\n`)
+  return 2
+}
+
+const describe: Command = (terminal, options, name) => {
+  const { topologies, say, pages } = terminal
+  const chosen = topologies.filter((one) => name === undefined || one.name === name)
+  if (chosen.length === 0) return Promise.resolve(misused(terminal, `There is no topology ${name ?? ''}.`))
+  if (options.markdown === true) say(pages.topologies())
+  else say(options.mermaid === true ? asMermaid(chosen) : chosen.map(asText).join('\n'))
+  return Promise.resolve(0)
+}
+
+/** Lines of a list unless told otherwise. */
+const LIST_MAX = 1000
+
+const list: Command = async (terminal, options) => {
+  const limit = options.limit === undefined ? LIST_MAX : Number(options.limit)
+  if (!Number.isInteger(limit) || limit < 1)
+    return misused(terminal, '--limit must be a whole number from 1.')
+  return connected(terminal, async (log) => {
+    let shown = 0
+    for await (const found of deadLetters(log, topicsOf(terminal, options))) {
+      if (shown === limit) {
+        terminal.complain(`There are more than ${limit}: see --limit and --topic.\n`)
+        return 0
+      }
+      terminal.say(`${asLine(found)}\n`)
+      shown++
+    }
+    return 0
+  })
+}
+
+const show: Command = async (terminal, options, id) => {
+  if (id === undefined) return misused(terminal, 'The id of a dead letter is missing.')
+  return connected(terminal, async (log) => {
+    const found = await findDeadLetter(log, topicsOf(terminal, options), id)
+    if (found === undefined) return failed(terminal, `There is no dead letter ${id}.`)
+    terminal.say(`${asPage(found, options.payload === true)}\n`)
+    return 0
+  })
+}
+
+const putBack: Command = async (terminal, options, id) => {
+  const { reason = '', actor = terminal.user } = options
+  if (id === undefined) return misused(terminal, 'The id of a dead letter is missing.')
+  if (reason.trim() === '') return misused(terminal, '--reason must say why: it is kept.')
+  return connected(terminal, async (log) => {
+    const found = await findDeadLetter(log, topicsOf(terminal, options), id)
+    if (found === undefined) return failed(terminal, `There is no dead letter ${id}.`)
+    const done = await requeue(log, found, terminal.now)
+    if (!done.ok) return failed(terminal, `Not requeued: ${done.refusal}.`)
+    const { sourceTopic: topic } = found.letter
+    const { partition, offset } = done
+    terminal.audit.info('deadletter.requeued', { deadLetterId: id, topic, partition, offset, reason, actor })
+    terminal.say(`requeued as ${topic}:${partition}:${offset}\n`)
+    return 0
+  })
+}
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ['topology describe', describe],
+  ['deadletters list', list],
+  ['deadletters show', show],
+  ['deadletters requeue', putBack],
+])
+
+/** The bridges keep what NATS and they refuse in a topic of their own. */
+const BRIDGE_DEAD_LETTERS = 'bridge.deadletter'
+
+const topicsOf = ({ topologies }: Terminal, { topic }: Options): readonly string[] =>
+  topic === undefined
+    ? [...new Set([...topologies.flatMap(({ deadLetters: topics }) => topics), BRIDGE_DEAD_LETTERS])]
+    : [deadLetterTopicOf(topic)]
+
+async function connected(terminal: Terminal, work: (log: LogClient) => Promise<ExitCode>): Promise<ExitCode> {
+  const log = terminal.connect()
+  try {
+    return await work(log)
+  } finally {
+    await log.close()
+  }
+}
+
+function failed(terminal: Terminal, complaint: string): ExitCode {
+  terminal.complain(`${complaint}\n`)
+  return 1
+}

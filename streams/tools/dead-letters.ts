@@ -1,0 +1,129 @@
+import { TopicDeadLetter } from '../contracts/operators.ts'
+import { deadLetterTopicOf } from '../contracts/topic.ts'
+import { partitionKey, type LogClient, type LogReader, type LogRecord, type OutRecord } from '../log/port.ts'
+
+/**
+ * What an operator does by hand with the log, from a shell and never from a service: here with the records that a topology could
+ * not read (spec events.md §5.7). Everything reads without a group, so it disturbs nobody; the one thing that writes is
+ * `requeue`. Payloads are personal data: nothing here prints, and whoever does shows a payload only when told to.
+ */
+export interface FoundDeadLetter {
+  /** The record in the dead-letter topic: the key and headers of the unreadable one, with a description as its value. */
+  readonly record: LogRecord
+  readonly letter: TopicDeadLetter
+}
+
+/** One fetch; a dead letter may be a record of 1 MB, in base64. */
+const FETCH_BYTES_MAX = 8 * 1024 * 1024
+const FETCH_WAIT_MS = 500
+
+/**
+ * All dead letters of these topics up to the end at this moment, partition by partition. A topic that does not exist has none.
+ * Throws LogError. A dead letter that is none is a programmer error.
+ */
+export async function* deadLetters(
+  log: LogClient,
+  topics: readonly string[],
+): AsyncGenerator<FoundDeadLetter> {
+  const partitions = await log.admin.partitions(topics)
+  const places = [...partitions].flatMap(([topic, count]) =>
+    Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+  )
+  const bounds = await log.admin.bounds(places)
+  const reader = log.reader()
+  try {
+    for (const at of places) {
+      const { start, end } = bounds.get(partitionKey(at)) ?? { start: 0, end: 0 }
+      for await (const record of recordsBetween(reader, at, start, end))
+        yield { record, letter: letterOf(record) }
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+/** A replay writes a dead letter again under the same id: the first one counts, its headers are the original ones. */
+export async function findDeadLetter(
+  log: LogClient,
+  topics: readonly string[],
+  id: string,
+): Promise<FoundDeadLetter | undefined> {
+  for await (const found of deadLetters(log, topics)) if (found.letter.eventId === id) return found
+  return undefined
+}
+
+/** Why a dead letter cannot go back; expected, so a value. */
+export type Requeued =
+  | { readonly ok: true; readonly partition: number; readonly offset: number }
+  | { readonly ok: false; readonly refusal: string }
+
+/**
+ * Writes the original bytes with the original key and headers at the end of the partition that they came from. It is a new
+ * record with the time of now: its old time might lie outside the retention. Safe to repeat as every duplicate is: the
+ * topology knows the ids. Throws LogError.
+ */
+export async function requeue(log: LogClient, found: FoundDeadLetter, now: () => number): Promise<Requeued> {
+  const refusal = refusalOf(found)
+  if (refusal !== undefined) return { ok: false, refusal }
+  const record = originalRecord(found, now())
+  const { topic, partition } = record
+  const partitions = (await log.admin.partitions([topic])).get(topic) ?? 0
+  if (partition >= partitions) return { ok: false, refusal: `${topic} has no partition ${partition}` }
+  const writer = log.writer()
+  try {
+    const next = (await writer.write([record])).get(partitionKey(record))
+    if (next === undefined) throw new Error(`the writer does not say where in ${topic} the record lies`)
+    return { ok: true, partition, offset: next - 1 }
+  } finally {
+    await writer.close()
+  }
+}
+
+function refusalOf({ record, letter }: FoundDeadLetter): string | undefined {
+  // The dead letters of the bridges name NATS streams, or topics whose other readers have read the record already.
+  if (record.topic !== deadLetterTopicOf(letter.sourceTopic))
+    return `a dead letter of ${record.topic} did not come from a topology: only these go back`
+  if (letter.payloadBase64 === '') return 'the record had no value, so nothing could read it'
+  return undefined
+}
+
+const originalRecord = ({ record, letter }: FoundDeadLetter, nowMs: number): OutRecord => ({
+  topic: letter.sourceTopic,
+  partition: letter.sourcePartition,
+  key: record.key,
+  value: originalBytes(letter),
+  headers: record.headers,
+  timestamp: nowMs,
+})
+
+export const originalBytes = (letter: TopicDeadLetter): Buffer => Buffer.from(letter.payloadBase64, 'base64')
+
+async function* recordsBetween(
+  reader: LogReader,
+  at: { readonly topic: string; readonly partition: number },
+  start: number,
+  end: number,
+): AsyncGenerator<LogRecord> {
+  for (let next = start; next < end; ) {
+    const fetched = await reader.read(at, next, { bytesMax: FETCH_BYTES_MAX, waitMs: FETCH_WAIT_MS })
+    for (const record of fetched.records) if (record.offset < end) yield record
+    next = fetched.next
+  }
+}
+
+/** Says where, never what: the value holds the payload. */
+function letterOf(record: LogRecord): TopicDeadLetter {
+  const where = `${record.topic}:${record.partition}:${record.offset}`
+  const parsed = TopicDeadLetter.safeParse(jsonOf(record.value))
+  if (!parsed.success) throw new Error(`the record at ${where} is no dead letter`)
+  return parsed.data
+}
+
+function jsonOf(value: Buffer | null): unknown {
+  try {
+    const parsed: unknown = JSON.parse(value?.toString() ?? '')
+    return parsed
+  } catch {
+    return undefined
+  }
+}
