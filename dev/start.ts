@@ -14,16 +14,23 @@ process.exitCode = await withStack(async (stack, abort) => {
   const platform = await startPlatform({ stack, abort, say })
   try {
     const { ports, runPath } = platform
-    await runDemo(platform, { messages: SAMPLE_MESSAGES, kill: [], abort, table: true })
+    const report = await runDemo(platform, { messages: SAMPLE_MESSAGES, kill: [], abort, table: true })
+    for (const violation of report.violations) say(`VIOLATION ${violation}`)
+    const token = await platform.identity.token(SAMPLE_IDENTITY)
     console.log(
       [
         '',
+        `sample     ${report.accepted} messages accepted, ${report.billingEvents} billed, ${report.lost} lost`,
         `API        ${platform.apiUrl}  (POST /v1/sms/send)`,
         `metrics    http://127.0.0.1:{${[ports.api, ports.topologies, ports.bridges, ports.sinks, ports.gateway].join(',')}}/metrics`,
         `operators  ${platform.smscControlUrl}/counters  (the simulated SMSC)`,
         `logs       ${runPath}/*.log`,
-        `token      ${await platform.identity.token(SAMPLE_IDENTITY)}`,
-        `tenant     ${SAMPLE_IDENTITY.tenantId}`,
+        '',
+        'Send one yourself, then read it by the messageId that comes back:',
+        '',
+        `T=${token}`,
+        `curl -s ${platform.apiUrl}/v1/sms/send -H "authorization: Bearer $T" -H 'x-tenant-id: ${SAMPLE_IDENTITY.tenantId}' -H 'content-type: application/json' -d '{"to":"+447700900123","from":"GHASI","body":"hello"}'`,
+        `curl -s ${platform.apiUrl}/v1/sms/MESSAGE_ID/segments -H "authorization: Bearer $T" -H 'x-tenant-id: ${SAMPLE_IDENTITY.tenantId}'`,
         '',
         'Running. Ctrl-C ends everything.',
       ].join('\n'),
