@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { envelope, topic } from '../contracts/topic.ts'
+import { describeTopology } from '../dsl/describe.ts'
+import { defineProcessor } from '../dsl/processor.ts'
+import { defineTopology, erase } from '../dsl/topology.ts'
+import { memoryLog } from '../log/memory.ts'
+import { silentLog } from '../platform/log.ts'
+import { commandsSuite } from './commands.suite.ts'
+import { runCommand } from './commands.ts'
+
+const log = memoryLog()
+let names = 0
+commandsSuite('the log in memory', {
+  connect: () => log.connect(),
+  unique: (name) => `${name}-${(names += 1)}`,
+})
+
+const words = topic('words', z.object(envelope), (value) => value.eventId)
+const topologyNamed = (name: string) =>
+  describeTopology(
+    defineTopology(name, [
+      erase(defineProcessor({ name, reads: { words }, emits: {}, on: { words: () => {} } })),
+    ]),
+  )
+
+async function run(...args: readonly string[]): Promise<readonly [number, string, string]> {
+  let said = ''
+  let complained = ''
+  const code = await runCommand(args, {
+    topologies: [topologyNamed('one'), topologyNamed('two')],
+    pages: { topologies: () => 'the page' },
+    connect: () => {
+      throw new Error('nothing to connect to')
+    },
+    now: () => 0,
+    audit: silentLog,
+    say: (text) => void (said += text),
+    complain: (text) => void (complained += text),
+    user: 'someone',
+  })
+  return [code, said, complained]
+}
+
+describe('the commands', () => {
+  it('describe all topologies or one, without a log', async () => {
+    const [code, all] = await run('topology', 'describe')
+    expect([code, all.match(/^topology \w+$/gm)]).toEqual([0, ['topology one', 'topology two']])
+    const [, one] = await run('topology', 'describe', 'two')
+    expect(one.match(/^topology \w+$/gm)).toEqual(['topology two'])
+    expect((await run('topology', 'describe', '--mermaid'))[1]).toMatch(/^flowchart LR\n/)
+    expect((await run('topology', 'describe', '--markdown'))[1]).toBe('the page')
+  })
+
+  it.each([
+    ['no command', []],
+    ['an unknown one', ['topology', 'undescribe']],
+    ['an unknown option', ['topology', 'describe', '--loud']],
+    ['an unknown topology', ['topology', 'describe', 'three']],
+    ['too many operands', ['topology', 'describe', 'one', 'two']],
+    ['a limit that is no number', ['deadletters', 'list', '--limit', 'all']],
+  ])('explain themselves when given %s', async (_, args) => {
+    const [code, said, complained] = await run(...args)
+    expect([code, said]).toEqual([2, ''])
+    expect(complained).toContain('Usage: ')
+  })
+})
