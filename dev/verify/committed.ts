@@ -5,12 +5,12 @@ import { listOffsets } from '../../streams/log/kafka/apis.ts'
 import { openCluster } from '../../streams/log/kafka/open-cluster.ts'
 import { headerText, partitionKey, type LogClient, type TopicPartition } from '../../streams/log/port.ts'
 import { groupOf } from '../../streams/runtime/task.ts'
+import { committedRecords, recordsFrom } from '../committed-records.ts'
 import type { Committed } from './recompute.ts'
 import { writtenBy, type Scene } from './scene.ts'
 
 /** What the broker says after a run: what is committed, where the groups are, and what nobody has ended. */
 export const APP = 'verify'
-const READ = { bytesMax: 8 * 1024 * 1024, waitMs: 20 }
 
 export const partitionsOf = (topics: readonly string[], partitions: number): readonly TopicPartition[] =>
   topics.flatMap((topic) => Array.from({ length: partitions }, (_, partition) => ({ topic, partition })))
@@ -21,23 +21,16 @@ interface Read<V> {
 }
 
 async function readTopic<V>(log: LogClient, topic: Topic<V>, partitions: number): Promise<Read<V>> {
-  const reader = log.reader()
   const values: V[] = []
   let replayed = 0
   for (const at of partitionsOf([topic.name], partitions)) {
-    for (let next = 0; ; ) {
-      const read = await reader.read(at, next, READ)
-      for (const record of read.records) {
-        const value = decode(topic, record.value)
-        if (!value.ok) throw new Error(`${partitionKey(at)}:${record.offset} cannot be read: ${value.reason}`)
-        values.push(value.value)
-        if (headerText(record.headers, 'replayed') === '1') replayed += 1
-      }
-      next = Math.max(next, read.next)
-      if (next >= read.end) break
+    for await (const record of committedRecords(log, at)) {
+      const value = decode(topic, record.value)
+      if (!value.ok) throw new Error(`${partitionKey(at)}:${record.offset} cannot be read: ${value.reason}`)
+      values.push(value.value)
+      if (headerText(record.headers, 'replayed') === '1') replayed += 1
     }
   }
-  await reader.close()
   return { values, replayed }
 }
 
@@ -68,20 +61,10 @@ async function lagOfOne(log: LogClient, topology: Topology, partitions: number):
   const inputs = topology.inputs.map(({ name }) => name)
   const at = partitionsOf(inputs, partitions)
   const cursors = await log.admin.committed(groupOf(APP, topology.name), at)
-  const bounds = await log.admin.bounds(at)
-  const reader = log.reader()
-  let lag = 0
-  for (const one of at) {
-    let next = cursors.get(partitionKey(one))?.next ?? 0
-    while (next < (bounds.get(partitionKey(one))?.end ?? 0)) {
-      const read = await reader.read(one, next, READ)
-      lag += read.records.length
-      if (read.next <= next) throw new Error(`${partitionKey(one)} cannot be read on from ${next}`)
-      next = read.next
-    }
-  }
-  await reader.close()
-  return lag
+  const lags = await Promise.all(
+    at.map((one) => recordsFrom(log, one, cursors.get(partitionKey(one))?.next ?? 0)),
+  )
+  return lags.reduce((sum, lag) => sum + lag, 0)
 }
 
 /** Ends of everything that is written, as one text: the same twice means that nothing was committed in between. */
