@@ -12,8 +12,8 @@ export interface TaskLimits {
 }
 
 export const DEFAULT_LIMITS: TaskLimits = {
-  recordsPerRoundMax: 2000,
-  recordsPerTopicMax: 4000,
+  recordsPerRoundMax: 5000,
+  recordsPerTopicMax: 10_000,
   timersPerRoundMax: 1000,
   commitMs: 100,
   transactionTimeoutMs: 15_000,
