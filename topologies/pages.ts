@@ -1,11 +1,14 @@
 import { asMarkdown } from '../streams/dsl/describe-markdown.ts'
 import { describeTopology, type TopologyDescription } from '../streams/dsl/describe.ts'
+import type { Topology } from '../streams/dsl/topology.ts'
 import { allTopologies } from './all.ts'
 
-/** The generated page of docs/: what `npm run sms` prints and what the test of staleness compares. */
-export const topologiesPage = (): string =>
-  asMarkdown(describedTopologies(), 'npm run -s sms -- topology describe --markdown > docs/topologies.md')
+/** What the generated pages of docs/ are made of. The settings of a deployment change what handlers do, not how they are wired. */
+export const DESCRIBED: readonly Topology[] = allTopologies({ rulesOf: () => ['exact'] })
 
-/** The settings of a deployment change what handlers do, not how they are wired. */
-export const describedTopologies = (): readonly TopologyDescription[] =>
-  allTopologies({ rulesOf: () => ['exact'] }).map(describeTopology)
+export const describedTopologies = (): readonly TopologyDescription[] => DESCRIBED.map(describeTopology)
+
+const TOPOLOGIES_COMMAND = 'npm run -s sms -- topology describe --markdown > docs/topologies.md'
+export const TOPICS_COMMAND = 'npm run -s sms -- topics --markdown > docs/topics.md'
+
+export const topologiesPage = (): string => asMarkdown(describedTopologies(), TOPOLOGIES_COMMAND)

@@ -91,7 +91,8 @@ export function commandsSuite(name: string, options: CommandsSuiteOptions): void
       const audit: Log = { debug: note, info: note, warn: note, error: note }
       const code = await runCommand(args, {
         topologies: [describeTopology(given.topology)],
-        pages: { topologies: () => 'the page' },
+        topics: [],
+        pages: { topologies: () => 'the page', topics: () => 'the topics' },
         connect: options.connect,
         now: () => NOW,
         audit,

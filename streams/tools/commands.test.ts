@@ -29,7 +29,8 @@ async function run(...args: readonly string[]): Promise<readonly [number, string
   let complained = ''
   const code = await runCommand(args, {
     topologies: [topologyNamed('one'), topologyNamed('two')],
-    pages: { topologies: () => 'the page' },
+    topics: [{ name: 'words', partitions: 4, replicas: 1, config: { 'cleanup.policy': 'compact' } }],
+    pages: { topologies: () => 'the page', topics: () => 'the topics' },
     connect: () => {
       throw new Error('nothing to connect to')
     },
@@ -52,8 +53,15 @@ describe('the commands', () => {
     expect((await run('topology', 'describe', '--markdown'))[1]).toBe('the page')
   })
 
+  it('list the topics, without a log', async () => {
+    const [code, table] = await run('topics')
+    expect([code, table.split('\n')[1]]).toEqual([0, 'words  4           1       compact  for good'])
+    expect((await run('topics', '--markdown'))[1]).toBe('the topics')
+  })
+
   it.each([
     ['no command', []],
+    ['a command with a word too many', ['topics', 'list']],
     ['an unknown one', ['topology', 'undescribe']],
     ['an unknown option', ['topology', 'describe', '--loud']],
     ['an unknown topology', ['topology', 'describe', 'three']],

@@ -2,14 +2,16 @@ import { parseArgs } from 'node:util'
 import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
 import { asText, type TopologyDescription } from '../dsl/describe.ts'
-import type { LogClient } from '../log/port.ts'
+import type { LogClient, TopicSpec } from '../log/port.ts'
 import type { Log } from '../platform/log.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
+import { asTable } from './show-topics.ts'
 
 /** The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the terminal. */
 export const USAGE = `Usage: npm run -s sms -- COMMAND
   topology describe [NAME] [--mermaid | --markdown]
+  topics [--markdown]
   deadletters list [--topic TOPIC] [--limit N]
   deadletters show ID [--payload]
   deadletters requeue ID --reason TEXT [--actor NAME]
@@ -17,8 +19,10 @@ TOPIC is the one that a record could not be read from. What concerns dead letter
 
 export interface Terminal {
   readonly topologies: readonly TopologyDescription[]
+  /** Every topic of the platform, as it is provisioned here. */
+  readonly topics: readonly TopicSpec[]
   /** Generated pages of docs/, by name. */
-  readonly pages: { readonly topologies: () => string }
+  readonly pages: { readonly topologies: () => string; readonly topics: () => string }
   /** Connected only by the commands that need it, and closed by them. */
   readonly connect: () => LogClient
   readonly now: () => number
@@ -54,8 +58,9 @@ const parse = (args: readonly string[]) =>
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const parsed = parsedOr(args)
   if (typeof parsed === 'string') return misused(terminal, parsed)
-  const [noun, verb, operand, ...rest] = parsed.positionals
-  const command = COMMANDS.get(`${noun ?? ''} ${verb ?? ''}`)
+  const [noun = '', ...others] = parsed.positionals
+  const [verb, operand, ...rest] = VERBLESS.has(noun) ? [undefined, ...others] : others
+  const command = COMMANDS.get(verb === undefined ? noun : `${noun} ${verb}`)
   if (command === undefined || rest.length > 0) return misused(terminal, 'No such command.')
   return command(terminal, parsed.values, operand)
 }
@@ -80,6 +85,13 @@ const describe: Command = (terminal, options, name) => {
   if (chosen.length === 0) return Promise.resolve(misused(terminal, `There is no topology ${name ?? ''}.`))
   if (options.markdown === true) say(pages.topologies())
   else say(options.mermaid === true ? asMermaid(chosen) : chosen.map(asText).join('\n'))
+  return Promise.resolve(0)
+}
+
+const listTopics: Command = (terminal, options, operand) => {
+  const { topics, say, pages } = terminal
+  if (operand !== undefined) return Promise.resolve(misused(terminal, 'No such command.'))
+  say(options.markdown === true ? pages.topics() : asTable(topics))
   return Promise.resolve(0)
 }
 
@@ -133,10 +145,13 @@ const putBack: Command = async (terminal, options, id) => {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['topology describe', describe],
+  ['topics', listTopics],
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],
 ])
+
+const VERBLESS: ReadonlySet<string> = new Set(['topics'])
 
 /** The bridges keep what NATS and they refuse in a topic of their own. */
 const BRIDGE_DEAD_LETTERS = 'bridge.deadletter'
