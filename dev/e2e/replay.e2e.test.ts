@@ -8,7 +8,7 @@ import type { ServiceName } from '../platform/services.ts'
 import { resetGroup } from '../stack/kafka-tools.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { positionsOf, untilNoLag } from './lag.ts'
-import { messageIdsOf, witness, type Past, type Witnessed } from './traces.ts'
+import { forgetMessageIds, messageIdsOf, witness, type Past, type Witnessed } from './traces.ts'
 
 /** Spec operations.md section 7: an operator moves the cursors of any group back to the beginning, while traffic flows. */
 const GROUPS = {
@@ -58,14 +58,15 @@ async function replayed(owner: keyof typeof GROUPS, seed: number) {
   if (service === undefined) throw new Error(`no service is called ${owner}`)
   await service.stop()
   for (const group of GROUPS[owner]) await rewind(group)
+  await forgetMessageIds(platform)
   const going = traffic(60, seed, 2)
   await sleep(500)
   await service.start()
   const report = await going
-  const { traces, repetitions } = await witness(platform, log, past)
+  const { traces, repetitions, copies } = await witness(platform, log, past)
   const old = new Set(before.traces.submits)
   const submits = traces.submits.filter((submit) => old.has(submit))
-  return { report, repetitions, traces: { ...traces, submits } }
+  return { report, repetitions, copies, traces: { ...traces, submits } }
 }
 
 async function rewind(group: string): Promise<void> {
@@ -89,12 +90,18 @@ describe('a group that is moved back to the beginning in the middle of traffic',
     expect(before.repetitions).toEqual({ marked: 0, unmarked: [] })
   })
 
-  it('P1 P2 P3 P4 the topologies say the same again, marked, and nothing is sent, billed or told twice', async () => {
-    const { report, repetitions, traces } = await replayed('topologies', 22)
+  it('P1 P2 P3 P4 the topologies say the same again, marked, and nothing is sent, billed or told as new', async () => {
+    const { report, repetitions, copies, traces } = await replayed('topologies', 22)
     expect(report).toMatchObject(CLEAN)
     expect(traces).toEqual(before.traces)
     expect(repetitions.unmarked).toEqual([])
     expect(repetitions.marked).toBeGreaterThan(before.traces.submits.length)
+    const billed = before.traces.nats['BILLING_EVENTS']?.length
+    expect(copies).toMatchObject({
+      SMPP_OUTBOUND: { marked: 0, unmarked: 0 },
+      BILLING_EVENTS: { marked: billed, unmarked: 0 },
+    })
+    for (const { unmarked } of Object.values(copies)) expect(unmarked).toBe(0)
   })
 
   it('P6 the sinks leave the same rows', async () => {
@@ -104,8 +111,10 @@ describe('a group that is moved back to the beginning in the middle of traffic',
   })
 
   it('P7 the bridge publishes no command again, and everything else under the same ids', async () => {
-    const { report, traces } = await replayed('bridges', 24)
+    const { report, copies, traces } = await replayed('bridges', 24)
     expect(report).toMatchObject(CLEAN)
     expect(traces).toEqual(before.traces)
+    expect(copies['SMPP_OUTBOUND']).toEqual({ marked: 0, unmarked: 0 })
+    expect(copies['BILLING_EVENTS']?.unmarked).toBe(before.traces.nats['BILLING_EVENTS']?.length)
   })
 })

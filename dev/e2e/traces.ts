@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
 import { Pool } from 'pg'
 import { z } from 'zod'
-import { OUTBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
+import { DUPLICATE_WINDOW_MS, OUTBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
 import { headerText, type LogClient } from '../../streams/log/port.ts'
 import { allTopologies } from '../../topologies/all.ts'
 import { committedRecords } from '../committed-records.ts'
@@ -19,7 +20,7 @@ export interface Traces {
   readonly tables: Readonly<Record<string, readonly string[]>>
   /** By topic: each different event with its bytes, however often it is there. */
   readonly events: Readonly<Record<string, readonly string[]>>
-  /** By stream: subject and event of each message that is kept, repetitions included. */
+  /** By stream: subject and event of each different message that is kept, however often it is there. */
   readonly nats: Readonly<Record<string, readonly string[]>>
   /** Each submit_sm that the operator took. */
   readonly submits: readonly string[]
@@ -32,6 +33,12 @@ export interface Repetitions {
   readonly unmarked: readonly string[]
 }
 
+/** Messages of a NATS stream that repeat an earlier one, with `Replayed: true` and without. */
+export interface Copies {
+  readonly marked: number
+  readonly unmarked: number
+}
+
 export interface Past {
   readonly untilMs: number
   /** Messages of the past: what is written later in their names counts too. */
@@ -41,18 +48,22 @@ export interface Past {
 export interface Witnessed {
   readonly traces: Traces
   readonly repetitions: Repetitions
+  /** By stream. */
+  readonly copies: Readonly<Record<string, Copies>>
 }
 
 export async function witness(platform: Platform, log: LogClient, past: Past): Promise<Witnessed> {
   const topics = await fromTopics(platform, log, past)
+  const streams = await fromNats(platform, past)
   return {
     traces: {
       tables: await fromTables(platform, past),
       events: topics.events,
-      nats: await fromNats(platform, past),
+      nats: streams.messages,
       submits: submitsOf(platform),
     },
     repetitions: topics.repetitions,
+    copies: streams.copies,
   }
 }
 
@@ -151,13 +162,29 @@ async function fromTopics(
   return { events, repetitions: { marked, unmarked } }
 }
 
-async function fromNats({ stack }: Platform, past: Past): Promise<Traces['nats']> {
+const STREAM_NAMES: ReadonlySet<string> = new Set(OUTBOUND_MIRRORS.map(({ stream }) => stream))
+
+async function fromNats(
+  { stack }: Platform,
+  past: Past,
+): Promise<{ readonly messages: Traces['nats']; readonly copies: Witnessed['copies'] }> {
   const connection = await connect({ servers: stack.natsUrl })
   try {
-    const streams = new Set(OUTBOUND_MIRRORS.map(({ stream }) => stream))
-    const kept: Record<string, readonly string[]> = {}
-    for (const stream of streams) kept[stream] = await readStream(connection, stream, past)
-    return kept
+    const messages: Record<string, readonly string[]> = {}
+    const copies: Record<string, Copies> = {}
+    for (const stream of STREAM_NAMES) {
+      const told = await readStream(connection, stream, past)
+      const seen = new Set<string>()
+      let [marked, unmarked] = [0, 0]
+      for (const { name, isReplayed } of told) {
+        if (seen.has(name) && isReplayed) marked += 1
+        else if (seen.has(name)) unmarked += 1
+        seen.add(name)
+      }
+      messages[stream] = [...seen].sort()
+      copies[stream] = { marked, unmarked }
+    }
+    return { messages, copies }
   } finally {
     await connection.close()
   }
@@ -165,7 +192,13 @@ async function fromNats({ stack }: Platform, past: Past): Promise<Traces['nats']
 
 const FETCH_MAX = 500
 
-async function readStream(connection: NatsConnection, stream: string, past: Past): Promise<string[]> {
+interface Told {
+  /** Subject and event. */
+  readonly name: string
+  readonly isReplayed: boolean
+}
+
+async function readStream(connection: NatsConnection, stream: string, past: Past): Promise<readonly Told[]> {
   const manager = await jetstreamManager(connection)
   const { name } = await manager.consumers.add(stream, {
     ack_policy: AckPolicy.None,
@@ -173,19 +206,44 @@ async function readStream(connection: NatsConnection, stream: string, past: Past
     inactive_threshold: 60_000_000_000,
   })
   const consumer = await jetstream(connection).consumers.get(stream, name)
-  const kept: string[] = []
+  const told: Told[] = []
   for (let left = (await consumer.info()).num_pending; left > 0; ) {
     const batch = await consumer.fetch({ max_messages: Math.min(left, FETCH_MAX), expires: 5000 })
     for await (const message of batch) {
       left = message.info.pending
       const { eventId, messageId } = Event.parse(message.json())
       const storedMs = message.info.timestampNanos / 1_000_000
-      if (storedMs < past.untilMs || past.messageIds.has(messageId ?? ''))
-        kept.push(`${message.subject} ${eventId}`)
+      if (storedMs >= past.untilMs && !past.messageIds.has(messageId ?? '')) continue
+      told.push({
+        name: `${message.subject} ${eventId}`,
+        isReplayed: message.headers?.get('Replayed') === 'true',
+      })
     }
   }
   await manager.consumers.delete(stream, name)
-  return kept.sort()
+  return told
+}
+
+const LEAST_WINDOW_MS = 100
+const FORGET_MS = 1000
+
+/**
+ * Makes NATS forget which ids it has stored, as time would: an operator moves cursors hours later, when the streams drop no
+ * repetition any more.
+ */
+export async function forgetMessageIds({ stack }: Platform): Promise<void> {
+  const connection = await connect({ servers: stack.natsUrl })
+  try {
+    const { streams } = await jetstreamManager(connection)
+    const setWindow = async (windowMs: number): Promise<void> => {
+      for (const name of STREAM_NAMES) await streams.update(name, { duplicate_window: nanos(windowMs) })
+    }
+    await setWindow(LEAST_WINDOW_MS)
+    await sleep(FORGET_MS)
+    await setWindow(DUPLICATE_WINDOW_MS)
+  } finally {
+    await connection.close()
+  }
 }
 
 const Submit = z.object({
