@@ -148,6 +148,8 @@ function accepted({ job, segment, carrier, operatorMessageId }: Answer): Promise
   if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
     return concludeDoubt(job, segment, carrier.operatorId, 'no message_id')
   const { messageId } = job.command
+  // The operator takes messages again: the next refusal begins at one second, or a long message would wait for minutes.
+  job.retries.forget(messageId)
   const submit = { messageId, segmentIndex: segment.index, totalSegments: segment.total }
   job.recent.note(carrier.operatorId, operatorMessageId, submit)
   return conclude(job, segment, carrier.operatorId, {
