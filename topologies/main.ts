@@ -37,12 +37,15 @@ const config = readConfig({
   /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
   OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
+  SETTLE_MS: milliseconds.default(15_000),
+  /** Spec http.md §8; a machine that is shared with everything else needs more. */
+  ROUTING_DEADLINE_MS: positive.default(200),
   /** Spec operations.md §5. */
   ROUTING_IN_FLIGHT: positive.default(16),
 })
 
-/** One call of 200 ms and its one repetition, with room for the wait for a place. */
-const ROUTING_DEADLINE_MS = 2000
+/** One call and its one repetition, with room for the wait for a place. */
+const ROUTING_DEADLINES = 10
 
 const log = createLog({ service: 'topologies', level: config.LOG_LEVEL })
 
@@ -63,7 +66,7 @@ await runProcess(log, async (closers, fail) => {
     lookups: { [ROUTE_LOOKUP]: routing.lookup },
     clock: systemClock,
     inFlightMax: config.ROUTING_IN_FLIGHT,
-    deadlineMs: ROUTING_DEADLINE_MS,
+    deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
   })
   const hooks = observe(log, metrics, NOTES)
   const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
@@ -78,7 +81,7 @@ await runProcess(log, async (closers, fail) => {
         clock: systemClock,
         random: Math.random,
         hooks,
-        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
+        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS, settleMs: config.SETTLE_MS },
         onFailed: fail,
       }),
   )

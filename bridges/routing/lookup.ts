@@ -33,6 +33,8 @@ export interface RoutingLookupOptions {
   /** `host:port` of the routing engine. */
   readonly address: string
   readonly now: () => number
+  /** Of one call. Default: 200 (spec http.md §8). */
+  readonly deadlineMs?: number
   readonly tls?: RoutingTls | undefined
   /** Told the code name of every call that brought no answer, and `circuit_open`: orch_routing_engine_errors_total. */
   readonly onError?: (code: string) => void
@@ -50,8 +52,8 @@ const DEADLINE_MS = 200
  * immediate repetition of an UNAVAILABLE, a circuit breaker around every call. Never rejects.
  */
 export function routingLookup(options: RoutingLookupOptions): RoutingLookup {
-  const { address, now, tls } = options
-  const client = routingClient({ address, deadlineMs: DEADLINE_MS, now, tls })
+  const { address, now, tls, deadlineMs = DEADLINE_MS } = options
+  const client = routingClient({ address, deadlineMs, now, tls })
   return { lookup: lookupOver(client, options), close: () => client.close() }
 }
 

@@ -96,12 +96,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
       ...spec('routing-engine', 'dev/routing-engine/main.ts', { ROUTES: JSON.stringify(routes()) }),
       ready: { port: ports['routing-engine'] },
     },
-    topologies: spec('topologies', 'topologies/main.ts', {
-      STATE_DIR: join(given.runPath, 'state'),
-      ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
-      OPERATOR_ID_RULES: operatorIdRules(),
-      COMMIT_MS: String(given.commitMs),
-    }),
+    topologies: spec('topologies', 'topologies/main.ts', topologiesEnv(given)),
     bridges: spec('bridges', 'bridges/main.ts', { OPERATOR_IDS: operatorIds() }),
     sinks: spec('sinks', 'sinks/main.ts', {}),
     gateway: spec('gateway', 'smpp-gateway/main.ts', {
@@ -118,3 +113,12 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     }),
   }
 }
+
+const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<string, string> => ({
+  STATE_DIR: join(runPath, 'state'),
+  ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
+  OPERATOR_ID_RULES: operatorIdRules(),
+  COMMIT_MS: String(commitMs),
+  // Nine processes share a few cores here: 200 ms would measure the machine and not the routing engine.
+  ROUTING_DEADLINE_MS: '2000',
+})

@@ -7,23 +7,31 @@ import type { Store, StoredTimer } from './store.ts'
  */
 export class DueTimers {
   readonly #inputs: Inputs
+  readonly #settleMs: number
+  #openedMs = 0
+  #heldUntilMs = Number.NEGATIVE_INFINITY
   /** Ends of the inputs when the task opened, until they are reached. */
   readonly #backlog = new Map<string, number>()
   /** Earliest entry of the timer index, stale ones included. */
   #nextMs = Number.POSITIVE_INFINITY
 
-  constructor(inputs: Inputs) {
+  constructor(inputs: Inputs, settleMs: number) {
     this.#inputs = inputs
+    this.#settleMs = settleMs
   }
 
-  async open(store: Store): Promise<void> {
+  async open(store: Store, nowMs: number): Promise<void> {
     this.#backlog.clear()
+    this.#openedMs = nowMs
+    this.#heldUntilMs = Number.NEGATIVE_INFINITY
     this.#nextMs = await store.nextDueMs()
   }
 
   /** The input has records from `next` up to `end` that were there before the task opened. */
   behind(topic: string, next: number, end: number): void {
-    if (end > next) this.#backlog.set(topic, end)
+    if (end <= next) return
+    this.#backlog.set(topic, end)
+    this.#heldUntilMs = this.#openedMs + this.#settleMs
   }
 
   armed(dueMs: number): void {
@@ -36,7 +44,8 @@ export class DueTimers {
 
   /** Until when there is nothing to do without a new record. */
   waitMs(nowMs: number): number {
-    return this.#backlog.size > 0 ? Number.POSITIVE_INFINITY : this.#nextMs - nowMs
+    if (this.#backlog.size > 0) return Number.POSITIVE_INFINITY
+    return Math.max(this.#nextMs, this.#isHeld(nowMs) ? this.#heldUntilMs : this.#nextMs) - nowMs
   }
 
   async take(store: Store, nowMs: number, limit: number): Promise<readonly StoredTimer[]> {
@@ -54,6 +63,12 @@ export class DueTimers {
     for (const [topic, end] of this.#backlog) {
       if ((positions.get(topic) ?? 0) >= end) this.#backlog.delete(topic)
     }
-    return this.#backlog.size > 0 ? Number.NEGATIVE_INFINITY : Math.min(nowMs, this.#inputs.horizonMs())
+    if (this.#backlog.size > 0 || this.#isHeld(nowMs)) return Number.NEGATIVE_INFINITY
+    return Math.min(nowMs, this.#inputs.horizonMs())
+  }
+
+  /** A clock that was set back must not hold timers for hours. */
+  #isHeld(nowMs: number): boolean {
+    return nowMs >= this.#openedMs && nowMs < this.#heldUntilMs
   }
 }

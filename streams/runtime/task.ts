@@ -78,7 +78,7 @@ export class Task {
     this.id = { topology: topology.name, partition }
     this.#sources = topology.inputs.map((topic) => topic.name)
     this.#inputs = new Inputs(this.#sources, limits, options.flow)
-    this.#timers = new DueTimers(this.#inputs)
+    this.#timers = new DueTimers(this.#inputs, limits.settleMs)
     this.#wake = new Wake(options.clock)
     this.#reader = log.reader()
     this.#transactions = log.transactions({
@@ -174,7 +174,7 @@ export class Task {
     const store = await this.#restored(committed)
     this.#table = this.#newTable(store)
     this.#ledger.open(store, committed)
-    await this.#timers.open(store)
+    await this.#timers.open(store, this.#options.clock.now())
     if (this.#stop.signal.aborted) return
     this.#state = 'running'
     for (const topic of this.#sources) this.#begin(topic, committed, bounds)
