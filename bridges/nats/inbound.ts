@@ -135,11 +135,15 @@ class InboundLoop implements InboundBridge {
   }
 
   async #store(batch: readonly JsMsg[]): Promise<void> {
-    const { mirror } = this.#options
+    const { mirror, now } = this.#options
     if (this.#partitions === 0) this.#partitions = await this.#countPartitions()
     const records: OutRecord[] = []
     for (const message of batch) {
-      const record = inboundRecord(this.#topic, this.#partitions, storedMessage(message))
+      // The time at which the log has it: a receipt that waited in NATS must still be waited for once its submit result comes.
+      const record = {
+        ...inboundRecord(this.#topic, this.#partitions, storedMessage(message)),
+        timestamp: now(),
+      }
       if (bytesOf(record) <= RECORD_BYTES_MAX) records.push(record)
       else await this.#refuse(message)
     }
