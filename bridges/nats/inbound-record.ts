@@ -7,7 +7,7 @@ import type { OutRecord } from '../../streams/log/port.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import { toLogHeaders } from './headers.ts'
 
-/** What the log needs of a JetStream message. `timestampMs` is when the stream stored it: a redelivery keeps it. */
+/** What the log needs of a JetStream message. `timestampMs` is when the stream stored it; inbound.ts puts the time of the log in its place. */
 export interface StoredMessage {
   readonly streamSequence: number
   readonly timestampMs: number
