@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import { ensurePartitions } from '../sinks/postgres/partitions.ts'
 import { migrate } from '../sinks/sql/migrate.ts'
+import { sleep } from '../streams/platform/backoff.ts'
 
 /** A database of its own for a test or a demonstration, with every table, role and partition. */
 export interface TemporaryDatabase {
@@ -22,9 +23,13 @@ export async function createDatabase(
   now: () => number = Date.now,
 ): Promise<TemporaryDatabase> {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) throw new Error(`not a database name: ${name}`)
-  const drop = () => onServer(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+  const drop = () =>
+    onServer(adminUrl, async (client) => {
+      await disconnected(client, name)
+      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    })
   await drop()
-  await onServer(adminUrl, `CREATE DATABASE ${name}`)
+  await onServer(adminUrl, (client) => client.query(`CREATE DATABASE ${name}`))
   const address = new URL(adminUrl)
   address.pathname = `/${name}`
   await prepare(address.href, now)
@@ -49,11 +54,26 @@ async function prepare(url: string, now: () => number): Promise<void> {
   }
 }
 
-async function onServer(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url })
+const DISCONNECT_LOOKS_MAX = 40
+const DISCONNECT_LOOK_MS = 50
+
+/**
+ * A pool that has ended may still have connections that the server is about to close; one that `FORCE` kills then reports an
+ * error to nobody, which ends the process that held it.
+ */
+async function disconnected(client: Client, name: string): Promise<void> {
+  for (let look = 0; look < DISCONNECT_LOOKS_MAX; look++) {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1', [name])
+    if (rowCount === 0) return
+    await sleep(DISCONNECT_LOOK_MS)
+  }
+}
+
+async function onServer(adminUrl: string, act: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = new Client({ connectionString: adminUrl })
   await client.connect()
   try {
-    await client.query(statement)
+    await act(client)
   } finally {
     await client.end()
   }
