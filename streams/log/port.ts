@@ -53,6 +53,12 @@ export interface Cursor extends TopicPartition {
   readonly metadata: string
 }
 
+/** First retained offset and last stable offset of a partition. */
+export interface Bounds {
+  readonly start: number
+  readonly end: number
+}
+
 /** For every partition written, by `partitionKey`: the offset after the last record written there. */
 export type Written = ReadonlyMap<string, number>
 
@@ -87,10 +93,7 @@ export interface LogAdmin {
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>
   /** Partition count by topic; a topic that does not exist is absent from the answer. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
-  /** First retained offset and last stable offset of each partition. */
-  bounds(
-    at: readonly TopicPartition[],
-  ): Promise<ReadonlyMap<string, { readonly start: number; readonly end: number }>>
+  bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>>
   /** The group's cursors, by `partitionKey`; partitions without one are absent. */
   committed(group: string, at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Cursor>>
   /** Moves the cursors of a group that has no members; with members it refuses (`fatal`). */

@@ -1,41 +1,47 @@
 import type { Inputs } from './inputs.ts'
 import type { Store, StoredTimer } from './store.ts'
 
+/** The ends of all inputs, by topic, as they were at an instant of this process's clock. */
+export interface Sight {
+  readonly atMs: number
+  readonly ends: ReadonlyMap<string, number>
+}
+
 /**
- * Which timers of a task may fire. Not simply those that the wall clock has passed: no timer overtakes a record that waits,
- * nor the backlog found at take-over. Else a restart after an outage would give up on what the log has already answered.
+ * Which timers of a task may fire. Not simply those that the wall clock has passed: a timer fires when everything has been
+ * handled that the log held when it became due. Else an outage, or a slow moment, would give up on what the log has already
+ * answered. So a due timer needs a sight of the inputs' ends that is not older than itself, and the inputs read up to there.
  */
 export class DueTimers {
   readonly #inputs: Inputs
-  readonly #settleMs: number
-  #openedMs = 0
-  #heldUntilMs = Number.NEGATIVE_INFINITY
-  /** Ends of the inputs when the task opened, until they are reached. */
-  readonly #backlog = new Map<string, number>()
+  #sight: Sight = { atMs: Number.NEGATIVE_INFINITY, ends: new Map() }
   /** Earliest entry of the timer index, stale ones included. */
   #nextMs = Number.POSITIVE_INFINITY
 
-  constructor(inputs: Inputs, settleMs: number) {
+  constructor(inputs: Inputs) {
     this.#inputs = inputs
-    this.#settleMs = settleMs
   }
 
-  async open(store: Store, nowMs: number): Promise<void> {
-    this.#backlog.clear()
-    this.#openedMs = nowMs
-    this.#heldUntilMs = Number.NEGATIVE_INFINITY
+  async open(store: Store): Promise<void> {
     this.#nextMs = await store.nextDueMs()
   }
 
-  /** The input has records from `next` up to `end` that were there before the task opened. */
-  behind(topic: string, next: number, end: number): void {
-    if (end <= next) return
-    this.#backlog.set(topic, end)
-    this.#heldUntilMs = this.#openedMs + this.#settleMs
+  seen(sight: Sight): void {
+    this.#sight = sight
   }
 
   armed(dueMs: number): void {
     this.#nextMs = Math.min(this.#nextMs, dueMs)
+  }
+
+  /**
+   * A timer is due of which the last sight says nothing. One sight is used up before the next is taken: under a load that
+   * never ends the ends would else run away from the reader.
+   */
+  needSight(nowMs: number): boolean {
+    if (this.#nextMs > nowMs || !this.#isReached()) return false
+    // A sight from later than now was taken before the clock was set back.
+    return this.#sight.atMs < this.#nextMs || this.#sight.atMs > nowMs
   }
 
   areDue(nowMs: number): boolean {
@@ -44,8 +50,7 @@ export class DueTimers {
 
   /** Until when there is nothing to do without a new record. */
   waitMs(nowMs: number): number {
-    if (this.#backlog.size > 0) return Number.POSITIVE_INFINITY
-    return Math.max(this.#nextMs, this.#isHeld(nowMs) ? this.#heldUntilMs : this.#nextMs) - nowMs
+    return this.#isReached() ? this.#nextMs - nowMs : Number.POSITIVE_INFINITY
   }
 
   async take(store: Store, nowMs: number, limit: number): Promise<readonly StoredTimer[]> {
@@ -59,16 +64,14 @@ export class DueTimers {
   }
 
   #horizonMs(nowMs: number): number {
-    const positions = this.#inputs.positions()
-    for (const [topic, end] of this.#backlog) {
-      if ((positions.get(topic) ?? 0) >= end) this.#backlog.delete(topic)
-    }
-    if (this.#backlog.size > 0 || this.#isHeld(nowMs)) return Number.NEGATIVE_INFINITY
-    return Math.min(nowMs, this.#inputs.horizonMs())
+    const { atMs } = this.#sight
+    if (atMs > nowMs || !this.#isReached()) return Number.NEGATIVE_INFINITY
+    return Math.min(atMs, this.#inputs.horizonMs())
   }
 
-  /** A clock that was set back must not hold timers for hours. */
-  #isHeld(nowMs: number): boolean {
-    return nowMs >= this.#openedMs && nowMs < this.#heldUntilMs
+  #isReached(): boolean {
+    const positions = this.#inputs.positions()
+    for (const [topic, end] of this.#sight.ends) if ((positions.get(topic) ?? 0) < end) return false
+    return true
   }
 }

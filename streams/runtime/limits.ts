@@ -6,11 +6,6 @@ export interface TaskLimits {
   /** Least time between the starts of two transactions while fewer than a full round waits. */
   readonly commitMs: number
   readonly transactionTimeoutMs: number
-  /**
-   * After a take-over with a backlog no timer fires for this long: the topologies that feed this one are being taken over too,
-   * and what a timer waits for may lie with them (a receipt is not an orphan because its submit result was read late).
-   */
-  readonly settleMs: number
   readonly restoreBytesMax: number
   /** Decoded rows kept beside the store. */
   readonly recentRowsMax: number
@@ -22,7 +17,6 @@ export const DEFAULT_LIMITS: TaskLimits = {
   timersPerRoundMax: 1000,
   commitMs: 100,
   transactionTimeoutMs: 15_000,
-  settleMs: 0,
   restoreBytesMax: 4 * 1024 * 1024,
   recentRowsMax: 20_000,
 }

@@ -2,6 +2,7 @@ import type { Topology } from '../dsl/topology.ts'
 import {
   LogError,
   partitionKey,
+  type Bounds,
   type Cursor,
   type LogClient,
   type LogReader,
@@ -78,7 +79,7 @@ export class Task {
     this.id = { topology: topology.name, partition }
     this.#sources = topology.inputs.map((topic) => topic.name)
     this.#inputs = new Inputs(this.#sources, limits, options.flow)
-    this.#timers = new DueTimers(this.#inputs, limits.settleMs)
+    this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
     this.#reader = log.reader()
     this.#transactions = log.transactions({
@@ -165,16 +166,18 @@ export class Task {
 
   /** The take-over order must not change: fence, read the cursor, restore to the changelog's end, seek. */
   async #open(): Promise<void> {
-    const { log, app, topology, hooks } = this.#options
+    const { log, app, topology, hooks, clock } = this.#options
     this.#state = 'opening'
     await this.#transactions.fence()
     const at = this.#sources.map((topic) => this.#ledger.at(topic))
     const committed = await log.admin.committed(groupOf(app, topology.name), at)
+    const atMs = clock.now()
     const bounds = await log.admin.bounds(at)
     const store = await this.#restored(committed)
     this.#table = this.#newTable(store)
     this.#ledger.open(store, committed)
-    await this.#timers.open(store, this.#options.clock.now())
+    await this.#timers.open(store)
+    this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
     if (this.#stop.signal.aborted) return
     this.#state = 'running'
     for (const topic of this.#sources) this.#begin(topic, committed, bounds)
@@ -210,17 +213,12 @@ export class Task {
     return new Table(store, new Map(schemas), this.#options.limits.recentRowsMax)
   }
 
-  #begin(
-    topic: string,
-    committed: ReadonlyMap<string, Cursor>,
-    bounds: ReadonlyMap<string, { start: number; end: number }>,
-  ): void {
+  #begin(topic: string, committed: ReadonlyMap<string, Cursor>, bounds: ReadonlyMap<string, Bounds>): void {
     const key = partitionKey(this.#ledger.at(topic))
-    const { start, end } = bounds.get(key) ?? { start: 0, end: 0 }
+    const start = bounds.get(key)?.start ?? 0
     const cursor = committed.get(key)?.next ?? start
     const next = Math.max(cursor, start)
     if (cursor < start) this.#options.hooks.gap(this.id, topic, cursor, start)
-    this.#timers.behind(topic, next, end)
     this.#inputs.reset(topic, next)
     this.#options.seek(topic, next)
   }
@@ -238,6 +236,10 @@ export class Task {
     const { clock, limits } = this.#options
     while (!this.#stop.signal.aborted) {
       const nowMs = clock.now()
+      if (this.#timers.needSight(nowMs)) {
+        await this.#lookAhead(nowMs)
+        continue
+      }
       // A clock that was set back says nothing of the last transaction; waiting until it has caught up may take hours.
       const sinceMs = nowMs - this.#lastCommitMs
       const pauseMs = sinceMs < 0 ? 0 : limits.commitMs - sinceMs
@@ -246,6 +248,17 @@ export class Task {
       if (full || (some && pauseMs <= 0)) return
       await this.#wake.wait(some ? pauseMs : this.#timers.waitMs(nowMs))
     }
+  }
+
+  async #lookAhead(atMs: number): Promise<void> {
+    const at = this.#sources.map((topic) => this.#ledger.at(topic))
+    const bounds = await this.#options.log.admin.bounds(at)
+    this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
+  }
+
+  #endsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, number> {
+    const endOf = (topic: string): number => bounds.get(partitionKey(this.#ledger.at(topic)))?.end ?? 0
+    return new Map(this.#sources.map((topic) => [topic, endOf(topic)]))
   }
 
   async #round(): Promise<void> {

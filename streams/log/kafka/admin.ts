@@ -7,7 +7,7 @@
  * not asked for, never chooses a partition, and never logs a payload.
  */
 import { LogError, partitionKey } from '../port.ts'
-import type { Cursor, LogAdmin, TopicPartition } from '../port.ts'
+import type { Bounds, Cursor, LogAdmin, TopicPartition } from '../port.ts'
 import { describeGroups, offsetCommit } from './apis.ts'
 import { UNKNOWN_MEMBER_ID, remedyFor } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
@@ -16,7 +16,6 @@ import { Coordinator } from './coordinator.ts'
 import type { Repeatable } from './coordinator.ts'
 import type { Lane } from './links.ts'
 import { listBounds } from './list-bounds.ts'
-import type { Bounds } from './list-bounds.ts'
 import { offsetFetchRequest } from './offset-fetch-request.ts'
 import { offsetsPayload } from './offsets-payload.ts'
 import { outcomeOf } from './outcome.ts'

@@ -1,5 +1,5 @@
 import { partitionKey } from '../port.ts'
-import type { TopicPartition } from '../port.ts'
+import type { Bounds, TopicPartition } from '../port.ts'
 import { listOffsets } from './apis.ts'
 import { BrokerError } from './broker-error.ts'
 import type { Cluster } from './cluster.ts'
@@ -10,11 +10,6 @@ const EARLIEST = -2
 const LATEST = -1
 
 const READ_COMMITTED = 1
-
-export interface Bounds {
-  readonly start: number
-  readonly end: number
-}
 
 /** One attempt; forgets the leaders of what it could not list. */
 export async function listBounds(
