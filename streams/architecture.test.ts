@@ -76,7 +76,13 @@ const RULES: readonly Rule[] = [
   { from: 'topologies/', folders: [...CONTRACTS, 'streams/dsl/'], packages: ['zod'] },
   {
     from: 'topologies/main.ts',
-    folders: ['topologies/', 'streams/', 'bridges/routing/'],
+    folders: [
+      'topologies/',
+      'streams/',
+      'bridges/routing/',
+      'bridges/nats/connect.ts',
+      'bridges/nats/mirror-progress.ts',
+    ],
     packages: ['zod', 'node:*'],
   },
   { from: 'topologies/provision.ts', folders: ['topologies/', 'streams/'], packages: [] },

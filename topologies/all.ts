@@ -5,6 +5,9 @@ import { intake } from './receipts/intake.ts'
 import type { SentOptions } from './receipts/sent.ts'
 import { segments } from './segments/segments.ts'
 
+/** The application: prefix of its groups and transactional ids. */
+export const APP = 'sms'
+
 /** Every topology of the platform, in the order in which a message passes them. */
 export const allTopologies = (options: SentOptions & OutboundOptions): readonly Topology[] => [
   outbound(options),

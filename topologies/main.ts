@@ -1,15 +1,23 @@
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { connectNats } from '../bridges/nats/connect.ts'
+import { mirrorProgress } from '../bridges/nats/mirror-progress.ts'
 import { routingEnv, routingLookup, routingTls } from '../bridges/routing/lookup.ts'
-import { ROUTE_LOOKUP } from '../streams/contracts/lookups.ts'
+import { ROUTE_LOOKUP, SUBMIT_RESULTS_READ_LOOKUP } from '../streams/contracts/lookups.ts'
+import { submitResults } from '../streams/contracts/outbound.ts'
+import type { Lookup } from '../streams/contracts/question.ts'
+import { SUBMIT_RESULT_MIRROR } from '../streams/contracts/subjects.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import { CANONICAL_ID_RULES } from '../streams/domain/canonical-id.ts'
 import { connectKafka } from '../streams/log/kafka.ts'
+import type { LogClient } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import {
   commonEnv,
   jsonText,
   logEnv,
   milliseconds,
+  natsEnv,
   port,
   positive,
   readConfig,
@@ -17,27 +25,30 @@ import {
 import { createLog } from '../streams/platform/log.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
-import { runProcess } from '../streams/platform/process.ts'
+import { runProcess, type Closers } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { systemClock } from '../streams/runtime/clock.ts'
 import { gaugeTasks, observe, readinessOf } from '../streams/runtime/observe.ts'
 import { Prefetcher } from '../streams/runtime/prefetch.ts'
 import { levelStores } from '../streams/runtime/store-level.ts'
 import { DEFAULT_LIMITS } from '../streams/runtime/limits.ts'
+import { groupProgress, progressAlong } from '../streams/runtime/reading-progress.ts'
+import { groupOf } from '../streams/runtime/task.ts'
 import { Worker } from '../streams/runtime/worker.ts'
-import { allTopologies } from './all.ts'
+import { allTopologies, APP } from './all.ts'
 import { NOTES } from './notes.ts'
+import { SEGMENTS } from './segments/segments.ts'
 
 const config = readConfig({
   ...commonEnv,
   ...logEnv,
   PORT: port.default(9464),
   STATE_DIR: z.string().default('.state'),
+  ...natsEnv,
   ...routingEnv,
   /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
   OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
-  SETTLE_MS: milliseconds.default(15_000),
   /** Spec http.md §8; a machine that is shared with everything else needs more. */
   ROUTING_DEADLINE_MS: positive.default(200),
   /** Spec operations.md §5. */
@@ -48,6 +59,21 @@ const config = readConfig({
 const ROUTING_DEADLINES = 10
 
 const log = createLog({ service: 'topologies', level: config.LOG_LEVEL })
+
+/** From NATS to where receipts can be joined with them: the bridge's mirror, then the topology `segments`. */
+function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
+  const creds = config.NATS_CREDS === undefined ? undefined : readFileSync(config.NATS_CREDS)
+  const nats = connectNats({ url: config.NATS_URL, creds, user: 'stream-progress', log })
+  closers.add('nats', nats, (opened) => opened.close())
+  return progressAlong({
+    stages: [
+      mirrorProgress(nats, SUBMIT_RESULT_MIRROR),
+      groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name }),
+    ],
+    now: systemClock.now,
+    failed: (error) => log.warn('dlr.submit_results_unknown', { error }),
+  })
+}
 
 await runProcess(log, async (closers, fail) => {
   closers.add('tracing', startTracing('topologies', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
@@ -63,7 +89,10 @@ await runProcess(log, async (closers, fail) => {
   })
   closers.add('routing', routing, (opened) => opened.close())
   const prefetcher = new Prefetcher({
-    lookups: { [ROUTE_LOOKUP]: routing.lookup },
+    lookups: {
+      [ROUTE_LOOKUP]: routing.lookup,
+      [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(client, closers),
+    },
     clock: systemClock,
     inFlightMax: config.ROUTING_IN_FLIGHT,
     deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
@@ -73,7 +102,7 @@ await runProcess(log, async (closers, fail) => {
   const workers = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] }).map(
     (topology) =>
       new Worker({
-        app: 'sms',
+        app: APP,
         topology,
         log: client,
         stores: levelStores(config.STATE_DIR, sleep),
@@ -81,7 +110,7 @@ await runProcess(log, async (closers, fail) => {
         clock: systemClock,
         random: Math.random,
         hooks,
-        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS, settleMs: config.SETTLE_MS },
+        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
         onFailed: fail,
       }),
   )

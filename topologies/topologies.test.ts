@@ -13,6 +13,7 @@ import {
   type SubmitResult,
 } from '../streams/contracts/outbound.ts'
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../streams/contracts/outcomes.ts'
+import { ROUTE_LOOKUP, type Progress } from '../streams/contracts/lookups.ts'
 import type { Answer } from '../streams/contracts/question.ts'
 import {
   dlrRecords,
@@ -66,6 +67,9 @@ interface Fate {
   readonly receipts: readonly { readonly stat: string; readonly afterMs: number; readonly times: number }[]
 }
 
+/** In the driver nobody lags: whatever was piped has been read by all. */
+const NOTHING_TO_READ: Progress = { ends: [], read: [] }
+
 class Platform {
   readonly driver: Driver
   readonly told: Told[] = []
@@ -76,7 +80,8 @@ class Platform {
     let calls = 0
     this.driver = new Driver(allTopologies({ rulesOf: () => ['exact'] }), {
       now: START,
-      answer: (_, at) => answer((calls += 1), at),
+      answer: ({ lookup }, at) =>
+        lookup === ROUTE_LOOKUP ? answer((calls += 1), at) : { kind: 'found', value: NOTHING_TO_READ, at },
     })
   }
 

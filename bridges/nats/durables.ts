@@ -24,7 +24,11 @@ export interface DurableOptions {
   readonly commandAckPending: number
 }
 
-export const INBOUND_ACK_WAIT_MS = 30_000
+/**
+ * What a killed bridge had in hand comes again after this, and receipts that need it wait for so long. A bridge at work says so
+ * three times as often, and a message that comes twice is dropped by its id further on.
+ */
+export const INBOUND_ACK_WAIT_MS = 10_000
 /** Messages that go to the log in one write. */
 export const INBOUND_BATCH_MAX = 500
 

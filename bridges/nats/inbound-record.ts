@@ -7,10 +7,9 @@ import type { OutRecord } from '../../streams/log/port.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import { toLogHeaders } from './headers.ts'
 
-/** What the log needs of a JetStream message. `timestampMs` is when the stream stored it; inbound.ts puts the time of the log in its place. */
+/** What the log needs of a JetStream message. */
 export interface StoredMessage {
   readonly streamSequence: number
-  readonly timestampMs: number
   readonly data: Uint8Array
   readonly headers: MsgHdrs | undefined
 }
@@ -18,14 +17,10 @@ export interface StoredMessage {
 export function storedMessage(message: JsMsg): StoredMessage {
   return {
     streamSequence: message.seq,
-    // Nanoseconds are beyond what a number holds exactly, and rounding may end in the next millisecond.
-    timestampMs: Number(message.timestampNanos / NANOS_PER_MS),
     data: message.data,
     headers: readableHeaders(message),
   }
 }
-
-const NANOS_PER_MS = 1_000_000n
 
 /** The client throws on a header name that it would not have written; such a message is mirrored without its headers. */
 function readableHeaders(message: JsMsg): MsgHdrs | undefined {
@@ -44,9 +39,15 @@ export function topicNamed(name: string): Topic<unknown> {
 
 /**
  * The record of a message: same bytes, key and partition as the topic's own writers would choose. A message that cannot be
- * read has no key; it goes to a partition by its sequence, and its topology dead-letters it (spec events.md §2).
+ * read has no key; it goes to a partition by its sequence, and its topology dead-letters it (spec events.md §2). Its time is
+ * that at which the log gets it: what waited in NATS must not look like something for which others have waited (ADR 0025).
  */
-export function inboundRecord(topic: Topic<unknown>, partitions: number, message: StoredMessage): OutRecord {
+export function inboundRecord(
+  topic: Topic<unknown>,
+  partitions: number,
+  message: StoredMessage,
+  nowMs: number,
+): OutRecord {
   const value = asBuffer(message.data)
   const decoded = decode(topic, value)
   const key = decoded.ok ? topic.key(decoded.value) : null
@@ -55,7 +56,7 @@ export function inboundRecord(topic: Topic<unknown>, partitions: number, message
     partition: key === null ? message.streamSequence % partitions : partitionOf(key, partitions),
     key,
     value,
-    timestamp: message.timestampMs,
+    timestamp: nowMs,
     headers: toLogHeaders(message.headers, message.streamSequence),
   }
 }

@@ -139,11 +139,7 @@ class InboundLoop implements InboundBridge {
     if (this.#partitions === 0) this.#partitions = await this.#countPartitions()
     const records: OutRecord[] = []
     for (const message of batch) {
-      // The time at which the log has it: a receipt that waited in NATS must still be waited for once its submit result comes.
-      const record = {
-        ...inboundRecord(this.#topic, this.#partitions, storedMessage(message)),
-        timestamp: now(),
-      }
+      const record = inboundRecord(this.#topic, this.#partitions, storedMessage(message), now())
       if (bytesOf(record) <= RECORD_BYTES_MAX) records.push(record)
       else await this.#refuse(message)
     }

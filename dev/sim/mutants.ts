@@ -1,3 +1,4 @@
+import { SUBMIT_RESULTS_READ_LOOKUP, type Progress } from '../../streams/contracts/lookups.ts'
 import type { ErasedProcessor, Handling, Topology } from '../../streams/dsl/topology.ts'
 import type {
   Cursor,
@@ -25,6 +26,7 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'dedupe-off': () => ({ topologies: (topologies) => topologies.map(forgetful) }),
   'timer-not-durable': () => ({ stores: volatileTimers }),
   'overlay-applied-before-commit': overlayBeforeCommit,
+  'results-not-awaited': () => ({ topologies: (topologies) => topologies.map(impatient) }),
   'take-over-without-fencing': () => ({ log: unfenced }),
   'cursor-read-before-fence': () => ({ log: cursorBeforeFence }),
 }
@@ -129,6 +131,32 @@ const blind = (handling: Handling): Handling => ({
       answers,
     ),
 })
+
+/** Takes it for granted that every submit result has been read. */
+const impatient = (topology: Topology): Topology => ({
+  ...topology,
+  processors: topology.processors.map((processor) =>
+    processor.lookups.includes(SUBMIT_RESULTS_READ_LOOKUP)
+      ? { ...processor, on: told(processor.on), due: told(processor.due) }
+      : processor,
+  ),
+})
+
+const NOTHING_TO_READ: Progress = { ends: [], read: [] }
+
+const told = (handlings: ReadonlyMap<string, Handling>): ReadonlyMap<string, Handling> =>
+  new Map(
+    [...handlings].map(([name, handling]) => [
+      name,
+      {
+        ask: handling.ask,
+        handle: (subject, scope) =>
+          handling.handle(subject, scope, {
+            results: { kind: 'found', value: NOTHING_TO_READ, at: scope.now },
+          }),
+      },
+    ]),
+  )
 
 /** Timers live in the process: what an earlier one has armed is lost, and a restore brings none back. */
 const volatileTimers = (stores: StoreFactory): StoreFactory => ({

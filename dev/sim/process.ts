@@ -109,8 +109,12 @@ export class Process {
       }),
   }
 
+  say(text: string): void {
+    this.#options.history.line(`${this.name} ${text}`)
+  }
+
   start(): void {
-    this.#options.history.line(`${this.name} starts`)
+    this.say('starts')
     void this.#start().catch((error: unknown) => this.#fail(error))
   }
 

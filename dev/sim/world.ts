@@ -1,3 +1,10 @@
+import { SUBMIT_RESULTS_READ_LOOKUP } from '../../streams/contracts/lookups.ts'
+import { submitResults } from '../../streams/contracts/outbound.ts'
+import type { Lookup } from '../../streams/contracts/question.ts'
+import type { LogClient } from '../../streams/log/port.ts'
+import { groupProgress, progressAlong } from '../../streams/runtime/reading-progress.ts'
+import { groupOf } from '../../streams/runtime/task.ts'
+import { SEGMENTS } from '../../topologies/segments/segments.ts'
 import { allTopologies } from '../../topologies/all.ts'
 import type { Topology } from '../../streams/dsl/topology.ts'
 import { memoryLog, type MemoryLog } from '../../streams/log/memory.ts'
@@ -11,7 +18,7 @@ import { History } from './history.ts'
 import { canonicalRulesOf, operatorOf } from './ids.ts'
 import { Machines } from './machines.ts'
 import { Nemesis } from './nemesis.ts'
-import { Process, type Plant } from './process.ts'
+import { APP, Process, type Plant } from './process.ts'
 import { Routing } from './routing.ts'
 import { Sender } from './sender.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -128,13 +135,17 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
     time,
     dice: dice('machines'),
     history,
-    newProcess: (name, { disk }, onEnded) =>
-      new Process({
+    newProcess: (name, { disk }, onEnded) => {
+      const client = log.connect()
+      return new Process({
         name,
         disk,
-        client: log.connect(),
+        client,
         topologies: TOPOLOGIES,
-        lookup: routing.lookups,
+        lookup: (process) => ({
+          ...routing.lookups(process),
+          [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client),
+        }),
         limits,
         time,
         schedule,
@@ -142,9 +153,18 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
         history,
         plant,
         onEnded,
-      }),
+      })
+    },
   })
 }
+
+/** As main.ts wires it, over the process's own connection and without NATS, which is not part of this world. */
+const resultsReadBy = (process: Process, { admin }: LogClient): Lookup =>
+  progressAlong({
+    stages: [groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name })],
+    now: process.clock.now,
+    failed: (error) => process.say(`cannot tell what has been read: ${String(error)}`),
+  })
 
 export async function openWorld(seed: number, options: WorldOptions = {}): Promise<World> {
   const ground = lay(seed, options)

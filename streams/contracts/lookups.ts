@@ -30,3 +30,18 @@ export const routeFor = (request: {
     messageType: request.messageType,
   },
 })
+
+/** How far there is to read at each place of a path, and after that how far has been read there; of equal length. */
+export interface Progress {
+  readonly ends: readonly number[]
+  readonly read: readonly number[]
+}
+
+export const SUBMIT_RESULTS_READ_LOOKUP = 'submit-results-read'
+
+/** How far submit results have become submissions that receipts can be joined with, from NATS on. The same for every receipt. */
+export const submitResultsRead: Question<Progress> = {
+  lookup: SUBMIT_RESULTS_READ_LOOKUP,
+  key: '',
+  about: {},
+}

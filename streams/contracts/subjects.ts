@@ -59,9 +59,11 @@ const outbound = (topic: string, stream: string, subject = topic): Mirror => ({
   type: topic,
 })
 
+export const SUBMIT_RESULT_MIRROR = inbound('smpp.submit.result', 'SMPP_EVENTS', 'submit-result-mirror')
+
 export const INBOUND_MIRRORS: readonly InboundMirror[] = [
   inbound('sms.outbound.request', 'SMS_OUTBOUND', 'orch-consumer'),
-  inbound('smpp.submit.result', 'SMPP_EVENTS', 'submit-result-mirror'),
+  SUBMIT_RESULT_MIRROR,
   inbound('sms.dlr.inbound', 'SMS_DLR', 'dlr-processor'),
   inbound('operator.health', 'OPERATOR_EVENTS', 'health-mirror'),
 ]

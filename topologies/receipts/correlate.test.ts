@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Progress } from '../../streams/contracts/lookups.ts'
 import { lookupExample, sentExample } from '../../streams/contracts/examples.ts'
 import {
   dlrRecords,
@@ -56,8 +57,20 @@ function sent(hours = 0, changes: Partial<SentSegment> = {}): SentSegment {
   return { ...sentExample, eventId: sentEventId(`${hours}`), ...times, ...changes }
 }
 
+const ALL_READ: Progress = { ends: [7, 9], read: [7, 9] }
+
 class World {
-  readonly driver = new Driver([correlate], { now: START })
+  /** How far submit results have been read; null: nobody can tell. */
+  results: Progress | null = ALL_READ
+  asked = 0
+  readonly driver = new Driver([correlate], {
+    now: START,
+    answer: (_, at) => {
+      this.asked += 1
+      if (this.results === null) return { kind: 'unavailable', reason: 'LOG_UNAVAILABLE', at }
+      return { kind: 'found', value: this.results, at }
+    },
+  })
   lookup(value: ReceiptLookup, options: PipeOptions = {}): number {
     return this.driver.pipe(receiptLookups, value, options)
   }
@@ -225,6 +238,72 @@ describe('a receipt whose segment is not known (D9, D10)', () => {
     world.lookup(lookup())
     world.driver.advance(6000 + 72 * HOUR_MS)
     expect(world.driver.rowCount).toBe(0)
+  })
+})
+
+describe('a look that finds nothing (D9)', () => {
+  it('does not count before the submit results have been read that were there at the look before', () => {
+    const world = new World()
+    world.results = { ends: [7, 9], read: [7, 8] }
+    world.lookup(lookup())
+    world.driver.advance(HOUR_MS)
+    world.results = { ends: [7, 12], read: [7, 9] }
+    world.driver.advance(3000)
+    world.results = { ends: [7, 99], read: [7, 11] }
+    world.driver.advance(HOUR_MS)
+    expect(world.emitted()).toEqual(NOTHING)
+    world.results = { ends: [7, 99], read: [7, 12] }
+    world.driver.advance(3000)
+    expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN' }])
+  })
+
+  it('joins the receipt when its submission comes long after, from results that were read late', () => {
+    const world = new World()
+    world.results = { ends: [7, 9], read: [0, 0] }
+    world.lookup(lookup())
+    world.driver.advance(HOUR_MS)
+    world.sent(sent())
+    expect(world.emitted().facts).toHaveLength(1)
+  })
+
+  it('does not wait for results that come after it', () => {
+    const world = new World()
+    let count = 9
+    world.lookup(lookup())
+    for (const _ of [1, 2]) {
+      world.results = { ends: [7, count + 5], read: [7, count] }
+      world.driver.advance(3000)
+      count += 5
+    }
+    expect(world.emitted().records).toHaveLength(1)
+  })
+
+  it('does not count while nobody can tell how far results have been read', () => {
+    const world = new World()
+    world.results = null
+    world.lookup(lookup())
+    world.driver.advance(HOUR_MS)
+    expect(world.emitted()).toEqual(NOTHING)
+    world.results = ALL_READ
+    world.driver.advance(9000)
+    expect(world.emitted().records).toHaveLength(1)
+  })
+
+  it('comes 3 s after the one before, however long ago the receipt was written', () => {
+    const world = new World()
+    world.lookup(lookup(), { at: START - HOUR_MS })
+    world.driver.advance(2999)
+    expect(world.emitted()).toEqual(NOTHING)
+    world.driver.advance(1)
+    expect(world.emitted().records).toMatchObject([{ occurredAt: iso(START + 3000) }])
+  })
+
+  it('asks nothing for a receipt whose segment is known or that was decided', () => {
+    const world = new World()
+    world.sent(sent())
+    const offset = world.lookup(lookup())
+    world.lookup(lookup(), { offset })
+    expect(world.asked).toBe(0)
   })
 })
 

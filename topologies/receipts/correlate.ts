@@ -1,4 +1,10 @@
 import {
+  SUBMIT_RESULTS_READ_LOOKUP,
+  submitResultsRead,
+  type Progress,
+} from '../../streams/contracts/lookups.ts'
+import type { Answer } from '../../streams/contracts/question.ts'
+import {
   dlrRecords,
   receiptLookups,
   segmentFacts,
@@ -19,6 +25,7 @@ import {
   factOf,
   LOOK_AGAIN_AFTER_MS,
   LOOKS_MAX,
+  lookedAgain,
   NOTHING_KNOWN,
   orphaned,
   orphanRecord,
@@ -31,6 +38,7 @@ import {
 
 const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedReceipts }
 type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire'>
+type Asked = { readonly results: Answer<Progress> } | null
 
 /** The topology `correlate` (spec pipeline.md §3.4): a join of receipts and submissions in which nobody waits for anybody else. */
 export const correlate: Topology = defineTopology('correlate', [
@@ -40,28 +48,40 @@ export const correlate: Topology = defineTopology('correlate', [
       reads: { lookup: receiptLookups, sent: sentSegments },
       emits,
       state: { store: 'sent', schema: Correlation },
+      lookups: [SUBMIT_RESULTS_READ_LOOKUP],
+      asks: {
+        lookup: (lookup: ReceiptLookup, row: Correlation | undefined) =>
+          isDecided(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
+        again: () => ({ results: submitResultsRead }),
+      },
       on: { lookup: takeLookup, sent: takeSent },
       due: { again: lookAgain, expire },
     }),
   ),
 ])
 
+function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
+  const { eventId } = lookup.receipt
+  return row.decided.some((decision) => decision.eventId === eventId) || decided(row, lookup, 0) !== null
+}
+
 /** D7 to D9 for the first look. */
-function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope): void {
+function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope, asked: Asked): void {
   const row = scope.state ?? NOTHING_KNOWN
   const { eventId } = lookup.receipt
   const known = row.decided.find((decision) => decision.eventId === eventId)
   if (known !== undefined) return tell(scope, lookup, known, row)
   if (row.waiting.some((waiting) => waiting.lookup.receipt.eventId === eventId)) return
   const decision = decided(row, lookup, scope.now)
-  if (decision === null) return wait(scope, lookup, row)
+  if (decision === null) return wait(scope, lookup, row, asked)
   settle(scope, lookup, decision, row)
   keep(scope, remembering(row, [decision], scope.now))
 }
 
 /** D9. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
-function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation): void {
+function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation, asked: Asked): void {
   const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS }
+  if (asked?.results.kind === 'found') newcomer.results = [...asked.results.value.ends]
   const [oldest, ...others] = row.waiting
   if (oldest === undefined || row.waiting.length < WAITING_MAX)
     return keep(scope, { ...row, waiting: [...row.waiting, newcomer] })
@@ -85,14 +105,11 @@ const newestFirst = (a: SentSegment, b: SentSegment): number => {
 }
 
 /** D9, D10: the second and the third look. */
-function lookAgain(row: Correlation, scope: CorrelateScope): void {
+function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked): void {
   settleWaiting(scope, row, (waiting) => {
     if (waiting.nextMs > scope.now) return waiting
-    note(scope, 'dlr.correlation_retry', {})
-    const looks = waiting.looks + 1
-    return looks < LOOKS_MAX
-      ? { ...waiting, looks, nextMs: waiting.nextMs + LOOK_AGAIN_AFTER_MS }
-      : orphaned(waiting.lookup, scope.now)
+    if (waiting.looks < LOOKS_MAX) note(scope, 'dlr.correlation_retry', {})
+    return lookedAgain(waiting, asked?.results, scope.now)
   })
 }
 

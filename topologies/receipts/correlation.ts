@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Progress } from '../../streams/contracts/lookups.ts'
+import type { Answer } from '../../streams/contracts/question.ts'
 import {
   ReceiptLookup,
   SentSegment,
@@ -34,8 +36,10 @@ export type Decision = z.infer<typeof Decision>
 
 export const Waiting = z.object({
   lookup: ReceiptLookup,
-  /** Looks done. */
+  /** Looks that count. */
   looks: z.number().int(),
+  /** Ends of the submit results at the last look that counts: before they have been read no further look does. */
+  results: z.array(z.number().int()).exactOptional(),
   /** The next look, epoch milliseconds. */
   nextMs: z.number().int(),
 })
@@ -70,6 +74,29 @@ export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: numbe
   if (newest !== undefined && receivedAt <= newest.expiresAt)
     return { eventId, at, as: 'joined', sent: newest.eventId }
   return lookup.release !== undefined && ownersOf(lookup) !== null ? { eventId, at, as: 'released' } : null
+}
+
+/**
+ * D9: what a look that found nothing means. It counts when all submit results have been read that were there at the look
+ * before: those lag or are down at times, and a receipt is not an orphan for that. So at the third look every result that was
+ * in NATS when the receipt came is on the log as a submission, and the receipt is given up only when that too has been read:
+ * a timer waits for what the log held when it became due. Looks are spaced from the answer's time, because after a backlog
+ * their record times lie in the past.
+ */
+export function lookedAgain(
+  waiting: Waiting,
+  answer: Answer<Progress> | undefined,
+  dueMs: number,
+): Waiting | Decision {
+  if (waiting.looks >= LOOKS_MAX) return orphaned(waiting.lookup, dueMs)
+  const at = Math.max(dueMs, answer?.at ?? dueMs)
+  const again: Waiting = { ...waiting, nextMs: at + LOOK_AGAIN_AFTER_MS }
+  if (answer?.kind !== 'found') return again
+  const { ends, read } = answer.value
+  const { results } = waiting
+  if (results?.some((end, place) => (read[place] ?? 0) < end)) return again
+  const looks = waiting.looks + (results === undefined ? 0 : 1)
+  return { ...again, looks, results: [...ends], ...(looks >= LOOKS_MAX && { nextMs: at }) }
 }
 
 export const orphaned = ({ receipt }: ReceiptLookup, at: number): Decision => ({

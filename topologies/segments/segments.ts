@@ -24,9 +24,11 @@ const aggregation = defineProcessor({
   },
 })
 
+export const SEGMENTS = 'segments'
+
 /**
  * The topology `segments` (spec pipeline.md §3.5). `sent` rides along: it reads what the aggregation reads, by the same key, so
  * one task and one transaction serve both, and every submit result is fetched and decoded once.
  */
 export const segments = (options: SentOptions): Topology =>
-  defineTopology('segments', [erase(sent(options)), erase(aggregation)])
+  defineTopology(SEGMENTS, [erase(sent(options)), erase(aggregation)])
