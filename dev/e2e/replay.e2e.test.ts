@@ -7,6 +7,7 @@ import { startPlatform, type Platform } from '../platform/platform.ts'
 import type { ServiceName } from '../platform/services.ts'
 import { resetGroup } from '../stack/kafka-tools.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { judgeDistinct, trafficAround } from './half-way.ts'
 import { positionsOf, untilNoLag } from './lag.ts'
 import { forgetMessageIds, messageIdsOf, witness, type Past, type Witnessed } from './traces.ts'
 
@@ -116,5 +117,29 @@ describe('a group that is moved back to the beginning in the middle of traffic',
     expect(traces).toEqual(before.traces)
     expect(copies['SMPP_OUTBOUND']).toEqual({ marked: 0, unmarked: 0 })
     expect(copies['BILLING_EVENTS']?.unmarked).toBe(before.traces.nats['BILLING_EVENTS']?.length)
+  })
+
+  it('brings messages that were half-way when all cursors moved to their one planned end', async () => {
+    const owners = ['bridges', 'topologies', 'sinks'] as const
+    const ended = await trafficAround(platform, {
+      messages: 60,
+      seed: 25,
+      abort: abort.signal,
+      meanwhile: async () => {
+        for (const owner of owners) await platform.services.get(owner)?.stop()
+        for (const group of ALL_GROUPS) await rewind(group)
+        await Promise.all(owners.map(async (owner) => platform.services.get(owner)?.start()))
+      },
+    })
+    await untilNoLag(log, stack.kafkaBrokers, ALL_GROUPS)
+    expect(ended.accepted).toHaveLength(60)
+    expect(ended.faults).toEqual([])
+    const verdict = await judgeDistinct(platform, ended)
+    expect(verdict).toMatchObject({ violations: [], lost: 0, duplicatesAtOperator: 0, duplicatesInDoubt: 0 })
+    expect(verdict.repeated).toBeGreaterThan(0)
+    const everything = { untilMs: Date.now(), messageIds: await messageIdsOf(platform) }
+    const { repetitions, copies } = await witness(platform, log, everything)
+    expect(repetitions.unmarked).toEqual([])
+    expect(copies['SMPP_OUTBOUND']).toEqual({ marked: 0, unmarked: 0 })
   })
 })
