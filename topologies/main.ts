@@ -85,6 +85,7 @@ await runProcess(log, async (closers, fail) => {
   const routing = routingLookup({
     address: config.ROUTING_ENGINE_URL,
     now: systemClock.now,
+    deadlineMs: config.ROUTING_DEADLINE_MS,
     tls: routingTls(config),
   })
   closers.add('routing', routing, (opened) => opened.close())

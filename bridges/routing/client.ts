@@ -24,7 +24,6 @@ export interface RoutingClientOptions {
   /** `host:port`, or any name that gRPC resolves; of several addresses all are used in turn. */
   readonly address: string
   readonly deadlineMs: number
-  readonly now: () => number
   readonly tls?: RoutingTls | undefined
 }
 
@@ -61,19 +60,29 @@ export function routingClient(options: RoutingClientOptions): RoutingClient {
   return {
     selectRoute: (request) =>
       new Promise((resolve) => {
-        client.makeUnaryRequest(
+        const call = client.makeUnaryRequest(
           method.path,
           method.requestSerialize,
           method.responseDeserialize,
           request,
           traceMetadata(),
-          { deadline: options.now() + options.deadlineMs },
-          (error, reply) => resolve(resultOf(error, reply)),
+          (error, reply) => {
+            clearTimeout(deadline)
+            resolve(resultOf(error, reply))
+          },
         )
+        const deadline = setTimeout(() => afterReading(() => call.cancel()), options.deadlineMs)
       }),
     close: () => client.close(),
   }
 }
+
+/**
+ * The library's own deadline would be checked before the sockets are read: an event loop that was busy with a replay would
+ * throw away answers that came in time, and spend the message's retries on it. Two turns, because a reply is read in one and
+ * told in the next.
+ */
+const afterReading = (act: () => void): void => void setImmediate(() => setImmediate(act))
 
 /**
  * Balanced over all addresses of the name. The connection is kept alive between calls and a lost one tried again soon,
@@ -103,10 +112,14 @@ function traceMetadata(): Metadata {
 }
 
 function resultOf(error: ServiceError | null, reply: unknown): SelectRouteResult {
-  if (error !== null) return { code: status[error.code] ?? 'UNKNOWN' }
+  if (error !== null) return { code: codeName(error.code) }
   const read = Reply.safeParse(reply)
   return read.success ? { code: 'OK', reply: read.data } : { code: 'INTERNAL' }
 }
+
+/** Nobody but the deadline cancels a call. */
+const codeName = (code: status): string =>
+  code === status.CANCELLED ? 'DEADLINE_EXCEEDED' : (status[code] ?? 'UNKNOWN')
 
 function selectRouteMethod(loaded: PackageDefinition): MethodDefinition<object, object> {
   const service = loaded[SERVICE]

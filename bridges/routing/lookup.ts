@@ -52,8 +52,8 @@ const DEADLINE_MS = 200
  * immediate repetition of an UNAVAILABLE, a circuit breaker around every call. Never rejects.
  */
 export function routingLookup(options: RoutingLookupOptions): RoutingLookup {
-  const { address, now, tls, deadlineMs = DEADLINE_MS } = options
-  const client = routingClient({ address, deadlineMs, now, tls })
+  const { address, tls, deadlineMs = DEADLINE_MS } = options
+  const client = routingClient({ address, deadlineMs, tls })
   return { lookup: lookupOver(client, options), close: () => client.close() }
 }
 
