@@ -6,6 +6,8 @@ import type { Log } from '../streams/platform/log.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
 import { within } from '../streams/platform/process.ts'
+import { alsoLive, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
+import { PositionWatch, STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { bridgeInstruments } from './instruments.ts'
 import type { NatsLink } from './nats/connect.ts'
 import { deadLetters } from './nats/dead-letters.ts'
@@ -20,6 +22,7 @@ export interface BridgesOptions {
   readonly metrics: Metrics
   readonly logger: Log
   readonly pollMs: number
+  readonly stuckAfterMs?: number
   readonly now: () => number
   readonly sleep: Sleep
   readonly random: () => number
@@ -31,6 +34,8 @@ export interface BridgesOptions {
 export interface Bridges {
   /** Every NATS consumer active, the log reachable, the group joined (spec http.md §1). */
   ready(): Promise<Readiness>
+  /** No partition of the outbound direction is stuck (position-watch.ts); the inbound one is NATS's to watch, by ack_wait. */
+  live(): Readiness
   close(): Promise<void>
 }
 
@@ -58,10 +63,20 @@ export function startBridges(options: BridgesOptions): Bridges {
     now,
     sleep,
   })
+  const watch = new PositionWatch({
+    readers: [outbound],
+    admin: log.admin,
+    now,
+    sleep,
+    hooks: observePositions(logger, options.metrics),
+    stuckAfterMs: options.stuckAfterMs ?? STUCK_AFTER_MS,
+  }).start()
+  const live = (): Readiness => livenessOf(watch)
   return {
-    ready: async () => readiness(await reachable(log), outbound.joined(), inbound),
+    ready: async () => alsoLive(readiness(await reachable(log), outbound.joined(), inbound), live()),
+    live,
     async close() {
-      const mirrors = [...inbound.values(), outbound, lag]
+      const mirrors = [...inbound.values(), outbound, lag, watch]
       await Promise.all(mirrors.map((mirror) => mirror.close()))
       await writer.close()
     },

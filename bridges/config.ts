@@ -9,6 +9,7 @@ import {
   port,
   positive,
 } from '../streams/platform/config.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import type { ProvisionOptions } from './nats/provision.ts'
 
 /** What the provisioner of NATS takes. */
@@ -45,5 +46,7 @@ export const bridgesEnv = {
   NATS_CREDS_DIR: z.string().optional(),
   /** Makes the streams and durables at the start. In production `bridges/provision.ts` does, under its own user. */
   NATS_PROVISION: flag.default(true),
+  /** A partition with records behind it that does not move for this long fails the health check. */
+  STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   POLL_MS: milliseconds.default(5_000),
 }

@@ -38,11 +38,18 @@ await runProcess(logger, async (closers, fail) => {
     linkOf: (mirror) => links[userOf(mirror)],
     metrics,
     pollMs: config.POLL_MS,
+    stuckAfterMs: config.STUCK_AFTER_MS,
     onFailed: fail,
   })
   closers.add('bridges', bridges, (one) => one.close())
   const { HOST: host, PORT } = config
-  const server = await serveOperations({ host, port: PORT, metrics, ready: () => bridges.ready() })
+  const server = await serveOperations({
+    host,
+    port: PORT,
+    metrics,
+    ready: () => bridges.ready(),
+    live: () => bridges.live(),
+  })
   closers.add('operations', server, (one) => one.close())
   if (config.NATS_PROVISION)
     provisionThrough(links['sms-orchestrator'], { ...provisionOptions(config), ...world }).catch(fail)

@@ -8,6 +8,7 @@ import {
   readConfig,
   redisEnv,
 } from '../streams/platform/config.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { addressAs } from './postgres/pool.ts'
 
 const shape = {
@@ -24,6 +25,8 @@ const shape = {
   SINK_POOL_MAX: z.coerce.number().int().min(5).max(20).default(10),
   /** Records in one SQL transaction at most. */
   SINK_BATCH_MAX: positive.max(5_000).default(500),
+  /** A partition with records behind it that does not move for this long fails the health check. */
+  STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   SINK_LAG_EVERY_MS: milliseconds.min(100).default(5_000),
 }
 

@@ -7,6 +7,9 @@ import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
+import type { Consumption } from '../streams/runtime/consume.ts'
+import { alsoLive, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
+import { PositionWatch } from '../streams/runtime/position-watch.ts'
 import { sinksConfig } from './config.ts'
 import { observe } from './observe.ts'
 import { openPool } from './postgres/pool.ts'
@@ -63,8 +66,26 @@ await runProcess(log, async (closers, fail) => {
   }
   const { HOST: host, PORT } = config
   const ready = readiness(client, dlrRecords.name, pools)
-  const operations = await serveOperations({ host, port: PORT, metrics, ready })
+  const running: Consumption[] = []
+  const watch = new PositionWatch({
+    readers: running,
+    admin: client.admin,
+    now: Date.now,
+    sleep,
+    hooks: observePositions(log, metrics),
+    stuckAfterMs: config.STUCK_AFTER_MS,
+  })
+  const live = () => livenessOf(watch)
+  const operations = await serveOperations({
+    host,
+    port: PORT,
+    metrics,
+    ready: async () => alsoLive(await ready(), live()),
+    live,
+  })
   closers.add('operations', operations, (server) => server.close())
-  for (const sink of sinks) closers.add(sink.group, await run(sink, options), (running) => running.close())
+  for (const sink of sinks)
+    running.push(closers.add(sink.group, await run(sink, options), (opened) => opened.close()))
+  closers.add('watch', watch.start(), (opened) => opened.close())
   closers.add('lag', watchLag(sinks, options), (watch) => watch.close())
 })

@@ -19,7 +19,14 @@ interface Rule {
 
 const CONTRACTS = ['streams/contracts/', 'streams/domain/']
 const EDGE = [...CONTRACTS, 'streams/platform/']
-const READER = [...EDGE, 'streams/runtime/consume.ts', 'streams/log/port.ts', 'streams/log/partitioner.ts']
+const READER = [
+  ...EDGE,
+  'streams/runtime/consume.ts',
+  'streams/runtime/position-watch.ts',
+  'streams/runtime/observe-positions.ts',
+  'streams/log/port.ts',
+  'streams/log/partitioner.ts',
+]
 const NATS = ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/nats-core']
 
 const RULES: readonly Rule[] = [

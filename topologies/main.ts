@@ -29,6 +29,8 @@ import { runProcess, type Closers } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { systemClock } from '../streams/runtime/clock.ts'
 import { gaugeTasks, observe, readinessOf } from '../streams/runtime/observe.ts'
+import { alsoLive, gaugeLag, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
+import { PositionWatch, STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { Prefetcher } from '../streams/runtime/prefetch.ts'
 import { levelStores } from '../streams/runtime/store-level.ts'
 import { DEFAULT_LIMITS } from '../streams/runtime/limits.ts'
@@ -48,6 +50,8 @@ const config = readConfig({
   ...routingEnv,
   /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
   OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
+  /** A partition with records behind it that does not move for this long fails the health check. */
+  STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
   /** Spec http.md §8; a machine that is shared with everything else needs more. */
   ROUTING_DEADLINE_MS: positive.default(200),
@@ -116,11 +120,21 @@ await runProcess(log, async (closers, fail) => {
       }),
   )
   gaugeTasks(metrics, workers)
+  const watch = new PositionWatch({
+    ...systemClock,
+    readers: workers,
+    admin: client.admin,
+    hooks: observePositions(log, metrics, gaugeLag(metrics)),
+    stuckAfterMs: config.STUCK_AFTER_MS,
+  })
   const { HOST: host, PORT } = config
-  const operations = await serveOperations({ host, port: PORT, metrics, ready: () => readinessOf(workers) })
+  const live = () => livenessOf(watch)
+  const ready = () => alsoLive(readinessOf(workers), live())
+  const operations = await serveOperations({ host, port: PORT, metrics, ready, live })
   closers.add('operations', operations, (opened) => opened.close())
   for (const worker of workers) {
     closers.add('worker', worker, (opened) => opened.close())
     await worker.start()
   }
+  closers.add('watch', watch.start(), (opened) => opened.close())
 })

@@ -4,6 +4,7 @@ import type { LogClient, TopicPartition } from '../../streams/log/port.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Log } from '../../streams/platform/log.ts'
 import { consume, type Consumption } from '../../streams/runtime/consume.ts'
+import type { Standing } from '../../streams/runtime/position-watch.ts'
 import type { Instruments } from '../instruments.ts'
 import type { NatsLink } from './connect.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -29,6 +30,7 @@ export interface OutboundMirrorsOptions {
 export interface OutboundMirrors {
   /** The group has given this process its partitions, possibly none. */
   joined(): boolean
+  standings(): readonly Standing[]
   /** Finishes what is on its way and leaves the group; what waits for NATS is left to the next start. */
   close(): Promise<void>
 }
@@ -64,6 +66,7 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
   )
   return {
     joined: () => consumption?.joined() ?? false,
+    standings: () => consumption?.standings() ?? [],
     async close() {
       stop.abort()
       await started
@@ -90,9 +93,16 @@ async function start(
     recordsMax: OUTBOUND_BATCH_MAX,
     sleep: options.sleep,
     random: options.random,
+    excuse: (at) => natsExcuse(options, at),
     onFault: (at, error, attempt) => report(options, at, error, attempt),
     onFailed: options.onFailed,
   })
+}
+
+/** While NATS is away a batch waits for it and does not fail (publish.ts); readiness says so. */
+function natsExcuse({ linkOf }: OutboundMirrorsOptions, { topic }: TopicPartition): string | undefined {
+  const mirror = OUTBOUND_MIRRORS.find((one) => one.topic === topic)
+  return mirror !== undefined && linkOf(mirror).connection === undefined ? 'NATS is away' : undefined
 }
 
 /** Topics are made by the provisioner of the log, which may run after us. */

@@ -99,6 +99,7 @@ export function bridgesBetween(url: string, log: LogClient, group?: string): Run
     metrics,
     links: [link],
     ready: () => bridges.ready(),
+    live: () => bridges.live(),
     async close() {
       await bridges.close()
       await link.close()

@@ -60,6 +60,7 @@ const stepwise = ({ store, keys }: Kept, turn: Turn): Store => ({
     await store.dropTimers(timers)
   },
   nextDueMs: () => store.nextDueMs(),
+  countTimers: (signal) => store.countTimers(signal),
   wipe: () => store.wipe(),
   close: () => store.close(),
 })

@@ -208,6 +208,10 @@ class VolatileTimers implements Store {
     return Promise.resolve(Math.min(...this.#timers.map(({ dueMs }) => dueMs)))
   }
 
+  countTimers(signal: AbortSignal) {
+    return this.#inner.countTimers(signal)
+  }
+
   wipe() {
     return this.#inner.wipe()
   }

@@ -39,6 +39,7 @@ export interface LogFields {
   readonly operation?: string | undefined
   readonly records?: number | undefined
   readonly remaining?: number | undefined
+  readonly perSecond?: number | undefined
   readonly planId?: string | undefined
   readonly actor?: string | undefined
   readonly requestId?: string | undefined
@@ -143,6 +144,7 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   operation: 'text',
   records: 'figure',
   remaining: 'figure',
+  perSecond: 'figure',
   planId: 'id',
   actor: 'text',
   requestId: 'id',

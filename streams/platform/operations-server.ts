@@ -13,6 +13,8 @@ export interface OperationsOptions {
   readonly port: number
   readonly metrics: Metrics
   readonly ready: () => Promise<Readiness> | Readiness
+  /** False when only a new start helps: H9 then answers 503 with the details. Absent: always true. */
+  readonly live?: () => Readiness
   /** Further routes of a process; true when it answered. */
   readonly route?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
 }
@@ -40,7 +42,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const path = (request.url ?? '/').split('?')[0]
-  if (path === '/health' || path === '/health/live') return send(response, 200, { status: 'ok' })
+  if (path === '/health' || path === '/health/live') return sendLiveness(response, options.live?.())
   if (path === '/ready' || path === '/health/ready') return sendReadiness(response, await options.ready())
   if (path === '/metrics') {
     response.setHeader('content-type', options.metrics.registry.contentType)
@@ -50,6 +52,12 @@ async function answer(
   if (options.route !== undefined && (await options.route(request, response))) return
   send(response, 404, { status: 'error' })
 }
+
+/** Alive is one word (spec http.md H9); only what is wrong needs details. */
+const sendLiveness = (response: ServerResponse, liveness: Readiness | undefined): void =>
+  liveness === undefined || liveness.ready
+    ? send(response, 200, { status: 'ok' })
+    : send(response, 503, { status: 'error', details: liveness.details })
 
 const sendReadiness = (response: ServerResponse, { ready, details }: Readiness): void =>
   send(response, ready ? 200 : 503, { status: ready ? 'ok' : 'error', details })

@@ -6,6 +6,8 @@ import {
   type TopicPartition,
 } from '../log/port.ts'
 import { backoffMs, type Sleep } from '../platform/backoff.ts'
+import { bytesOf } from './inputs.ts'
+import type { Standing } from './standing.ts'
 
 /** Records of one partition in offset order; `next` counts control records and is committed once the batch is done. */
 export interface Batch extends TopicPartition {
@@ -26,6 +28,11 @@ export interface ConsumeOptions {
   readonly recordsMax: number
   readonly sleep: Sleep
   readonly random: () => number
+  /**
+   * Why a partition is held back on purpose, such as a receiver that is away and for which `handle` waits: the position watch
+   * then expects no movement.
+   */
+  readonly excuse?: (at: TopicPartition) => string | undefined
   readonly onFault?: (at: TopicPartition, error: unknown, attempt: number) => void
   /** The consumer is gone for good: the process should stop. */
   readonly onFailed: (error: unknown) => void
@@ -36,8 +43,13 @@ export interface Consumption {
   readonly joined: () => boolean
   /** Records read and not yet done, by `partitionKey`. */
   readonly buffered: () => ReadonlyMap<string, number>
+  /** How each partition held here stands, for a position watch. */
+  standings(): readonly Standing[]
   close(): Promise<void>
 }
+
+/** A lane is paused at this much, whatever the number of records; one fetch may come on top. */
+export const LANE_BYTES_MAX = 8 * 1024 * 1024
 
 const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
 
@@ -80,6 +92,10 @@ class PartitionedConsumption implements Consumption {
     return new Map([...this.#lanes].map(([key, lane]) => [key, lane.buffered]))
   }
 
+  standings(): readonly Standing[] {
+    return [...this.#lanes.values()].map((lane) => lane.standing())
+  }
+
   /** Waits for the batches in hand, whose cursors are committed before the group is left. */
   async close(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
@@ -111,8 +127,13 @@ class Lane {
   readonly #consumer: LogConsumer
   readonly #stop = new AbortController()
   #records: LogRecord[] = []
+  #bytes = 0
   #offered = 0
   #paused = false
+  #isOpen = false
+  /** Attempts that failed: as long as there are more of them, the lane is not stuck. */
+  #attempts = 0
+  #isFailing = false
   #wake: (() => void) | undefined
   #done: Promise<void> = Promise.resolve()
 
@@ -131,13 +152,31 @@ class Lane {
   }
 
   offer(records: readonly LogRecord[], next: number): void {
-    for (const record of records) if (record.offset >= this.#offered) this.#records.push(record)
+    for (const record of records) {
+      if (record.offset < this.#offered) continue
+      this.#records.push(record)
+      this.#bytes += bytesOf(record)
+    }
     this.#offered = Math.max(this.#offered, next)
-    if (this.#records.length >= 2 * this.#options.recordsMax && !this.#paused) {
+    const isFull = this.#records.length >= 2 * this.#options.recordsMax || this.#bytes >= LANE_BYTES_MAX
+    if (isFull && !this.#paused) {
       this.#paused = true
       this.#consumer.pause([this.#at])
     }
     this.#wake?.()
+  }
+
+  standing(): Standing {
+    const { group, excuse } = this.#options
+    return {
+      at: this.#at,
+      reader: group,
+      next: this.#isOpen ? (this.#records[0]?.offset ?? this.#offered) : undefined,
+      isBusy: !this.#isOpen,
+      signs: this.#attempts,
+      doing: this.#isFailing ? 'recovering' : this.#isOpen ? 'running' : 'opening',
+      excuse: excuse?.(this.#at),
+    }
   }
 
   async close(): Promise<void> {
@@ -162,6 +201,7 @@ class Lane {
     const start = bounds.get(key)?.start ?? 0
     this.#offered = Math.max(start, committed.get(key)?.next ?? start)
     if (this.#stop.signal.aborted) return
+    this.#isOpen = true
     this.#consumer.seek(this.#at, this.#offered)
     this.#consumer.resume([this.#at])
   }
@@ -184,7 +224,9 @@ class Lane {
     if (!(await this.#insist(() => this.#options.handle(batch)))) return
     await this.#commit(next)
     this.#records.splice(0, records.length)
-    if (this.#paused && this.#records.length <= this.#options.recordsMax) {
+    for (const record of records) this.#bytes -= bytesOf(record)
+    const isHalfEmpty = this.#records.length <= this.#options.recordsMax && this.#bytes <= LANE_BYTES_MAX / 2
+    if (this.#paused && isHalfEmpty) {
       this.#paused = false
       this.#consumer.resume([this.#at])
     }
@@ -205,8 +247,11 @@ class Lane {
     for (let attempt = 1; !this.#stop.signal.aborted; attempt += 1) {
       try {
         await step()
+        this.#isFailing = false
         return true
       } catch (error) {
+        this.#attempts += 1
+        this.#isFailing = true
         onFault?.(this.#at, error, attempt)
         await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
       }

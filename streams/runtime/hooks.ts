@@ -12,7 +12,8 @@ export interface TaskId {
  */
 export interface Hooks {
   restored(task: TaskId, records: number, elapsedMs: number): void
-  restoring(task: TaskId, remaining: number): void
+  /** At the start of a restore and after each step of it. */
+  restoring(task: TaskId, progress: RestoreProgress): void
   running(task: TaskId): void
   asked(task: TaskId, questions: number, elapsedMs: number): void
   /** One transaction: records read, timers fired, records written, time of the commit, and the age of the oldest record. */
@@ -28,6 +29,14 @@ export interface Hooks {
   /** A programmer error or a lost changelog: the task stopped and needs a person. */
   failed(task: TaskId, error: unknown): void
   closed(task: TaskId): void
+}
+
+export interface RestoreProgress {
+  /** Applied so far. */
+  readonly records: number
+  /** Offsets left by changelog: at least as many as records, because compaction and markers leave gaps. */
+  readonly left: ReadonlyMap<string, number>
+  readonly elapsedMs: number
 }
 
 export interface RoundFigures {

@@ -15,8 +15,10 @@ const record = (topic: string, offset: number, timestamp: number): LogRecord => 
 const place = (given: LogRecord): string => `${given.topic}${given.offset}`
 const make = (max = 4) => {
   const flows: string[] = []
-  const inputs = new Inputs(['b', 'a'], { recordsPerTopicMax: max }, (topic, flow) =>
-    flows.push(`${flow} ${topic}`),
+  const inputs = new Inputs(
+    ['b', 'a'],
+    { bytesPerTopicMax: 1_000_000, recordsPerTopicMax: max },
+    (topic, flow) => flows.push(`${flow} ${topic}`),
   )
   return { inputs, flows }
 }

@@ -7,7 +7,14 @@ import type { LogRecord } from '../log/port.ts'
 export interface InputLimits {
   /** A buffer at this size asks to be paused, and to be resumed at half of it. */
   readonly recordsPerTopicMax: number
+  /** The same for keys and values: records may have 900 KiB. One fetch may come on top of it. */
+  readonly bytesPerTopicMax: number
 }
+
+/** What a record weighs in a buffer; its object and headers are estimated. */
+export const bytesOf = ({ key, value }: LogRecord): number =>
+  RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+const RECORD_OVERHEAD_BYTES = 200
 
 export type FlowControl = (topic: string, flow: 'pause' | 'resume') => void
 
@@ -15,6 +22,7 @@ interface Buffer {
   readonly topic: string
   records: LogRecord[]
   head: number
+  bytes: number
   /** Where the partition goes on after the last record taken. */
   next: number
   /** Where the reader stands: beyond the last record offered, control records included. */
@@ -26,12 +34,14 @@ export class Inputs {
   readonly #buffers: readonly Buffer[]
   readonly #byTopic: ReadonlyMap<string, Buffer>
   readonly #max: number
+  readonly #bytesMax: number
   readonly #flow: FlowControl
 
   constructor(topics: readonly string[], limits: InputLimits, flow: FlowControl) {
     this.#buffers = [...topics].sort().map((topic) => emptyBuffer(topic))
     this.#byTopic = new Map(this.#buffers.map((buffer) => [buffer.topic, buffer]))
     this.#max = limits.recordsPerTopicMax
+    this.#bytesMax = limits.bytesPerTopicMax
     this.#flow = flow
   }
 
@@ -43,10 +53,14 @@ export class Inputs {
 
   offer(topic: string, records: readonly LogRecord[], next: number): void {
     const buffer = this.#of(topic)
-    for (const record of records) if (record.offset >= buffer.offered) buffer.records.push(record)
+    for (const record of records) {
+      if (record.offset < buffer.offered) continue
+      buffer.records.push(record)
+      buffer.bytes += bytesOf(record)
+    }
     buffer.offered = Math.max(buffer.offered, next)
     if (sizeOf(buffer) === 0) buffer.next = buffer.offered
-    if (sizeOf(buffer) >= this.#max && !buffer.paused) {
+    if ((sizeOf(buffer) >= this.#max || buffer.bytes >= this.#bytesMax) && !buffer.paused) {
       buffer.paused = true
       this.#flow(topic, 'pause')
     }
@@ -64,11 +78,16 @@ export class Inputs {
       const record = buffer?.records[buffer.head]
       if (buffer === undefined || record === undefined) break
       buffer.head += 1
+      buffer.bytes -= bytesOf(record)
       buffer.next = buffer.head === buffer.records.length ? buffer.offered : record.offset + 1
       taken.push(record)
     }
     for (const buffer of this.#buffers) this.#compact(buffer)
     return taken
+  }
+
+  waits(topic: string): boolean {
+    return sizeOf(this.#of(topic)) > 0
   }
 
   /** Timestamp of the oldest waiting record; Infinity when nothing waits. */
@@ -95,11 +114,12 @@ export class Inputs {
   }
 
   #compact(buffer: Buffer): void {
-    if (buffer.head > 0 && (buffer.head === buffer.records.length || buffer.head >= this.#max)) {
+    // Every time: what has been taken must not stay in memory, and what is left is short beside a round.
+    if (buffer.head > 0) {
       buffer.records = buffer.records.slice(buffer.head)
       buffer.head = 0
     }
-    if (buffer.paused && sizeOf(buffer) <= this.#max / 2) {
+    if (buffer.paused && sizeOf(buffer) <= this.#max / 2 && buffer.bytes <= this.#bytesMax / 2) {
       buffer.paused = false
       this.#flow(buffer.topic, 'resume')
     }
@@ -118,6 +138,7 @@ const emptyBuffer = (topic: string): Buffer => ({
   topic,
   records: [],
   head: 0,
+  bytes: 0,
   next: 0,
   offered: 0,
   paused: false,

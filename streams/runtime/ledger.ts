@@ -34,6 +34,7 @@ export interface Committed {
   readonly written: number
   /** Earliest timer that the round armed; Infinity for none. */
   readonly earliestArmedMs: number
+  readonly changes: readonly RowChange[]
 }
 
 const Mark = z.coerce.number().int().min(0)
@@ -71,7 +72,7 @@ export class Ledger {
     await store.commit(changes, { changelogs, atMs: round.nowMs })
     table.applied()
     for (const [topic, mark] of marks) this.marks.set(topic, mark)
-    return { written: records.length, earliestArmedMs: earliestOf(changes) }
+    return { written: records.length, earliestArmedMs: earliestOf(changes), changes }
   }
 
   at(topic: string): TopicPartition {

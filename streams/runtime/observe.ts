@@ -3,6 +3,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Readiness } from '../platform/operations-server.ts'
 import type { NoteFields } from '../dsl/processor.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
+import { observeRestores } from './observe-restores.ts'
 
 /**
  * The one place where what the runtime reports becomes metrics and log lines. What a processor notes is translated by a table
@@ -22,12 +23,26 @@ export type NoteRules = Readonly<Record<string, NoteRule>>
 const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 export function observe(log: Log, metrics: Metrics, rules: NoteRules): Hooks {
-  return { ...observeRounds(metrics), ...observeLife(log, metrics), noted: observeNotes(log, metrics, rules) }
+  const life = observeLife(log, metrics)
+  const restores = observeRestores(log, metrics)
+  return {
+    ...observeRounds(metrics),
+    ...life,
+    ...restores,
+    // A restore that was broken off has nothing left to restore until the next begins.
+    recovering: (id, error) => {
+      restores.ended(id)
+      life.recovering(id, error)
+    },
+    closed: (id) => {
+      restores.ended(id)
+      life.closed(id)
+    },
+    noted: observeNotes(log, metrics, rules),
+  }
 }
 
-type Rounds = Pick<Hooks, 'committed' | 'asked' | 'restored' | 'restoring'>
-
-const taskLabels = ({ topology, partition }: TaskId) => ({ topology, partition: String(partition) })
+type Rounds = Pick<Hooks, 'committed' | 'asked'>
 
 function observeRounds(metrics: Metrics): Rounds {
   const records = metrics.counter('stream_records_total', 'Records processed', ['topology', 'topic'])
@@ -45,13 +60,6 @@ function observeRounds(metrics: Metrics): Rounds {
     ['topology'],
   )
   const questions = metrics.counter('stream_questions_total', 'Questions asked', ['topology'])
-  const remaining = metrics.gauge('stream_restore_remaining', 'Changelog records still to restore', [
-    'topology',
-    'partition',
-  ])
-  const restored = metrics.counter('stream_restored_records_total', 'Changelog records restored', [
-    'topology',
-  ])
   return {
     committed: ({ topology }, figures) => {
       for (const [topic, count] of figures.read) records.inc({ topology, topic }, count)
@@ -63,15 +71,13 @@ function observeRounds(metrics: Metrics): Rounds {
       questions.inc({ topology }, count)
       asked.observe({ topology }, elapsedMs / 1000)
     },
-    restoring: (id, left) => remaining.set(taskLabels(id), left),
-    restored: (id, count) => {
-      remaining.set(taskLabels(id), 0)
-      restored.inc({ topology: id.topology }, count)
-    },
   }
 }
 
-function observeLife(log: Log, metrics: Metrics): Omit<Hooks, keyof Rounds | 'noted'> {
+function observeLife(
+  log: Log,
+  metrics: Metrics,
+): Omit<Hooks, keyof Rounds | 'noted' | 'restored' | 'restoring'> {
   const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
     'topology',
     'event',
@@ -140,12 +146,18 @@ const camelOf = (label: string): string =>
 export interface Watched {
   readonly name: string
   readonly ready: boolean
-  status(): readonly { readonly partition: number; readonly state: string; readonly buffered: number }[]
+  status(): readonly {
+    readonly partition: number
+    readonly state: string
+    readonly doing: string
+    readonly buffered: number
+    readonly pendingTimers: ReadonlyMap<string, number> | undefined
+  }[]
 }
 
 export function readinessOf(workers: readonly Watched[]): Readiness {
   const details = workers.map((worker): [string, string] => {
-    const tasks = worker.status().map(({ partition, state }) => `${partition} ${state}`)
+    const tasks = worker.status().map(({ partition, doing }) => `${partition} ${doing}`)
     return [worker.name, tasks.length === 0 ? 'no task' : tasks.join(', ')]
   })
   return { ready: workers.every((worker) => worker.ready), details: Object.fromEntries(details) }
@@ -166,6 +178,26 @@ export function gaugeTasks(metrics: Metrics, workers: readonly Watched[]): void 
       for (const worker of workers) {
         const sum = worker.status().reduce((total, task) => total + task.buffered, 0)
         buffered.set({ topology: worker.name }, sum)
+      }
+    },
+  )
+  gaugeTimers(metrics, workers)
+}
+
+/** `topic` is the changelog of the store whose rows the timers stand in (spec operations.md section 1). */
+function gaugeTimers(metrics: Metrics, workers: readonly Watched[]): void {
+  const labels = ['topology', 'topic'] as const
+  const timers = metrics.gauge(
+    'stream_timers_pending',
+    'Armed timers of the tasks counted so far',
+    labels,
+    () => {
+      timers.reset()
+      for (const worker of workers) {
+        for (const { pendingTimers } of worker.status()) {
+          for (const [topic, count] of pendingTimers ?? [])
+            timers.inc({ topology: worker.name, topic }, count)
+        }
       }
     },
   )

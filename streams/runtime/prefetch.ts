@@ -12,7 +12,7 @@ export interface PrefetchOptions {
   readonly clock: Clock
   /** Spec operations.md §5: 16 per process. */
   readonly inFlightMax: number
-  /** Of one question, waiting for a place included. */
+  /** Of one question, from when it is asked. */
   readonly deadlineMs: number
 }
 
@@ -25,17 +25,29 @@ export class Prefetcher {
     this.#options = options
   }
 
-  /** The answers in the order of `asked`, null where nothing was asked. */
-  async answer(asked: readonly (Questions | null)[]): Promise<readonly GivenAnswers[]> {
-    const calls = new Map<string, Promise<Answer<unknown>>>()
+  /**
+   * The answers in the order of `asked`, null where nothing was asked. Each answer is told to `onAnswer`. A batch has no more
+   * than `inFlightMax` questions asked or waiting at a time, so at most that many times the tasks of the process wait here.
+   */
+  async answer(
+    asked: readonly (Questions | null)[],
+    onAnswer: () => void = () => {},
+  ): Promise<readonly GivenAnswers[]> {
+    const open = new Map<string, Question<unknown>>()
     for (const questions of asked) {
-      for (const question of Object.values(questions ?? {})) {
-        const id = idOf(question)
-        if (!calls.has(id)) calls.set(id, this.#ask(question))
-      }
+      for (const question of Object.values(questions ?? {})) open.set(idOf(question), question)
     }
     const answers = new Map<string, Answer<unknown>>()
-    for (const [id, call] of calls) answers.set(id, await call)
+    // One iterator for all: whoever is done takes the next question.
+    const questions = open.entries()
+    const askOn = async (): Promise<void> => {
+      for (const [id, question] of questions) {
+        answers.set(id, await this.#ask(question))
+        onAnswer()
+      }
+    }
+    const askers = Math.min(open.size, this.#options.inFlightMax)
+    await Promise.all(Array.from({ length: askers }, askOn))
     return asked.map((questions) => (questions === null ? null : given(questions, answers)))
   }
 

@@ -1,5 +1,5 @@
 import { changelogTopicOf, MARKS_STORE, type Topology } from '../dsl/topology.ts'
-import { LogError, type LogReader, type LogRecord, type TopicPartition } from '../log/port.ts'
+import { LogError, partitionKey, type LogReader, type LogRecord, type TopicPartition } from '../log/port.ts'
 import type { Sleep } from '../platform/backoff.ts'
 import { timersOf } from './row.ts'
 import type { RowChange, Store } from './store.ts'
@@ -17,7 +17,9 @@ export interface RestoreOptions {
   /** From the metadata of the committed cursor: a changelog that ends below has lost records. */
   readonly atLeast: Readonly<Record<string, number>>
   readonly bytesMax: number
-  readonly onProgress: (remaining: number) => void
+  /** Where the changelogs began and ended when the task was opened, by `partitionKey`. */
+  readonly bounds: ReadonlyMap<string, { readonly start: number; readonly end: number }>
+  readonly onProgress: (records: number, left: ReadonlyMap<string, number>) => void
   readonly sleep: Sleep
   readonly nowMs: number
   readonly onWiped: (reason: unknown) => void
@@ -47,28 +49,52 @@ export async function restore(options: RestoreOptions): Promise<number> {
     options.onWiped(new Error(`the local store was away for ${Math.round((nowMs - atMs) / 3_600_000)} h`))
     await store.wipe()
   }
-  let records = 0
-  for (const store of options.topology.stores) records += await restoreOne(options, store)
-  return records
+  const progress = new Progress(options)
+  for (const store of options.topology.stores) await restoreOne(options, store, progress)
+  return progress.records
 }
 
-async function restoreOne(options: RestoreOptions, name: string): Promise<number> {
+/** Counts over all changelogs of the task: the first is not the last. */
+class Progress {
+  records = 0
+  readonly #left: Map<string, number>
+  readonly #onProgress: RestoreOptions['onProgress']
+
+  constructor({ topology, partition, store, bounds, onProgress }: RestoreOptions) {
+    const { changelogs } = store.checkpoint()
+    this.#left = new Map(
+      topology.stores.map((name) => {
+        const topic = changelogTopicOf(topology.name, name)
+        const { start, end } = bounds.get(partitionKey({ topic, partition })) ?? { start: 0, end: 0 }
+        return [topic, Math.max(0, end - Math.max(start, changelogs[name] ?? 0))]
+      }),
+    )
+    this.#onProgress = onProgress
+    onProgress(0, this.#left)
+  }
+
+  step(topic: string, records: number, left: number): void {
+    this.records += records
+    this.#left.set(topic, left)
+    this.#onProgress(this.records, this.#left)
+  }
+}
+
+async function restoreOne(options: RestoreOptions, name: string, progress: Progress): Promise<void> {
   const { store, partition } = options
   const at = { topic: changelogTopicOf(options.topology.name, name), partition }
   let next = store.checkpoint().changelogs[name] ?? 0
-  let applied = 0
   for (;;) {
     const read = await readWhole(options, at, next, options.atLeast[name] ?? 0)
-    if (read === null) return applied
+    if (read === null) return
     if (next > read.end)
       throw new LogError('fatal', `${at.topic} ends at ${read.end}, the local store is at ${next}`)
     if (read.records.length > 0 || read.next > next) {
-      applied += read.records.length
       next = Math.max(next, read.next)
       await apply(options, name, read.records, next)
-      options.onProgress(Math.max(0, read.end - next))
+      progress.step(at.topic, read.records.length, Math.max(0, read.end - next))
     }
-    if (next >= read.end || options.signal.aborted) return applied
+    if (next >= read.end || options.signal.aborted) return
   }
 }
 

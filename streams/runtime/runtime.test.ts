@@ -230,6 +230,7 @@ const bound = (store: Store): Store => ({
   dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
   dropTimers: (timers) => store.dropTimers(timers),
   nextDueMs: () => store.nextDueMs(),
+  countTimers: (signal) => store.countTimers(signal),
   wipe: () => store.wipe(),
   close: () => store.close(),
 })

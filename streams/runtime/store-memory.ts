@@ -66,6 +66,12 @@ class MemoryStore implements Store {
     return Promise.resolve(this.#inOrder()[0]?.dueMs ?? Number.POSITIVE_INFINITY)
   }
 
+  countTimers(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>()
+    for (const { store } of this.#timers.values()) counts.set(store, (counts.get(store) ?? 0) + 1)
+    return Promise.resolve(counts)
+  }
+
   wipe(): Promise<void> {
     this.#rows.clear()
     this.#timers.clear()

@@ -37,6 +37,8 @@ export interface Store {
   dropTimers(timers: readonly StoredTimer[]): Promise<void>
   /** The earliest entry, stale ones included; Infinity when there is none. */
   nextDueMs(): Promise<number>
+  /** Entries by store, stale ones included, as they stand at the call; takes its time, until `signal` says that it is not wanted. */
+  countTimers(signal: AbortSignal): Promise<ReadonlyMap<string, number>>
   /** Forgets everything, checkpoint included. */
   wipe(): Promise<void>
   close(): Promise<void>

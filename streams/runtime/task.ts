@@ -1,4 +1,4 @@
-import type { Topology } from '../dsl/topology.ts'
+import { changelogsOf, changelogTopicOf, type Topology } from '../dsl/topology.ts'
 import {
   LogError,
   partitionKey,
@@ -21,7 +21,10 @@ import type { Prefetcher } from './prefetch.ts'
 import { restore } from './restore.ts'
 import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
 import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
+import type { Standing } from './standing.ts'
 import { Table } from './table.ts'
+import { TaskProgress, type Doing } from './task-progress.ts'
+import { TimerCount } from './timer-count.ts'
 import { Wake } from './wake.ts'
 
 export interface TaskOptions {
@@ -71,6 +74,8 @@ export class Task {
   #store: Store | undefined
   #table: Table | undefined
   #lastCommitMs = 0
+  readonly #timerCount = new TimerCount()
+  readonly #progress: TaskProgress
   #done: Promise<void> | undefined
 
   constructor(options: TaskOptions) {
@@ -87,6 +92,7 @@ export class Task {
       timeoutMs: limits.transactionTimeoutMs,
     })
     const group = groupOf(app, topology.name)
+    this.#progress = new TaskProgress(this.id, this.#inputs)
     this.#ledger = new Ledger({ group, topology, partition, transactions: this.#transactions, partitions })
   }
 
@@ -94,8 +100,23 @@ export class Task {
     return this.#state
   }
 
+  get doing(): Doing {
+    return this.#progress.doing
+  }
+
   get buffered(): number {
     return this.#inputs.size
+  }
+
+  /** Armed timers by changelog topic; undefined until they have been counted. */
+  pendingTimers(): ReadonlyMap<string, number> | undefined {
+    const { name } = this.#options.topology
+    const pending = this.#timerCount.pending()
+    return pending && new Map([...pending].map(([store, count]) => [changelogTopicOf(name, store), count]))
+  }
+
+  standings(): readonly Standing[] {
+    return this.#state === 'closed' ? [] : this.#progress.standings(this.#sources)
   }
 
   start(): void {
@@ -115,6 +136,7 @@ export class Task {
     await this.#done
     await this.#reader.close()
     await this.#transactions.close()
+    await this.#timerCount.stop()
     await this.#store?.close()
     if (this.#state !== 'failed') this.#state = 'closed'
     this.#options.hooks.closed(this.id)
@@ -149,6 +171,7 @@ export class Task {
     const { stores, hooks } = this.#options
     this.#pause()
     hooks.wiped(this.id, error)
+    await this.#timerCount.stop()
     await this.#store?.close()
     this.#store = undefined
     await stores.destroy(taskName(this.id))
@@ -156,11 +179,13 @@ export class Task {
 
   #pause(): void {
     this.#state = 'opening'
+    this.#progress.recovering()
     for (const topic of this.#sources) this.#options.flow(topic, 'pause')
   }
 
   #fail(error: unknown): void {
     this.#state = 'failed'
+    this.#progress.failed()
     this.#options.hooks.failed(this.id, error)
   }
 
@@ -172,19 +197,28 @@ export class Task {
     const at = this.#sources.map((topic) => this.#ledger.at(topic))
     const committed = await log.admin.committed(groupOf(app, topology.name), at)
     const atMs = clock.now()
-    const bounds = await log.admin.bounds(at)
-    const store = await this.#restored(committed)
+    const changelogs = changelogsOf(topology).map((topic) => this.#ledger.at(topic))
+    const bounds = await log.admin.bounds([...at, ...changelogs])
+    this.#progress.opened(
+      new Map(this.#sources.map((topic) => [topic, this.#nextOf(topic, committed, bounds)])),
+    )
+    const store = await this.#restored(committed, bounds)
     this.#table = this.#newTable(store)
     this.#ledger.open(store, committed)
     await this.#timers.open(store)
     this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
     if (this.#stop.signal.aborted) return
+    this.#timerCount.open(store)
     this.#state = 'running'
     for (const topic of this.#sources) this.#begin(topic, committed, bounds)
+    this.#progress.running()
     hooks.running(this.id)
   }
 
-  async #restored(committed: ReadonlyMap<string, Cursor>): Promise<Store> {
+  async #restored(
+    committed: ReadonlyMap<string, Cursor>,
+    bounds: ReadonlyMap<string, Bounds>,
+  ): Promise<Store> {
     const { topology, hooks, clock, limits, stores } = this.#options
     const startedMs = clock.now()
     const onWiped = (reason: unknown): void => hooks.wiped(this.id, reason)
@@ -196,7 +230,11 @@ export class Task {
       store: this.#store,
       atLeast: changelogsCommitted(committed),
       bytesMax: limits.restoreBytesMax,
-      onProgress: (remaining) => hooks.restoring(this.id, remaining),
+      bounds,
+      onProgress: (done, left) => {
+        this.#progress.restored(done)
+        hooks.restoring(this.id, { records: done, left, elapsedMs: clock.now() - startedMs })
+      },
       sleep: clock.sleep,
       nowMs: startedMs,
       onWiped,
@@ -211,6 +249,16 @@ export class Task {
       processor.state === undefined ? [] : [[processor.state.store, processor.state.schema] as const],
     )
     return new Table(store, new Map(schemas), this.#options.limits.recentRowsMax)
+  }
+
+  #nextOf(
+    topic: string,
+    committed: ReadonlyMap<string, Cursor>,
+    bounds: ReadonlyMap<string, Bounds>,
+  ): number {
+    const key = partitionKey(this.#ledger.at(topic))
+    const start = bounds.get(key)?.start ?? 0
+    return Math.max(committed.get(key)?.next ?? start, start)
   }
 
   #begin(topic: string, committed: ReadonlyMap<string, Cursor>, bounds: ReadonlyMap<string, Bounds>): void {
@@ -266,6 +314,7 @@ export class Task {
     const { store, table } = this.#opened()
     const nowMs = clock.now()
     this.#lastCommitMs = nowMs
+    this.#progress.roundBegins()
     const records = this.#inputs.take(limits.recordsPerRoundMax)
     const timers = await this.#timers.take(store, nowMs, limits.timersPerRoundMax)
     const plan = planRound(topology, records, timers, this.#ledger.marks)
@@ -273,6 +322,8 @@ export class Task {
     const fired = timers.length - effects.stale.length
     await this.#commit(records, plan, effects, fired)
     await this.#timers.taken(store, effects.stale, clock.now())
+    this.#timerCount.dropped(effects.stale)
+    this.#progress.roundEnds()
   }
 
   /** Questions first, all at once; then the handlers, one after the other. */
@@ -280,7 +331,7 @@ export class Task {
     const { clock, prefetcher, hooks } = this.#options
     const startedMs = clock.now()
     const asked = questionsOf(plan.steps, table)
-    const answers = await prefetcher.answer(asked)
+    const answers = await prefetcher.answer(asked, () => this.#progress.answered())
     const count = asked.filter((questions) => questions !== null).length
     if (count > 0) hooks.asked(this.id, count, clock.now() - startedMs)
     return runSteps(plan.steps, answers, table)
@@ -294,6 +345,7 @@ export class Task {
     const positions = this.#inputs.positions()
     const done = await this.#ledger.commit(store, table, { effects, poison, positions, nowMs })
     this.#timers.armed(done.earliestArmedMs)
+    this.#timerCount.changed(done.changes)
     for (const { record, reason, paths } of poison) {
       hooks.poisoned(this.id, record.topic, record.offset, reason, paths)
     }

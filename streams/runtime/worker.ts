@@ -13,6 +13,8 @@ import type { Hooks } from './hooks.ts'
 import type { Prefetcher } from './prefetch.ts'
 import type { StoreFactory } from './store.ts'
 import type { TaskLimits } from './limits.ts'
+import type { Standing } from './standing.ts'
+import type { Doing } from './task-progress.ts'
 import { groupOf, Task, type TaskState } from './task.ts'
 
 /**
@@ -38,6 +40,9 @@ export interface TaskStatus {
   readonly partition: number
   readonly state: TaskState
   readonly buffered: number
+  readonly doing: Doing
+  /** Armed timers by changelog topic; undefined until they have been counted. */
+  readonly pendingTimers: ReadonlyMap<string, number> | undefined
 }
 
 export class Worker {
@@ -82,7 +87,13 @@ export class Worker {
       partition,
       state: task.state,
       buffered: task.buffered,
+      doing: task.doing,
+      pendingTimers: task.pendingTimers(),
     }))
+  }
+
+  standings(): readonly Standing[] {
+    return [...this.#tasks.values()].flatMap((task) => task.standings())
   }
 
   /** Tasks commit what they have in hand before the group is left, so that the next owner repeats nothing. */

@@ -114,7 +114,10 @@ export class Fetcher {
       const { errorCode, parts } = await cluster.send(lane, nodeId, ownCall(fetchRequest(from, LIMITS)))
       if (errorCode !== 0) throw new BrokerError(errorCode, 'Fetch')
       const byKey = new Map(wanted.map((one) => [partitionKey(one.held.at), one]))
-      for (const part of parts) await this.#take(byKey.get(partitionKey(part)), part)
+      const filled = parts.filter(({ bytes }) => bytes.length > 0).length
+      for (const part of parts) {
+        await this.#take(byKey.get(partitionKey(part)), filled > 1 ? ownBytes(part) : part)
+      }
       this.#failures = 0
     } catch (error) {
       await this.#recover(error, wanted)
@@ -196,3 +199,6 @@ export class Fetcher {
     return !held.isPaused && this.#options.held.has(held) && !this.#stop.signal.aborted
   }
 }
+
+/** Records point into the bytes of their answer: one that waits must not keep the parts of other partitions in memory. */
+const ownBytes = (part: FetchedPart): FetchedPart => ({ ...part, bytes: Buffer.from(part.bytes) })

@@ -15,6 +15,7 @@ import { initProducerId } from './producer-id-request.ts'
 /** A call of `write` that waits for its turn. */
 interface Pending {
   readonly records: readonly OutRecord[]
+  readonly bytes: number
   /** It was in a turn that failed, perhaps for the sake of another call. */
   readonly isAlone: boolean
   resolve(written: Written): void
@@ -24,8 +25,9 @@ interface Pending {
 /** Records that go together at most: beyond them calls wait for the next turn. */
 const TURN_RECORDS_MAX = 20_000
 
-/** Calls that would make more records wait are refused: the broker does not keep up. */
+/** Calls that would make more wait are refused: the broker does not keep up. A call by itself may be larger. */
 const WAITING_RECORDS_MAX = 500_000
+const WAITING_BYTES_MAX = 256 * 1024 * 1024
 
 const WRITE_WITHIN_MS = 30_000
 
@@ -43,6 +45,7 @@ export class KafkaWriter implements LogWriter {
   readonly #lane: Lane
   #waiting: Pending[] = []
   #waitingRecords = 0
+  #waitingBytes = 0
   #running: Promise<void> | null = null
   #producer: Producer | null = null
   #closed = false
@@ -58,8 +61,12 @@ export class KafkaWriter implements LogWriter {
       if (records.length === 0) return resolve(NOTHING)
       if (this.#waitingRecords + records.length > WAITING_RECORDS_MAX)
         return reject(new LogError('retriable', `${this.#waitingRecords} records wait to be written`))
-      this.#waiting.push({ records, isAlone: false, resolve, reject })
+      const bytes = bytesOf(records)
+      if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX)
+        return reject(new LogError('retriable', `${this.#waitingBytes} bytes wait to be written`))
+      this.#waiting.push({ records, bytes, isAlone: false, resolve, reject })
       this.#waitingRecords += records.length
+      this.#waitingBytes += bytes
       this.#running ??= this.#run()
     })
   }
@@ -86,7 +93,9 @@ export class KafkaWriter implements LogWriter {
       if (pending.isAlone) break
     }
     this.#waitingRecords -= records
-    return this.#waiting.splice(0, taken)
+    const turn = this.#waiting.splice(0, taken)
+    for (const { bytes } of turn) this.#waitingBytes -= bytes
+    return turn
   }
 
   async #turn(calls: readonly Pending[]): Promise<void> {
@@ -112,7 +121,10 @@ export class KafkaWriter implements LogWriter {
       else call.reject(isInDoubt ? unknownUnlessFenced(error) : outcomeOf(error))
     }
     this.#waiting.unshift(...again)
-    for (const { records } of again) this.#waitingRecords += records.length
+    for (const { records, bytes } of again) {
+      this.#waitingRecords += records.length
+      this.#waitingBytes += bytes
+    }
   }
 
   async #write(rounds: readonly Round[], landed: Landed): Promise<void> {
@@ -149,3 +161,6 @@ export class KafkaWriter implements LogWriter {
     }
   }
 }
+
+const bytesOf = (records: readonly OutRecord[]): number =>
+  records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)

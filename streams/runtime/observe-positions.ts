@@ -1,0 +1,63 @@
+import type { Log } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { Readiness } from '../platform/operations-server.ts'
+import type { PositionHooks, PositionWatch, Stuck } from './position-watch.ts'
+
+/** Metrics and log lines of a position watch. `lag` is for whoever has no lag of his own. */
+export function observePositions(
+  log: Log,
+  metrics: Metrics,
+  lag: PositionHooks['lag'] = () => {},
+): PositionHooks {
+  const count = metrics.counter('stream_stuck_total', 'Times that a partition got stuck', ['reader', 'topic'])
+  return {
+    stuck: ({ reader, at, doing, next }, quietMs, behind) => {
+      const { topic, partition } = at
+      count.inc({ reader, topic })
+      const task = `${reader}.${partition}`
+      log.error('stream.stuck', {
+        task,
+        topic,
+        partition,
+        offset: next,
+        remaining: behind,
+        durationMs: quietMs,
+        status: doing,
+      })
+    },
+    moved: ({ reader, at: { topic, partition } }) =>
+      log.info('stream.moves_again', { task: `${reader}.${partition}`, topic, partition }),
+    lag,
+    unknown: (error) => log.debug('stream.lag_unknown', { error }),
+  }
+}
+
+/** Of a topology's inputs (spec operations.md section 1: `stream_lag`). Each process reports what it holds: the sum is the lag. */
+export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
+  const gauge = metrics.gauge('stream_lag', 'Records up to the last stable offset that are not processed', [
+    'topology',
+    'topic',
+  ])
+  return (topology, topic, records) => gauge.set({ topology, topic }, records)
+}
+
+/** Whether the process should be left alone: what is stuck stays so until it is started again (spec http.md H9). */
+export function livenessOf(watch: PositionWatch): Readiness {
+  const details = new Map<string, string>()
+  for (const one of watch.stuck()) {
+    const task = `${one.standing.reader}.${one.standing.at.partition}`
+    const before = details.get(task)
+    details.set(task, before === undefined ? tell(one) : `${before}; ${tell(one)}`)
+  }
+  if (watch.isLogAway) details.set('log', 'does not answer')
+  return { ready: watch.stuck().length === 0, details: Object.fromEntries(details) }
+}
+
+const tell = ({ standing: { at, next, doing }, quietMs, behind }: Stuck): string =>
+  `stuck at ${at.topic} ${at.partition} offset ${next ?? 'unknown'}, ${behind} behind, ${doing}, no movement for ${Math.round(quietMs / 1000)} s`
+
+/** A process with something stuck is not ready either. */
+export const alsoLive = (readiness: Readiness, liveness: Readiness): Readiness => ({
+  ready: readiness.ready && liveness.ready,
+  details: { ...readiness.details, ...liveness.details },
+})
