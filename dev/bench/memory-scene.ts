@@ -19,7 +19,9 @@ const Touched = z.object({ count: z.number().int(), pad: z.string() })
 const STORE = 'touched'
 /** With it a record and a row have about 200 bytes. */
 const RECORD_PADDING = 'x'.repeat(60)
-const ROW_PADDING = 'x'.repeat(160)
+const ROW_PADDING_CHARS = 160
+/** Hexadecimal digits of no pattern: a row that compresses to nothing would make the store, and what is mapped of it, too small. */
+const NOISE = noise(1 << 16)
 
 export interface Scene {
   readonly topology: Topology
@@ -37,7 +39,8 @@ export function sceneNamed(name: string): Scene {
     state: { store: STORE, schema: Touched },
     on: {
       touch: (touch, scope) => {
-        scope.put({ count: (scope.state?.count ?? 0) + 1, pad: ROW_PADDING })
+        const count = (scope.state?.count ?? 0) + 1
+        scope.put({ count, pad: padding(touch.n) })
         scope.emit('out', touch)
       },
     },
@@ -74,9 +77,9 @@ export async function fillStores(
   const open = (partition: number) => factory.open(`${scene.topology.name}.${partition}`, () => {})
   const stores = await Promise.all(Array.from({ length: partitions }, (_, partition) => open(partition)))
   const rows = stores.map((): RowChange[] => [])
-  const encoded = encodeRow({ state: { count: 0, pad: ROW_PADDING }, timers: {}, replayed: false })
   for (let index = 0; index < keys; index += 1) {
     const key = keyOf(index)
+    const encoded = encodeRow({ state: { count: 0, pad: padding(index) }, timers: {}, replayed: false })
     const batch = rows[partitionOf(key, partitions)]
     batch?.push({ store: STORE, key, encoded, armed: [], disarmed: [] })
     if (batch?.length === ROWS_A_BATCH) await commit(stores, rows)
@@ -127,6 +130,17 @@ function touch(
   })
   const partition = partitionOf(id, partitions)
   return { topic: scene.input.name, partition, key: id, value, timestamp: Date.now() }
+}
+
+function noise(chars: number): string {
+  const random = dice()
+  return Array.from({ length: chars }, () => Math.floor(random() * 16).toString(16)).join('')
+}
+
+/** A stretch of the noise; strides of a prime do not repeat within a block of the store. */
+function padding(index: number): string {
+  const at = (index * 40_503) % (NOISE.length - ROW_PADDING_CHARS)
+  return NOISE.slice(at, at + ROW_PADDING_CHARS)
 }
 
 /** Mulberry32: the same keys in every run. */

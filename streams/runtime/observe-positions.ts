@@ -28,7 +28,7 @@ export function observePositions(
     moved: ({ reader, at: { topic, partition } }) =>
       log.info('stream.moves_again', { task: `${reader}.${partition}`, topic, partition }),
     lag,
-    unknown: (error) => log.debug('stream.lag_unknown', { error }),
+    unknown: (error) => log.warn('stream.ends_unknown', { error }),
   }
 }
 

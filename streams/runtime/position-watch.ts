@@ -27,7 +27,7 @@ export interface PositionHooks {
   moved(standing: Standing): void
   /** Records up to the last stable offset that are not done, by reader and topic, of the partitions held here. */
   lag(reader: string, topic: string, records: number): void
-  /** The log does not say where partitions end: nothing is judged until it does. */
+  /** The log has ceased to say where partitions end: nothing is judged until it does. */
   unknown(error: unknown): void
 }
 
@@ -108,8 +108,8 @@ export class PositionWatch {
       this.#isLogAway = false
     } catch (error) {
       if (this.#stop.signal.aborted) return
+      if (!this.#isLogAway) hooks.unknown(error)
       this.#isLogAway = true
-      hooks.unknown(error)
       this.#lookedMs = now()
       this.#judgement.excuseAll()
       return
@@ -125,8 +125,10 @@ export class PositionWatch {
   }
 
   /** The last stable offset of each partition. Rejects when the log does not answer in time. */
-  async #ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
-    if (at.length === 0) return new Map()
+  async #ends(held: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
+    if (held.length === 0) return new Map()
+    // Two topologies may read one topic, and a broker refuses to be asked twice for the same partition.
+    const at = [...new Map(held.map((one) => [partitionKey(one), one])).values()]
     const { admin, sleep } = this.#options
     const answered = new AbortController()
     this.#asking = answered
