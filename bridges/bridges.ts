@@ -6,8 +6,8 @@ import type { Log } from '../streams/platform/log.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
 import { within } from '../streams/platform/process.ts'
-import { alsoLive, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
-import { PositionWatch, STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
+import { livenessOf, watchPositions } from '../streams/runtime/observe-positions.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { bridgeInstruments } from './instruments.ts'
 import type { NatsLink } from './nats/connect.ts'
 import { deadLetters } from './nats/dead-letters.ts'
@@ -63,18 +63,17 @@ export function startBridges(options: BridgesOptions): Bridges {
     now,
     sleep,
   })
-  const watch = new PositionWatch({
+  const watch = watchPositions({
+    clock: options,
     readers: [outbound],
     admin: log.admin,
-    now,
-    sleep,
-    hooks: observePositions(logger, options.metrics),
     stuckAfterMs: options.stuckAfterMs ?? STUCK_AFTER_MS,
+    log: logger,
+    metrics: options.metrics,
   }).start()
-  const live = (): Readiness => livenessOf(watch)
   return {
-    ready: async () => alsoLive(readiness(await reachable(log), outbound.joined(), inbound), live()),
-    live,
+    ready: async () => readiness(await reachable(log), outbound.joined(), inbound),
+    live: () => livenessOf(watch),
     async close() {
       const mirrors = [...inbound.values(), outbound, lag, watch]
       await Promise.all(mirrors.map((mirror) => mirror.close()))

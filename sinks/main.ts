@@ -1,6 +1,7 @@
 import { submitResults } from '../streams/contracts/outbound.ts'
 import { dlrRecords } from '../streams/contracts/receipts.ts'
 import { connectKafka } from '../streams/log/kafka.ts'
+import type { LogAdmin } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createLog } from '../streams/platform/log.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
@@ -8,8 +9,7 @@ import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import type { Consumption } from '../streams/runtime/consume.ts'
-import { alsoLive, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
-import { PositionWatch } from '../streams/runtime/position-watch.ts'
+import { livenessOf, watchPositions } from '../streams/runtime/observe-positions.ts'
 import { sinksConfig } from './config.ts'
 import { observe } from './observe.ts'
 import { openPool } from './postgres/pool.ts'
@@ -23,6 +23,25 @@ const SERVICE = 'sinks'
 const config = sinksConfig()
 const log = createLog({ service: SERVICE, level: config.LOG_LEVEL })
 
+type PoolName = keyof typeof config.addresses
+
+const poolOptions = (name: PoolName) => ({
+  url: config.addresses[name],
+  applicationName: `sink-${name}`,
+  connectionsMax: config.SINK_POOL_MAX,
+  onIdleError: (error: Error) => log.warn('postgres.connection_lost', { operation: name, error }),
+})
+
+const watchOf = (readers: readonly Consumption[], admin: LogAdmin, metrics: Metrics) =>
+  watchPositions({
+    clock: { now: Date.now, sleep },
+    readers,
+    admin,
+    stuckAfterMs: config.STUCK_AFTER_MS,
+    log,
+    metrics,
+  })
+
 await runProcess(log, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
   const observation = observe(metrics, log)
@@ -30,17 +49,8 @@ await runProcess(log, async (closers, fail) => {
     tracing.close(),
   )
 
-  const pool = (name: keyof typeof config.addresses) => {
-    const onIdleError = (error: Error) => log.warn('postgres.connection_lost', { operation: name, error })
-    const url = config.addresses[name]
-    const options = {
-      url,
-      applicationName: `sink-${name}`,
-      connectionsMax: config.SINK_POOL_MAX,
-      onIdleError,
-    }
-    return closers.add(`pool ${name}`, openPool(options), (opened) => opened.end())
-  }
+  const pool = (name: PoolName) =>
+    closers.add(`pool ${name}`, openPool(poolOptions(name)), (opened) => opened.end())
   const pools = { orch: pool('orch'), dlr: pool('dlr'), smpp: pool('smpp') }
   const redis = openRedis(config.REDIS_URL, (error) => log.debug('redis.connection_lost', { error }))
   closers.add('redis', redis, (opened) => opened.disconnect())
@@ -67,22 +77,9 @@ await runProcess(log, async (closers, fail) => {
   const { HOST: host, PORT } = config
   const ready = readiness(client, dlrRecords.name, pools)
   const running: Consumption[] = []
-  const watch = new PositionWatch({
-    readers: running,
-    admin: client.admin,
-    now: Date.now,
-    sleep,
-    hooks: observePositions(log, metrics),
-    stuckAfterMs: config.STUCK_AFTER_MS,
-  })
+  const watch = watchOf(running, client.admin, metrics)
   const live = () => livenessOf(watch)
-  const operations = await serveOperations({
-    host,
-    port: PORT,
-    metrics,
-    ready: async () => alsoLive(await ready(), live()),
-    live,
-  })
+  const operations = await serveOperations({ host, port: PORT, metrics, ready, live })
   closers.add('operations', operations, (server) => server.close())
   for (const sink of sinks)
     running.push(closers.add(sink.group, await run(sink, options), (opened) => opened.close()))

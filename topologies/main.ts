@@ -10,7 +10,7 @@ import { SUBMIT_RESULT_MIRROR } from '../streams/contracts/subjects.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import { CANONICAL_ID_RULES } from '../streams/domain/canonical-id.ts'
 import { connectKafka } from '../streams/log/kafka.ts'
-import type { LogClient } from '../streams/log/port.ts'
+import type { LogAdmin, LogClient } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import {
   commonEnv,
@@ -29,8 +29,8 @@ import { runProcess, type Closers } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { systemClock } from '../streams/runtime/clock.ts'
 import { gaugeTasks, observe, readinessOf } from '../streams/runtime/observe.ts'
-import { alsoLive, gaugeLag, livenessOf, observePositions } from '../streams/runtime/observe-positions.ts'
-import { PositionWatch, STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
+import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/observe-positions.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { Prefetcher } from '../streams/runtime/prefetch.ts'
 import { levelStores } from '../streams/runtime/store-level.ts'
 import { DEFAULT_LIMITS } from '../streams/runtime/limits.ts'
@@ -79,6 +79,17 @@ function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
   })
 }
 
+const watchOf = (workers: readonly Worker[], admin: LogAdmin, metrics: Metrics) =>
+  watchPositions({
+    clock: systemClock,
+    readers: workers,
+    admin,
+    stuckAfterMs: config.STUCK_AFTER_MS,
+    log,
+    metrics,
+    lag: gaugeLag(metrics),
+  })
+
 await runProcess(log, async (closers, fail) => {
   closers.add('tracing', startTracing('topologies', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
     opened.close(),
@@ -102,7 +113,7 @@ await runProcess(log, async (closers, fail) => {
     inFlightMax: config.ROUTING_IN_FLIGHT,
     deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
   })
-  const hooks = observe(log, metrics, NOTES)
+  const hooks = observe(log, metrics, NOTES, systemClock.now)
   const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
   const workers = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] }).map(
     (topology) =>
@@ -120,17 +131,10 @@ await runProcess(log, async (closers, fail) => {
       }),
   )
   gaugeTasks(metrics, workers)
-  const watch = new PositionWatch({
-    ...systemClock,
-    readers: workers,
-    admin: client.admin,
-    hooks: observePositions(log, metrics, gaugeLag(metrics)),
-    stuckAfterMs: config.STUCK_AFTER_MS,
-  })
+  const watch = watchOf(workers, client.admin, metrics)
   const { HOST: host, PORT } = config
-  const live = () => livenessOf(watch)
-  const ready = () => alsoLive(readinessOf(workers), live())
-  const operations = await serveOperations({ host, port: PORT, metrics, ready, live })
+  const health = { ready: () => readinessOf(workers), live: () => livenessOf(watch) }
+  const operations = await serveOperations({ host, port: PORT, metrics, ...health })
   closers.add('operations', operations, (opened) => opened.close())
   for (const worker of workers) {
     closers.add('worker', worker, (opened) => opened.close())

@@ -13,9 +13,18 @@ interface NoteRule {
   /** Absent: counted, not logged. */
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly Counter[]
+  /** A histogram of the time from the record on the log to the commit of what came of it. */
+  readonly age?: Counter
+  readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
 }
 
 const counted = (name: string, help: string, ...labels: string[]): Counter => ({ name, help, labels })
+
+const orphanRate = (side: 'part' | 'whole') => ({
+  name: 'dlr_orphan_rate',
+  help: 'Orphans in percent of the receipts of the last 5 min',
+  side,
+})
 
 export const NOTES = {
   'orch.transition': { level: 'info' },
@@ -42,6 +51,7 @@ export const NOTES = {
   'dlr.received': {
     level: 'info',
     counters: [counted('dlr_messages_received_total', 'Valid receipts', 'operator_id')],
+    share: orphanRate('whole'),
   },
   'dlr.redelivered': {
     level: 'debug',
@@ -57,6 +67,7 @@ export const NOTES = {
   },
   'dlr.orphaned': {
     level: 'warn',
+    share: orphanRate('part'),
     counters: [
       counted('dlr_orphans_total', 'Receipts that match no submitted segment', 'operator_id'),
       counted('dlr_orphan_total', 'Alias of dlr_orphans_total', 'operator_id'),
@@ -70,6 +81,12 @@ export const NOTES = {
   },
   'dlr.processed': {
     level: 'info',
+    /** A receipt that waited for its submit result carries the instant at which it was found: the wait does not count. */
+    age: counted(
+      'dlr_processing_duration_seconds',
+      'From the receipt on the log to the commit of what it changed, without the correlation wait',
+      'dlr_status',
+    ),
     counters: [
       counted('dlr_messages_processed_total', 'Receipts taken by a segment', 'dlr_status', 'operator_id'),
     ],

@@ -55,8 +55,8 @@ async function fill(name: string): Promise<void> {
   const script = join(fileURLToPath(import.meta.url), '..', 'memory-fill.ts')
   const options = [name, directory, values.keys, values.backlog, values.partitions]
   const child = spawn(process.execPath, ['--import', 'tsx', script, ...options], { stdio: 'inherit' })
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`filling ended with ${String(code)}`)
+  await once(child, 'exit')
+  if (child.exitCode !== 0) throw new Error(`filling ended with ${child.exitCode}`)
 }
 
 async function measure(scene: Scene) {
@@ -67,7 +67,12 @@ async function measure(scene: Scene) {
   const done = { records: 0, startedMs: 0, lastMs: performance.now() }
   const memory = { rss: 0, anon: 0, heap: 0 }
   const start = sample(memory)
-  if (process.env['DU'] !== undefined) console.error((await import('node:child_process')).execSync('du -sm ' + directory + '; ls ' + directory + '/*/ | wc -l').toString())
+  if (process.env['DU'] !== undefined)
+    console.error(
+      (await import('node:child_process'))
+        .execSync('du -sm ' + directory + '; ls ' + directory + '/*/ | wc -l')
+        .toString(),
+    )
   const worker = workerOf(scene, log, (records) => {
     done.records += records
     done.lastMs = performance.now()

@@ -13,7 +13,10 @@ export interface OperationsOptions {
   readonly port: number
   readonly metrics: Metrics
   readonly ready: () => Promise<Readiness> | Readiness
-  /** False when only a new start helps: H9 then answers 503 with the details. Absent: always true. */
+  /**
+   * Not ready when only a new start helps: H9 then answers 503 with the details, and H10 too, whatever `ready` says.
+   * Absent: always alive.
+   */
   readonly live?: () => Readiness
   /** Further routes of a process; true when it answered. */
   readonly route?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
@@ -43,7 +46,8 @@ async function answer(
 ): Promise<void> {
   const path = (request.url ?? '/').split('?')[0]
   if (path === '/health' || path === '/health/live') return sendLiveness(response, options.live?.())
-  if (path === '/ready' || path === '/health/ready') return sendReadiness(response, await options.ready())
+  if (path === '/ready' || path === '/health/ready')
+    return sendReadiness(response, await readinessOf(options))
   if (path === '/metrics') {
     response.setHeader('content-type', options.metrics.registry.contentType)
     response.end(await options.metrics.registry.metrics())
@@ -58,6 +62,12 @@ const sendLiveness = (response: ServerResponse, liveness: Readiness | undefined)
   liveness === undefined || liveness.ready
     ? send(response, 200, { status: 'ok' })
     : send(response, 503, { status: 'error', details: liveness.details })
+
+async function readinessOf({ ready, live }: OperationsOptions): Promise<Readiness> {
+  const given = await ready()
+  const liveness = live?.() ?? { ready: true, details: {} }
+  return { ready: given.ready && liveness.ready, details: { ...given.details, ...liveness.details } }
+}
 
 const sendReadiness = (response: ServerResponse, { ready, details }: Readiness): void =>
   send(response, ready ? 200 : 503, { status: ready ? 'ok' : 'error', details })

@@ -1,7 +1,7 @@
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Readiness } from '../platform/operations-server.ts'
-import type { PositionHooks, PositionWatch, Stuck } from './position-watch.ts'
+import { PositionWatch, type PositionHooks, type PositionWatchOptions, type Stuck } from './position-watch.ts'
 
 /** Metrics and log lines of a position watch. `lag` is for whoever has no lag of his own. */
 export function observePositions(
@@ -32,6 +32,21 @@ export function observePositions(
   }
 }
 
+/** The watch of a process, on the clock of the machine, with its metrics and log lines. Starts with `start()`. */
+export const watchPositions = (options: WatchOptions): PositionWatch =>
+  new PositionWatch({
+    ...options,
+    ...options.clock,
+    hooks: observePositions(options.log, options.metrics, options.lag),
+  })
+
+export interface WatchOptions extends Pick<PositionWatchOptions, 'readers' | 'admin' | 'stuckAfterMs'> {
+  readonly clock: Pick<PositionWatchOptions, 'now' | 'sleep'>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly lag?: PositionHooks['lag']
+}
+
 /** Of a topology's inputs (spec operations.md section 1: `stream_lag`). Each process reports what it holds: the sum is the lag. */
 export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
   const gauge = metrics.gauge('stream_lag', 'Records up to the last stable offset that are not processed', [
@@ -55,9 +70,3 @@ export function livenessOf(watch: PositionWatch): Readiness {
 
 const tell = ({ standing: { at, next, doing }, quietMs, behind }: Stuck): string =>
   `stuck at ${at.topic} ${at.partition} offset ${next ?? 'unknown'}, ${behind} behind, ${doing}, no movement for ${Math.round(quietMs / 1000)} s`
-
-/** A process with something stuck is not ready either. */
-export const alsoLive = (readiness: Readiness, liveness: Readiness): Readiness => ({
-  ready: readiness.ready && liveness.ready,
-  details: { ...readiness.details, ...liveness.details },
-})

@@ -1,28 +1,14 @@
 import type { Log } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Readiness } from '../platform/operations-server.ts'
-import type { NoteFields } from '../dsl/processor.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
+import { observeNotes, type NoteRules } from './observe-notes.ts'
 import { observeRestores } from './observe-restores.ts'
 
-/**
- * The one place where what the runtime reports becomes metrics and log lines. What a processor notes is translated by a table
- * that its topology brings, so that the core knows no business names.
- */
-export interface NoteRule {
-  /** Absent: not logged. */
-  readonly level?: 'debug' | 'info' | 'warn' | 'error'
-  readonly counters?: readonly {
-    readonly name: string
-    readonly help: string
-    readonly labels: readonly string[]
-  }[]
-}
-export type NoteRules = Readonly<Record<string, NoteRule>>
-
+/** The one place where what the runtime reports becomes metrics and log lines. */
 const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-export function observe(log: Log, metrics: Metrics, rules: NoteRules): Hooks {
+export function observe(log: Log, metrics: Metrics, rules: NoteRules, now: () => number): Hooks {
   const life = observeLife(log, metrics)
   const restores = observeRestores(log, metrics)
   return {
@@ -38,7 +24,7 @@ export function observe(log: Log, metrics: Metrics, rules: NoteRules): Hooks {
       restores.ended(id)
       life.closed(id)
     },
-    noted: observeNotes(log, metrics, rules),
+    noted: observeNotes(log, metrics, rules, now),
   }
 }
 
@@ -116,31 +102,6 @@ function observeLife(
     },
   }
 }
-
-function observeNotes(log: Log, metrics: Metrics, rules: NoteRules): Hooks['noted'] {
-  const counters = new Map(
-    Object.values(rules)
-      .flatMap((rule) => rule.counters ?? [])
-      .map(({ name, help, labels }) => [name, metrics.counter(name, help, labels)]),
-  )
-  return (_, notes) => {
-    for (const note of notes) {
-      // What a replay does again was counted and logged when it happened (spec operations.md §1).
-      if (note.replayed) continue
-      const rule = rules[note.event]
-      for (const { name, labels } of rule?.counters ?? [])
-        counters.get(name)?.inc(labelsOf(note.fields, labels))
-      if (rule?.level !== undefined) log[rule.level](note.event, note.fields)
-    }
-  }
-}
-
-/** Label `operator_id` is the field operatorId: metrics speak snake_case (spec operations.md §1). */
-const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string, string> =>
-  Object.fromEntries(labels.map((label) => [label, String(fields[camelOf(label)] ?? fields[label] ?? '')]))
-
-const camelOf = (label: string): string =>
-  label.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 /** What is asked of a worker by health and metrics. */
 export interface Watched {

@@ -61,8 +61,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     }
 
     const watched = (reader: Reader): PositionWatch => {
-      const lag = (_: string, topic: string, records: number) => lags.set(topic, records)
-      const hooks = observePositions(silentLog, metrics, lag)
+      const hooks = observePositions(silentLog, metrics, (_, topic, records) => lags.set(topic, records))
       const times = { now: () => nowMs, sleep }
       return new PositionWatch({
         ...times,
@@ -125,9 +124,8 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     }
 
     it('fails the health of a sink whose handler never returns, names it, counts it once, and recovers', async () => {
-      let goOn = (): void => {}
-      const held = new Promise<void>((resolve) => (goOn = resolve))
-      const consumption = await consuming(() => held)
+      const held = gate()
+      const consumption = await consuming(() => held.opened)
       const watch = watched(consumption)
       await write('a', 'b', 'c')
       await until(() => [...consumption.buffered().values()].some((count) => count > 0), 'records in hand')
@@ -139,7 +137,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       expect(reply.body).toContain(`"${given.topology.name}.0":"stuck at ${given.words} 0 offset 0`)
       expect(await stuckCount()).toBe(1)
       expect(lags.get(given.words)).toBeGreaterThanOrEqual(3)
-      goOn()
+      held.open()
       await until(() => [...consumption.buffered().values()].every((count) => count === 0), 'all done')
       await looks(watch, 1)
       expect(await health(watch)).toEqual({ status: 200, body: '{"status":"ok"}' })
@@ -147,9 +145,8 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     })
 
     it('fails the health of a task whose store never takes its round, though no further record waits', async () => {
-      let goOn = (): void => {}
-      const held = new Promise<void>((resolve) => (goOn = resolve))
-      const worker = await working(heldStores(held))
+      const held = gate()
+      const worker = await working(heldStores(held.opened))
       const watch = watched(worker)
       await write('a')
       await until(() => worker.standings().some(({ isBusy, next }) => isBusy || next === 0), 'a standing')
@@ -157,7 +154,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       const { ready, details } = livenessOf(watch)
       expect(ready).toBe(false)
       expect(details[`${given.topology.name}.0`]).toContain(`stuck at ${given.words} 0 offset 0`)
-      goOn()
+      held.open()
       await until(() => worker.standings().every(({ next = 0 }) => next > 0), 'the round is done')
       await looks(watch, 1)
       expect(livenessOf(watch).ready).toBe(true)
@@ -205,6 +202,14 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       expect(livenessOf(watch).ready).toBe(true)
     })
   })
+}
+
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  const opening = new AbortController()
+  const opened = new Promise<void>((resolve) => {
+    opening.signal.addEventListener('abort', () => resolve())
+  })
+  return { opened, open: () => opening.abort() }
 }
 
 /** Stores whose writes wait for `held`. */

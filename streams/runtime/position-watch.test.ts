@@ -68,9 +68,9 @@ describe('the position watch', () => {
     const { world, watch, look } = told()
     await look(3 * LOOKS)
     expect(world.events).toEqual([`stuck words ${STUCK_AFTER_MS} 10`])
-    expect(livenessOf(watch).details).toEqual({
-      'counting.3': expect.stringContaining('stuck at words 3 offset 10, 10 behind, running'),
-    })
+    const { details } = livenessOf(watch)
+    expect(Object.keys(details)).toEqual(['counting.3'])
+    expect(details['counting.3']).toContain('stuck at words 3 offset 10, 10 behind, running')
     world.standings = [{ ...RUNNING, next: 11 }]
     await look()
     expect(world.events.slice(1)).toEqual(['moved words'])
