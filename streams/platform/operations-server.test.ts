@@ -53,6 +53,25 @@ describe('H9 liveness', () => {
   })
 })
 
+const live = () => ({ ready: false, details: { 'segments.3': 'stuck' } })
+
+describe('what only a new start can help', () => {
+  it.each(['/health/live', '/health'])('H9 %s is 503 and says what it is', async (path) => {
+    const reply = await get(await serve({ live }), path)
+    expect(reply.status).toBe(503)
+    expect(JSON.parse(reply.body)).toEqual({ status: 'error', details: { 'segments.3': 'stuck' } })
+  })
+
+  it('H10 is not ready either, and keeps its own details', async () => {
+    const reply = await get(await serve({ live }), '/ready')
+    expect(reply.status).toBe(503)
+    expect(JSON.parse(reply.body)).toEqual({
+      status: 'error',
+      details: { log: 'ok', 'segments.3': 'stuck' },
+    })
+  })
+})
+
 describe('H10 readiness', () => {
   it.each(['/health/ready', '/ready'])('%s is 200 with details while the process can work', async (path) => {
     const reply = await get(await serve(), path)

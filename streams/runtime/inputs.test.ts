@@ -12,18 +12,29 @@ const record = (topic: string, offset: number, timestamp: number): LogRecord => 
   value: null,
   headers: {},
 })
+const heavy = (offset: number) => ({ ...record('a', offset, offset), value: Buffer.alloc(1000) })
 const place = (given: LogRecord): string => `${given.topic}${given.offset}`
-const make = (max = 4) => {
+const make = (max = 4, bytesPerTopicMax = 1_000_000) => {
   const flows: string[] = []
-  const inputs = new Inputs(
-    ['b', 'a'],
-    { bytesPerTopicMax: 1_000_000, recordsPerTopicMax: max },
-    (topic, flow) => flows.push(`${flow} ${topic}`),
+  const inputs = new Inputs(['b', 'a'], { bytesPerTopicMax, recordsPerTopicMax: max }, (topic, flow) =>
+    flows.push(`${flow} ${topic}`),
   )
   return { inputs, flows }
 }
 
 describe('the inputs of a task', () => {
+  it('are paused by the weight of what waits, too, and resumed at half of it', () => {
+    const { inputs, flows } = make(100, 3000)
+    inputs.offer('a', [heavy(0), heavy(1)], 2)
+    expect(flows).toEqual([])
+    inputs.offer('a', [heavy(2)], 3)
+    expect(flows).toEqual(['pause a'])
+    inputs.take(1)
+    expect(flows).toEqual(['pause a'])
+    inputs.take(1)
+    expect(flows).toEqual(['pause a', 'resume a'])
+  })
+
   it('are merged by record time, ties by topic name, and keep the order inside a topic', () => {
     const { inputs } = make(100)
     inputs.offer('b', [record('b', 0, 10), record('b', 1, 5)], 2)

@@ -21,6 +21,19 @@ import {
  */
 type Level = ClassicLevel
 
+/**
+ * What LevelDB may hold, a store. It maps the tables it has open, at most 1000 of all the stores of a process (its own limit,
+ * the rest it reads by pread), and what is mapped counts as resident: so tables of 1 MiB, its least, and not of 2, bound that
+ * to 1 GiB, and the rate is the same. Fewer open tables would bound it too, but opening them again cost two thirds of the rate
+ * (measured, `npm run bench -- memory`).
+ */
+const LEVEL = {
+  maxFileSize: 1024 * 1024,
+  maxOpenFiles: 1000,
+  cacheSize: 8 * 1024 * 1024,
+  writeBufferSize: 4 * 1024 * 1024,
+}
+
 const CHECKPOINT_KEY = 'c'
 const DUE_DIGITS = 15
 const LOCK_TRIES_MAX = 50
@@ -48,7 +61,7 @@ async function openStore(path: string, sleep: Sleep, onWiped: (reason: unknown) 
 /** A former owner in this or another process may still be closing: its lock is waited for, within a bound. */
 async function readStore(path: string, sleep: Sleep): Promise<Store> {
   for (let attempt = 1; ; attempt += 1) {
-    const db: Level = new ClassicLevel(path)
+    const db: Level = new ClassicLevel(path, LEVEL)
     try {
       await db.open()
       return new LevelStore(db, readCheckpoint(await db.get(CHECKPOINT_KEY)), sleep)

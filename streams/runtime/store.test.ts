@@ -62,6 +62,21 @@ describe.each(factories)('the %s store', (_, make) => {
     expect(store.checkpoint()).toEqual({ changelogs: {}, atMs: 0 })
     await store.close()
   })
+
+  it('counts its timers by store, as they stood when it was asked', async () => {
+    const store = await make().open('task', never)
+    const armed = [timer(30, 'x'), timer(5, 'z\0odd'), { ...timer(7, 'x'), store: 'other' }]
+    await store.commit([change('x', '1', { armed })], { changelogs: {}, atMs: 0 })
+    const counting = store.countTimers(new AbortController().signal)
+    await store.commit([change('y', '1', { armed: [timer(9, 'y')] })], { changelogs: {}, atMs: 0 })
+    expect(await counting).toEqual(
+      new Map([
+        ['rows', 2],
+        ['other', 1],
+      ]),
+    )
+    await store.close()
+  })
 })
 
 describe('the level store', () => {
