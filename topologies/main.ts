@@ -131,14 +131,13 @@ await runProcess(log, async (closers, fail) => {
       }),
   )
   gaugeTasks(metrics, workers)
-  const watch = watchOf(workers, client.admin, metrics)
-  const { HOST: host, PORT } = config
+  const watch = watchOf(workers, client.admin, metrics).start()
+  closers.add('watch', watch, (opened) => opened.close())
   const health = { ready: () => readinessOf(workers), live: () => livenessOf(watch) }
-  const operations = await serveOperations({ host, port: PORT, metrics, ...health })
+  const operations = await serveOperations({ host: config.HOST, port: config.PORT, metrics, ...health })
   closers.add('operations', operations, (opened) => opened.close())
   for (const worker of workers) {
     closers.add('worker', worker, (opened) => opened.close())
     await worker.start()
   }
-  closers.add('watch', watch.start(), (opened) => opened.close())
 })

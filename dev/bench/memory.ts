@@ -67,12 +67,6 @@ async function measure(scene: Scene) {
   const done = { records: 0, startedMs: 0, lastMs: performance.now() }
   const memory = { rss: 0, anon: 0, heap: 0 }
   const start = sample(memory)
-  if (process.env['DU'] !== undefined)
-    console.error(
-      (await import('node:child_process'))
-        .execSync('du -sm ' + directory + '; ls ' + directory + '/*/ | wc -l')
-        .toString(),
-    )
   const worker = workerOf(scene, log, (records) => {
     done.records += records
     done.lastMs = performance.now()

@@ -22,7 +22,7 @@ async function armed(...dueMs: readonly number[]) {
   const store = await memoryStores().open('due-timers.0', () => {})
   const timers = dueMs.map((at): StoredTimer => ({ dueMs: at, store: 's', timer: 't', key: `k${at}` }))
   await store.commit([{ store: 's', key: 'k', encoded: '{}', armed: timers, disarmed: [] }], CHECKPOINT)
-  const inputs = new Inputs([TOPIC], { recordsPerTopicMax: 10 }, () => {})
+  const inputs = new Inputs([TOPIC], { bytesPerTopicMax: 1_000_000, recordsPerTopicMax: 10 }, () => {})
   inputs.reset(TOPIC, 0)
   const due = new DueTimers(inputs)
   await due.open(store)

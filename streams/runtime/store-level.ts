@@ -31,7 +31,6 @@ const LEVEL = {
   maxFileSize: 1024 * 1024,
   maxOpenFiles: 1000,
   cacheSize: 8 * 1024 * 1024,
-  writeBufferSize: 4 * 1024 * 1024,
 }
 
 const CHECKPOINT_KEY = 'c'
