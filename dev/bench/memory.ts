@@ -28,7 +28,7 @@ const { values } = parseArgs({
     keys: { type: 'string', default: '10000000' },
     backlog: { type: 'string', default: '1000000' },
     partitions: { type: 'string', default: '4' },
-    'ceiling-mb': { type: 'string', default: '1024' },
+    'ceiling-mb': { type: 'string', default: '2048' },
     json: { type: 'boolean', default: false },
   },
 })

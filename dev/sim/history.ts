@@ -14,12 +14,14 @@ export class History {
   /** What went wrong while the run was going on; the invariants are looked at after it. */
   readonly violations: string[] = []
   steps = 0
+  #isOver = false
 
   constructor(stamp: () => string) {
     this.#stamp = stamp
   }
 
   line(text: string): void {
+    if (this.#isOver) return
     const line = `${this.steps} ${this.#stamp()} ${text}`
     this.#hash.update(line)
     this.#recent.push(line)
@@ -40,8 +42,9 @@ export class History {
     return this.#recent.slice(-lines)
   }
 
-  /** Ends the history. */
+  /** Ends the history: a run that a violation has cut short leaves steps behind that are no longer part of it. */
   digest(): string {
+    this.#isOver = true
     return this.#hash.digest('hex')
   }
 }

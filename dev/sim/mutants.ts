@@ -29,6 +29,7 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'results-not-awaited': () => ({ topologies: (topologies) => topologies.map(impatient) }),
   'take-over-without-fencing': () => ({ log: unfenced }),
   'cursor-read-before-fence': () => ({ log: cursorBeforeFence }),
+  'commit-never-answers': commitNeverAnswers,
 }
 
 type Batch = Parameters<LogTransactions['commit']>[0]
@@ -47,6 +48,17 @@ const withCommit = (commit: Commit): Plant => ({
       close: () => inner.close(),
     })),
 })
+
+const ANSWERED = 20
+
+/** From then on a task waits for ever, in a process that looks well. */
+function commitNeverAnswers(): Plant {
+  let commits = 0
+  return withCommit((batch, inner) => {
+    commits += 1
+    return commits <= ANSWERED ? inner.commit(batch) : new Promise(() => {})
+  })
+}
 
 const NO_CURSORS = (): readonly Cursor[] => []
 

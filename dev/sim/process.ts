@@ -1,12 +1,13 @@
 import type { Lookup } from '../../streams/contracts/question.ts'
 import type { Topology } from '../../streams/dsl/topology.ts'
 import type { MemoryClient } from '../../streams/log/memory/client.ts'
-import { LogError, type LogClient, type LogConsumer } from '../../streams/log/port.ts'
+import { LogError, partitionKey, type LogClient, type LogConsumer } from '../../streams/log/port.ts'
 import type { Clock } from '../../streams/runtime/clock.ts'
 import { noHooks, taskName, type Hooks, type TaskId } from '../../streams/runtime/hooks.ts'
 import { Prefetcher } from '../../streams/runtime/prefetch.ts'
 import type { StoreFactory } from '../../streams/runtime/store.ts'
 import type { TaskLimits } from '../../streams/runtime/limits.ts'
+import { PositionWatch } from '../../streams/runtime/position-watch.ts'
 import { Worker } from '../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
@@ -14,6 +15,9 @@ import type { History } from './history.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export const APP = 'sim'
+const WATCH_EVERY_MS = 1_000
+/** Longer than the longest pause between two attempts. */
+const STUCK_AFTER_MS = 20_000
 
 /** How a defect is planted: around what the runtime is given, never inside it. */
 export interface Plant {
@@ -50,6 +54,7 @@ export class Process {
   #state: 'starting' | 'running' | 'closing' | 'dead' = 'starting'
   readonly #options: ProcessOptions
   readonly #workers: Worker[]
+  readonly #watch: PositionWatch
 
   constructor(options: ProcessOptions) {
     this.name = options.name
@@ -77,6 +82,7 @@ export class Process {
           onFailed: (error) => this.#fail(error),
         }),
     )
+    this.#watch = this.#watched(log)
   }
 
   get state() {
@@ -119,6 +125,7 @@ export class Process {
   }
 
   async #start(): Promise<void> {
+    this.#watch.start()
     for (const worker of this.#workers) await worker.start()
     if (this.#state === 'starting') this.#state = 'running'
   }
@@ -142,6 +149,7 @@ export class Process {
   }
 
   async #close(): Promise<void> {
+    await this.#watch.close()
     for (const worker of this.#workers.toReversed()) {
       await worker.close()
       const left = worker.status().map(({ partition }) => `${worker.name}.${partition}`)
@@ -198,6 +206,25 @@ export class Process {
         }
       },
     }
+  }
+
+  /** Whatever is slow, refused or away here gets on in the end: nobody may ever be called stuck. */
+  #watched({ admin }: LogClient): PositionWatch {
+    const { history } = this.#options
+    return new PositionWatch({
+      ...this.clock,
+      admin,
+      readers: this.#workers,
+      everyMs: WATCH_EVERY_MS,
+      stuckAfterMs: STUCK_AFTER_MS,
+      hooks: {
+        stuck: ({ reader, at, doing }, quietMs) =>
+          history.violation(`${this.name} ${reader} ${partitionKey(at)} is stuck ${doing} for ${quietMs} ms`),
+        moved: () => {},
+        lag: () => {},
+        unknown: () => {},
+      },
+    })
   }
 
   #hooks(): Hooks {

@@ -39,8 +39,22 @@ describe('the simulation', () => {
   )
 })
 
+describe('a task that waits for ever', () => {
+  it('is noticed by its position, in a process that is alive', async () => {
+    const plant = MUTANTS['commit-never-answers']?.() ?? {}
+    const { violations } = await runSeed(1, { plant, calm: true })
+    expect(violations.join()).toMatch(/is stuck running for 20\d{3} ms/)
+  })
+})
+
 describe('a planted defect of timing', () => {
-  const needsNoFault = ['dedupe-off', 'timer-not-durable', 'outputs-outside-transaction', 'replay-not-marked']
+  const needsNoFault = [
+    'dedupe-off',
+    'timer-not-durable',
+    'outputs-outside-transaction',
+    'replay-not-marked',
+    'commit-never-answers',
+  ]
   const mutants = Object.entries(MUTANTS).filter(([name]) => !needsNoFault.includes(name))
 
   // Otherwise a wrapper that merely breaks the runtime would pass for a defect that was found.
