@@ -79,6 +79,14 @@ function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
   })
 }
 
+const openRouting = () =>
+  routingLookup({
+    address: config.ROUTING_ENGINE_URL,
+    now: systemClock.now,
+    deadlineMs: config.ROUTING_DEADLINE_MS,
+    tls: routingTls(config),
+  })
+
 const watchOf = (workers: readonly Worker[], admin: LogAdmin, metrics: Metrics) =>
   watchPositions({
     clock: systemClock,
@@ -97,12 +105,7 @@ await runProcess(log, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
   const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', log })
   closers.add('log', client, (opened) => opened.close())
-  const routing = routingLookup({
-    address: config.ROUTING_ENGINE_URL,
-    now: systemClock.now,
-    deadlineMs: config.ROUTING_DEADLINE_MS,
-    tls: routingTls(config),
-  })
+  const routing = openRouting()
   closers.add('routing', routing, (opened) => opened.close())
   const prefetcher = new Prefetcher({
     lookups: {

@@ -86,8 +86,20 @@ function batchAt(at: TopicPartition, bytes: Buffer, start: number, end: number):
 /** Only what Node 20 brings along: our topics say `compression.type=producer` and our writers compress nothing (K22). */
 function uncompressed(at: TopicPartition, body: Buffer, codec: number): Buffer {
   if (codec === 0) return body
-  if (codec === GZIP) return gunzipSync(body)
+  if (codec === GZIP) return gunzipped(at, body)
   throw unreadable(at, `is compressed with ${['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? codec}`)
+}
+
+/** Of one batch, unpacked. Writers fill batches up to 1 MB; this is for foreign ones, which may pack a great deal into little. */
+export const UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+
+function gunzipped(at: TopicPartition, body: Buffer): Buffer {
+  try {
+    return gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX })
+  } catch (error) {
+    if (error instanceof RangeError) throw unreadable(at, `unpacks to more than ${UNPACKED_BYTES_MAX} bytes`)
+    throw error
+  }
 }
 
 const unreadable = (at: TopicPartition, why: string): LogError =>

@@ -5,7 +5,7 @@ import { LogError } from '../port.ts'
 import type { HeaderValue, OutRecord } from '../port.ts'
 import { planRounds } from './batches.ts'
 import { crc32c } from './crc32c.ts'
-import { decodeRecords } from './record-batch-decoder.ts'
+import { decodeRecords, UNPACKED_BYTES_MAX } from './record-batch-decoder.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
 import type { BatchOrigin } from './record-batch-encoder.ts'
 
@@ -180,6 +180,14 @@ describe('a record batch', () => {
     expect(() => decodeRecords(AT, seal(packed), 0, [])).toThrow(
       new LogError('fatal', 't:3 is compressed with zstd, which is not read here'),
     )
+  })
+
+  it('refuses a batch that unpacks to more than the limit', () => {
+    const plain = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
+    const packed = Buffer.concat([plain.subarray(0, 61), gzipSync(Buffer.alloc(UNPACKED_BYTES_MAX + 1))])
+    packed.writeInt32BE(packed.length - 12, 8)
+    packed.writeInt16BE(1, 21)
+    expect(() => decodeRecords(AT, seal(packed), 0, [])).toThrow('unpacks to more than')
   })
 
   it('refuses a batch that fails its checksum', () => {
