@@ -265,7 +265,7 @@ export class Task {
     const key = partitionKey(this.#ledger.at(topic))
     const start = bounds.get(key)?.start ?? 0
     const cursor = committed.get(key)?.next ?? start
-    const next = Math.max(cursor, start)
+    const next = this.#nextOf(topic, committed, bounds)
     if (cursor < start) this.#options.hooks.gap(this.id, topic, cursor, start)
     this.#inputs.reset(topic, next)
     this.#options.seek(topic, next)
