@@ -14,7 +14,7 @@ import {
   wordRecord,
   type Counting,
 } from './counting.suite.ts'
-import { livenessOf, observePositions } from './observe-positions.ts'
+import { gaugeLag, livenessOf, observePositions } from './observe-positions.ts'
 import { PositionWatch, type Reader } from './position-watch.ts'
 import { memoryStores } from './store-memory.ts'
 import type { StoreFactory } from './store.ts'
@@ -36,7 +36,6 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     let log: LogClient
     let given: Counting
     let metrics: Metrics
-    let lags: Map<string, number>
     let nowMs: number
     const open: { close(): Promise<unknown> }[] = []
 
@@ -44,7 +43,6 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       log = await options.connect()
       given = counting(options.unique('watched'))
       metrics = new Metrics()
-      lags = new Map()
       nowMs = 0
       await provisionCounting(log, given, 1)
     })
@@ -61,7 +59,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     }
 
     const watched = (reader: Reader): PositionWatch => {
-      const hooks = observePositions(silentLog, metrics, (_, topic, records) => lags.set(topic, records))
+      const hooks = observePositions(silentLog, metrics, gaugeLag(metrics))
       const times = { now: () => nowMs, sleep }
       return new PositionWatch({
         ...times,
@@ -107,6 +105,11 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       return worker
     }
 
+    const lag = async (): Promise<number | undefined> => {
+      const series = (await metrics.registry.getSingleMetric('stream_lag')?.get())?.values ?? []
+      return series.find(({ labels }) => labels['topic'] === given.words)?.value
+    }
+
     const stuckCount = async (): Promise<number> =>
       (await metrics.registry.getSingleMetric('stream_stuck_total')?.get())?.values[0]?.value ?? 0
 
@@ -136,12 +139,12 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       expect(reply.status).toBe(503)
       expect(reply.body).toContain(`"${given.topology.name}.0":"stuck at ${given.words} 0 offset 0`)
       expect(await stuckCount()).toBe(1)
-      expect(lags.get(given.words)).toBeGreaterThanOrEqual(3)
+      expect(await lag()).toBeGreaterThanOrEqual(3)
       held.open()
       await until(() => [...consumption.buffered().values()].every((count) => count === 0), 'all done')
       await looks(watch, 1)
       expect(await health(watch)).toEqual({ status: 200, body: '{"status":"ok"}' })
-      expect(lags.get(given.words)).toBe(0)
+      expect(await lag()).toBe(0)
     })
 
     it('fails the health of a task whose store never takes its round, though no further record waits', async () => {
@@ -172,7 +175,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       await until(() => standings().every(({ next }) => next === end), 'both at the end')
       await looks(watch, 3 * LOOKS)
       expect(livenessOf(watch)).toEqual({ ready: true, details: {} })
-      expect(lags.get(given.words)).toBe(0)
+      expect(await lag()).toBe(0)
     })
 
     it('leaves a sink in peace that is refused and tries again, and says that it recovers', async () => {

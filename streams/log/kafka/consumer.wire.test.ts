@@ -64,6 +64,8 @@ interface Noted {
   readonly consumer: LogConsumer
   readonly assignments: (readonly number[])[]
   readonly records: LogRecord[]
+  /** Where the member was told to go on, the last time. */
+  readonly nexts: number[]
   readonly failures: LogError[]
 }
 
@@ -74,7 +76,7 @@ interface Behaviour {
 
 /** A member that starts new partitions at `from` and goes on with those it keeps. */
 async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
-  const noted: Omit<Noted, 'consumer'> = { assignments: [], records: [], failures: [] }
+  const noted: Omit<Noted, 'consumer'> = { assignments: [], records: [], nexts: [], failures: [] }
   const consumer: LogConsumer = new KafkaConsumer({
     cluster,
     name: `member-${consumers.length}`,
@@ -90,8 +92,9 @@ async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
         consumer.resume([one])
       }
     },
-    onRecords: (_, records) => {
+    onRecords: (_, records, next) => {
       noted.records.push(...records)
+      noted.nexts.push(next)
       onRecords?.(records)
     },
     onFailed: (error) => noted.failures.push(error),
@@ -140,6 +143,16 @@ describe('a member', () => {
     const noted = await member()
     await until('what is left', () => noted.records.length === 2)
     expect(noted.records.map(({ offset }) => offset)).toEqual([2, 3])
+  })
+
+  it('hears where it stands when retention has left nothing', async () => {
+    await create(1)
+    await write(['0', '1', '2'])
+    await trim(3)
+    const noted = await member()
+    await until('the position', () => noted.nexts.length > 0)
+    expect(noted.nexts).toEqual([3])
+    expect(noted.records).toEqual([])
   })
 
   it('fails loudly when it is to go on beyond the end', async () => {

@@ -136,6 +136,10 @@ export class Fetcher {
     const chunk = decodeRecords(held.at, part.bytes, offset, part.aborted)
     if (chunk.next === offset) return
     held.position = chunk.next
+    this.#handOver(held, chunk)
+  }
+
+  #handOver(held: Held, chunk: Chunk): void {
     if (held.isPaused) held.chunk = chunk
     else this.#options.deliver(held, chunk)
   }
@@ -147,6 +151,8 @@ export class Fetcher {
     if (!this.#isCurrent(wanted)) return
     held.position = start
     onGap(held, offset, start)
+    // Also told when nothing is left: the owner would stand before the gap until the next record, and look stuck.
+    this.#handOver(held, { records: [], next: start })
   }
 
   #release(held: Held, chunk: Chunk): void {
