@@ -33,7 +33,7 @@ import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/observe
 import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { Prefetcher } from '../streams/runtime/prefetch.ts'
 import { levelStores } from '../streams/runtime/store-level.ts'
-import { DEFAULT_LIMITS } from '../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, NO_STANDBYS, STANDBY_REPLICAS_MAX } from '../streams/runtime/limits.ts'
 import { groupProgress, progressAlong } from '../streams/runtime/reading-progress.ts'
 import { groupOf } from '../streams/runtime/task.ts'
 import { Worker } from '../streams/runtime/worker.ts'
@@ -53,6 +53,11 @@ const config = readConfig({
   /** A partition with records behind it that does not move for this long fails the health check. */
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
+  /**
+   * Copies of each task's store that other processes keep, for a take-over without a restore. One survives the loss of a process;
+   * each costs every row a second write and place on another disk. Without other processes none is kept.
+   */
+  STANDBY_REPLICAS: z.coerce.number().int().min(0).max(STANDBY_REPLICAS_MAX).default(1),
   /** Spec http.md §8; a machine that is shared with everything else needs more. */
   ROUTING_DEADLINE_MS: positive.default(200),
   /** Spec operations.md §5. */
@@ -130,6 +135,7 @@ await runProcess(log, async (closers, fail) => {
         random: Math.random,
         hooks,
         limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
+        standbys: { ...NO_STANDBYS, replicas: config.STANDBY_REPLICAS },
         onFailed: fail,
       }),
   )

@@ -18,7 +18,8 @@ export function prefixedLog(log: LogClient, prefix: string): LogClient {
         log.consumer({
           ...options,
           topics: options.topics.map((topic) => prefix + topic),
-          onAssigned: (held, generation) => options.onAssigned(held.map(here), generation),
+          onAssigned: (held, generation, standbys) =>
+            options.onAssigned(held.map(here), generation, standbys),
           onRecords: (at, records, next) => options.onRecords(here(at), records.map(here), next),
         }),
         there,
@@ -76,5 +77,6 @@ const prefixedConsumer = (consumer: LogConsumer, there: Renamed): LogConsumer =>
   seek: (at, offset) => consumer.seek(there(at), offset),
   pause: (at) => consumer.pause(at.map(there)),
   resume: (at) => consumer.resume(at.map(there)),
+  reassign: () => consumer.reassign(),
   commit: (cursors) => consumer.commit(cursors.map(there)),
 })

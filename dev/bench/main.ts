@@ -10,7 +10,9 @@ import { withStack } from '../stack/with-stack.ts'
  */
 const folder = dirname(fileURLToPath(import.meta.url))
 const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.ts') && !/^main\.ts$|^(streams|memory)-|\.(test|suite)\.ts$/.test(file))
+  .filter(
+    (file) => file.endsWith('.ts') && !/^main\.ts$|^(streams|memory)-|\.(test|suite|fixture)\.ts$/.test(file),
+  )
   .map((file) => file.slice(0, -'.ts'.length))
 
 const [name = '', ...options] = process.argv.slice(2)

@@ -28,15 +28,25 @@ export class Disk {
     this.#kept.delete(name)
   }
 
-  /** As one process sees it. Each write is a step of its own, so that a crash may fall before and after it. */
-  stores(turn: Turn): StoreFactory {
+  /**
+   * As one process sees it. Each write is a step of its own, so that a crash may fall before and after it. A store has one user at
+   * a time, as one that is locked: else a standby and the task that has taken over from it might both write it.
+   */
+  stores(turn: Turn, onOpenedTwice: (name: string) => void): StoreFactory {
+    const open = new Set<string>()
     return {
       open: async (name, onWiped) => {
         await turn()
+        if (open.has(name)) onOpenedTwice(name)
+        open.add(name)
         const store = await this.#stores.open(name, onWiped)
         const kept = this.#kept.get(name) ?? { store, keys: new Set<string>() }
         this.#kept.set(name, kept)
-        return stepwise(kept, turn)
+        return stepwise(kept, turn, () => open.delete(name))
+      },
+      peek: async (name) => {
+        await turn()
+        return this.#stores.peek(name)
       },
       destroy: async (name) => {
         await turn()
@@ -46,7 +56,7 @@ export class Disk {
   }
 }
 
-const stepwise = ({ store, keys }: Kept, turn: Turn): Store => ({
+const stepwise = ({ store, keys }: Kept, turn: Turn, onClosed: () => void): Store => ({
   checkpoint: () => store.checkpoint(),
   get: (name, key) => store.get(name, key),
   commit: async (changes, checkpoint) => {
@@ -62,5 +72,9 @@ const stepwise = ({ store, keys }: Kept, turn: Turn): Store => ({
   nextDueMs: () => store.nextDueMs(),
   countTimers: (signal) => store.countTimers(signal),
   wipe: () => store.wipe(),
-  close: () => store.close(),
+  close: async () => {
+    await turn()
+    await store.close()
+    onClosed()
+  },
 })

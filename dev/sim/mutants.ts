@@ -30,6 +30,7 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'take-over-without-fencing': () => ({ log: unfenced }),
   'cursor-read-before-fence': () => ({ log: cursorBeforeFence }),
   'commit-never-answers': commitNeverAnswers,
+  'standby-loses-rows': () => ({ log: forgetfulReader }),
 }
 
 type Batch = Parameters<LogTransactions['commit']>[0]
@@ -173,6 +174,7 @@ const told = (handlings: ReadonlyMap<string, Handling>): ReadonlyMap<string, Han
 /** Timers live in the process: what an earlier one has armed is lost, and a restore brings none back. */
 const volatileTimers = (stores: StoreFactory): StoreFactory => ({
   open: async (name, onWiped) => new VolatileTimers(await stores.open(name, onWiped)),
+  peek: (name) => stores.peek(name),
   destroy: (name) => stores.destroy(name),
 })
 
@@ -246,6 +248,7 @@ function overlayBeforeCommit(): Plant {
         opened.set(name, store)
         return store
       },
+      peek: (name) => stores.peek(name),
       destroy: (name) => stores.destroy(name),
     }),
     log: (log) =>
@@ -275,6 +278,21 @@ const rowsIn = (records: readonly OutRecord[]): RowChange[] =>
     }))
     return [{ store, key: key.toString(), encoded, armed, disarmed: [] }]
   })
+
+/** A standby, which alone reads without waiting, moves on and leaves a row out: whoever is promoted has a hole. */
+const forgetfulReader: NonNullable<Plant['log']> = (log) => ({
+  ...log,
+  reader: () => {
+    const inner = log.reader()
+    return {
+      close: () => inner.close(),
+      read: async (at, offset, limits) => {
+        const read = await inner.read(at, offset, limits)
+        return limits.waitMs > 0 ? read : { ...read, records: read.records.slice(1) }
+      },
+    }
+  },
+})
 
 /** Every process writes under an id of its own, so nobody is ever fenced. */
 const unfenced: NonNullable<Plant['log']> = (log, process) => ({

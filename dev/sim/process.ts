@@ -6,7 +6,7 @@ import type { Clock } from '../../streams/runtime/clock.ts'
 import { noHooks, taskName, type Hooks, type TaskId } from '../../streams/runtime/hooks.ts'
 import { Prefetcher } from '../../streams/runtime/prefetch.ts'
 import type { StoreFactory } from '../../streams/runtime/store.ts'
-import type { TaskLimits } from '../../streams/runtime/limits.ts'
+import type { StandbyLimits, TaskLimits } from '../../streams/runtime/limits.ts'
 import { PositionWatch } from '../../streams/runtime/position-watch.ts'
 import { Worker } from '../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
@@ -36,6 +36,7 @@ export interface ProcessOptions {
   readonly topologies: readonly Topology[]
   readonly lookup: (process: Process) => Readonly<Record<string, Lookup>>
   readonly limits: TaskLimits
+  readonly standbys: StandbyLimits
   readonly time: VirtualTime
   readonly schedule: (task: () => void) => void
   readonly dice: Dice
@@ -59,7 +60,7 @@ export class Process {
   constructor(options: ProcessOptions) {
     this.name = options.name
     this.#options = options
-    const stores = options.disk.stores(this.turn)
+    const stores = options.disk.stores(this.turn, (name) => this.#openedTwice(name))
     const { plant, topologies } = options
     const planted = plant.topologies?.(topologies) ?? topologies
     const observed = this.#observed(options.client)
@@ -79,6 +80,7 @@ export class Process {
           random: () => options.dice.next(),
           hooks: this.#hooks(),
           limits: options.limits,
+          standbys: options.standbys,
           onFailed: (error) => this.#fail(error),
         }),
     )
@@ -91,6 +93,10 @@ export class Process {
 
   get alive(): boolean {
     return this.#state !== 'dead'
+  }
+
+  #openedTwice(store: string): void {
+    this.#options.history.violation(`${this.name} opens ${store}, which it has open`)
   }
 
   readonly turn: Turn = () =>
@@ -242,6 +248,11 @@ export class Process {
       closed: (task) => say(task, 'closed'),
       gap: (task, topic, from, to) =>
         history.violation(`${taskName(task)} has a gap in ${topic}: ${from} to ${to}`),
+      standbyFailed: (task, error) => {
+        say(task, `standby fails: ${String(error)}`)
+        if (!(error instanceof LogError) || error.code === 'fatal')
+          history.violation(`standby ${taskName(task)} fails at ${this.name}: ${String(error)}`)
+      },
       // The days that pass here make stores old; these disks lose themselves whole and are never broken.
       wiped: (task, reason) => say(task, `wiped: ${String(reason)}`),
       failed: (task, error) => {

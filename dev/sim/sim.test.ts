@@ -54,6 +54,7 @@ describe('a planted defect of timing', () => {
     'outputs-outside-transaction',
     'replay-not-marked',
     'commit-never-answers',
+    'standby-loses-rows',
   ]
   const mutants = Object.entries(MUTANTS).filter(([name]) => !needsNoFault.includes(name))
 

@@ -10,7 +10,7 @@ import type { Topology } from '../../streams/dsl/topology.ts'
 import { memoryLog, type MemoryLog } from '../../streams/log/memory.ts'
 import { shuffledScheduler, type ShuffledScheduler } from '../../streams/log/memory/shuffled-scheduler.ts'
 import { provisionTopics } from '../../streams/runtime/provision.ts'
-import { DEFAULT_LIMITS, type TaskLimits } from '../../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, type StandbyLimits, type TaskLimits } from '../../streams/runtime/limits.ts'
 import { Dice } from './dice.ts'
 import { NO_FAULTS, planFaults, requestFaultHooks, TURN_DELAY_MS_MAX, type FaultPlan } from './faults.ts'
 import { Gateway } from './gateway.ts'
@@ -74,11 +74,16 @@ function limitsBy(dice: Dice): TaskLimits {
   }
 }
 
+function standbysBy(dice: Dice): StandbyLimits {
+  return { replicas: dice.pick([0, 1, 1]), pollMs: dice.pick([50, 500]), bytesMax: dice.pick([300, 100_000]) }
+}
+
 /** What the parts of a world are made from. */
 interface Ground {
   readonly seed: number
   readonly partitions: number
   readonly limits: TaskLimits
+  readonly standbys: StandbyLimits
   readonly plan: FaultPlan
   readonly scheduler: ShuffledScheduler
   /** Takes a turn in the scheduler, sometimes a later one. */
@@ -110,12 +115,14 @@ function lay(seed: number, options: WorldOptions): Ground {
     schedule,
     faults: requestFaultHooks(plan, dice('requests'), history, () => storm.active),
     deliverMax: settings.pick([1, 3, 50]),
+    lagMax: dice('warmth').pick([0, 3, 1000]),
   })
   const limits = limitsBy(settings)
   return {
     seed,
     partitions: settings.pick([2, 3]),
     limits,
+    standbys: standbysBy(dice('standbys')),
     plan,
     scheduler,
     schedule,
@@ -128,7 +135,7 @@ function lay(seed: number, options: WorldOptions): Ground {
 }
 
 function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
-  const { log, time, history, limits, schedule, dice } = ground
+  const { log, time, history, limits, standbys, schedule, dice } = ground
   const processDice = dice('processes')
   return new Machines({
     log,
@@ -147,6 +154,7 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
           [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client),
         }),
         limits,
+        standbys,
         time,
         schedule,
         dice: processDice,

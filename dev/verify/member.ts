@@ -10,7 +10,7 @@ import { systemClock } from '../../streams/runtime/clock.ts'
 import { observe, readinessOf } from '../../streams/runtime/observe.ts'
 import { Prefetcher } from '../../streams/runtime/prefetch.ts'
 import { levelStores } from '../../streams/runtime/store-level.ts'
-import { DEFAULT_LIMITS } from '../../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, NO_STANDBYS } from '../../streams/runtime/limits.ts'
 import { Worker } from '../../streams/runtime/worker.ts'
 import { sceneOf } from './scene.ts'
 import { tellingGenerations, withCursorsOutside } from './watched-log.ts'
@@ -55,6 +55,7 @@ await runProcess(logger, async (closers, fail) => {
         random: Math.random,
         hooks,
         limits: { ...DEFAULT_LIMITS, commitMs: COMMIT_MS },
+        standbys: { ...NO_STANDBYS, replicas: 1 },
         onFailed: fail,
       }),
   )

@@ -13,9 +13,9 @@ export const tellingGenerations = (log: LogClient, logger: Log): LogClient => ({
   consumer: (options) =>
     log.consumer({
       ...options,
-      onAssigned: (held, generation) => {
+      onAssigned: (held, generation, standbys) => {
         logger.info('verify.generation', { group: options.group, offset: generation, records: held.length })
-        options.onAssigned(held, generation)
+        options.onAssigned(held, generation, standbys)
       },
     }),
 })

@@ -9,11 +9,12 @@ import { KafkaWriter } from './kafka/writer.ts'
 import type { LogClient } from './port.ts'
 
 export interface KafkaLogOptions extends ClusterOptions {
-  /** After which a consumer that is not heard of loses its partitions. Default: 10 s, so that a crash is noticed soon. */
+  /** After which a consumer that is not heard of loses its partitions. Default: 6 s, so that a crash is noticed soon. */
   readonly sessionTimeoutMs?: number
 }
 
-const SESSION_TIMEOUT_MS = 10_000
+/** The least that brokers allow by default (`group.min.session.timeout.ms`), and a dozen heartbeats (ADR 0027). */
+const SESSION_TIMEOUT_MS = 6_000
 
 /**
  * Connections that the transactional ids of a process share. A broker answers a connection's requests one after the other, so

@@ -14,6 +14,8 @@ export interface MemoryLogOptions {
   readonly faults?: MemoryFaults
   /** Records in one delivery to a consumer. Default: 500. */
   readonly deliverMax?: number
+  /** Records that a local copy may miss for its member to take the partition over at once. Default: the assigner's. */
+  readonly lagMax?: number
 }
 
 /** A transaction in the hand of a test, which the port's one-step commit does not show. Acts at once; throws LogError. */
@@ -61,6 +63,7 @@ export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
     schedule: options.schedule ?? queueMicrotask,
     faults: options.faults ?? {},
     deliverMax: options.deliverMax ?? DELIVER_MAX,
+    lagMax: options.lagMax,
   })
   let members = 0
   const connect = (): MemoryClient =>

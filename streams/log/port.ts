@@ -102,16 +102,37 @@ export interface LogAdmin {
   groupState(group: string): Promise<{ readonly state: string; readonly members: number }>
 }
 
+/** A partition number of which a member is to keep a copy without owning it. */
+export interface Standby {
+  readonly partition: number
+  /** The member is to own it once its copy has caught up, and then says so by `reassign`. */
+  readonly due: boolean
+}
+
+/** What a member with local copies of its partitions says of them, so that partitions go where they are warm. */
+export interface StandbyOptions {
+  /** How many copies of each partition are kept besides the owner's, each by another member; 0: this member keeps none. */
+  readonly replicas: number
+  /**
+   * Synchronous. How far the copies that this member has reach, by partition number, those that it owns included: any count
+   * that grows with what was written, and that means the same for all members. Absent means that there is nothing.
+   */
+  progress(): ReadonlyMap<number, number>
+}
+
 /** What a member of a group may have at a time. */
 export interface ConsumerOptions {
   readonly group: string
   readonly topics: readonly string[]
+  /** Absent for a member without local copies. */
+  readonly standby?: StandbyOptions
   /**
    * Synchronous. Called at every new generation with all partitions this member holds now. Newly assigned partitions are
    * PAUSED and have no position until the caller seeks and resumes them; kept ones go on as they were. Partition p of every
-   * topic always goes to the same member (co-partitioning), so a task finds all its inputs in one place.
+   * topic always goes to the same member (co-partitioning), so a task finds all its inputs in one place. `standbys`: all copies
+   * that this member is to keep now; never one of a partition that it holds.
    */
-  onAssigned(held: readonly TopicPartition[], generation: number): void
+  onAssigned(held: readonly TopicPartition[], generation: number, standbys: readonly Standby[]): void
   /** Synchronous: enqueue only. `next` counts control records and is where the partition goes on; records may be empty. */
   onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
   /** The consumer is gone for good; its owner must start another. */
@@ -125,6 +146,8 @@ export interface LogConsumer {
   seek(at: TopicPartition, offset: number): void
   pause(at: readonly TopicPartition[]): void
   resume(at: readonly TopicPartition[]): void
+  /** Asks the group for a new generation, because a copy that was due has caught up. Tasks that stay are not disturbed. */
+  reassign(): void
   /** At-least-once cursors, outside any transaction, under this member's generation. Throws `fenced` when it is over. */
   commit(cursors: readonly Cursor[]): Promise<void>
 }

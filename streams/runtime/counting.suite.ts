@@ -11,7 +11,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { noHooks, type Hooks } from './hooks.ts'
 import { Prefetcher } from './prefetch.ts'
 import type { StoreFactory } from './store.ts'
-import { DEFAULT_LIMITS, type TaskLimits } from './limits.ts'
+import { DEFAULT_LIMITS, type StandbyLimits, type TaskLimits } from './limits.ts'
 import { Worker } from './worker.ts'
 
 /** A small topology and its surroundings, with which the runtime is tested over either log. */
@@ -114,6 +114,7 @@ export interface StartOptions {
   readonly limits?: Partial<TaskLimits>
   readonly lookups?: Lookups
   readonly clock?: Clock
+  readonly standbys?: StandbyLimits
 }
 
 export async function startWorker(options: StartOptions): Promise<Worker> {
@@ -135,6 +136,7 @@ export async function startWorker(options: StartOptions): Promise<Worker> {
     random: () => 0.5,
     hooks: { ...noHooks, ...options.hooks },
     limits: { ...DEFAULT_LIMITS, commitMs: 5, ...options.limits },
+    ...(options.standbys !== undefined && { standbys: options.standbys }),
     onFailed: () => {},
   })
   await worker.start()

@@ -29,6 +29,8 @@ export interface Hooks {
   /** A programmer error or a lost changelog: the task stopped and needs a person. */
   failed(task: TaskId, error: unknown): void
   closed(task: TaskId): void
+  /** A copy kept of another member's task could not be tailed: it is tried again, or given up when that is of no use. */
+  standbyFailed(task: TaskId, error: unknown): void
 }
 
 export interface RestoreProgress {
@@ -64,4 +66,5 @@ export const noHooks: Hooks = {
   wiped: nothing,
   failed: nothing,
   closed: nothing,
+  standbyFailed: nothing,
 }

@@ -23,3 +23,17 @@ export const DEFAULT_LIMITS: TaskLimits = {
   restoreBytesMax: 4 * 1024 * 1024,
   recentRowsMax: 20_000,
 }
+
+/** Everything about the copies that are kept of other members' tasks. */
+export interface StandbyLimits {
+  /** Members besides the owner that keep a copy of each partition; 0: none are kept, and a partition may move to a cold member. */
+  readonly replicas: number
+  /** Between two looks at the changelogs; what is written in the meantime is the tail that a take-over has to read. */
+  readonly pollMs: number
+  /** Bytes of one changelog read in one look, so that warming up leaves the event loop to the tasks in between. */
+  readonly bytesMax: number
+}
+
+export const STANDBY_REPLICAS_MAX = 3
+
+export const NO_STANDBYS: StandbyLimits = { replicas: 0, pollMs: 500, bytesMax: 1024 * 1024 }

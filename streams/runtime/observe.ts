@@ -85,6 +85,7 @@ function observeLife(
     wiped: event('warn', 'wiped'),
     failed: event('error', 'failed'),
     closed: event('info', 'closed'),
+    standbyFailed: event('warn', 'standby_failed'),
     gap: (id, topic, from, to) =>
       log.error('stream.records_lost_by_retention', {
         task: taskName(id),
@@ -114,6 +115,7 @@ export interface Watched {
     readonly buffered: number
     readonly pendingTimers: ReadonlyMap<string, number> | undefined
   }[]
+  standbys(): ReadonlyMap<number, number>
 }
 
 export function readinessOf(workers: readonly Watched[]): Readiness {
@@ -125,6 +127,7 @@ export function readinessOf(workers: readonly Watched[]): Readiness {
 }
 
 export function gaugeTasks(metrics: Metrics, workers: readonly Watched[]): void {
+  gaugeStandbys(metrics, workers)
   const tasks = metrics.gauge('stream_tasks', 'Tasks of this process', ['topology', 'state'], () => {
     tasks.reset()
     for (const worker of workers) {
@@ -162,4 +165,16 @@ function gaugeTimers(metrics: Metrics, workers: readonly Watched[]): void {
       }
     },
   )
+}
+
+function gaugeStandbys(metrics: Metrics, workers: readonly Watched[]): void {
+  const labels = ['topology', 'partition'] as const
+  const help = 'Changelog records that a copy kept of another task is missing'
+  const behind = metrics.gauge('stream_standby_behind', help, labels, () => {
+    behind.reset()
+    for (const worker of workers) {
+      for (const [partition, records] of worker.standbys())
+        behind.set({ topology: worker.name, partition: String(partition) }, records)
+    }
+  })
 }

@@ -219,6 +219,7 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 function heldStores(held: Promise<void>): StoreFactory {
   const stores = memoryStores()
   return {
+    peek: (name) => stores.peek(name),
     destroy: (name) => stores.destroy(name),
     open: async (name, onWiped) => {
       const store = await stores.open(name, onWiped)

@@ -2,7 +2,7 @@ import { changelogTopicOf, MARKS_STORE, type Topology } from '../dsl/topology.ts
 import { LogError, partitionKey, type LogReader, type LogRecord, type TopicPartition } from '../log/port.ts'
 import type { Sleep } from '../platform/backoff.ts'
 import { timersOf } from './row.ts'
-import type { RowChange, Store } from './store.ts'
+import type { Checkpoint, RowChange, Store } from './store.ts'
 
 /**
  * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before, so nobody writes these
@@ -27,7 +27,8 @@ export interface RestoreOptions {
   readonly signal: AbortSignal
 }
 
-const WAIT_MS = 100
+/** Nothing new comes after the fence, so a read at the end is not to wait for it; not 0, lest a throttled read is repeated at once. */
+const WAIT_MS = 10
 /**
  * A cursor may be seen before the markers of its transaction: not by the owner, whose fence has waited for them, but by one who
  * has been fenced since and does not know yet. So a changelog is short only if it stays short.
@@ -43,15 +44,25 @@ export const STALE_AFTER_MS = 12 * 3_600_000
 
 /** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
 export async function restore(options: RestoreOptions): Promise<number> {
-  const { store, nowMs } = options
-  const { atMs, changelogs } = store.checkpoint()
-  if (Object.keys(changelogs).length > 0 && Math.abs(nowMs - atMs) > STALE_AFTER_MS) {
-    options.onWiped(new Error(`the local store was away for ${Math.round((nowMs - atMs) / 3_600_000)} h`))
-    await store.wipe()
-  }
+  await wipeStale(options.store, options.nowMs, options.onWiped)
   const progress = new Progress(options)
   for (const store of options.topology.stores) await restoreOne(options, store, progress)
   return progress.records
+}
+
+export const isStale = ({ atMs }: Checkpoint, nowMs: number): boolean =>
+  Math.abs(nowMs - atMs) > STALE_AFTER_MS
+
+/** Forgets what was away for too long. */
+export async function wipeStale(
+  store: Store,
+  nowMs: number,
+  onWiped: (reason: unknown) => void,
+): Promise<void> {
+  const checkpoint = store.checkpoint()
+  if (Object.keys(checkpoint.changelogs).length === 0 || !isStale(checkpoint, nowMs)) return
+  onWiped(new Error(`the local store was away for ${Math.round((nowMs - checkpoint.atMs) / 3_600_000)} h`))
+  await store.wipe()
 }
 
 /** Counts over all changelogs of the task: the first is not the last. */
@@ -91,7 +102,7 @@ async function restoreOne(options: RestoreOptions, name: string, progress: Progr
       throw new LogError('fatal', `${at.topic} ends at ${read.end}, the local store is at ${next}`)
     if (read.records.length > 0 || read.next > next) {
       next = Math.max(next, read.next)
-      await apply(options, name, read.records, next)
+      await apply(store, { name, records: read.records, next, nowMs: options.nowMs })
       progress.step(at.topic, read.records.length, Math.max(0, read.end - next))
     }
     if (next >= read.end || options.signal.aborted) return
@@ -119,12 +130,17 @@ function shortened(topic: string, end: number, atLeast: number): LogError {
   return new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
 }
 
-async function apply(
-  { store, nowMs }: RestoreOptions,
-  name: string,
-  records: readonly LogRecord[],
-  next: number,
-): Promise<void> {
+export interface Tail {
+  /** Of the store whose changelog this is from. */
+  readonly name: string
+  readonly records: readonly LogRecord[]
+  /** Where that changelog goes on. */
+  readonly next: number
+  readonly nowMs: number
+}
+
+/** Rows and position in one batch; of the records of one key only the last is written. */
+export async function apply(store: Store, { name, records, next, nowMs }: Tail): Promise<void> {
   const latest = new Map<string, RowChange>()
   for (const record of records) {
     if (record.key === null) continue

@@ -16,6 +16,7 @@ import {
 import { writeCursorMetadata } from './cursor.ts'
 import { runtimeSuite } from './runtime.suite.ts'
 import { systemClock } from './clock.ts'
+import { methodsOf } from './standby.suite.ts'
 import { memoryStores } from './store-memory.ts'
 import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
 import { groupOf } from './task.ts'
@@ -194,6 +195,7 @@ describe('the runtime under faults of the log', () => {
     const honest = memoryStores()
     let lies = false
     const stores: StoreFactory = {
+      peek: (name) => honest.peek(name),
       destroy: (name) => {
         lies = false
         return honest.destroy(name)
@@ -204,7 +206,7 @@ describe('the runtime under faults of the log', () => {
           if (lies && table === 'counts') throw new StoreCorruptError('flipped')
           return store.get(table, key)
         }
-        return { ...bound(store), get }
+        return { ...methodsOf(store), get }
       },
     }
     const wiped: unknown[] = []
@@ -220,17 +222,4 @@ describe('the runtime under faults of the log', () => {
     expect(wiped.map(String)).toEqual(['StoreCorruptError: flipped'])
     await worker.close()
   })
-})
-
-/** The methods of a store as properties, so that a test can replace one. */
-const bound = (store: Store): Store => ({
-  checkpoint: () => store.checkpoint(),
-  get: (table, key) => store.get(table, key),
-  commit: (changes, checkpoint) => store.commit(changes, checkpoint),
-  dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
-  dropTimers: (timers) => store.dropTimers(timers),
-  nextDueMs: () => store.nextDueMs(),
-  countTimers: (signal) => store.countTimers(signal),
-  wipe: () => store.wipe(),
-  close: () => store.close(),
 })

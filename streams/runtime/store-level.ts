@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -42,6 +43,7 @@ const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.
 export function levelStores(directory: string, sleep: Sleep): StoreFactory {
   return {
     open: (name, onWiped) => openStore(join(directory, name), sleep, onWiped),
+    peek: (name) => peekStore(join(directory, name)),
     destroy: (name) => rm(join(directory, name), { recursive: true, force: true }),
   }
 }
@@ -54,6 +56,21 @@ async function openStore(path: string, sleep: Sleep, onWiped: (reason: unknown) 
     onWiped(error)
     await rm(path, { recursive: true, force: true })
     return readStore(path, sleep)
+  }
+}
+
+/** Creates nothing, waits for no lock, and mends nothing: whatever is wrong with the store, its owner will say when it opens it. */
+async function peekStore(path: string): Promise<Checkpoint> {
+  // LevelDB would make the folder, though told to create nothing.
+  if (!existsSync(path)) return EMPTY_CHECKPOINT
+  const db: Level = new ClassicLevel(path, { createIfMissing: false })
+  try {
+    await db.open()
+    return readCheckpoint(await db.get(CHECKPOINT_KEY))
+  } catch {
+    return EMPTY_CHECKPOINT
+  } finally {
+    await db.close()
   }
 }
 
@@ -153,8 +170,18 @@ class LevelStore implements Store {
       for (const timer of change.armed) batch.put(timerKey(timer), '')
     }
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
-    await batch.write()
+    await this.#write(() => batch.write())
     this.#checkpoint = checkpoint
+  }
+
+  /** LevelDB finds broken blocks when it merges files, and refuses every write from then on. */
+  async #write(write: () => Promise<void>): Promise<void> {
+    try {
+      await write()
+    } catch (error) {
+      if (!codesOf(error).includes('LEVEL_CORRUPTION')) throw error
+      throw new StoreCorruptError('the local store is broken', { cause: error })
+    }
   }
 
   #read(id: string): string | undefined {

@@ -16,6 +16,7 @@ export function memoryStores(): StoreFactory & { lose(name: string): void } {
       stores.set(name, store)
       return Promise.resolve(store)
     },
+    peek: (name) => Promise.resolve(stores.get(name)?.checkpoint() ?? EMPTY_CHECKPOINT),
     destroy: (name) => {
       stores.delete(name)
       return Promise.resolve()

@@ -46,6 +46,19 @@ describe.each(factories)('the %s store', (_, make) => {
     await again.close()
   })
 
+  it('says where a store stands without opening it for use, and makes none by that', async () => {
+    const factory = make()
+    expect(await factory.peek('task')).toEqual({ changelogs: {}, atMs: 0 })
+    expect(await readdir(directory)).toEqual([])
+    const store = await factory.open('task', never)
+    await store.commit([change('a', '1')], { changelogs: { rows: 1 }, atMs: 7 })
+    await store.close()
+    expect(await factory.peek('task')).toEqual({ changelogs: { rows: 1 }, atMs: 7 })
+    const again = await factory.open('task', never)
+    expect(again.get('rows', 'a')).toBe('1')
+    await again.close()
+  })
+
   it('answers timers in time order, whatever their keys, and only those that are due', async () => {
     const store = await make().open('task', never)
     const armed = [timer(30, 'x'), timer(5, 'z\0odd'), timer(1_700_000_000_000, 'y')]

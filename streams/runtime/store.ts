@@ -52,6 +52,8 @@ export class StoreCorruptError extends Error {
 export interface StoreFactory {
   /** Opens the store of one task; a store that cannot be read is wiped, and `onWiped` told why. */
   open(name: string, onWiped: (reason: unknown) => void): Promise<Store>
+  /** Where the store that is kept under the name stands; the empty checkpoint when there is none, or none that can be read now. */
+  peek(name: string): Promise<Checkpoint>
   /** Removes all that is kept under the name; it must be closed. */
   destroy(name: string): Promise<void>
 }

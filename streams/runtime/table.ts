@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Row, Rows } from '../dsl/execute.ts'
+import type { Topology } from '../dsl/topology.ts'
 import { decodeRow, encodeRow } from './row.ts'
 import type { RowChange, Store, StoredTimer } from './store.ts'
 
@@ -113,3 +114,11 @@ function timersIn(entry: Entry, row: Row | undefined, other: Row | undefined): r
 }
 
 const NONE: readonly StoredTimer[] = []
+
+/** With the schemas of all that the topology keeps. */
+export function tableOf(topology: Topology, store: Store, recentMax: number): Table {
+  const schemas = topology.processors.flatMap(({ state }) =>
+    state === undefined ? [] : [[state.store, state.schema] as const],
+  )
+  return new Table(store, new Map(schemas), recentMax)
+}

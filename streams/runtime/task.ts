@@ -5,24 +5,22 @@ import {
   type Bounds,
   type Cursor,
   type LogClient,
-  type LogReader,
   type LogRecord,
   type LogTransactions,
 } from '../log/port.ts'
 import { backoffMs } from '../platform/backoff.ts'
 import type { Clock } from './clock.ts'
-import { changelogsCommitted } from './cursor.ts'
 import { DueTimers } from './due-timers.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
 import { Inputs, type FlowControl } from './inputs.ts'
 import { Ledger } from './ledger.ts'
 import type { TaskLimits } from './limits.ts'
+import { LocalStore } from './local-store.ts'
 import type { Prefetcher } from './prefetch.ts'
-import { restore } from './restore.ts'
 import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
-import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
+import { StoreCorruptError, type Checkpoint, type Store, type StoreFactory } from './store.ts'
 import type { Standing } from './standing.ts'
-import { Table } from './table.ts'
+import { tableOf, type Table } from './table.ts'
 import { TaskProgress, type Doing } from './task-progress.ts'
 import { TimerCount } from './timer-count.ts'
 import { Wake } from './wake.ts'
@@ -67,7 +65,7 @@ export class Task {
   readonly #wake: Wake
   readonly #stop = new AbortController()
   readonly #transactions: LogTransactions
-  readonly #reader: LogReader
+  readonly #local: LocalStore
   readonly #ledger: Ledger
   readonly #timers: DueTimers
   #state: TaskState = 'opening'
@@ -86,7 +84,7 @@ export class Task {
     this.#inputs = new Inputs(this.#sources, limits, options.flow)
     this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
-    this.#reader = log.reader()
+    this.#local = new LocalStore({ ...options, id: this.id, restoreBytesMax: limits.restoreBytesMax })
     this.#transactions = log.transactions({
       transactionalId: `${app}.${taskName(this.id)}`,
       timeoutMs: limits.transactionTimeoutMs,
@@ -119,6 +117,11 @@ export class Task {
     return this.#state === 'closed' ? [] : this.#progress.standings(this.#sources)
   }
 
+  /** Where the local store stands; undefined until it has been opened. */
+  get checkpoint(): Checkpoint | undefined {
+    return this.#local.checkpoint
+  }
+
   start(): void {
     this.#done ??= this.#live()
   }
@@ -134,10 +137,9 @@ export class Task {
     this.#stop.abort()
     this.#wake.notify()
     await this.#done
-    await this.#reader.close()
     await this.#transactions.close()
     await this.#timerCount.stop()
-    await this.#store?.close()
+    await this.#local.close()
     if (this.#state !== 'failed') this.#state = 'closed'
     this.#options.hooks.closed(this.id)
   }
@@ -152,7 +154,9 @@ export class Task {
       } catch (error) {
         this.#table?.dropped()
         if (error instanceof StoreCorruptError) {
-          await this.#destroyStore(error)
+          this.#pause()
+          await this.#timerCount.stop()
+          await this.#local.destroy(error)
           continue
         }
         if (!(error instanceof LogError) || error.code === 'fatal') return this.#fail(error)
@@ -164,17 +168,6 @@ export class Task {
         await clock.sleep(waitMs, this.#stop.signal)
       }
     }
-  }
-
-  /** The changelog is the truth: a store that cannot be believed is restored from it. */
-  async #destroyStore(error: StoreCorruptError): Promise<void> {
-    const { stores, hooks } = this.#options
-    this.#pause()
-    hooks.wiped(this.id, error)
-    await this.#timerCount.stop()
-    await this.#store?.close()
-    this.#store = undefined
-    await stores.destroy(taskName(this.id))
   }
 
   #pause(): void {
@@ -191,7 +184,7 @@ export class Task {
 
   /** The take-over order must not change: fence, read the cursor, restore to the changelog's end, seek. */
   async #open(): Promise<void> {
-    const { log, app, topology, hooks, clock } = this.#options
+    const { log, app, topology, hooks, clock, limits } = this.#options
     this.#state = 'opening'
     await this.#transactions.fence()
     const at = this.#sources.map((topic) => this.#ledger.at(topic))
@@ -202,8 +195,14 @@ export class Task {
     this.#progress.opened(
       new Map(this.#sources.map((topic) => [topic, this.#nextOf(topic, committed, bounds)])),
     )
-    const store = await this.#restored(committed, bounds)
-    this.#table = this.#newTable(store)
+    const store = await this.#local.restored({
+      committed,
+      bounds,
+      signal: this.#stop.signal,
+      onProgress: (done) => this.#progress.restored(done),
+    })
+    this.#store = store
+    this.#table = tableOf(topology, store, limits.recentRowsMax)
     this.#ledger.open(store, committed)
     await this.#timers.open(store)
     this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
@@ -213,42 +212,6 @@ export class Task {
     for (const topic of this.#sources) this.#begin(topic, committed, bounds)
     this.#progress.running()
     hooks.running(this.id)
-  }
-
-  async #restored(
-    committed: ReadonlyMap<string, Cursor>,
-    bounds: ReadonlyMap<string, Bounds>,
-  ): Promise<Store> {
-    const { topology, hooks, clock, limits, stores } = this.#options
-    const startedMs = clock.now()
-    const onWiped = (reason: unknown): void => hooks.wiped(this.id, reason)
-    this.#store ??= await stores.open(taskName(this.id), onWiped)
-    const records = await restore({
-      topology,
-      partition: this.id.partition,
-      reader: this.#reader,
-      store: this.#store,
-      atLeast: changelogsCommitted(committed),
-      bytesMax: limits.restoreBytesMax,
-      bounds,
-      onProgress: (done, left) => {
-        this.#progress.restored(done)
-        hooks.restoring(this.id, { records: done, left, elapsedMs: clock.now() - startedMs })
-      },
-      sleep: clock.sleep,
-      nowMs: startedMs,
-      onWiped,
-      signal: this.#stop.signal,
-    })
-    hooks.restored(this.id, records, clock.now() - startedMs)
-    return this.#store
-  }
-
-  #newTable(store: Store): Table {
-    const schemas = this.#options.topology.processors.flatMap((processor) =>
-      processor.state === undefined ? [] : [[processor.state.store, processor.state.schema] as const],
-    )
-    return new Table(store, new Map(schemas), this.#options.limits.recentRowsMax)
   }
 
   #nextOf(

@@ -6,21 +6,25 @@ import {
   type LogClient,
   type LogConsumer,
   type LogRecord,
+  type Standby,
   type TopicPartition,
 } from '../log/port.ts'
 import type { Clock } from './clock.ts'
-import type { Hooks } from './hooks.ts'
+import { taskName, type Hooks } from './hooks.ts'
 import type { Prefetcher } from './prefetch.ts'
-import type { StoreFactory } from './store.ts'
-import type { TaskLimits } from './limits.ts'
+import { NO_STANDBYS, type StandbyLimits, type TaskLimits } from './limits.ts'
+import { isStale } from './restore.ts'
+import { Standbys } from './standbys.ts'
 import type { Standing } from './standing.ts'
+import type { Checkpoint, StoreFactory } from './store.ts'
 import type { Doing } from './task-progress.ts'
 import { groupOf, Task, type TaskState } from './task.ts'
 
 /**
  * One member of a topology's group: it opens a task for every partition that the group assigns to it and closes the task
  * when the partition goes. A task that stays keeps running through a rebalance. Correctness never rests on being told in
- * time: an owner that was not told is fenced by its successor.
+ * time: an owner that was not told is fenced by its successor. Beside its tasks it keeps standbys: copies of other members' stores,
+ * from which it can take their partitions over with a short restore.
  */
 export interface WorkerOptions {
   readonly app: string
@@ -32,6 +36,8 @@ export interface WorkerOptions {
   readonly random: () => number
   readonly hooks: Hooks
   readonly limits: TaskLimits
+  /** Default: none. */
+  readonly standbys?: StandbyLimits
   /** The consumer is gone for good. */
   readonly onFailed: (error: unknown) => void
 }
@@ -48,15 +54,22 @@ export interface TaskStatus {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #tasks = new Map<number, Task>()
-  /** Closings under way, by partition: the next owner of the same store waits for them. */
+  readonly #standbys: Standbys
+  /** Closings under way, by partition: whoever opens the same store next waits for them. */
   readonly #closing = new Map<number, Promise<void>>()
+  /** Where the stores stood that lie on disk and are not open. */
+  readonly #left = new Map<number, Checkpoint>()
   #partitions: ReadonlyMap<string, number> = new Map()
+  #wanted: readonly Standby[] = []
   #consumer: LogConsumer | undefined
   #joined = false
   #leaving = false
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    const { topology, log, stores, clock, random, hooks, standbys: limits = NO_STANDBYS } = options
+    const onWarm = (): void => this.#consumer?.reassign()
+    this.#standbys = new Standbys({ topology, log, stores, clock, random, hooks, limits, onWarm })
   }
 
   get name(): string {
@@ -64,13 +77,15 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    const { log, topology, app, onFailed } = this.#options
+    const { log, topology, app, onFailed, standbys = NO_STANDBYS } = this.#options
     this.#partitions = await log.admin.partitions(topicsOf(topology))
     assertTopics(topology, this.#partitions)
+    await this.#lookAround()
     this.#consumer = log.consumer({
       group: groupOf(app, topology.name),
       topics: topology.inputs.map((topic) => topic.name),
-      onAssigned: (held) => this.#assigned(held),
+      standby: { replicas: standbys.replicas, progress: () => this.#progress() },
+      onAssigned: (held, _, standbys) => this.#assigned(held, standbys),
       onRecords: (at, records, next) => this.#received(at, records, next),
       onFailed,
     })
@@ -96,21 +111,56 @@ export class Worker {
     return [...this.#tasks.values()].flatMap((task) => task.standings())
   }
 
+  /** Records missing in each copy that is kept of another member's task; Infinity until it has been looked at. */
+  standbys(): ReadonlyMap<number, number> {
+    return this.#standbys.behind()
+  }
+
   /** Tasks commit what they have in hand before the group is left, so that the next owner repeats nothing. */
   async close(): Promise<void> {
     this.#leaving = true
     for (const partition of this.#tasks.keys()) this.#drop(partition)
-    await Promise.all(this.#closing.values())
+    await Promise.all([this.#standbys.close(), ...this.#closing.values()])
     await this.#consumer?.stop()
   }
 
+  /** What former processes have left on this disk: partitions go where they are warm. */
+  async #lookAround(): Promise<void> {
+    const { stores, topology } = this.#options
+    const [input] = topology.inputs
+    const count = this.#partitions.get(input?.name ?? '') ?? 0
+    const numbers = Array.from({ length: count }, (_, partition) => partition)
+    const look = async (partition: number): Promise<void> => {
+      this.#left.set(partition, await stores.peek(taskName({ topology: topology.name, partition })))
+    }
+    await Promise.all(numbers.map(look))
+  }
+
+  /** Changelog records that each local store holds; one that would be wiped before it is used holds none. */
+  #progress(): ReadonlyMap<number, number> {
+    const nowMs = this.#options.clock.now()
+    const all = new Map([...this.#left, ...this.#standbys.checkpoints()])
+    for (const [partition, task] of this.#tasks) {
+      if (task.checkpoint !== undefined) all.set(partition, task.checkpoint)
+    }
+    // A task that runs is not away, however long nothing was written to its store.
+    const isOld = (partition: number, at: Checkpoint) => !this.#tasks.has(partition) && isStale(at, nowMs)
+    const fresh = [...all].filter(([partition, at]) => !isOld(partition, at))
+    return new Map(fresh.map(([partition, at]) => [partition, recordsOf(at)]))
+  }
+
   /** Whoever leaves takes nothing more: its tasks would go on after it and fence those of the next owner. */
-  #assigned(held: readonly TopicPartition[]): void {
+  #assigned(held: readonly TopicPartition[], standbys: readonly Standby[]): void {
     if (this.#leaving) return
     this.#joined = true
     const wanted = new Set(held.map((at) => at.partition))
+    const kept = new Set(standbys.map((standby) => standby.partition))
     for (const partition of this.#tasks.keys()) if (!wanted.has(partition)) this.#drop(partition)
+    for (const partition of this.#standbys.partitions())
+      if (!kept.has(partition)) this.#dropStandby(partition)
     for (const partition of wanted) if (!this.#tasks.has(partition)) this.#open(partition)
+    this.#wanted = standbys
+    for (const standby of standbys) this.#keep(standby)
   }
 
   #received(at: TopicPartition, records: readonly LogRecord[], next: number): void {
@@ -152,14 +202,38 @@ export class Worker {
     const task = this.#tasks.get(partition)
     if (task === undefined) return
     this.#tasks.delete(partition)
-    const closed = task.close().catch((error: unknown) => this.#options.onFailed(error))
+    this.#release(partition, task.close(), () => task.checkpoint)
+  }
+
+  /** At once when it is kept already; else when its store is free, and still wanted then. */
+  #keep(standby: Standby): void {
+    const { partition } = standby
+    if (this.#standbys.has(partition)) return this.#standbys.keep(standby)
     const before = this.#closing.get(partition) ?? Promise.resolve()
-    this.#closing.set(
-      partition,
-      before.then(() => closed),
-    )
+    void before.then(() => {
+      if (this.#wanted.includes(standby) && !this.#leaving) this.#standbys.keep(standby)
+    })
+  }
+
+  #dropStandby(partition: number): void {
+    const left = this.#standbys.checkpoints().get(partition)
+    this.#release(partition, this.#standbys.drop(partition), () => left)
+  }
+
+  #release(partition: number, closing: Promise<void>, left: () => Checkpoint | undefined): void {
+    const closed = closing.catch((error: unknown) => this.#options.onFailed(error))
+    const before = this.#closing.get(partition) ?? Promise.resolve()
+    const remember = (): void => {
+      const checkpoint = left()
+      if (checkpoint !== undefined) this.#left.set(partition, checkpoint)
+    }
+    remember()
+    this.#closing.set(partition, before.then(() => closed).then(remember))
   }
 }
+
+const recordsOf = ({ changelogs }: Checkpoint): number =>
+  Object.values(changelogs).reduce((sum, next) => sum + next, 0)
 
 /** Every topic that a worker of this topology touches. */
 const topicsOf = (topology: Topology): readonly string[] => [

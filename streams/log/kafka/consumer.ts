@@ -1,4 +1,5 @@
 import type { Log } from '../../platform/log.ts'
+import type { Share } from '../assigner.ts'
 import { LogError } from '../port.ts'
 import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
 import {
@@ -45,7 +46,7 @@ export class KafkaConsumer implements LogConsumer {
 
   constructor(options: KafkaConsumerOptions) {
     this.#options = options
-    const { cluster, name, group, topics, sessionTimeoutMs } = options
+    const { cluster, name, group, topics, sessionTimeoutMs, standby } = options
     this.#lane = `${name}-fetch`
     this.#joinLane = `${name}-join`
     const onFailed = (error: unknown) => this.#fail(error)
@@ -67,8 +68,9 @@ export class KafkaConsumer implements LogConsumer {
       topics,
       sessionTimeoutMs,
       held: () => this.#held.numbers(),
-      onAssigned: (partitions, generation) => this.#take(partitions, generation),
-      onLost: (generation) => this.#take([], generation),
+      standby,
+      onAssigned: (share, generation) => this.#take(share, generation),
+      onLost: (generation) => this.#take({ held: [], standbys: [] }, generation),
       onFailed,
       onTrouble,
     })
@@ -108,6 +110,10 @@ export class KafkaConsumer implements LogConsumer {
     this.#fetcher.kick()
   }
 
+  reassign(): void {
+    this.#membership.rejoin()
+  }
+
   async commit(cursors: readonly Cursor[]): Promise<void> {
     if (cursors.length === 0) return
     const held = cursors.map((cursor) => this.#held.get(cursor))
@@ -140,10 +146,10 @@ export class KafkaConsumer implements LogConsumer {
     if (held !== undefined) held.isPaused = isPaused
   }
 
-  #take(partitions: readonly TopicPartition[], generation: number): void {
+  #take({ held, standbys }: Share, generation: number): void {
     if (!this.#isRunning()) return
-    this.#held.assign(partitions)
-    this.#options.onAssigned(partitions, generation)
+    this.#held.assign(held)
+    this.#options.onAssigned(held, generation, standbys)
     this.#fetcher.kick()
   }
 

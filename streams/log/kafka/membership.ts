@@ -1,7 +1,7 @@
 import { backoffMs } from '../../platform/backoff.ts'
-import type { Cursor, TopicPartition } from '../port.ts'
+import { assign, type Share } from '../assigner.ts'
+import type { Cursor, StandbyOptions } from '../port.ts'
 import { heartbeat, joinGroup, leaveGroup, offsetCommit, syncGroup } from './apis.ts'
-import { assign } from './assigner.ts'
 import {
   BrokerError,
   ILLEGAL_GENERATION,
@@ -32,7 +32,8 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs: number
   /** Partition numbers held now, for the leader to leave here. */
   readonly held: () => readonly number[]
-  readonly onAssigned: (partitions: readonly TopicPartition[], generation: number) => void
+  readonly standby: StandbyOptions | undefined
+  readonly onAssigned: (share: Share, generation: number) => void
   /** The group has gone on without this member: nothing is held any more. It joins again by itself. */
   readonly onLost: (generation: number) => void
   readonly onFailed: (error: unknown) => void
@@ -42,7 +43,8 @@ export interface MembershipOptions {
 /** How long members have to join again. They do so within a heartbeat, so this only bounds the wait for one that hangs. */
 const REBALANCE_TIMEOUT_MS = 15_000
 
-const HEARTBEAT_MS = 1_000
+/** In answer to a heartbeat members learn of a rebalance, so it is the larger part of a take-over (ADR 0027). */
+const HEARTBEAT_MS = 500
 
 /** Between attempts to join; the number of attempts is not limited, because brokers come back. */
 const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
@@ -56,6 +58,7 @@ export class Membership {
   readonly #coordinator: Coordinator
   readonly #stop = new AbortController()
   #hurry = new AbortController()
+  #again = false
   #memberId = ''
   #generation = -1
   #failures = 0
@@ -97,6 +100,12 @@ export class Membership {
     this.#hurry.abort()
   }
 
+  /** Joins again with what this member has to say of itself now; the coordinator makes a new generation of it. */
+  rejoin(): void {
+    this.#again = true
+    this.#hurry.abort()
+  }
+
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
@@ -111,8 +120,15 @@ export class Membership {
   }
 
   async #join(): Promise<void> {
-    const { cluster, group, topics, sessionTimeoutMs, held } = this.#options
-    const subscription = encodeSubscription({ topics, generation: this.#generation, numbers: held() })
+    const { cluster, group, topics, sessionTimeoutMs, held, standby } = this.#options
+    this.#again = false
+    const subscription = encodeSubscription({
+      topics,
+      generation: this.#generation,
+      numbers: held(),
+      replicas: standby?.replicas ?? 0,
+      progress: standby?.progress() ?? new Map(),
+    })
     const call = joinGroup({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
@@ -133,14 +149,14 @@ export class Membership {
     this.#memberId = memberId
     const applicants = members.map((one) => decodeSubscription(one.memberId, one.memberMetadata))
     const counts = await cluster.partitionCounts([...new Set(applicants.flatMap((one) => one.topics))])
-    const shares = memberId === leaderId ? assign(applicants, counts) : new Map<string, TopicPartition[]>()
+    const shares = memberId === leaderId ? assign(applicants, counts) : new Map<string, Share>()
     await this.#sync(generationId, shares)
   }
 
-  async #sync(generationId: number, shares: ReadonlyMap<string, readonly TopicPartition[]>): Promise<void> {
-    const groupAssignment = [...shares].map(([memberId, partitions]) => ({
+  async #sync(generationId: number, shares: ReadonlyMap<string, Share>): Promise<void> {
+    const groupAssignment = [...shares].map(([memberId, share]) => ({
       memberId,
-      memberAssignment: encodeAssignment(partitions),
+      memberAssignment: encodeAssignment(share),
     }))
     const member = { groupId: this.#options.group, memberId: this.#memberId }
     const call = syncGroup({ ...member, generationId, groupAssignment })
@@ -150,13 +166,13 @@ export class Membership {
     this.#options.onAssigned(decodeAssignment(memberAssignment), generationId)
   }
 
-  /** Until the group rebalances, which the coordinator says in answer to a heartbeat. */
+  /** Until the group rebalances, which the coordinator says in answer to a heartbeat, or is to. */
   async #beat(): Promise<void> {
     const { cluster, group } = this.#options
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stop.signal.aborted && !this.#again) {
       this.#hurry = new AbortController()
       await cluster.clock.sleep(HEARTBEAT_MS, AbortSignal.any([this.#hurry.signal, this.#stop.signal]))
-      if (this.#stop.signal.aborted) return
+      if (this.#stop.signal.aborted || this.#again) return
       const member = { groupId: group, memberId: this.#memberId, groupGenerationId: this.#generation }
       try {
         await this.#joining.once({ name: 'Heartbeat', call: heartbeat(member), codeOf: errorCode })

@@ -9,6 +9,8 @@ export interface BrokerOptions {
   readonly faults: MemoryFaults
   /** Records in one delivery to a consumer. */
   readonly deliverMax: number
+  /** Records that a copy may miss and be warm; undefined: what the assigner takes. */
+  readonly lagMax: number | undefined
 }
 
 /** Everything that outlives a client. */
@@ -20,7 +22,7 @@ export interface Broker extends BrokerOptions {
 
 export function memoryBroker(options: BrokerOptions): Broker {
   const topics = new Topics()
-  const groups = new Groups(topics)
+  const groups = new Groups(topics, options.lagMax)
   const transactions = new TransactionCoordinator(topics, groups, options.schedule)
   return { ...options, topics, groups, transactions }
 }

@@ -1,3 +1,4 @@
+import type { Share } from '../assigner.ts'
 import { LogError, partitionKey } from '../port.ts'
 import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
 import type { Broker } from './broker.ts'
@@ -38,8 +39,10 @@ export class MemoryConsumer implements LogConsumer {
     this.#member = {
       id: memberId,
       topics: options.topics,
+      replicas: options.standby?.replicas ?? 0,
+      progress: () => options.standby?.progress() ?? new Map(),
       isAlive: () => connection.alive,
-      assigned: (held, generation) => connection.receive(() => this.#take(held, generation)),
+      assigned: (share, generation) => connection.receive(() => this.#take(share, generation)),
       expelled: () => {
         this.#expelled = true
       },
@@ -82,6 +85,14 @@ export class MemoryConsumer implements LogConsumer {
     }
   }
 
+  /** As with a broker, nobody waits for the answer; whoever is no member any more asks in vain. */
+  reassign(): void {
+    if (this.#phase !== 'running') return
+    const { groups } = this.#broker
+    const { group } = this.#options
+    void this.#connection.request(() => groups.reassign(group, this.#member.id))
+  }
+
   async commit(cursors: readonly Cursor[]): Promise<void> {
     if (this.#phase !== 'running') throw new LogError('fenced', 'this consumer is no member of its group')
     const from = { memberId: this.#member.id, generation: this.#generation }
@@ -108,7 +119,7 @@ export class MemoryConsumer implements LogConsumer {
     if (faults.cursorsReplyLost?.({ group }) === true) throw new LogError('unknown', 'the reply is lost')
   }
 
-  #take(partitions: readonly TopicPartition[], generation: number): void {
+  #take({ held: partitions, standbys }: Share, generation: number): void {
     if (this.#phase !== 'running') return
     this.#generation = generation
     const before = [...this.#held.values()]
@@ -119,6 +130,7 @@ export class MemoryConsumer implements LogConsumer {
     this.#options.onAssigned(
       now.map(({ at }) => at),
       generation,
+      standbys,
     )
   }
 

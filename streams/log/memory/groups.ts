@@ -1,6 +1,6 @@
+import { assign, type Applicant, type Share } from '../assigner.ts'
 import { LogError, partitionKey } from '../port.ts'
-import type { Cursor, TopicPartition } from '../port.ts'
-import { assignUnits } from './assignment.ts'
+import type { Cursor } from '../port.ts'
 import type { Topics } from './topics.ts'
 
 const METADATA_BYTES_MAX = 4096
@@ -8,15 +8,17 @@ const METADATA_BYTES_MAX = 4096
 export interface Member {
   readonly id: string
   readonly topics: readonly string[]
+  readonly replicas: number
+  progress(): ReadonlyMap<number, number>
   /** False once its process has crashed. */
   isAlive(): boolean
-  assigned(held: readonly TopicPartition[], generation: number): void
+  assigned(share: Share, generation: number): void
   /** It is no member any more, but has not noticed. */
   expelled(): void
 }
 
 interface Group {
-  readonly members: Map<string, { readonly member: Member; units: readonly number[] }>
+  readonly members: Map<string, { readonly member: Member; numbers: readonly number[] }>
   readonly cursors: Map<string, Cursor>
   generation: number
 }
@@ -24,10 +26,12 @@ interface Group {
 /** The group coordinator: members, generations, assignment and cursors. */
 export class Groups {
   readonly #topics: Topics
+  readonly #lagMax: number | undefined
   readonly #groups = new Map<string, Group>()
 
-  constructor(topics: Topics) {
+  constructor(topics: Topics, lagMax: number | undefined) {
     this.#topics = topics
+    this.#lagMax = lagMax
   }
 
   /** Members of one group read the same topics: anything else would leave partitions without a reader. */
@@ -40,12 +44,17 @@ export class Groups {
         throw new LogError('fatal', `the members of ${name} read other topics`)
       }
     }
-    group.members.set(member.id, { member, units: [] })
+    group.members.set(member.id, { member, numbers: [] })
     this.rebalance(name)
   }
 
   leave(name: string, memberId: string): void {
     if (this.#group(name).members.delete(memberId)) this.rebalance(name)
+  }
+
+  /** What a member asks for when a copy that was due has caught up. */
+  reassign(name: string, memberId: string): void {
+    if (this.#group(name).members.has(memberId)) this.rebalance(name)
   }
 
   /** A new generation of those who answer: as with a broker, the dead do not come back from a rebalance. */
@@ -130,24 +139,21 @@ export class Groups {
     }
   }
 
-  #assign(group: Group): void {
-    const topics = [...new Set([...group.members.values()].flatMap(({ member }) => member.topics))]
-    const units = Math.max(0, ...topics.map((topic) => this.#topics.partitionCount(topic)))
-    const held = new Map([...group.members].map(([id, { units: own }]) => [id, own]))
-    for (const [id, own] of assignUnits(units, held)) {
-      const entry = group.members.get(id)
+  /** What members hold the group knows itself, so nobody claims what is another's. */
+  #assign({ members, generation }: Group): void {
+    const applicants = [...members.values()].map(({ member, numbers }): Applicant => {
+      const { id: memberId, topics, replicas } = member
+      return { memberId, topics, generation, numbers, replicas, progress: member.progress() }
+    })
+    const topics = new Set(applicants.flatMap((one) => one.topics))
+    const known = [...topics].map((topic): [string, number] => [topic, this.#topics.partitionCount(topic)])
+    const counts = new Map(known.filter(([, count]) => count > 0))
+    for (const [id, share] of assign(applicants, counts, this.#lagMax)) {
+      const entry = members.get(id)
       if (entry === undefined) continue
-      entry.units = own
-      entry.member.assigned(this.#partitions(topics, own), group.generation)
+      entry.numbers = [...new Set(share.held.map(({ partition }) => partition))]
+      entry.member.assigned(share, generation)
     }
-  }
-
-  #partitions(topics: readonly string[], units: readonly number[]): TopicPartition[] {
-    return units.flatMap((partition) =>
-      topics
-        .filter((topic) => partition < this.#topics.partitionCount(topic))
-        .map((topic) => ({ topic, partition })),
-    )
   }
 
   #group(name: string): Group {

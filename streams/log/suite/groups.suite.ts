@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { partitionKey } from '../port.ts'
 import type { TopicPartition } from '../port.ts'
-import { expectLogError, text, until } from './scene.suite.ts'
-import type { Follower, Scene } from './scene.suite.ts'
+import { expectLogError, Follower, text, until } from './scene.suite.ts'
+import type { Scene } from './scene.suite.ts'
 
 interface Pair {
   readonly left: TopicPartition
@@ -13,6 +13,17 @@ interface Pair {
 async function pair(scene: Scene, name: string): Promise<Pair> {
   const topic = await scene.topic(name, 2)
   return { left: { topic, partition: 0 }, right: { topic, partition: 1 } }
+}
+
+/** A member that keeps copies, which reach as far as `reached` says. */
+function keep(
+  scene: Scene,
+  group: string,
+  topic: string,
+  reached = new Map<number, number>(),
+): Promise<Follower> {
+  const standby = { replicas: 1, progress: () => reached }
+  return scene.join(new Follower(scene.client, group, [topic], 'the beginning', standby))
 }
 
 function keysOf(follower: Follower): string[] {
@@ -151,6 +162,49 @@ export function groupCases(scene: () => Scene): void {
       await until('the witness', () => witness.records(at).length === 1)
       expect(left.calls).toBe(calls)
       expect((await scene().client.admin.groupState(group)).members).toBe(0)
+    })
+  })
+
+  describe('a group whose members keep copies', () => {
+    const FAR = 1_000_000
+
+    it('tells another member than the owner to keep one, and makes it the owner when that leaves', async () => {
+      const topic = await scene().topic('copies', 2)
+      const group = scene().unique('group')
+      const owner = await keep(scene(), group, topic)
+      await until('everything for one', () => owner.held.length === 2)
+      expect(owner.standbys).toEqual([])
+      const other = await keep(scene(), group, topic)
+      await until('one each', () => owner.held.length === 1 && other.held.length === 1)
+      const [kept, moved] = [owner.held[0]?.partition, other.held[0]?.partition]
+      expect(owner.standbys).toEqual([{ partition: moved, due: false }])
+      expect(other.standbys).toEqual([{ partition: kept, due: false }])
+      await owner.consumer.stop()
+      await until('everything for the other', () => other.held.length === 2)
+      expect(other.standbys).toEqual([])
+    })
+
+    it('gives a cold newcomer copies that are due, and partitions once it says that they have caught up', async () => {
+      const topic = await scene().topic('due', 2)
+      const group = scene().unique('group')
+      const far = new Map([
+        [0, FAR],
+        [1, FAR],
+      ])
+      const owner = await keep(scene(), group, topic, far)
+      await until('everything for one', () => owner.held.length === 2)
+      const reached = new Map<number, number>()
+      const newcomer = await keep(scene(), group, topic, reached)
+      await until('two copies', () => newcomer.standbys.length === 2)
+      expect(newcomer.held).toEqual([])
+      expect(owner.held).toHaveLength(2)
+      const due = newcomer.standbys.find((standby) => standby.due)?.partition ?? -1
+      reached.set(due, FAR)
+      newcomer.consumer.reassign()
+      await until('one each', () => owner.held.length === 1 && newcomer.held.length === 1)
+      expect(newcomer.held).toEqual([{ topic, partition: due }])
+      expect(owner.generation).toBe(newcomer.generation)
+      expect(newcomer.standbys).toEqual([{ partition: 1 - due, due: false }])
     })
   })
 

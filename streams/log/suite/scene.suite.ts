@@ -13,6 +13,8 @@ import type {
   LogRecord,
   LogTransactions,
   OutRecord,
+  Standby,
+  StandbyOptions,
   TopicPartition,
   Written,
 } from '../port.ts'
@@ -82,6 +84,7 @@ export async function expectLogError(promise: Promise<unknown>, code: LogError['
 export class Follower {
   readonly consumer: LogConsumer
   held: readonly TopicPartition[] = []
+  standbys: readonly Standby[] = []
   generation = -1
   calls = 0
   failure: LogError | null = null
@@ -93,11 +96,16 @@ export class Follower {
     group: string,
     topics: readonly string[],
     from: 'the beginning' | 'where told',
+    standby?: StandbyOptions,
   ) {
     this.consumer = client.consumer({
       group,
       topics,
-      onAssigned: (held, generation) => this.#take(held, generation, from === 'the beginning'),
+      ...(standby !== undefined && { standby }),
+      onAssigned: (held, generation, standbys) => {
+        this.standbys = standbys
+        this.#take(held, generation, from === 'the beginning')
+      },
       onRecords: (at, records, next) => this.#note(at, records, next),
       onFailed: (error) => {
         this.calls += 1
@@ -175,10 +183,16 @@ export class Scene {
     topics: readonly string[],
     from: 'the beginning' | 'where told' = 'the beginning',
   ): Promise<Follower> {
-    const follower = new Follower(this.client, group, topics, from)
+    const follower = await this.join(new Follower(this.client, group, topics, from))
+    await until('an assignment', () => follower.held.length > 0)
+    return follower
+  }
+
+  /** Resolves when the member has a generation, be it without a partition. */
+  async join(follower: Follower): Promise<Follower> {
     this.#closing.push(() => follower.consumer.stop())
     await follower.consumer.start()
-    await until('an assignment', () => follower.held.length > 0)
+    await until('a generation', () => follower.generation >= 0)
     return follower
   }
 

@@ -1,32 +1,12 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assign } from './assigner.ts'
-import type { Applicant } from './assigner.ts'
-
-const COUNTS = new Map([
-  ['orders', 12],
-  ['receipts', 12],
-  ['lookups', 4],
-])
-const TOPICS = [...COUNTS.keys()]
-
-const newcomer = (memberId: string): Applicant => ({ memberId, topics: TOPICS, generation: -1, numbers: [] })
-
-/** Partition numbers by member. */
-function numbersOf(assigned: ReturnType<typeof assign>): Map<string, number[]> {
-  return new Map(
-    [...assigned].map(([member, held]) => [
-      member,
-      [...new Set(held.map(({ partition }) => partition))].sort((a, b) => a - b),
-    ]),
-  )
-}
+import { assign, type Applicant } from './assigner.ts'
+import { COUNTS, newcomer, numbersOf, TOPICS } from './assigner.suite.ts'
 
 /** The same members a generation later. */
 function rejoined(assigned: ReturnType<typeof assign>, generation: number): Applicant[] {
   return [...numbersOf(assigned)].map(([memberId, numbers]) => ({
-    memberId,
-    topics: TOPICS,
+    ...newcomer(memberId),
     generation,
     numbers,
   }))
@@ -39,11 +19,13 @@ describe('assign', () => {
     fc.assert(
       fc.property(memberIds, (ids) => {
         const assigned = assign(ids.map(newcomer), COUNTS)
-        const all = [...assigned.values()].flat().map(({ topic, partition }) => `${topic}:${partition}`)
+        const all = [...assigned.values()]
+          .flatMap(({ held }) => held)
+          .map(({ topic, partition }) => `${topic}:${partition}`)
         expect(new Set(all).size).toBe(28)
         expect(all).toHaveLength(28)
         for (const [member, numbers] of numbersOf(assigned)) {
-          const held = assigned.get(member)?.map(({ topic, partition }) => `${topic}:${partition}`)
+          const held = assigned.get(member)?.held.map(({ topic, partition }) => `${topic}:${partition}`)
           for (const number of numbers) {
             expect(held).toContain(`orders:${number}`)
             expect(held).toContain(`receipts:${number}`)
@@ -57,6 +39,10 @@ describe('assign', () => {
   it('balances, whatever members claim', () => {
     const applicant = fc.record({
       topics: fc.constant(TOPICS),
+      replicas: fc.constant(0),
+      progress: fc
+        .array(fc.tuple(fc.nat({ max: 12 }), fc.nat({ max: 200_000 })))
+        .map((entries) => new Map(entries)),
       generation: fc.integer({ min: -1, max: 5 }),
       numbers: fc.uniqueArray(fc.nat({ max: 20 })),
     })
@@ -120,9 +106,9 @@ describe('assign', () => {
   })
 
   it('passes over topics that do not exist', () => {
-    expect(assign([newcomer('a')], new Map([['orders', 1]])).get('a')).toEqual([
+    expect(assign([newcomer('a')], new Map([['orders', 1]])).get('a')?.held).toEqual([
       { topic: 'orders', partition: 0 },
     ])
-    expect(assign([newcomer('a')], new Map()).get('a')).toEqual([])
+    expect(assign([newcomer('a')], new Map()).get('a')).toEqual({ held: [], standbys: [] })
   })
 })
