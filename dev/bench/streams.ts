@@ -1,81 +1,111 @@
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { Kafka, logLevel } from 'kafkajs'
 import { connectKafka } from '../../streams/log/kafka.ts'
-import { aggregate, dedupe, stateless, type Job } from './streams-jobs.ts'
-import { endToEnd, fill, provision, throughput, type Figures, type Setting } from './streams-run.ts'
+import { list, readConfig } from '../../streams/platform/config.ts'
+import { jobNames, type JobName } from './streams-jobs.ts'
+import { runCase, type Case, type CaseFigures } from './streams-run.ts'
 
 /**
- * `npm run bench -- streams [--records N] [--partitions 1,6] [--json]`: records per second of the runtime in one process on a
- * real broker, 300-byte records, commit every 100 ms, read committed. The restore has a benchmark of its own (restore.ts).
+ * `npm run bench -- streams [--json]`: what the runtime does in one process on a real broker, with records of 300 bytes, a
+ * commit every 100 ms and read_committed; about four minutes. The last line is one JSON object; progress goes to stderr.
+ *
+ * The headline figures are the standard case: one partition and a million keys in the state. All cases, also with six
+ * partitions and with an empty state, are under `cases`. `restorePerSecond`, `commitMs`, `endToEndMs`, `cpuMicrosPerRecord`
+ * and `rssMb` are those of the aggregation; `endToEndMs` is the age of an output at a reader while the job gets half of
+ * what it can do. CPU time is that of the whole process (garbage collector and LevelDB's threads included), memory its peak.
+ *
+ * `--jobs aggregate --partitions 1 --keys 1000000` runs a part, `--profiles DIR` leaves CPU profiles of the members.
  */
 const { values } = parseArgs({
   options: {
-    records: { type: 'string', default: '300000' },
-    partitions: { type: 'string', default: '1' },
-    seconds: { type: 'string', default: '8' },
+    jobs: { type: 'string', default: jobNames.join(',') },
+    partitions: { type: 'string', default: '1,6' },
+    keys: { type: 'string', default: '0,1000000' },
+    records: { type: 'string', default: '240000' },
+    warmUp: { type: 'string', default: '60000' },
+    seconds: { type: 'string', default: '5' },
+    profiles: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
 })
-const records = Number(values.records)
-const SEGMENTS = 3
 const COMMIT_MS = 100
+const STANDARD = { partitions: 1, keys: 1_000_000 }
 
-const log = connectKafka({
-  brokers: (process.env['KAFKA_BROKERS'] ?? '').split(','),
-  clientId: 'bench-streams',
-})
-const say = (line: string): void => console.error(line)
-const jobs = { stateless, dedupe, aggregate }
-
-for (const partitions of values.partitions.split(',').map(Number)) {
-  const setting: Setting = { log, partitions, commitMs: COMMIT_MS }
-  const measured: Record<string, Figures> = {}
-  for (const [name, make] of Object.entries(jobs)) {
-    const job = await fresh(setting, make, name)
-    const segments = name === 'aggregate' ? SEGMENTS : 1
-    const written = await fill(setting, job, Math.floor(records / segments), segments)
-    const figures = await throughput(setting, job, written)
-    measured[name] = figures
-    say(
-      `${name}, ${partitions} partitions: ${figures.perSecond}/s, ${figures.cpuMicrosPerRecord} us a record`,
-    )
-  }
-  const half = Math.round((measured['dedupe']?.perSecond ?? 0) / 2)
-  const job = await fresh(setting, dedupe, 'latency')
-  const ages = await endToEnd(setting, job, half, Number(values.seconds))
-  console.log(JSON.stringify(summary(partitions, measured, ages, half)))
+const { KAFKA_BROKERS: brokers } = readConfig({ KAFKA_BROKERS: list })
+const effort = {
+  records: Number(values.records),
+  warmUp: Number(values.warmUp),
+  latencySeconds: Number(values.seconds),
+  commitMs: COMMIT_MS,
+  profiles: values.profiles,
+}
+const log = connectKafka({ brokers, clientId: 'bench-streams' })
+const broker = await nameOfBroker()
+const done: CaseFigures[] = []
+for (const given of cases()) {
+  const figures = await runCase(log, `bench-${given.job}-${randomUUID().slice(0, 8)}`, given, effort)
+  done.push(figures)
+  console.error(lineOf(figures))
 }
 await log.close()
+console.log(JSON.stringify(summary(done)))
 
-async function fresh(setting: Setting, make: (name: string) => Job, name: string): Promise<Job> {
-  const job = make(`bench-${name}-${randomUUID().slice(0, 8)}`)
-  await provision(setting, job)
-  return job
+function numbers(text: string): readonly number[] {
+  return text.split(',').map(Number)
 }
 
-function summary(
-  partitions: number,
-  measured: Readonly<Record<string, Figures>>,
-  ages: readonly number[],
-  half: number,
-) {
-  const { stateless: map, dedupe: once, aggregate: collect } = measured
+/** A job without state has no state to be full of. */
+function cases(): readonly Case[] {
+  const jobs = jobNames.filter((job) => values.jobs.split(',').includes(job))
+  return numbers(values.partitions).flatMap((partitions) =>
+    numbers(values.keys).flatMap((keys) =>
+      jobs.filter((job) => keys === 0 || job !== 'stateless').map((job): Case => ({ job, partitions, keys })),
+    ),
+  )
+}
+
+function summary(all: readonly CaseFigures[]) {
+  const standard = (job: JobName): CaseFigures | undefined =>
+    all.find(
+      (one) =>
+        one.job === job &&
+        one.partitions === STANDARD.partitions &&
+        one.keys === (job === 'stateless' ? 0 : STANDARD.keys),
+    )
+  const collect = standard('aggregate')
   return {
     name: 'streams',
-    partitions,
-    statelessPerSecond: map?.perSecond,
-    dedupePerSecond: once?.perSecond,
+    statelessPerSecond: standard('stateless')?.perSecond,
+    dedupePerSecond: standard('dedupe')?.perSecond,
     aggregatePerSecond: collect?.perSecond,
-    commitMs: quantiles(collect?.commitMs ?? []),
-    endToEndMs: { ...quantiles(ages), atPerSecond: half },
+    restorePerSecond: collect?.restore?.perSecond,
+    commitMs: collect?.commitMs,
+    endToEndMs: collect?.atHalfLoad.endToEndMs,
     cpuMicrosPerRecord: collect?.cpuMicrosPerRecord,
     rssMb: collect?.rssMb,
-    broker: 'Apache Kafka of the local stack',
+    broker,
+    standard: { ...STANDARD, payloadBytes: 300, commitMs: COMMIT_MS, isolation: 'read_committed' },
+    cases: all,
   }
 }
 
-function quantiles(samples: readonly number[]): { p50: number; p99: number } {
-  const sorted = samples.toSorted((a, b) => a - b)
-  const at = (share: number): number => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0)
-  return { p50: at(0.5), p99: at(0.99) }
+function lineOf(one: CaseFigures): string {
+  const setting = `${one.job}, ${one.partitions} partitions, ${one.keys} keys`
+  const cost = `${one.perSecond}/s, ${one.cpuMicrosPerRecord} us CPU a record, ${one.rssMb} MB`
+  const { p50, p99 } = one.atHalfLoad.endToEndMs
+  const restored =
+    one.restore === undefined
+      ? ''
+      : `, restore ${one.restore.perSecond}/s at ${one.restore.cpuMicrosPerRecord} us`
+  return `${setting}: ${cost}, end to end ${p50}/${p99} ms at ${one.atHalfLoad.perSecond}/s${restored}`
+}
+
+/** Redpanda says who it is in its cluster id. */
+async function nameOfBroker(): Promise<string> {
+  const admin = new Kafka({ brokers, clientId: 'bench-streams', logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const { clusterId, brokers: nodes } = await admin.describeCluster()
+  await admin.disconnect()
+  return `${clusterId.startsWith('redpanda') ? 'Redpanda' : 'Apache Kafka'}, ${nodes.length} node${nodes.length === 1 ? '' : 's'}`
 }
