@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Row, Rows } from '../dsl/execute.ts'
 import type { Topology } from '../dsl/topology.ts'
+import { RecentRows } from './recent-rows.ts'
 import { decodeRow, encodeRow } from './row.ts'
 import type { RowChange, Store, StoredTimer } from './store.ts'
 
@@ -11,106 +12,117 @@ import type { RowChange, Store, StoredTimer } from './store.ts'
  * Recently used rows are kept decoded, because the records of one message come close together; the number is bounded.
  */
 interface Entry {
-  readonly store: string
-  readonly key: string
-  readonly row: Row | undefined
+  row: Row | undefined
   readonly before: Row | undefined
 }
 
 export class Table implements Rows {
-  readonly #schemas: ReadonlyMap<string, z.ZodType>
-  readonly #store: Store
-  readonly #recentMax: number
-  readonly #overlay = new Map<string, Entry>()
-  readonly #recent = new Map<string, Row | undefined>()
+  /** By store: a name joined to a key would be a string to build and to hash for every look. */
+  readonly #stores: ReadonlyMap<string, StoreRows>
 
   constructor(store: Store, schemas: ReadonlyMap<string, z.ZodType>, recentMax: number) {
-    this.#store = store
-    this.#schemas = schemas
-    this.#recentMax = recentMax
+    const recentEachMax = Math.floor(recentMax / Math.max(1, schemas.size))
+    this.#stores = new Map(
+      [...schemas].map(([name, schema]) => [name, new StoreRows(store, name, schema, recentEachMax)]),
+    )
   }
 
   get pending(): number {
-    return this.#overlay.size
+    let pending = 0
+    for (const rows of this.#stores.values()) pending += rows.overlay.size
+    return pending
   }
 
   read(store: string, key: string): Row | undefined {
-    const id = idOf(store, key)
-    const written = this.#overlay.get(id)
-    return written === undefined ? this.#committed(store, key, id) : written.row
+    return this.#of(store).read(key)
   }
 
   write(store: string, key: string, row: Row | undefined): void {
-    const id = idOf(store, key)
-    const written = this.#overlay.get(id)
-    const before = written === undefined ? this.#committed(store, key, id) : written.before
-    this.#overlay.set(id, { store, key, row, before })
+    this.#of(store).write(key, row)
   }
 
   /** What this transaction must write to the changelog and, once committed, to the store. */
   changes(): readonly RowChange[] {
-    return [...this.#overlay.values()].map((entry) => ({
-      store: entry.store,
-      key: entry.key,
-      encoded: entry.row === undefined ? undefined : encodeRow(entry.row),
-      armed: timersIn(entry, entry.row, entry.before),
-      disarmed: timersIn(entry, entry.before, entry.row),
-    }))
+    return [...this.#stores.values()].flatMap((rows) => rows.changes())
   }
 
   /** After the store took the changes. */
   applied(): void {
-    for (const [id, entry] of this.#overlay) this.#remember(id, entry.row)
-    this.#overlay.clear()
+    for (const rows of this.#stores.values()) rows.applied()
   }
 
   /** After a failed commit: the handlers' writes never happened. */
   dropped(): void {
-    this.#overlay.clear()
+    for (const rows of this.#stores.values()) rows.overlay.clear()
   }
 
-  #committed(store: string, key: string, id: string): Row | undefined {
-    if (this.#recent.has(id)) {
-      const row = this.#recent.get(id)
-      this.#recent.delete(id)
-      this.#recent.set(id, row)
-      return row
-    }
-    const encoded = this.#store.get(store, key)
-    const row = encoded === undefined ? undefined : decodeRow(encoded, this.#schemaOf(store))
-    this.#remember(id, row)
-    return row
-  }
-
-  #remember(id: string, row: Row | undefined): void {
-    this.#recent.delete(id)
-    this.#recent.set(id, row)
-    if (this.#recent.size <= this.#recentMax) return
-    for (const oldest of this.#recent.keys()) {
-      this.#recent.delete(oldest)
-      return
-    }
-  }
-
-  #schemaOf(store: string): z.ZodType {
-    const schema = this.#schemas.get(store)
-    if (schema === undefined) throw new Error(`no processor keeps a store ${store}`)
-    return schema
+  #of(store: string): StoreRows {
+    const rows = this.#stores.get(store)
+    if (rows === undefined) throw new Error(`no processor keeps a store ${store}`)
+    return rows
   }
 }
 
-const idOf = (store: string, key: string): string => `${store}\0${key}`
+class StoreRows {
+  readonly overlay = new Map<string, Entry>()
+  readonly #store: Store
+  readonly #name: string
+  readonly #schema: z.ZodType
+  readonly #recent: RecentRows
 
-/** Timers that stand in `row` and not, at the same instant, in `other`. */
-function timersIn(entry: Entry, row: Row | undefined, other: Row | undefined): readonly StoredTimer[] {
-  if (row === undefined) return NONE
-  const found: StoredTimer[] = []
-  for (const timer in row.timers) {
-    const dueMs = row.timers[timer]
-    if (dueMs === undefined || other?.timers[timer] === dueMs) continue
-    found.push({ dueMs, store: entry.store, timer, key: entry.key })
+  constructor(store: Store, name: string, schema: z.ZodType, recentMax: number) {
+    this.#store = store
+    this.#name = name
+    this.#schema = schema
+    this.#recent = new RecentRows(recentMax)
   }
-  return found
+
+  read(key: string): Row | undefined {
+    const written = this.overlay.get(key)
+    return written === undefined ? this.#committed(key) : written.row
+  }
+
+  write(key: string, row: Row | undefined): void {
+    const written = this.overlay.get(key)
+    if (written === undefined) this.overlay.set(key, { row, before: this.#committed(key) })
+    else written.row = row
+  }
+
+  changes(): readonly RowChange[] {
+    return Array.from(this.overlay, ([key, { row, before }]) => ({
+      store: this.#name,
+      key,
+      encoded: row === undefined ? undefined : encodeRow(row),
+      armed: this.#timersIn(key, row, before),
+      disarmed: this.#timersIn(key, before, row),
+    }))
+  }
+
+  applied(): void {
+    for (const [key, entry] of this.overlay) this.#recent.set(key, entry.row ?? null)
+    this.overlay.clear()
+  }
+
+  #committed(key: string): Row | undefined {
+    const known = this.#recent.get(key)
+    if (known !== undefined) return known ?? undefined
+    const encoded = this.#store.get(this.#name, key)
+    const row = encoded === undefined ? undefined : decodeRow(encoded, this.#schema)
+    this.#recent.set(key, row ?? null)
+    return row
+  }
+
+  /** Timers that stand in `row` and not, at the same instant, in `other`. */
+  #timersIn(key: string, row: Row | undefined, other: Row | undefined): readonly StoredTimer[] {
+    if (row === undefined) return NONE
+    const found: StoredTimer[] = []
+    for (const timer in row.timers) {
+      const dueMs = row.timers[timer]
+      if (dueMs === undefined || other?.timers[timer] === dueMs) continue
+      found.push({ dueMs, store: this.#name, timer, key })
+    }
+    return found
+  }
 }
 
 const NONE: readonly StoredTimer[] = []
