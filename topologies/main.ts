@@ -32,7 +32,7 @@ import { gaugeTasks, observe, readinessOf } from '../streams/runtime/observe.ts'
 import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/observe-positions.ts'
 import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
 import { Prefetcher } from '../streams/runtime/prefetch.ts'
-import { levelStores } from '../streams/runtime/store-level.ts'
+import { levelStores, writeBufferBytesOf } from '../streams/runtime/store-level.ts'
 import { DEFAULT_LIMITS, NO_STANDBYS, STANDBY_REPLICAS_MAX } from '../streams/runtime/limits.ts'
 import { groupProgress, progressAlong } from '../streams/runtime/reading-progress.ts'
 import { groupOf } from '../streams/runtime/task.ts'
@@ -123,13 +123,15 @@ await runProcess(log, async (closers, fail) => {
   })
   const hooks = observe(log, metrics, NOTES, systemClock.now)
   const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
-  const workers = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] }).map(
+  const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
+  const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
+  const workers = topologies.map(
     (topology) =>
       new Worker({
         app: APP,
         topology,
         log: client,
-        stores: levelStores(config.STATE_DIR, sleep),
+        stores: levelStores(config.STATE_DIR, sleep, bufferBytes),
         prefetcher,
         clock: systemClock,
         random: Math.random,

@@ -7,7 +7,7 @@ import { systemClock } from '../../streams/runtime/clock.ts'
 import { noHooks, type RoundFigures } from '../../streams/runtime/hooks.ts'
 import { DEFAULT_LIMITS } from '../../streams/runtime/limits.ts'
 import { Prefetcher } from '../../streams/runtime/prefetch.ts'
-import { levelStores } from '../../streams/runtime/store-level.ts'
+import { levelStores, writeBufferBytesOf } from '../../streams/runtime/store-level.ts'
 import { Worker } from '../../streams/runtime/worker.ts'
 import { jobNames, jobOf } from './streams-jobs.ts'
 
@@ -64,7 +64,7 @@ const worker = new Worker({
   app: 'bench',
   topology: jobOf(options.job, options.name).topology,
   log,
-  stores: levelStores(options.directory, sleep),
+  stores: levelStores(options.directory, sleep, writeBufferBytesOf(options.partitions)),
   prefetcher: new Prefetcher({ lookups: {}, clock: systemClock, inFlightMax: 1, deadlineMs: 1 }),
   clock: systemClock,
   random: Math.random,
