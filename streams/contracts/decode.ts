@@ -1,4 +1,4 @@
-import type { Topic } from './topic.ts'
+import { SCHEMA_VERSION, type Topic } from './topic.ts'
 
 export interface DecodeError {
   readonly path: string
@@ -56,6 +56,7 @@ function parseJson(bytes: Buffer | Uint8Array | null): unknown {
 function withVersion(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const { schemaVersion, version } = value as { schemaVersion?: unknown; version?: unknown }
+  if (schemaVersion === SCHEMA_VERSION) return value
   const given = schemaVersion ?? version
   if (typeof given !== 'string') return value
   if (!/^\d+(\.\d+)?$/.test(given)) return value

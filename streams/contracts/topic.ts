@@ -34,12 +34,15 @@ export function topic<V extends object>(
   key: (value: V) => string,
   options: { readonly operatorHeader?: true } = {},
 ): Topic<V> {
-  const headers = (value: V & Identified): Readonly<Record<string, string>> => ({
-    ...(typeof value.tenantId === 'string' && { 'X-Tenant-Id': value.tenantId }),
-    ...(typeof value.messageId === 'string' && { 'X-Correlation-ID': value.messageId }),
-    ...(options.operatorHeader &&
-      typeof value.operatorId === 'string' && { 'X-Operator-ID': value.operatorId }),
-  })
+  // Assigned one by one: an object for every header that is spread into another is dear where every record passes.
+  const headers = (value: V & Identified): Readonly<Record<string, string>> => {
+    const given: Record<string, string> = {}
+    if (typeof value.tenantId === 'string') given['X-Tenant-Id'] = value.tenantId
+    if (typeof value.messageId === 'string') given['X-Correlation-ID'] = value.messageId
+    if (options.operatorHeader && typeof value.operatorId === 'string')
+      given['X-Operator-ID'] = value.operatorId
+    return given
+  }
   return { name, schema, key, headers }
 }
 

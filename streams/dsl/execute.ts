@@ -39,7 +39,7 @@ export interface Cause {
   readonly now: number
   readonly position: string
   readonly replayed: boolean
-  readonly header: (name: string) => string | undefined
+  header(name: string): string | undefined
 }
 
 export type GivenAnswers = Readonly<Record<string, Answer<unknown>>> | null

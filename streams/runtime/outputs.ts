@@ -1,6 +1,6 @@
 import { encode } from '../contracts/decode.ts'
 import { changelogTopicOf, MARKS_STORE, type Topology } from '../dsl/topology.ts'
-import type { OutRecord } from '../log/port.ts'
+import type { Headers, OutRecord } from '../log/port.ts'
 import { partitionOf } from '../log/partitioner.ts'
 import type { Emitted, Poison } from './round.ts'
 import type { RowChange } from './store.ts'
@@ -26,11 +26,17 @@ export function emittedRecord(emitted: Emitted, context: OutputContext): OutReco
     key,
     value: encode(value),
     timestamp: emitted.now,
-    headers: {
-      ...topic.headers(value),
-      ...(emitted.trace !== undefined && { traceparent: emitted.trace }),
-      ...(emitted.replayed && { replayed: '1' }),
-    },
+    headers: headersOf(emitted),
+  }
+}
+
+function headersOf({ topic, value, trace, replayed }: Emitted): Headers {
+  const headers = topic.headers(value)
+  if (trace === undefined && !replayed) return headers
+  return {
+    ...headers,
+    ...(trace !== undefined && { traceparent: trace }),
+    ...(replayed && { replayed: '1' }),
   }
 }
 

@@ -97,7 +97,7 @@ function addRecordSteps(
   value: unknown,
   marks: ReadonlyMap<string, number>,
 ): void {
-  const cause = causeOf(record, key, marks)
+  const cause = new RecordCause(record, key, isReplayed(record, marks))
   const trace = cause.header('traceparent')
   for (const processor of topology.processors) {
     if (!processor.on.has(record.topic)) continue
@@ -118,10 +118,13 @@ export function runSteps(steps: readonly Step[], answers: readonly GivenAnswers[
   const effects: Effects = { emissions: [], notes: [], stale: [] }
   let trace: string | undefined
   const sink = {
-    emit: (emission: Emission) => effects.emissions.push({ ...emission, trace }),
+    emit: ({ topic, value, now, replayed }: Emission) =>
+      effects.emissions.push({ topic, value, now, replayed, trace }),
     note: (note: Note) => effects.notes.push(note),
   }
-  for (const [index, step] of steps.entries()) {
+  let index = -1
+  for (const step of steps) {
+    index += 1
     const given = answers[index] ?? null
     trace = step.trace
     if (step.record !== undefined) {
@@ -134,14 +137,29 @@ export function runSteps(steps: readonly Step[], answers: readonly GivenAnswers[
   return effects
 }
 
-function causeOf(record: LogRecord, key: string, marks: ReadonlyMap<string, number>): Cause {
-  const header = (name: string): string | undefined => headerText(record.headers, name)
-  return {
-    key,
-    now: record.timestamp,
-    position: `${record.topic}:${record.partition}:${record.offset}`,
-    replayed: isReplayed(record, marks),
-    header,
+/** A class, because a closure and a position for every record cost more than the few that ask for them. */
+class RecordCause implements Cause {
+  readonly key: string
+  readonly replayed: boolean
+  readonly #record: LogRecord
+
+  constructor(record: LogRecord, key: string, replayed: boolean) {
+    this.key = key
+    this.replayed = replayed
+    this.#record = record
+  }
+
+  get now(): number {
+    return this.#record.timestamp
+  }
+
+  get position(): string {
+    const { topic, partition, offset } = this.#record
+    return `${topic}:${partition}:${offset}`
+  }
+
+  header(name: string): string | undefined {
+    return headerText(this.#record.headers, name)
   }
 }
 

@@ -155,7 +155,9 @@ const SEAL_DIGITS = 8
  * in a row would be read as state. It covers the key as well, so a value cannot pass under another key.
  */
 const sealOf = (key: string, encoded: string): string =>
-  crc32(encoded, crc32(key)).toString(16).padStart(SEAL_DIGITS, '0')
+  crc32(key + encoded)
+    .toString(16)
+    .padStart(SEAL_DIGITS, '0')
 
 const seal = (key: string, encoded: string): string => sealOf(key, encoded) + encoded
 

@@ -124,10 +124,17 @@ function flatHeaders(headers: Headers): [string, HeaderValue][] {
 
 function headersBytes(headers: Headers): number {
   let bytes = 0
-  for (const [name, value] of flatHeaders(headers)) {
-    const nameBytes = Buffer.byteLength(name)
-    const valueBytes = utf8Bytes(value)
-    bytes += varintBytes(nameBytes) + nameBytes + varintBytes(valueBytes) + valueBytes
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined) continue
+    if (typeof value === 'string' || Buffer.isBuffer(value)) bytes += headerBytes(name, value)
+    else for (const one of value) bytes += headerBytes(name, one)
   }
   return bytes
+}
+
+function headerBytes(name: string, value: HeaderValue): number {
+  const nameBytes = Buffer.byteLength(name)
+  const valueBytes = utf8Bytes(value)
+  return varintBytes(nameBytes) + nameBytes + varintBytes(valueBytes) + valueBytes
 }
