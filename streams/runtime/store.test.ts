@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep } from '../platform/backoff.ts'
-import { levelStores } from './store-level.ts'
+import { levelStores, writeBufferBytesOf } from './store-level.ts'
 import { memoryStores } from './store-memory.ts'
 import { StoreCorruptError, type RowChange, type StoredTimer, type StoreFactory } from './store.ts'
 
@@ -148,5 +148,16 @@ describe('the level store', () => {
     expect(['gone', 'noticed']).toContain(outcome)
     expect(again.checkpoint().changelogs).toEqual(outcome === 'gone' ? {} : { rows: 1 })
     await again.close()
+  })
+})
+
+describe('the write buffers of the level store', () => {
+  const MEGABYTE = 1024 * 1024
+
+  it('share what a process may give them, within what is of use to one', () => {
+    expect(writeBufferBytesOf(1)).toBe(32 * MEGABYTE)
+    expect(writeBufferBytesOf(16)).toBe(16 * MEGABYTE)
+    expect(writeBufferBytesOf(60)).toBeLessThan(5 * MEGABYTE)
+    expect(writeBufferBytesOf(1000)).toBe(4 * MEGABYTE)
   })
 })
