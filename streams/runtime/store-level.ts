@@ -43,12 +43,13 @@ const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.
 const MEGABYTE = 1024 * 1024
 
 /** Of all stores of a process together; a store fills one buffer while another is written out. */
-const WRITE_BUFFERS_BYTES_MAX = 512 * MEGABYTE
+const WRITE_BUFFERS_BYTES_MAX = 64 * MEGABYTE
 
 /**
  * What each of `stores` may collect in memory before it is sorted into files. Keys come in no order, so every file that is
  * written touches all of a store, and a large state is rewritten the more often the smaller the buffer. Measured with a million
- * rows in one store: 16 MiB save 30 % of a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %.
+ * rows in one store: 16 MiB save 30 % of a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %; with the same rows in six
+ * stores nothing is saved, so more of them share what one would get.
  */
 export function writeBufferBytesOf(stores: number): number {
   const each = Math.floor(WRITE_BUFFERS_BYTES_MAX / 2 / Math.max(1, stores))

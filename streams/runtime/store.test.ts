@@ -156,8 +156,7 @@ describe('the write buffers of the level store', () => {
 
   it('share what a process may give them, within what is of use to one', () => {
     expect(writeBufferBytesOf(1)).toBe(32 * MEGABYTE)
-    expect(writeBufferBytesOf(16)).toBe(16 * MEGABYTE)
-    expect(writeBufferBytesOf(60)).toBeLessThan(5 * MEGABYTE)
+    expect(writeBufferBytesOf(4)).toBe(8 * MEGABYTE)
     expect(writeBufferBytesOf(1000)).toBe(4 * MEGABYTE)
   })
 })
