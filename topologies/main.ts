@@ -67,6 +67,7 @@ const config = readConfig({
 /** One call and its one repetition, with room for the wait for a place. */
 const ROUTING_DEADLINES = 10
 
+const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
 const log = createLog({ service: 'topologies', level: config.LOG_LEVEL })
 
 /** From NATS to where receipts can be joined with them: the bridge's mirror, then the topology `segments`. */
@@ -122,7 +123,6 @@ await runProcess(log, async (closers, fail) => {
     deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
   })
   const hooks = observe(log, metrics, NOTES, systemClock.now)
-  const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
   const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const workers = topologies.map(
