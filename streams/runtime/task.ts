@@ -1,13 +1,5 @@
 import { changelogsOf, changelogTopicOf, type Topology } from '../dsl/topology.ts'
-import {
-  LogError,
-  partitionKey,
-  type Bounds,
-  type Cursor,
-  type LogClient,
-  type LogRecord,
-  type LogTransactions,
-} from '../log/port.ts'
+import { LogError, type LogClient, type LogRecord, type LogTransactions } from '../log/port.ts'
 import { backoffMs } from '../platform/backoff.ts'
 import type { Clock } from './clock.ts'
 import { DueTimers } from './due-timers.ts'
@@ -18,6 +10,7 @@ import type { TaskLimits } from './limits.ts'
 import { LocalStore } from './local-store.ts'
 import type { Prefetcher } from './prefetch.ts'
 import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
+import { Sources, type SourcePosition } from './sources.ts'
 import { StoreCorruptError, type Checkpoint, type Store, type StoreFactory } from './store.ts'
 import type { Standing } from './standing.ts'
 import { tableOf, type Table } from './table.ts'
@@ -60,7 +53,7 @@ const FENCED_WAIT_MS = 2000
 export class Task {
   readonly id: TaskId
   readonly #options: TaskOptions
-  readonly #sources: readonly string[]
+  readonly #sources: Sources
   readonly #inputs: Inputs
   readonly #wake: Wake
   readonly #stop = new AbortController()
@@ -80,8 +73,8 @@ export class Task {
     const { topology, partition, log, app, limits, partitions } = options
     this.#options = options
     this.id = { topology: topology.name, partition }
-    this.#sources = topology.inputs.map((topic) => topic.name)
-    this.#inputs = new Inputs(this.#sources, limits, options.flow)
+    this.#sources = new Sources(topology, partition)
+    this.#inputs = new Inputs(this.#sources.topics, limits, options.flow)
     this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
     this.#local = new LocalStore({ ...options, id: this.id, restoreBytesMax: limits.restoreBytesMax })
@@ -114,7 +107,7 @@ export class Task {
   }
 
   standings(): readonly Standing[] {
-    return this.#state === 'closed' ? [] : this.#progress.standings(this.#sources)
+    return this.#state === 'closed' ? [] : this.#progress.standings(this.#sources.topics)
   }
 
   /** Where the local store stands; undefined until it has been opened. */
@@ -173,7 +166,7 @@ export class Task {
   #pause(): void {
     this.#state = 'opening'
     this.#progress.recovering()
-    for (const topic of this.#sources) this.#options.flow(topic, 'pause')
+    for (const topic of this.#sources.topics) this.#options.flow(topic, 'pause')
   }
 
   #fail(error: unknown): void {
@@ -187,14 +180,13 @@ export class Task {
     const { log, app, topology, hooks, clock, limits } = this.#options
     this.#state = 'opening'
     await this.#transactions.fence()
-    const at = this.#sources.map((topic) => this.#ledger.at(topic))
+    const { at } = this.#sources
     const committed = await log.admin.committed(groupOf(app, topology.name), at)
     const atMs = clock.now()
     const changelogs = changelogsOf(topology).map((topic) => this.#ledger.at(topic))
     const bounds = await log.admin.bounds([...at, ...changelogs])
-    this.#progress.opened(
-      new Map(this.#sources.map((topic) => [topic, this.#nextOf(topic, committed, bounds)])),
-    )
+    const positions = this.#sources.positionsIn(committed, bounds)
+    this.#progress.opened(new Map(positions.map(({ topic, next }) => [topic, next])))
     const store = await this.#local.restored({
       committed,
       bounds,
@@ -205,31 +197,17 @@ export class Task {
     this.#table = tableOf(topology, store, limits.recentRowsMax)
     this.#ledger.open(store, committed)
     await this.#timers.open(store)
-    this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
+    this.#timers.seen({ atMs, ends: this.#sources.endsIn(bounds) })
     if (this.#stop.signal.aborted) return
     this.#timerCount.open(store)
     this.#state = 'running'
-    for (const topic of this.#sources) this.#begin(topic, committed, bounds)
+    for (const position of positions) this.#begin(position)
     this.#progress.running()
     hooks.running(this.id)
   }
 
-  #nextOf(
-    topic: string,
-    committed: ReadonlyMap<string, Cursor>,
-    bounds: ReadonlyMap<string, Bounds>,
-  ): number {
-    const key = partitionKey(this.#ledger.at(topic))
-    const start = bounds.get(key)?.start ?? 0
-    return Math.max(committed.get(key)?.next ?? start, start)
-  }
-
-  #begin(topic: string, committed: ReadonlyMap<string, Cursor>, bounds: ReadonlyMap<string, Bounds>): void {
-    const key = partitionKey(this.#ledger.at(topic))
-    const start = bounds.get(key)?.start ?? 0
-    const cursor = committed.get(key)?.next ?? start
-    const next = this.#nextOf(topic, committed, bounds)
-    if (cursor < start) this.#options.hooks.gap(this.id, topic, cursor, start)
+  #begin({ topic, cursor, next }: SourcePosition): void {
+    if (cursor < next) this.#options.hooks.gap(this.id, topic, cursor, next)
     this.#inputs.reset(topic, next)
     this.#options.seek(topic, next)
   }
@@ -262,14 +240,8 @@ export class Task {
   }
 
   async #lookAhead(atMs: number): Promise<void> {
-    const at = this.#sources.map((topic) => this.#ledger.at(topic))
-    const bounds = await this.#options.log.admin.bounds(at)
-    this.#timers.seen({ atMs, ends: this.#endsIn(bounds) })
-  }
-
-  #endsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, number> {
-    const endOf = (topic: string): number => bounds.get(partitionKey(this.#ledger.at(topic)))?.end ?? 0
-    return new Map(this.#sources.map((topic) => [topic, endOf(topic)]))
+    const bounds = await this.#options.log.admin.bounds(this.#sources.at)
+    this.#timers.seen({ atMs, ends: this.#sources.endsIn(bounds) })
   }
 
   async #round(): Promise<void> {
