@@ -39,6 +39,7 @@ describe('ORC-1.3 a destination is normalised to E.164', () => {
     ['+999123456789', 'no such country'],
     ['+49301234567890123', 'over 15 digits'],
     ['+0447700900123', 'leading zero'],
+    ['+49 00 568568', 'two national prefixes, of which only one is dropped'],
     ['+1 800 FLOWERS', 'letters'],
     ['+', 'nothing behind the plus'],
     ['', 'nothing'],

@@ -22,5 +22,14 @@ export function parseDestination(input: string): Destination {
   if (!text.startsWith('+')) return REFUSED
   const number = parsePhoneNumberFromString(text, { extract: false })
   if (number === undefined || number.ext !== undefined || !number.isPossible()) return REFUSED
-  return isE164(number.number) ? { ok: true, e164: number.number } : REFUSED
+  return isE164(number.number) && isStable(number.number, text) ? { ok: true, e164: number.number } : REFUSED
+}
+
+/**
+ * Where the library dropped digits, a national prefix such as the 0 of +44 0..., what is left must be a number of its own: of
+ * some it would drop more when it is read again, and nobody could say which of the two was meant.
+ */
+function isStable(e164: string, text: string): boolean {
+  if (text.replaceAll(/\D/g, '') === e164.slice(1)) return true
+  return parsePhoneNumberFromString(e164, { extract: false })?.number === e164
 }
