@@ -9,6 +9,8 @@ export interface TaskLimits {
   readonly commitMs: number
   readonly transactionTimeoutMs: number
   readonly restoreBytesMax: number
+  /** After this a changelog that is shorter than what is known of it has lost records. Longer than a broker takes to come back. */
+  readonly shortChangelogMsMax: number
   /** Decoded rows kept beside the store. */
   readonly recentRowsMax: number
 }
@@ -21,6 +23,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   commitMs: 100,
   transactionTimeoutMs: 15_000,
   restoreBytesMax: 4 * 1024 * 1024,
+  shortChangelogMsMax: 60_000,
   recentRowsMax: 20_000,
 }
 

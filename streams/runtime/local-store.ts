@@ -3,6 +3,7 @@ import type { Bounds, Cursor, LogClient, LogReader } from '../log/port.ts'
 import type { Clock } from './clock.ts'
 import { changelogsCommitted } from './cursor.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
+import type { TaskLimits } from './limits.ts'
 import { restore } from './restore.ts'
 import type { Checkpoint, Store, StoreFactory } from './store.ts'
 
@@ -13,7 +14,7 @@ export interface LocalStoreOptions {
   readonly stores: StoreFactory
   readonly clock: Clock
   readonly hooks: Hooks
-  readonly restoreBytesMax: number
+  readonly limits: Pick<TaskLimits, 'restoreBytesMax' | 'shortChangelogMsMax'>
 }
 
 export interface Restoring {
@@ -46,7 +47,7 @@ export class LocalStore {
 
   /** The owner must have fenced its predecessor before it asked for what is given here. */
   async restored({ committed, bounds, signal, onProgress }: Restoring): Promise<Store> {
-    const { id, topology, hooks, clock, restoreBytesMax, stores } = this.#options
+    const { id, topology, hooks, clock, limits, stores } = this.#options
     const startedMs = clock.now()
     const onWiped = (reason: unknown): void => hooks.wiped(id, reason)
     this.#store ??= await stores.open(taskName(id), onWiped)
@@ -56,7 +57,8 @@ export class LocalStore {
       reader: this.#reader,
       store: this.#store,
       atLeast: changelogsCommitted(committed),
-      bytesMax: restoreBytesMax,
+      bytesMax: limits.restoreBytesMax,
+      shortMsMax: limits.shortChangelogMsMax,
       bounds,
       onProgress: (done, left) => {
         onProgress(done)

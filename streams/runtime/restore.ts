@@ -17,6 +17,8 @@ export interface RestoreOptions {
   /** From the metadata of the committed cursor: a changelog that ends below has lost records. */
   readonly atLeast: Readonly<Record<string, number>>
   readonly bytesMax: number
+  /** For how long a changelog may be shorter than what is known of it. */
+  readonly shortMsMax: number
   /** Where the changelogs began and ended when the task was opened, by `partitionKey`. */
   readonly bounds: ReadonlyMap<string, { readonly start: number; readonly end: number }>
   readonly onProgress: (records: number, left: ReadonlyMap<string, number>) => void
@@ -30,10 +32,10 @@ export interface RestoreOptions {
 /** Nothing new comes after the fence, so a read at the end is not to wait for it; not 0, lest a throttled read is repeated at once. */
 const WAIT_MS = 10
 /**
- * A cursor may be seen before the markers of its transaction: not by the owner, whose fence has waited for them, but by one who
- * has been fenced since and does not know yet. So a changelog is short only if it stays short.
+ * A changelog is short only if it stays short. A cursor may be seen before the markers of its transaction by one who has been
+ * fenced and does not know yet; and a broker that comes back shows less than it holds until it has found its high watermark
+ * and its coordinators have ended what they had promised.
  */
-const SHORT_LOOKS_MAX = 20
 const SHORT_LOOK_AGAIN_MS = 100
 
 /**
@@ -98,8 +100,6 @@ async function restoreOne(options: RestoreOptions, name: string, progress: Progr
   for (;;) {
     const read = await readWhole(options, at, next, options.atLeast[name] ?? 0)
     if (read === null) return
-    if (next > read.end)
-      throw new LogError('fatal', `${at.topic} ends at ${read.end}, the local store is at ${next}`)
     if (read.records.length > 0 || read.next > next) {
       next = Math.max(next, read.next)
       await apply(store, { name, records: read.records, next, nowMs: options.nowMs })
@@ -109,24 +109,25 @@ async function restoreOne(options: RestoreOptions, name: string, progress: Progr
   }
 }
 
-/** One fetch of a changelog that is not shorter than what was committed; null when told to stop. */
+/** One fetch of a changelog that is not shorter than what was committed, nor than the local store; null when told to stop. */
 async function readWhole(
-  { reader, bytesMax, sleep, signal }: RestoreOptions,
+  { reader, bytesMax, sleep, signal, shortMsMax }: RestoreOptions,
   at: TopicPartition,
   next: number,
-  atLeast: number,
+  committed: number,
 ): Promise<Awaited<ReturnType<LogReader['read']>> | null> {
-  for (let looks = 1; ; looks += 1) {
+  const atLeast = Math.max(committed, next)
+  for (let waitedMs = 0; ; waitedMs += SHORT_LOOK_AGAIN_MS) {
     const read = await reader.read(at, next, { bytesMax, waitMs: WAIT_MS })
     if (read.end >= atLeast) return read
-    if (looks > SHORT_LOOKS_MAX) throw shortened(at.topic, read.end, atLeast)
+    if (waitedMs >= shortMsMax) throw shortened(at.topic, read.end, atLeast)
     await sleep(SHORT_LOOK_AGAIN_MS, signal)
     if (signal.aborted) return null
   }
 }
 
 function shortened(topic: string, end: number, atLeast: number): LogError {
-  const lost = `${topic} ends at ${end}, but ${atLeast} was committed: the changelog was truncated or recreated`
+  const lost = `${topic} ends at ${end}, but is known up to ${atLeast}: the changelog was truncated or recreated`
   return new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
 }
 

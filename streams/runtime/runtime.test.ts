@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { sleep } from '../platform/backoff.ts'
 import { memoryLog, type MemoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
-import { partitionKey } from '../log/port.ts'
+import { partitionKey, type LogClient } from '../log/port.ts'
 import {
   counting,
   provisionCounting,
@@ -163,10 +163,43 @@ describe('the runtime under faults of the log', () => {
     await provisionCounting(log, given, PARTITIONS)
     const failed: unknown[] = []
     const hooks = { failed: (_: unknown, error: unknown) => failed.push(error) }
-    const second = await startWorker({ log, stores: memoryStores(), counting: given, hooks })
+    const limits = { shortChangelogMsMax: 300 }
+    const second = await startWorker({ log, stores: memoryStores(), counting: given, hooks, limits })
     await until(() => failed.length === 1, 'the failure')
     expect(String(failed[0])).toMatch(/truncated or recreated/)
     expect(second.ready).toBe(false)
+  })
+
+  it('waits for a broker that has come back and shows less of a changelog than the local store holds', async () => {
+    const { log, given } = await world({})
+    const stores = memoryStores()
+    const first = await startWorker({ log, stores, counting: given })
+    const writer = log.writer()
+    await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
+    await first.close()
+    let short = 5
+    const hiding: LogClient = {
+      ...log,
+      reader: () => {
+        const reader = log.reader()
+        return {
+          read: async (at, offset, limits) => {
+            const read = await reader.read(at, offset, limits)
+            return (short -= 1) >= 0 ? { ...read, records: [], next: offset, end: 0 } : read
+          },
+          close: () => reader.close(),
+        }
+      },
+    }
+    const failed: unknown[] = []
+    const hooks = { failed: (_: unknown, error: unknown) => failed.push(error) }
+    const second = await startWorker({ log: hiding, stores, counting: given, hooks })
+    await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
+    await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the second')
+    expect(short).toBeLessThan(0)
+    expect(failed).toEqual([])
+    await second.close()
   })
 
   it('wipes a local store that was away for longer than tombstones are kept, and restores it', async () => {

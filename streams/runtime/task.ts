@@ -77,7 +77,7 @@ export class Task {
     this.#inputs = new Inputs(this.#sources.topics, limits, options.flow)
     this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
-    this.#local = new LocalStore({ ...options, id: this.id, restoreBytesMax: limits.restoreBytesMax })
+    this.#local = new LocalStore({ ...options, id: this.id })
     this.#transactions = log.transactions({
       transactionalId: `${app}.${taskName(this.id)}`,
       timeoutMs: limits.transactionTimeoutMs,

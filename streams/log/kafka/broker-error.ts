@@ -24,8 +24,11 @@ export const MEMBER_ID_REQUIRED = 79
 export const UNSTABLE_OFFSET_COMMIT = 88
 export const UNKNOWN_TOPIC = 3
 
+/** What a broker says that goes down in the middle of a request, or that knows nothing better. It may have happened. */
+const UNKNOWN_SERVER_ERROR = -1
+
 const NAMES: ReadonlyMap<number, string> = new Map([
-  [-1, 'UNKNOWN_SERVER_ERROR'],
+  [UNKNOWN_SERVER_ERROR, 'UNKNOWN_SERVER_ERROR'],
   [OFFSET_OUT_OF_RANGE, 'OFFSET_OUT_OF_RANGE'],
   [2, 'CORRUPT_MESSAGE'],
   [UNKNOWN_TOPIC, 'UNKNOWN_TOPIC_OR_PARTITION'],
@@ -111,6 +114,7 @@ export function remedyFor(error: unknown): Remedy | undefined {
 }
 
 function remedyForCode(code: number): Remedy {
+  if (code === UNKNOWN_SERVER_ERROR) return 'lost'
   if (LATER.has(code)) return 'later'
   if (ELSEWHERE.has(code)) return 'elsewhere'
   if (OTHER_COORDINATOR.has(code)) return 'coordinator'

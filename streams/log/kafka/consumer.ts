@@ -28,6 +28,8 @@ export interface KafkaConsumerOptions extends ConsumerOptions {
 
 const COMMIT_WITHIN_MS = 10_000
 
+const TROUBLE_EVERY_MS = 10_000
+
 /** The group may be about to move on, or has moved on with this member still in it: its next generation decides. */
 const MOVING_ON = new Set([REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION])
 
@@ -43,6 +45,7 @@ export class KafkaConsumer implements LogConsumer {
   readonly #fetcher: Fetcher
   readonly #membership: Membership
   #phase: 'new' | 'running' | 'over' = 'new'
+  #toldMs = Number.NEGATIVE_INFINITY
 
   constructor(options: KafkaConsumerOptions) {
     this.#options = options
@@ -50,7 +53,7 @@ export class KafkaConsumer implements LogConsumer {
     this.#lane = `${name}-fetch`
     this.#joinLane = `${name}-join`
     const onFailed = (error: unknown) => this.#fail(error)
-    const onTrouble = (error: unknown) => options.log.warn('log.consumer.trouble', { group, error })
+    const onTrouble = (error: unknown) => this.#trouble(error)
     this.#fetcher = new Fetcher({
       cluster,
       lane: this.#lane,
@@ -155,6 +158,15 @@ export class KafkaConsumer implements LogConsumer {
 
   #deliver({ at }: Held, { records, next }: Chunk): void {
     if (this.#isRunning()) this.#options.onRecords(at, records, next)
+  }
+
+  /** While a broker is away there is trouble several times a second. */
+  #trouble(error: unknown): void {
+    const { cluster, log, group } = this.#options
+    const nowMs = cluster.clock.now()
+    if (Math.abs(nowMs - this.#toldMs) < TROUBLE_EVERY_MS) return
+    this.#toldMs = nowMs
+    log.warn('log.consumer.trouble', { group, error })
   }
 
   /** Also for an error thrown by the owner's callbacks: it would be lost otherwise. */
