@@ -135,7 +135,7 @@ describe('sessions over HTTP', () => {
 
 describe('CON-5.9 secrets and personal data', () => {
   it('neither password, token, number nor text is in any line, metric, session or health event', async () => {
-    const { smsc, heard, running } = await rig.openAll({ timings: { responseMs: 300, heartbeatMs: 100 } })
+    const { smsc, heard, running } = await rig.openAll({ timings: { responseMs: 2000, heartbeatMs: 100 } })
     const url = await serve(running)
     const to = phone('944')
     await rig.send({ to, body: 'Marker-Text-4711', from: 'MarkerSendr' })
@@ -143,11 +143,11 @@ describe('CON-5.9 secrets and personal data', () => {
     await rig.send({ to: phone('927'), body: 'Marker-Text-4713' })
     await rig.send({ body: '', from: 'MarkerSendr' })
     // R7: without an id the receipt still arrives, with its content.
-    await until(() => heard.receipts.some((receipt) => receipt.operatorMessageId === ''))
-    await until(() => heard.results.length >= 4)
+    await until(() => heard.receipts.some((receipt) => receipt.operatorMessageId === ''), 30_000)
+    await until(() => heard.results.length >= 4, 30_000)
     rig.setOperator(rig.operatorId, smsc.port, { password: 'Wr0ngPw' })
     smsc.dropConnections()
-    await until(async () => (await running.metric('smpp_connector_bind_paused')) === 1)
+    await until(async () => (await running.metric('smpp_connector_bind_paused')) === 1, 30_000)
     const metrics = await running.metricsText()
     const sessions = await (await fetch(`${url}/sessions`)).text()
     const output = [...rig.log, metrics, sessions, JSON.stringify(heard.health)].join('\n')

@@ -55,7 +55,7 @@ describe('ORC-1.3 a destination is normalised to E.164', () => {
         fc.stringMatching(/^[0-9 )-]{6,18}$/),
       )
       .map(([prefix, rest]) => prefix + rest)
-    const accepted = fc.sample(fc.oneof(numbers, fc.string()), 2000).map(parseDestination)
+    const accepted = fc.sample(fc.oneof(numbers, fc.string()), 20_000).map(parseDestination)
     const e164s = accepted.flatMap((destination) => (destination.ok ? [destination.e164] : []))
     expect(e164s.length).toBeGreaterThan(50)
     expect(e164s.filter((e164) => !isE164(e164))).toEqual([])
