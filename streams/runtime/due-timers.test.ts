@@ -72,6 +72,17 @@ describe('a timer that is due', () => {
     expect(due.needSight(100)).toBe(true)
   })
 
+  it('needs another sight when it was armed in the millisecond of the last one', async () => {
+    const { due, seen, taken } = await armed(100)
+    seen(100, 0)
+    due.armed(100)
+    expect(due.needSight(100)).toBe(true)
+    expect(await taken(100)).toEqual([])
+    seen(100, 0)
+    expect(due.needSight(100)).toBe(false)
+    expect(await taken(100)).toEqual([100])
+  })
+
   it('comes after an older record that waits in the buffer', async () => {
     const { inputs, seen, taken } = await armed(100, 300)
     seen(400, 0)

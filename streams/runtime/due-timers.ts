@@ -31,6 +31,8 @@ export class DueTimers {
   }
 
   armed(dueMs: number): void {
+    // Armed in the millisecond of the sight, it may rest on something that came to the log after it.
+    if (dueMs === this.#sight.atMs) this.#sight = { ...this.#sight, atMs: dueMs - 1 }
     this.#nextMs = Math.min(this.#nextMs, dueMs)
   }
 
