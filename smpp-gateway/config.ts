@@ -10,9 +10,9 @@ import {
   readConfig,
   redisEnv,
 } from '../streams/platform/config.ts'
-import { TON_NPI_DEFAULT } from './encode.ts'
-import { isTimeZone } from './receipt-date.ts'
-import { STATUS_CLASSES, type StatusOverrides } from './status-class.ts'
+import { TON_NPI_DEFAULT } from './submit/encode.ts'
+import { isTimeZone } from './receipts/date.ts'
+import { STATUS_CLASSES, type StatusOverrides } from './smpp/status-class.ts'
 
 const octet = z.number().int().min(0).max(255)
 const tonNpi = z.tuple([octet, octet])

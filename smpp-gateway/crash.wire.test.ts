@@ -6,8 +6,8 @@ import type { Recorded, SubmitEntry } from '../dev/smsc/journal.ts'
 import type { Smsc } from '../dev/smsc/server.ts'
 import { freePort } from '../dev/stack/ports.ts'
 import type { DispatchCommand, SubmitResult } from '../streams/contracts/outbound.ts'
-import { phone, until } from './invented.suite.ts'
-import { envOf, Rig, TOKEN } from './rig.suite.ts'
+import { phone, until } from './testing/invented.suite.ts'
+import { envOf, Rig, TOKEN } from './testing/rig.suite.ts'
 
 let rig: Rig
 beforeEach(() => {

@@ -3,8 +3,8 @@ import { decode, encode } from '../streams/contracts/decode.ts'
 import { submitResults } from '../streams/contracts/outbound.ts'
 import { inboundReceipts } from '../streams/contracts/receipts.ts'
 import type { operatorHealth } from '../streams/contracts/operators.ts'
-import { phone, until } from './invented.suite.ts'
-import { Rig } from './rig.suite.ts'
+import { phone, until } from './testing/invented.suite.ts'
+import { Rig } from './testing/rig.suite.ts'
 
 let rig: Rig
 beforeEach(() => {

@@ -2,9 +2,9 @@ import { createServer } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep } from '../streams/platform/backoff.ts'
-import { startProxy, type Proxy } from './proxy.suite.ts'
-import { phone, until } from './invented.suite.ts'
-import { envOf, PASSWORD, Rig } from './rig.suite.ts'
+import { startProxy, type Proxy } from './testing/proxy.suite.ts'
+import { phone, until } from './testing/invented.suite.ts'
+import { envOf, PASSWORD, Rig } from './testing/rig.suite.ts'
 
 let rig: Rig
 beforeEach(() => {

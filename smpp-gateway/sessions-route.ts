@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { send } from '../streams/platform/operations-server.ts'
-import type { Operator } from './operator.ts'
+import type { Operator } from './operator/operator.ts'
 
 const RECONNECT = /^\/sessions\/([^/]+)\/reconnect$/
 

@@ -1,0 +1,143 @@
+import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
+import { OPERATOR_STATES, type OperatorState } from './operator/states.ts'
+
+/** Metrics of one operator (spec operations.md section 1); the operator_id label is filled in here and nowhere else. */
+export interface OperatorMetrics {
+  state(state: OperatorState): void
+  submitted(status: 'success' | 'error' | 'throttled', seconds: number): void
+  receipt(stat: string): void
+  correlationMiss(): void
+  mobileOriginated(): void
+  throughputDenied(): void
+  /** Asked whenever the metrics are read, so that it falls to 0 without traffic. */
+  throughputUsed(read: () => number): void
+  throughputFallback(active: boolean): void
+  reconnectAttempt(): void
+  bindPaused(paused: boolean): void
+  enquireLinkTimeout(): void
+  bytesSent(bytes: number): void
+  bytesReceived(bytes: number): void
+  longMessageSegment(strategy: 'csms' | 'tlv'): void
+  inDoubt(policy: 'resubmit' | 'drop'): void
+  strayResponse(): void
+  encodingHintIgnored(): void
+  invalidCommand(): void
+}
+
+export interface GatewayMetrics {
+  of(operatorId: string): OperatorMetrics
+  journalUnavailable(): void
+}
+
+/** Registers the gateway's metrics, once a process. */
+export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
+  const instruments = { ...traffic(metrics), ...session(metrics), ...flow(metrics) }
+  const journal = metrics.counter(`${PREFIX}journal_unavailable_total`, 'Progress neither read nor written')
+  return { of: (operatorId) => viewOf(instruments, operatorId), journalUnavailable: () => journal.inc() }
+}
+
+const PREFIX = 'smpp_connector_'
+/** A raw status word is the operator's; only the usual ones become labels, or it could make as many series as it likes. */
+const STAT_LABELS: ReadonlySet<string> = new Set([
+  'DELIVRD',
+  'UNDELIV',
+  'EXPIRED',
+  'DELETED',
+  'ACCEPTD',
+  'UNKNOWN',
+  'REJECTD',
+  'ENROUTE',
+  'FAILED',
+])
+
+const counter = <L extends string = never>(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  labels: readonly L[] = [],
+) => metrics.counter(PREFIX + name, help, ['operator_id', ...labels])
+
+const gauge = <L extends string = never>(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  labels: readonly L[] = [],
+) => metrics.gauge(PREFIX + name, help, ['operator_id', ...labels])
+
+const traffic = (metrics: Metrics) => ({
+  submits: counter(metrics, 'submit_sm_total', 'submit_sm answered', ['status']),
+  durations: metrics.histogram(
+    `${PREFIX}submit_sm_duration_seconds`,
+    'submit_sm until its response',
+    BUCKETS_B1,
+    ['operator_id'],
+  ),
+  receipts: counter(metrics, 'dlr_received_total', 'Receipts published', ['status']),
+  misses: counter(metrics, 'dlr_correlation_not_found_total', 'Receipts of messages unknown to this process'),
+  originated: counter(metrics, 'mobile_originated_total', 'Short messages that are no receipts'),
+  long: counter(metrics, 'long_message_segments_total', 'submit_sm of long messages', ['strategy']),
+  hints: counter(metrics, 'encoding_hint_ignored_total', 'Commands whose encoding differs from their text'),
+  invalid: counter(metrics, 'invalid_commands_total', 'Commands that do not fit their schema or subject'),
+})
+
+const session = (metrics: Metrics) => ({
+  states: gauge(metrics, 'sessions_total', '1 in the current state of the operator', ['state']),
+  reconnects: counter(metrics, 'reconnect_attempts_total', 'Attempts to bind after a failure'),
+  paused: gauge(metrics, 'bind_paused', '1 while refused credentials keep from binding'),
+  enquire: counter(metrics, 'enquire_link_timeout_total', 'enquire_link without answer'),
+  sent: counter(metrics, 'pdu_bytes_sent_total', 'Bytes written to the operator'),
+  received: counter(metrics, 'pdu_bytes_received_total', 'Bytes read from the operator'),
+})
+
+/** Gauges that are read and not set. */
+function usedThroughput(metrics: Metrics): Map<string, () => number> {
+  const readers = new Map<string, () => number>()
+  const used = metrics.gauge(
+    `${PREFIX}tps_current`,
+    'Permits granted here in the last second',
+    ['operator_id'],
+    () => {
+      for (const [operatorId, read] of readers) used.set({ operator_id: operatorId }, read())
+    },
+  )
+  return readers
+}
+
+const flow = (metrics: Metrics) => ({
+  used: usedThroughput(metrics),
+  denied: counter(metrics, 'tps_throttle_total', 'PDUs deferred by the throughput limit'),
+  fallback: gauge(metrics, 'tps_fallback', '1 while the limit is kept without Redis'),
+  doubt: counter(metrics, 'in_doubt_total', 'Segments whose fate is unknown', ['policy']),
+  stray: counter(metrics, 'stray_responses_total', 'Responses that nobody waits for'),
+})
+
+type Instruments = ReturnType<typeof traffic> & ReturnType<typeof session> & ReturnType<typeof flow>
+
+function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
+  const operator = { operator_id: operatorId }
+  return {
+    state: (state) => {
+      for (const name of OPERATOR_STATES) to.states.set({ ...operator, state: name }, name === state ? 1 : 0)
+    },
+    submitted: (status, seconds) => {
+      to.submits.inc({ ...operator, status })
+      to.durations.observe(operator, seconds)
+    },
+    receipt: (stat) => to.receipts.inc({ ...operator, status: STAT_LABELS.has(stat) ? stat : 'OTHER' }),
+    correlationMiss: () => to.misses.inc(operator),
+    mobileOriginated: () => to.originated.inc(operator),
+    throughputDenied: () => to.denied.inc(operator),
+    throughputUsed: (read) => void to.used.set(operatorId, read),
+    throughputFallback: (active) => to.fallback.set(operator, active ? 1 : 0),
+    reconnectAttempt: () => to.reconnects.inc(operator),
+    bindPaused: (isPaused) => to.paused.set(operator, isPaused ? 1 : 0),
+    enquireLinkTimeout: () => to.enquire.inc(operator),
+    bytesSent: (bytes) => to.sent.inc(operator, bytes),
+    bytesReceived: (bytes) => to.received.inc(operator, bytes),
+    longMessageSegment: (strategy) => to.long.inc({ ...operator, strategy }),
+    inDoubt: (policy) => to.doubt.inc({ ...operator, policy }),
+    strayResponse: () => to.stray.inc(operator),
+    encodingHintIgnored: () => to.hints.inc(operator),
+    invalidCommand: () => to.invalid.inc(operator),
+  }
+}

@@ -1,0 +1,218 @@
+import { carrierOf, type Carrier } from '../submit/carrier.ts'
+import { fingerprintOf, type Credentials } from './credentials.ts'
+import { holdLease, type Lease } from './lease.ts'
+import { bindLink, type Link } from '../smpp/bind.ts'
+import type { OperatorOptions } from './options.ts'
+import {
+  HEALTH_OF,
+  OPERATOR_NEXT,
+  reasonOf,
+  type Attempt,
+  type OperatorState,
+  type OperatorView,
+} from './states.ts'
+import { pauseAfter } from './next-bind.ts'
+import type { CommandQueue } from '../submit/queue.ts'
+import { aborted, atMost } from '../wait.ts'
+
+/** What is kept of the credentials after a bind. */
+type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
+
+/**
+ * One operator from the assignment to this process until its end.
+ *
+ * - DISCONNECTED: not started, standby (another process holds the lease), or shut down. Nothing is pulled, no health is told.
+ * - CONNECTING: credentials are fetched and a bind is tried.
+ * - BOUND: commands are pulled and receipts taken.
+ * - UNBOUND: lost or refused; waits for the next attempt. Commands wait in NATS.
+ * - FAILBACK: binds are tried as in UNBOUND, while the backup carries the commands.
+ */
+export class Operator {
+  readonly #options: OperatorOptions
+  readonly #queue: CommandQueue
+  readonly #stopping = new AbortController()
+  #wake = new AbortController()
+  #state: OperatorState = 'DISCONNECTED'
+  #lease: Lease | undefined
+  #link: Link | undefined
+  #backup: (() => Carrier | undefined) | undefined
+  #terms: Terms = { tpsLimit: 1, backupOperatorId: null }
+  #name: string
+  #lastBoundAt: string | null = null
+  #attempts = 0
+  #unboundSince: number
+  #life: Promise<void> | undefined
+
+  constructor(options: OperatorOptions) {
+    this.#options = options
+    this.#name = options.operatorId
+    this.#unboundSince = options.now()
+    this.#queue = options.openQueue(() => this.carrier ?? this.#backup?.())
+    options.metrics.state(this.#state)
+  }
+
+  get view(): OperatorView {
+    const { operatorId } = this.#options
+    return {
+      operatorId,
+      operatorName: this.#name,
+      state: this.#state,
+      bindMode: this.#link?.mode ?? null,
+      lastBoundAt: this.#lastBoundAt,
+      reconnectAttempts: this.#attempts,
+    }
+  }
+
+  get backupOperatorId(): string | null {
+    return this.#terms.backupOperatorId
+  }
+
+  /** Since when its lease holder has been without a session, epoch ms; undefined while that is not so. */
+  get unboundSince(): number | undefined {
+    const isDown = this.#state === 'UNBOUND' || this.#state === 'CONNECTING'
+    return isDown ? this.#unboundSince : undefined
+  }
+
+  /** Bound, or on standby for another process: nothing is wrong with it here. */
+  get isSettled(): boolean {
+    return this.#state === 'BOUND' || this.#state === 'DISCONNECTED'
+  }
+
+  /** This operator as one that carries messages, while it can. */
+  get carrier(): Carrier | undefined {
+    const link = this.#link
+    if (this.#state !== 'BOUND' || link?.canSubmit !== true) return undefined
+    return carrierOf(this.#options, link, this.#terms.tpsLimit)
+  }
+
+  start(): void {
+    this.#life ??= this.#run()
+  }
+
+  /** H13: ends a pause or the wait for the next attempt. */
+  reconnect(): void {
+    this.#wake.abort()
+  }
+
+  /** Spec smpp.md section 7: from now on `backup` carries the commands. */
+  failOver(backup: () => Carrier | undefined): void {
+    if (this.#state !== 'UNBOUND') return
+    this.#backup = backup
+    this.#enter('FAILBACK', 'backup took over')
+    this.#queue.start()
+  }
+
+  /** The backup carries no more. */
+  endFailover(): void {
+    if (this.#state !== 'FAILBACK') return
+    this.#queue.halt()
+    this.#backup = undefined
+    this.#enter('UNBOUND', 'backup lost')
+  }
+
+  /** Spec smpp.md section 8. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    await this.#life
+    await atMost(this.#options.timings.unbindMs, this.#queue.idle())
+    await this.#queue.close()
+    this.#options.health.close()
+  }
+
+  async #run(): Promise<void> {
+    const { shared, timings, operatorId, sleep } = this.#options
+    const lease = { operatorId, shared, ttlMs: timings.leaseMs, renewMs: timings.leaseRenewMs, sleep }
+    while (!this.#stopping.signal.aborted) {
+      this.#lease = await holdLease(lease, this.#stopping.signal)
+      if (this.#lease === undefined) return
+      this.#options.onLeaseHeld()
+      this.#unboundSince = this.#options.now()
+      await this.#serve(this.#lease)
+      await this.#leave(this.#lease)
+    }
+  }
+
+  /** Binds again and again while the lease is ours. */
+  async #serve({ lost }: Lease): Promise<void> {
+    const isOver = (): boolean => this.#stopping.signal.aborted || lost.aborted
+    while (!isOver()) {
+      if (this.#state !== 'FAILBACK') this.#enter('CONNECTING', 'connecting')
+      const attempt = await this.#attempt(lost)
+      if (isOver()) return
+      this.#attempts += 1
+      if (this.#state === 'CONNECTING' || this.#state === 'BOUND') this.#enter('UNBOUND', reasonOf(attempt))
+      this.#wake = new AbortController()
+      const signal = AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
+      await pauseAfter(attempt, this.#attempts, this.#options, signal)
+    }
+  }
+
+  async #attempt(lost: AbortSignal): Promise<Attempt> {
+    const { operatorId, fetchCredentials, link, metrics } = this.#options
+    if (this.#attempts > 0) metrics.reconnectAttempt()
+    const reply = await fetchCredentials(operatorId)
+    if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
+    const { credentials } = reply
+    this.#name = credentials.operatorName ?? operatorId
+    this.#terms = { tpsLimit: credentials.tpsLimit, backupOperatorId: credentials.backupOperatorId }
+    const bound = await bindLink(credentials, link)
+    if (bound.kind === 'failed') return bound
+    if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
+    return { kind: 'ended', reason: await this.#whileBound(bound.link, lost) }
+  }
+
+  /** From a good bind to its end, whoever ends it. */
+  async #whileBound(link: Link, lost: AbortSignal): Promise<string> {
+    this.#link = link
+    this.#lastBoundAt = new Date(this.#options.now()).toISOString()
+    // A backup that was lost during the attempt has left us in UNBOUND.
+    if (this.#state === 'UNBOUND') this.#enter('CONNECTING', 'connecting')
+    this.#enter('BOUND', 'bound')
+    this.#attempts = 0
+    this.#backup = undefined
+    if (link.canSubmit) this.#queue.start()
+    const forget = new AbortController()
+    const over = [lost, this.#stopping.signal].map((signal) => aborted(signal, forget.signal))
+    const reason = await Promise.race([link.closed, ...over])
+    forget.abort()
+    this.#queue.halt()
+    if (reason === 'aborted') await this.#unbind(link, lost)
+    this.#link = undefined
+    return reason
+  }
+
+  /** What was sent gets its time to be answered, unless another process has the right to this operator now. */
+  async #unbind(link: Link, lost: AbortSignal): Promise<void> {
+    if (lost.aborted) return link.unbind(0)
+    const { drainMs } = this.#options.timings
+    await atMost(drainMs, Promise.race([this.#queue.idle(), link.closed]))
+    await link.unbind(drainMs)
+  }
+
+  async #leave(lease: Lease): Promise<void> {
+    const { health, timings } = this.#options
+    this.#queue.halt()
+    this.#backup = undefined
+    this.#enter('DISCONNECTED', lease.lost.aborted ? LEASE_LOST : 'shutdown')
+    await atMost(timings.unbindMs, health.flush())
+    health.silence()
+    await lease.release()
+  }
+
+  #enter(state: OperatorState, reason: string): void {
+    const { operatorId, metrics, health, log, now } = this.#options
+    const previous = this.#state
+    if (!OPERATOR_NEXT[previous].includes(state))
+      throw new Error(`operator cannot go from ${previous} to ${state}`)
+    this.#state = state
+    metrics.state(state)
+    if (previous === 'BOUND') this.#unboundSince = now()
+    if (state === 'BOUND') log.info('smpp.session.bound', { operatorId, status: this.#link?.mode })
+    if (state === 'UNBOUND') log.warn('smpp.session.unbound', { operatorId, reason })
+    // Another holder of the lease tells from now on how the operator is.
+    if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)
+  }
+}
+
+const LEASE_LOST = 'lease lost'

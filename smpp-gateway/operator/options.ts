@@ -1,0 +1,24 @@
+import type { Carrier } from '../submit/carrier.ts'
+import type { OperatorSettings } from '../config.ts'
+import type { Health } from './health-events.ts'
+import type { LinkOptions } from '../smpp/bind.ts'
+import type { PauseOptions } from './next-bind.ts'
+import type { CommandQueue } from '../submit/queue.ts'
+import type { SharedState } from '../redis.ts'
+import type { Throttle } from '../submit/throttle.ts'
+import type { Window } from '../submit/window.ts'
+
+export interface OperatorOptions extends PauseOptions {
+  readonly settings: OperatorSettings
+  readonly shared: SharedState
+  readonly health: Health
+  readonly throttle: Throttle
+  readonly window: Window
+  readonly link: LinkOptions
+  /** Epoch ms. */
+  readonly now: () => number
+  /** Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment. */
+  readonly openQueue: (carrier: () => Carrier | undefined) => CommandQueue
+  /** From now on this process works on the operator's commands; another may have done so before. */
+  readonly onLeaseHeld: () => void
+}

@@ -1,0 +1,46 @@
+import type { OperatorHealth } from '../../streams/contracts/operators.ts'
+import type { BindMode } from '../smpp/bind.ts'
+
+export const OPERATOR_STATES = ['DISCONNECTED', 'CONNECTING', 'BOUND', 'UNBOUND', 'FAILBACK'] as const
+export type OperatorState = (typeof OPERATOR_STATES)[number]
+
+/** Spec smpp.md section 1; DISCONNECTED is entered from everywhere when the lease is lost or the process ends. */
+export const OPERATOR_NEXT: Readonly<Record<OperatorState, readonly OperatorState[]>> = {
+  DISCONNECTED: ['CONNECTING'],
+  CONNECTING: ['BOUND', 'UNBOUND', 'DISCONNECTED'],
+  BOUND: ['UNBOUND', 'DISCONNECTED'],
+  UNBOUND: ['CONNECTING', 'FAILBACK', 'DISCONNECTED'],
+  FAILBACK: ['BOUND', 'UNBOUND', 'DISCONNECTED'],
+}
+
+export type HealthStatus = OperatorHealth['status']
+
+/** What the neighbours see of a state (spec events.md section 5.12). */
+export const HEALTH_OF: Readonly<Record<OperatorState, HealthStatus>> = {
+  DISCONNECTED: 'UNBOUND',
+  CONNECTING: 'UNBOUND',
+  BOUND: 'BOUND',
+  UNBOUND: 'UNBOUND',
+  FAILBACK: 'FAILBACK',
+}
+
+/** What the rest of the process may know of an operator (spec http.md H12); nothing of it is secret. */
+export interface OperatorView {
+  readonly operatorId: string
+  readonly operatorName: string
+  readonly state: OperatorState
+  readonly bindMode: BindMode | null
+  readonly lastBoundAt: string | null
+  readonly reconnectAttempts: number
+}
+
+/** How one attempt to bind ended; `ended` is the end of a good one. */
+export type Attempt =
+  | { readonly kind: 'ended'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly status: number; readonly fingerprint: string }
+
+export const reasonOf = (attempt: Attempt): string =>
+  attempt.kind === 'refused'
+    ? `bind refused 0x${attempt.status.toString(16).padStart(2, '0')}`
+    : attempt.reason

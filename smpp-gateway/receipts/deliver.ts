@@ -1,0 +1,52 @@
+import { inboundReceipts } from '../../streams/contracts/receipts.ts'
+import type { Log } from '../../streams/platform/log.ts'
+import type { OperatorMetrics } from '../metrics.ts'
+import type { Pdu } from '../smpp/pdu.ts'
+import type { Publisher } from '../publisher.ts'
+import { isReceipt, readReceipt } from './receipt.ts'
+import type { RecentSubmits } from './recent-submits.ts'
+import { withinSpan } from '../spans.ts'
+import { ESME_ROK, ESME_RX_T_APPN } from '../smpp/status-class.ts'
+
+export interface DeliverOptions {
+  readonly operatorId: string
+  readonly timeZone: string
+  readonly publisher: Publisher
+  readonly recent: RecentSubmits
+  readonly metrics: OperatorMetrics
+  readonly log: Log
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+/**
+ * Takes one short message from the operator and resolves to the status that it is answered with (spec smpp.md section 6). ESME_ROK
+ * means that NATS holds the receipt; after anything else the operator repeats it. Never rejects.
+ */
+export const deliverTo =
+  (options: DeliverOptions) =>
+  (pdu: Pdu): Promise<number> => {
+    if (isReceipt(pdu)) {
+      return withinSpan('smpp.deliver_sm', options, {}, (trace) => deliverReceipt(options, pdu, trace))
+    }
+    options.metrics.mobileOriginated()
+    return Promise.resolve(ESME_ROK)
+  }
+
+async function deliverReceipt(
+  options: DeliverOptions,
+  pdu: Pdu,
+  trace: Readonly<Record<string, string>>,
+): Promise<number> {
+  const { operatorId, timeZone, publisher, recent, metrics, log, now } = options
+  const receipt = readReceipt(pdu, { operatorId, timeZone, receivedAt: new Date(now()).toISOString() })
+  const submit = recent.find(operatorId, receipt.operatorMessageId)
+  if (!(await publisher.publish(inboundReceipts, { ...receipt, ...submit }, trace))) return ESME_RX_T_APPN
+  metrics.receipt(receipt.stat)
+  if (submit === undefined) {
+    metrics.correlationMiss()
+    const { operatorMessageId } = receipt
+    log.warn('dlr.correlation.not_found', { operatorId, operatorMessageId: operatorMessageId.slice(0, 64) })
+  }
+  return ESME_ROK
+}

@@ -1,0 +1,105 @@
+import type { Credentials } from '../operator/credentials.ts'
+import type { PduFields } from './pdu.ts'
+import { Session, type BindCommand, type SessionOptions, type SubmitReply } from './session.ts'
+import { ESME_RINVCMDID, isBindRefusal } from './status-class.ts'
+
+export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER+RECEIVER'
+
+/** What an operator's bind gives us: one session, or two when the operator knows no transceivers. */
+export interface Link {
+  readonly mode: BindMode
+  readonly canSubmit: boolean
+  submit(fields: PduFields): Promise<SubmitReply>
+  /** Resolves with the reason as soon as one of its sessions has closed; the other is closed as well then. */
+  readonly closed: Promise<string>
+  /** Orderly: open responses get `drainMs`. */
+  unbind(drainMs: number): Promise<void>
+  drop(reason: string): void
+}
+
+export type LinkReply =
+  | { readonly kind: 'bound'; readonly link: Link }
+  /** The operator refuses the credentials: without other ones a retry is pointless (spec smpp.md section 1). */
+  | { readonly kind: 'refused'; readonly status: number }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export type LinkOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed'>
+
+const INTERFACE_VERSION = 0x34
+
+const BINDS: Readonly<Record<BindMode, readonly BindCommand[]>> = {
+  TRANSCEIVER: ['bind_transceiver'],
+  TRANSMITTER: ['bind_transmitter'],
+  RECEIVER: ['bind_receiver'],
+  'TRANSMITTER+RECEIVER': ['bind_transmitter', 'bind_receiver'],
+}
+
+/** Binds as the credentials say; an operator that knows no transceivers gets a transmitter and a receiver. */
+export async function bindLink(credentials: Credentials, options: LinkOptions): Promise<LinkReply> {
+  const reply = await bindAs(credentials.bindMode, credentials, options)
+  const knowsNoTransceiver = reply.kind === 'failed' && reply.status === ESME_RINVCMDID
+  if (credentials.bindMode !== 'TRANSCEIVER' || !knowsNoTransceiver) return reply
+  return bindAs('TRANSMITTER+RECEIVER', credentials, options)
+}
+
+type Attempt = LinkReply & { readonly status?: number }
+
+async function bindAs(mode: BindMode, credentials: Credentials, options: LinkOptions): Promise<Attempt> {
+  const { closed, onClosed } = closing()
+  const { host, port, systemId, password, systemType } = credentials
+  const fields = {
+    system_id: systemId,
+    password,
+    system_type: systemType,
+    interface_version: INTERFACE_VERSION,
+  }
+  const sessions: Session[] = []
+  const dropAll = (reason: string): void => {
+    for (const session of sessions) session.drop(reason)
+  }
+  for (const command of BINDS[mode]) {
+    const session = new Session({ ...options, host, port, onClosed })
+    sessions.push(session)
+    const reply = await session.bind(command, fields)
+    if (reply.kind === 'bound') continue
+    dropAll('bind incomplete')
+    return reply.kind === 'failed' ? reply : refusal(reply.status)
+  }
+  return { kind: 'bound', link: linkOf(mode, sessions, closed, dropAll) }
+}
+
+const refusal = (status: number): Attempt =>
+  isBindRefusal(status)
+    ? { kind: 'refused', status }
+    : { kind: 'failed', status, reason: `bind answered 0x${status.toString(16).padStart(2, '0')}` }
+
+function linkOf(
+  mode: BindMode,
+  sessions: readonly Session[],
+  closed: Promise<string>,
+  drop: (reason: string) => void,
+): Link {
+  const submitter = mode === 'RECEIVER' ? undefined : sessions[0]
+  let isUnbinding = false
+  void closed.then((reason) => {
+    if (!isUnbinding) drop(reason)
+  })
+  return {
+    mode,
+    closed,
+    drop,
+    canSubmit: submitter !== undefined,
+    submit: (fields) => submitter?.submit(fields) ?? Promise.resolve({ kind: 'not_sent' }),
+    unbind: async (drainMs) => {
+      isUnbinding = true
+      // The transmitter first: receipts of what it still sends can come while it drains.
+      for (const session of sessions) await session.unbind(drainMs)
+    },
+  }
+}
+
+function closing(): { closed: Promise<string>; onClosed: (reason: string) => void } {
+  const listeners: ((reason: string) => void)[] = []
+  const closed = new Promise<string>((resolve) => listeners.push(resolve))
+  return { closed, onClosed: (reason) => listeners.forEach((listener) => listener(reason)) }
+}

@@ -1,0 +1,211 @@
+import { openConnection, type Connection, type WireHooks } from './connection.ts'
+import { encodePdu, isResponse, textField, type Pdu, type PduFields } from './pdu.ts'
+import { createPending, type Reply } from './open-requests.ts'
+import { ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_ROK } from './status-class.ts'
+
+export type BindCommand = 'bind_transceiver' | 'bind_transmitter' | 'bind_receiver'
+
+export interface SessionHooks extends WireHooks {
+  enquireLinkTimedOut(): void
+  /** A response that nobody waits for, most often a late one. */
+  strayResponse(): void
+}
+
+export interface SessionOptions {
+  readonly host: string
+  readonly port: number
+  readonly connectMs: number
+  readonly bindMs: number
+  readonly responseMs: number
+  readonly enquireLinkMs: number
+  readonly enquireLinkTimeoutMs: number
+  readonly unbindMs: number
+  readonly hooks: SessionHooks
+  /** A short message from the operator; the status that it resolves to is the answer. */
+  readonly onDeliver: (pdu: Pdu) => Promise<number>
+  readonly onClosed: (reason: string) => void
+}
+
+export type BindReply =
+  | { readonly kind: 'bound' }
+  | { readonly kind: 'refused'; readonly status: number }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export type SubmitReply =
+  | { readonly kind: 'answered'; readonly status: number; readonly messageId: string }
+  /** Written, but its fate is unknown (spec smpp.md S9). */
+  | { readonly kind: 'in_doubt'; readonly reason: 'timeout' | 'disconnect' }
+  /** Never written: no harm in sending it later. */
+  | { readonly kind: 'not_sent' }
+
+type State = 'idle' | 'connecting' | 'open' | 'bound' | 'unbinding' | 'closed'
+
+const NEXT: Readonly<Record<State, readonly State[]>> = {
+  idle: ['connecting'],
+  connecting: ['open', 'closed'],
+  open: ['bound', 'closed'],
+  bound: ['unbinding', 'closed'],
+  unbinding: ['closed'],
+  closed: [],
+}
+
+/** Receipts of one session that wait for NATS; more are refused, and the operator repeats them. */
+const DELIVERIES_MAX = 1_000
+const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
+
+/**
+ * One TCP connection with one bind, from connecting to closed; never reused.
+ *
+ * - idle: made, nothing opened.
+ * - connecting: TCP handshake within `connectMs`.
+ * - open: bind sent; the operator's short messages are refused until it is answered.
+ * - bound: requests may be sent; enquire_link keeps watch.
+ * - unbinding: no new requests; open ones still get their responses, then unbind.
+ * - closed: every open request was ended as in doubt.
+ */
+export class Session {
+  readonly #options: SessionOptions
+  readonly #pending = createPending()
+  #state: State = 'idle'
+  #connection: Connection | undefined
+  #watch: NodeJS.Timeout | undefined
+  #deliveries = 0
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  async bind(command: BindCommand, fields: PduFields): Promise<BindReply> {
+    const { host, port, connectMs, bindMs, hooks } = this.#options
+    this.#enter('connecting')
+    try {
+      this.#connection = await openConnection({
+        host,
+        port,
+        hooks,
+        timeoutMs: connectMs,
+        onPdu: (pdu) => this.#take(pdu),
+        onClosed: (reason) => this.#closed(reason),
+      })
+    } catch (error) {
+      this.#enter('closed')
+      return { kind: 'failed', reason: connectFault(error) }
+    }
+    this.#enter('open')
+    return this.#bindReply(await this.#request(command, fields, bindMs))
+  }
+
+  /** Waits while the operator does not read. Bounded by the caller's window. */
+  async submit(fields: PduFields): Promise<SubmitReply> {
+    if (this.#state === 'bound') await this.#connection?.writable()
+    if (this.#state !== 'bound') return { kind: 'not_sent' }
+    const reply = await this.#request('submit_sm', fields, this.#options.responseMs)
+    if (reply.kind === 'answered') {
+      return { kind: 'answered', status: reply.pdu.status, messageId: textField(reply.pdu, 'message_id') }
+    }
+    return { kind: 'in_doubt', reason: reply.kind === 'timeout' ? 'timeout' : 'disconnect' }
+  }
+
+  /** Lets open requests finish for `drainMs`, then unbinds and closes. */
+  async unbind(drainMs: number): Promise<void> {
+    if (this.#state !== 'bound') return this.drop('shutdown')
+    this.#enter('unbinding')
+    await Promise.race([this.#pending.idle(), delay(drainMs)])
+    if (this.#isOver()) return
+    await this.#request('unbind', {}, this.#options.unbindMs)
+    this.drop('unbound')
+  }
+
+  drop(reason: string): void {
+    this.#connection?.destroy(reason)
+  }
+
+  // A method, because the state changes during an await where the compiler believes that it does not.
+  #isOver(): boolean {
+    return this.#state === 'closed'
+  }
+
+  async #bindReply(reply: Reply): Promise<BindReply> {
+    if (reply.kind === 'closed') return { kind: 'failed', reason: 'closed during bind' }
+    if (reply.kind === 'timeout') {
+      this.drop('bind timeout')
+      return { kind: 'failed', reason: 'bind timeout' }
+    }
+    if (reply.pdu.status !== ESME_ROK) {
+      this.drop('bind refused')
+      return { kind: 'refused', status: reply.pdu.status }
+    }
+    if (this.#isOver()) return { kind: 'failed', reason: 'closed during bind' }
+    this.#enter('bound')
+    this.#watch = setTimeout(() => void this.#enquire(), this.#options.enquireLinkMs)
+    return { kind: 'bound' }
+  }
+
+  #request(command: string, fields: PduFields, timeoutMs: number): Promise<Reply> {
+    const { sequence, reply } = this.#pending.open(command, timeoutMs)
+    this.#connection?.send(encodePdu(command, sequence, fields))
+    return reply
+  }
+
+  async #enquire(): Promise<void> {
+    const reply = await this.#request('enquire_link', {}, this.#options.enquireLinkTimeoutMs)
+    if (this.#isOver()) return
+    if (reply.kind === 'timeout') {
+      this.#options.hooks.enquireLinkTimedOut()
+      return this.drop('enquire_link timeout')
+    }
+    this.#watch = setTimeout(() => void this.#enquire(), this.#options.enquireLinkMs)
+  }
+
+  #take(pdu: Pdu): void {
+    if (isResponse(pdu)) {
+      if (!this.#pending.answer(pdu)) this.#options.hooks.strayResponse()
+      return
+    }
+    if (DELIVERIES.has(pdu.command)) return this.#deliver(pdu)
+    if (pdu.command === 'enquire_link') return this.#answer(pdu, ESME_ROK)
+    if (pdu.command === 'unbind') {
+      this.#answer(pdu, ESME_ROK)
+      return this.drop('unbound by the operator')
+    }
+    // alert_notification has no response, and outbind is an invitation that we never follow.
+    if (pdu.command === 'alert_notification' || pdu.command === 'outbind') return
+    this.#connection?.send(encodePdu('generic_nack', pdu.sequence, {}, ESME_RINVCMDID))
+  }
+
+  #deliver(pdu: Pdu): void {
+    if (this.#state !== 'bound' && this.#state !== 'unbinding') return this.#answer(pdu, ESME_RINVBNDSTS)
+    if (this.#deliveries >= DELIVERIES_MAX) return this.#answer(pdu, ESME_RMSGQFUL)
+    this.#deliveries += 1
+    void this.#options.onDeliver(pdu).then((status) => {
+      this.#deliveries -= 1
+      this.#answer(pdu, status)
+    })
+  }
+
+  #answer(pdu: Pdu, status: number): void {
+    this.#connection?.send(encodePdu(`${pdu.command}_resp`, pdu.sequence, {}, status))
+  }
+
+  #closed(reason: string): void {
+    clearTimeout(this.#watch)
+    this.#enter('closed')
+    this.#pending.close()
+    this.#options.onClosed(reason)
+  }
+
+  #enter(state: State): void {
+    if (!NEXT[this.#state].includes(state))
+      throw new Error(`session cannot go from ${this.#state} to ${state}`)
+    this.#state = state
+  }
+}
+
+// A text without the address: where operators listen is not for logs of every level.
+const connectFault = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'connect timeout'
+
+const delay = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref()
+  })

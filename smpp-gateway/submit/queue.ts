@@ -1,0 +1,205 @@
+import { setMaxListeners } from 'node:events'
+import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import { commandDurable } from '../../streams/contracts/subjects.ts'
+import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
+import type { Log } from '../../streams/platform/log.ts'
+import type { Carrier } from './carrier.ts'
+import { readCommand, type CommandIdentity } from './command.ts'
+import { publishRefusal } from './results.ts'
+import { traceOf } from '../spans.ts'
+import { submitCommand } from './submit.ts'
+import { later, type SubmitContext, type Verdict } from './submission.ts'
+
+export interface QueueOptions {
+  readonly js: JetStreamClient
+  readonly context: SubmitContext
+  /** Who carries the next PDU. */
+  readonly carrier: () => Carrier | undefined
+  readonly workingMs: number
+  readonly sleep: Sleep
+  readonly random: () => number
+  readonly log: Log
+}
+
+const STREAM = 'SMPP_OUTBOUND'
+/** Commands in work, in windows: enough to fill the window while others wait for NATS or Redis. */
+const WINDOWS_IN_WORK = 4
+/** Commands asked for ahead, in windows. Those that wait here have only their ack wait, so they are few. */
+const WINDOWS_AHEAD = 1
+/** The library asks again at three quarters of this. */
+const PULL_MIN = 4
+const PULL = { expires: 10_000, idle_heartbeat: 2_000 }
+const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
+/** A second copy of a command that is being worked on here waits for the first. */
+const IN_WORK_ALREADY_MS = 1_000
+
+/** Every command in work listens to it, so the warning of a leak at eleven listeners would be false. */
+function quietAbortController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
+}
+
+type Handled = Verdict | { readonly kind: 'unreadable' }
+
+/**
+ * The commands of one operator, from NATS to their verdict.
+ *
+ * - still: nothing is asked for; commands wait in NATS. So it is made.
+ * - pulling, from `start` to `halt`: commands are worked on as they come, so many at a time as `#hasRoom` allows.
+ * - after `halt`, what has not been sent is given back, what was sent keeps its response deadline; `idle` tells when all is done.
+ */
+export class CommandQueue {
+  readonly #options: QueueOptions
+  readonly #inWork = new Map<string, JsMsg>()
+  readonly #work = new Set<Promise<void>>()
+  readonly #giveUp = quietAbortController()
+  readonly #working: NodeJS.Timeout
+  #round: AbortController | undefined
+  /** Commands given back because the operator can take no more: until they come again, their places stay taken. */
+  #congested = 0
+  #onRoom: (() => void) | undefined
+
+  constructor(options: QueueOptions) {
+    this.#options = options
+    this.#working = setInterval(() => {
+      for (const message of this.#inWork.values()) message.working()
+    }, options.workingMs)
+  }
+
+  get isPulling(): boolean {
+    return this.#round !== undefined
+  }
+
+  start(): void {
+    if (this.#round !== undefined || this.#giveUp.signal.aborted) return
+    this.#round = quietAbortController()
+    void this.#pull(this.#round.signal)
+  }
+
+  halt(): void {
+    this.#round?.abort()
+    this.#round = undefined
+  }
+
+  /** Resolves when no command is in work. */
+  async idle(): Promise<void> {
+    while (this.#work.size > 0) await Promise.all(this.#work)
+  }
+
+  /** Ends for good: what still waits for NATS stops waiting; its command will be delivered again. */
+  async close(): Promise<void> {
+    this.halt()
+    this.#giveUp.abort()
+    await this.idle()
+    clearInterval(this.#working)
+  }
+
+  async #pull(signal: AbortSignal): Promise<void> {
+    const { sleep, random, log, context } = this.#options
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await this.#consume(signal)
+        attempt = 0
+      } catch (error) {
+        // Most often the durable does not exist yet, or NATS is away; the client itself mends lost connections.
+        log.warn('smpp.commands.pull_failed', { operatorId: context.operatorId, error })
+      }
+      if (!signal.aborted) await sleep(backoffMs(attempt + 1, { ...PULL_RETRY, random }), signal)
+    }
+  }
+
+  async #consume(signal: AbortSignal): Promise<void> {
+    const { js, context } = this.#options
+    const consumer = await js.consumers.get(STREAM, commandDurable(context.operatorId))
+    if (signal.aborted) return
+    const max_messages = Math.max(PULL_MIN, WINDOWS_AHEAD * context.settings.window)
+    const messages = await consumer.consume({ ...PULL, max_messages })
+    signal.addEventListener('abort', () => this.#stopPulling(messages), { once: true })
+    if (signal.aborted) this.#stopPulling(messages)
+    // The iterator asks for more only as we take from it, so waiting here is what bounds the work.
+    for await (const message of messages) {
+      if (!this.#hasRoom) await this.#room(signal)
+      this.#take(message, signal)
+    }
+  }
+
+  /** What has arrived is still iterated, and given back. */
+  #stopPulling(messages: ConsumerMessages): void {
+    void messages.close()
+    this.#onRoom?.()
+  }
+
+  get #hasRoom(): boolean {
+    return this.#inWork.size + this.#congested < WINDOWS_IN_WORK * this.#options.context.settings.window
+  }
+
+  async #room(signal: AbortSignal): Promise<void> {
+    while (!this.#hasRoom && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve
+      })
+    }
+  }
+
+  #take(message: JsMsg, signal: AbortSignal): void {
+    if (signal.aborted) return message.nak()
+    const work = this.#handle(message, signal).finally(() => {
+      this.#work.delete(work)
+      this.#onRoom?.()
+    })
+    this.#work.add(work)
+  }
+
+  async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {
+    const handled = await this.#verdict(message, giveBack)
+    if (handled.kind === 'done') return message.ack()
+    if (handled.kind === 'unreadable') return message.term()
+    if (handled.isCongested) this.#holdPlace(handled.delayMs)
+    if (handled.delayMs > 0) message.nak(handled.delayMs)
+    else message.nak()
+  }
+
+  /** Without this, a backlog would be pulled and given back as fast as the machine can, only to find no permit. */
+  #holdPlace(delayMs: number): void {
+    this.#congested += 1
+    setTimeout(() => {
+      this.#congested -= 1
+      this.#onRoom?.()
+    }, delayMs).unref()
+  }
+
+  async #verdict(message: JsMsg, giveBack: AbortSignal): Promise<Handled> {
+    const { context, carrier, log } = this.#options
+    const { operatorId, metrics } = context
+    const read = readCommand(message.data, operatorId)
+    if (read.kind === 'command') {
+      const trace = traceOf(message.headers)
+      const giveUp = this.#giveUp.signal
+      return this.#once(read.command.messageId, message, () =>
+        submitCommand({ ...context, command: read.command, trace, giveBack, giveUp, carrier }),
+      )
+    }
+    metrics.invalidCommand()
+    log.error('smpp.command.invalid', { operatorId, reason: read.kind, paths: read.paths })
+    return read.kind === 'refused' ? this.#refuse(message, read.identity) : { kind: 'unreadable' }
+  }
+
+  async #once(messageId: string, message: JsMsg, work: () => Promise<Verdict>): Promise<Verdict> {
+    if (this.#inWork.has(messageId)) return later(IN_WORK_ALREADY_MS)
+    this.#inWork.set(messageId, message)
+    try {
+      return await work()
+    } finally {
+      this.#inWork.delete(messageId)
+    }
+  }
+
+  async #refuse(message: JsMsg, identity: CommandIdentity): Promise<Verdict> {
+    const { publisher, operatorId, now } = this.#options.context
+    const at = new Date(now()).toISOString()
+    const trace = traceOf(message.headers)
+    const isTold = await publishRefusal(identity, operatorId, at, publisher, this.#giveUp.signal, trace)
+    return isTold ? { kind: 'done' } : later(0)
+  }
+}

@@ -1,0 +1,160 @@
+import { encodingOf } from '../../streams/domain/segments.ts'
+import type { Carrier } from './carrier.ts'
+import { again, conclude, concludeDoubt, noteDoubt, publishResult } from './conclude.ts'
+import { addressFields, segmentsOf, type Segment } from './encode.ts'
+import type { SegmentProgress } from './journal.ts'
+import type { SubmitReply } from '../smpp/session.ts'
+import { withinSpan } from '../spans.ts'
+import { classOfSubmit, type SubmitClass } from '../smpp/status-class.ts'
+import { congested, later, type Redeliver, type Step, type Submission, type Verdict } from './submission.ts'
+
+/** Time for the session to come back before the command is looked at again. */
+const REBIND_MS = 1_000
+/** Commands that come in the moment between the end of a session and the end of pulling; at once they would only come back. */
+const NOBODY_BOUND_MS = 250
+const ID_CHARS_MAX = 64
+
+/** Steps S2 to S10 of spec smpp.md section 2: one segment after the other, from the first without a published result. */
+export async function submitCommand(job: Submission): Promise<Verdict> {
+  const { messageId, body, encoding } = job.command
+  if (encodingOf(body) !== encoding) job.metrics.encodingHintIgnored()
+  const progress = await job.journal.read(messageId)
+  let refusal: number | undefined
+  for (const segment of segmentsOf(job.command, job.settings.refBits)) {
+    const step = await settle(job, segment, progress.get(segment.index), refusal)
+    if (step.kind !== 'settled') return step
+    if (step.result.outcome === 'REJECTED') refusal ??= step.result.commandStatus
+  }
+  job.journal.forget(messageId)
+  job.retries.forget(messageId)
+  return { kind: 'done' }
+}
+
+/** `refusal`: with which the operator refused an earlier segment; a torn message is useless, so the rest is not sent. */
+async function settle(
+  job: Submission,
+  segment: Segment,
+  progress: SegmentProgress | undefined,
+  refusal: number | undefined,
+): Promise<Step> {
+  if (progress?.state === 'published') return { kind: 'settled', result: progress.result }
+  if (progress?.state === 'result') return publishResult(job, segment, progress.result)
+  const wasInterrupted = progress?.state === 'submitting'
+  if (wasInterrupted && noteDoubt(job, segment, 'interrupted') === 'drop')
+    return conclude(job, segment, job.operatorId, { outcome: 'REJECTED' })
+  if (refusal !== undefined)
+    return conclude(job, segment, job.operatorId, { outcome: 'REJECTED', commandStatus: refusal })
+  if (isExpired(job)) return conclude(job, segment, job.operatorId, { outcome: 'EXPIRED' })
+  return send(job, segment)
+}
+
+const isExpired = (job: Submission): boolean => job.now() > Date.parse(job.command.expiresAt)
+
+type Sent = { readonly kind: 'sent'; readonly reply: SubmitReply; readonly sentAt: number }
+
+async function send(job: Submission, segment: Segment): Promise<Step> {
+  const carrier = job.carrier()
+  if (carrier === undefined) return later(NOBODY_BOUND_MS)
+  if (!(await carrier.window.acquire(job.giveBack))) return later(0)
+  let sent: Sent | Redeliver
+  try {
+    // The wait for a place may have been long.
+    if (isExpired(job)) return await conclude(job, segment, job.operatorId, { outcome: 'EXPIRED' })
+    sent = await sendWithin(job, segment, carrier)
+  } finally {
+    carrier.window.release()
+  }
+  return sent.kind === 'sent' ? judge(job, segment, carrier, sent) : sent
+}
+
+/**
+ * S5 to S7, with a place in the window. The place comes before the permit, so that a permit is used in the second that it was
+ * granted for and not after a wait.
+ */
+async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): Promise<Sent | Redeliver> {
+  const isPermitted = await carrier.throttle.take(carrier.tpsLimit)
+  if (!isPermitted) {
+    carrier.metrics.throughputDenied()
+    return congested(job.throttledMs)
+  }
+  await job.journal.write(job.command.messageId, segment.index, { state: 'submitting' })
+  if (segment.total > 1) carrier.metrics.longMessageSegment('csms')
+  else if (segment.content['message_payload'] !== undefined) carrier.metrics.longMessageSegment('tlv')
+  const fields = { ...segment.content, ...addressFields(job.command, carrier.addressing) }
+  const about = { ...job.command, operatorId: carrier.operatorId }
+  const sentAt = job.elapsed()
+  const reply = await withinSpan('smpp.submit_sm', about, job.trace, () => carrier.submit(fields))
+  return { kind: 'sent', reply, sentAt }
+}
+
+function judge(job: Submission, segment: Segment, carrier: Carrier, { reply, sentAt }: Sent): Promise<Step> {
+  if (reply.kind === 'not_sent') return again(job, segment, later(0))
+  if (reply.kind === 'in_doubt') return concludeDoubt(job, segment, carrier.operatorId, reply.reason)
+  const { label, settle } = ANSWERS[classOfSubmit(reply.status, carrier.statusOverrides)]
+  carrier.metrics.submitted(label, (job.elapsed() - sentAt) / 1000)
+  return settle({ job, segment, carrier, sentAt, status: reply.status, operatorMessageId: reply.messageId })
+}
+
+interface Answer {
+  readonly job: Submission
+  readonly segment: Segment
+  readonly carrier: Carrier
+  readonly sentAt: number
+  readonly status: number
+  readonly operatorMessageId: string
+}
+
+/** What each class of status does (spec smpp.md section 5). */
+const ANSWERS: Readonly<
+  Record<
+    SubmitClass,
+    { readonly label: 'success' | 'throttled' | 'error'; readonly settle: (answer: Answer) => Promise<Step> }
+  >
+> = {
+  accepted: { label: 'success', settle: accepted },
+  throttle: {
+    label: 'throttled',
+    settle: ({ job, segment, carrier, sentAt, status }) => {
+      carrier.window.throttled(sentAt)
+      job.log.warn('smpp.submit_sm.throttled', { operatorId: carrier.operatorId, commandStatus: status })
+      return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
+    },
+  },
+  transient: {
+    label: 'error',
+    settle: ({ job, segment }) =>
+      again(job, segment, later(Math.min(job.retries.afterFault(job.command.messageId), untilExpiryMs(job)))),
+  },
+  session: {
+    label: 'error',
+    settle: ({ job, segment, carrier, status }) => {
+      carrier.drop(`submit_sm answered 0x${status.toString(16).padStart(2, '0')}`)
+      return again(job, segment, later(REBIND_MS))
+    },
+  },
+  permanent: {
+    label: 'error',
+    settle: ({ job, segment, carrier, status }) =>
+      conclude(job, segment, carrier.operatorId, { outcome: 'REJECTED', commandStatus: status }),
+  },
+}
+
+/** Just past the end, so that the next look finds the command expired. */
+const untilExpiryMs = (job: Submission): number =>
+  Math.max(0, Date.parse(job.command.expiresAt) - job.now()) + 1
+
+function accepted({ job, segment, carrier, operatorMessageId }: Answer): Promise<Step> {
+  // Without a usable id no receipt could ever be matched (spec smpp.md section 5).
+  if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
+    return concludeDoubt(job, segment, carrier.operatorId, 'no message_id')
+  const { messageId } = job.command
+  // The operator takes messages again: the next refusal begins at one second, or a long message would wait for minutes.
+  job.retries.forget(messageId)
+  const submit = { messageId, segmentIndex: segment.index, totalSegments: segment.total }
+  job.recent.note(carrier.operatorId, operatorMessageId, submit)
+  return conclude(job, segment, carrier.operatorId, {
+    outcome: 'ACCEPTED',
+    operatorMessageId,
+    commandStatus: 0,
+  })
+}

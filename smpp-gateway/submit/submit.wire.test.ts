@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Recorded, SubmitEntry } from '../../dev/smsc/journal.ts'
+import type { Smsc } from '../../dev/smsc/server.ts'
+import { commandSubject } from '../../streams/contracts/subjects.ts'
+import { sleep } from '../../streams/platform/backoff.ts'
+import { phone, until } from '../testing/invented.suite.ts'
+import { Rig, type Heard } from '../testing/rig.suite.ts'
+
+let rig: Rig
+beforeEach(() => {
+  rig = new Rig()
+})
+afterEach(() => rig.close())
+
+const submitsOf = (smsc: Smsc): readonly SubmitEntry[] =>
+  smsc.entries().filter((entry): entry is Recorded & SubmitEntry => entry.kind === 'submit')
+const outcomes = ({ results }: Heard): readonly (readonly unknown[])[] =>
+  results.map((result) => [result.segmentIndex, result.totalSegments, result.outcome, result.commandStatus])
+const acknowledged = (): Promise<void> => until(async () => (await rig.unacknowledged()) === 0, 15_000)
+
+describe('CON-5.4 status classes on the wire', () => {
+  it('permanent: the segment is REJECTED with its status, the rest of the message is REJECTED without being sent', async () => {
+    const { smsc, heard } = await rig.openAll()
+    await rig.send({ to: phone('945'), body: 'a'.repeat(400) })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([
+      [1, 3, 'ACCEPTED', 0],
+      [2, 3, 'REJECTED', 0x0b],
+      [3, 3, 'REJECTED', 0x0b],
+    ])
+    expect(submitsOf(smsc).map((submit) => submit.index)).toEqual([1, 2])
+  })
+
+  it('a generic_nack answers the submit, with the class of its status', async () => {
+    const { heard } = await rig.openAll()
+    await rig.send({ to: phone('936') })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([[1, 1, 'REJECTED', 0x03]])
+  })
+
+  it('transient: tried again, the same segment only, until it is taken', async () => {
+    const { smsc, heard } = await rig.openAll()
+    await rig.send({ to: phone('932'), body: 'a'.repeat(200) })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([
+      [1, 2, 'ACCEPTED', 0],
+      [2, 2, 'ACCEPTED', 0],
+    ])
+    // The simulator refuses the first try of every segment.
+    expect(submitsOf(smsc).map((submit) => [submit.index, submit.taken])).toEqual([
+      [1, false],
+      [1, true],
+      [2, false],
+      [2, true],
+    ])
+    expect(new Set(submitsOf(smsc).map((submit) => submit.reference)).size).toBe(1)
+  })
+
+  it('transient until expiresAt: EXPIRED for every segment without a result, and none is sent any more', async () => {
+    const { smsc, heard } = await rig.openAll()
+    await rig.send({
+      to: phone('933'),
+      body: 'a'.repeat(200),
+      expiresAt: new Date(Date.now() + 600).toISOString(),
+    })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([
+      [1, 2, 'EXPIRED', undefined],
+      [2, 2, 'EXPIRED', undefined],
+    ])
+    expect(submitsOf(smsc)).toHaveLength(1)
+  })
+
+  it('throttle: the window is halved, nothing is lost', async () => {
+    const { heard, running } = await rig.openAll()
+    await rig.send({ to: phone('930') })
+    await until(() => heard.results.length === 1, 15_000)
+    expect(outcomes(heard)).toEqual([[1, 1, 'ACCEPTED', 0]])
+    expect(running.gateway.operators.get(rig.operatorId)?.carrier?.window.limit).toBeLessThan(10)
+    expect(await running.metric('smpp_connector_submit_sm_total', { status: 'throttled' })).toBe(3)
+  }, 30_000)
+
+  it('session: a wrong bind state ends the session, the next one carries the message', async () => {
+    const { smsc, heard } = await rig.openAll()
+    await rig.send({ to: phone('935') })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([[1, 1, 'ACCEPTED', 0]])
+    expect(smsc.entries().filter((entry) => entry.kind === 'bind')).toHaveLength(2)
+  })
+})
+
+describe('commands that cannot be sent', () => {
+  it('S1: a readable identity is told REJECTED without a status; an unreadable command is given up', async () => {
+    const { heard, smsc } = await rig.openAll()
+    await rig.send({ body: '', segmentCount: 2 })
+    await rig.nats.request(commandSubject(rig.operatorId), '{"operatorId":', { timeout: 5_000 })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([
+      [1, 2, 'REJECTED', undefined],
+      [2, 2, 'REJECTED', undefined],
+    ])
+    expect(submitsOf(smsc)).toEqual([])
+  })
+
+  it('S2: an expired command is EXPIRED and never sent', async () => {
+    const { heard, smsc } = await rig.openAll()
+    await rig.send({ expiresAt: new Date(Date.now() - 1_000).toISOString() })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([[1, 1, 'EXPIRED', undefined]])
+    expect(submitsOf(smsc)).toEqual([])
+  })
+})
+
+describe('CON-5.3 in doubt', () => {
+  it.each([
+    ['a response that never comes', '940', 'timeout'],
+    ['a connection that is cut after the message was taken', '944', 'disconnect'],
+    ['an acceptance without message_id', '938', 'no message_id'],
+  ])('%s is counted and sent again', async (_what, behaviour, reason) => {
+    const { smsc, heard, running } = await rig.openAll({ timings: { responseMs: 300 } })
+    await rig.send({ to: phone(behaviour) })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([[1, 1, 'ACCEPTED', 0]])
+    expect(submitsOf(smsc).map((submit) => submit.duplicate)).toEqual([false, true])
+    expect(await running.metric('smpp_connector_in_doubt_total', { policy: 'resubmit' })).toBe(1)
+    expect(rig.log.some((line) => line.includes('smpp.submit_sm.in_doubt') && line.includes(reason))).toBe(
+      true,
+    )
+  })
+
+  it('policy drop: REJECTED without a status, sent once', async () => {
+    const { smsc, heard, running } = await rig.openAll({
+      timings: { responseMs: 300 },
+      options: { [rig.operatorId]: { inDoubt: 'drop' } },
+    })
+    await rig.send({ to: phone('940') })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual([[1, 1, 'REJECTED', undefined]])
+    expect(submitsOf(smsc)).toHaveLength(1)
+    expect(await running.metric('smpp_connector_in_doubt_total', { policy: 'drop' })).toBe(1)
+  })
+
+  it('no more PDUs than the window are unanswered at any time', async () => {
+    const { smsc } = await rig.openAll({}, 4)
+    for (let turn = 0; turn < 12; turn++) await rig.send({ to: phone('946') })
+    await until(() => submitsOf(smsc).length === 4)
+    await sleep(400)
+    expect(submitsOf(smsc)).toHaveLength(4)
+  })
+})
+
+describe('PLT-7 nobody waits for another', () => {
+  it('messages that have to wait for their operator to take them do not keep others from being sent', async () => {
+    await rig.openNats()
+    // Commands that wait for a redelivery count as pending: with a smaller number the server itself would block the others.
+    await rig.addDurable(rig.operatorId, 1_000)
+    const heard = await rig.hear()
+    const smsc = await rig.openSmsc()
+    await rig.openManagement(smsc.port)
+    await rig.bound(await rig.startGateway({ options: { [rig.operatorId]: { window: 2 } } }))
+    for (let turn = 0; turn < 30; turn++) await rig.send({ to: phone('933') })
+    const { messageId } = await rig.send({ to: phone('916') })
+    await until(() => heard.results.length === 1, 5_000)
+    expect(heard.results).toMatchObject([{ messageId, outcome: 'ACCEPTED' }])
+  })
+})
+
+describe('CON-5.2 throughput', () => {
+  it('PDUs above the limit are deferred and sent later, none is lost', async () => {
+    const { smsc, heard, running } = await rig.openAll({}, 50)
+    rig.setOperator(rig.operatorId, smsc.port, { tpsLimit: 20 })
+    smsc.dropConnections()
+    await until(() => smsc.entries().filter((entry) => entry.kind === 'bind').length === 2)
+    for (let turn = 0; turn < 30; turn++) await rig.send({ to: phone('916') })
+    await until(() => heard.results.length === 30, 15_000)
+    expect(await running.metric('smpp_connector_tps_throttle_total')).toBeGreaterThanOrEqual(10)
+    const times = submitsOf(smsc).length
+    expect(times).toBe(30)
+    const at = smsc.entries().flatMap((entry) => (entry.kind === 'submit' ? [Date.parse(entry.at)] : []))
+    expect((at[20] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(900)
+  })
+})
