@@ -9,7 +9,7 @@ import {
   port,
   positive,
 } from '../streams/platform/config.ts'
-import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/watch/position-watch.ts'
 import type { ProvisionOptions } from './nats/provision.ts'
 
 /** What the provisioner of NATS takes. */

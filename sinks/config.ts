@@ -8,7 +8,7 @@ import {
   readConfig,
   redisEnv,
 } from '../streams/platform/config.ts'
-import { STUCK_AFTER_MS } from '../streams/runtime/position-watch.ts'
+import { STUCK_AFTER_MS } from '../streams/runtime/watch/position-watch.ts'
 import { addressAs } from './postgres/pool.ts'
 
 const shape = {

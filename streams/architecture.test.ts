@@ -22,8 +22,8 @@ const EDGE = [...CONTRACTS, 'streams/platform/']
 const READER = [
   ...EDGE,
   'streams/runtime/consume.ts',
-  'streams/runtime/position-watch.ts',
-  'streams/runtime/observe-positions.ts',
+  'streams/runtime/watch/position-watch.ts',
+  'streams/runtime/watch/observe-positions.ts',
   'streams/log/port.ts',
   'streams/log/partitioner.ts',
 ]

@@ -6,9 +6,9 @@ import { changelogsOf, defineTopology, erase, type Topology } from '../../stream
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../streams/log/port.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { encodeRow } from '../../streams/runtime/row.ts'
-import { levelStores } from '../../streams/runtime/store-level.ts'
-import type { RowChange, Store } from '../../streams/runtime/store.ts'
+import { encodeRow } from '../../streams/runtime/store/row.ts'
+import { levelStores } from '../../streams/runtime/store/level.ts'
+import type { RowChange, Store } from '../../streams/runtime/store/store.ts'
 
 /**
  * What `memory.ts` measures with: a topology that keeps a row of about 200 bytes a key and rewrites it with every record, its

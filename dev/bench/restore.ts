@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util'
 import { connectKafka } from '../../streams/log/kafka.ts'
 import type { LogClient } from '../../streams/log/port.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { counting, provisionCounting, startWorker } from '../../streams/runtime/counting.suite.ts'
-import { levelStores } from '../../streams/runtime/store-level.ts'
+import { counting, provisionCounting, startWorker } from '../../streams/runtime/testing/counting.suite.ts'
+import { levelStores } from '../../streams/runtime/store/level.ts'
 
 /** How long a task without a local store takes to restore its rows from the changelog of a real broker. */
 const { values } = parseArgs({

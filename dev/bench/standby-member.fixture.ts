@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import { connectKafka } from '../../streams/log/kafka.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { counting, startWorker } from '../../streams/runtime/counting.suite.ts'
-import type { TaskId } from '../../streams/runtime/hooks.ts'
+import { counting, startWorker } from '../../streams/runtime/testing/counting.suite.ts'
+import type { TaskId } from '../../streams/runtime/watch/hooks.ts'
 import { NO_STANDBYS } from '../../streams/runtime/limits.ts'
-import { levelStores } from '../../streams/runtime/store-level.ts'
+import { levelStores } from '../../streams/runtime/store/level.ts'
 
 /** A process of the standby benchmark: one worker, which says as lines of JSON on its output what happens to its tasks, and when. */
 const { values } = parseArgs({

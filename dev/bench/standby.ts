@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { connectKafka } from '../../streams/log/kafka.ts'
 import type { LogClient } from '../../streams/log/port.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { counting, provisionCounting, wordRecord } from '../../streams/runtime/counting.suite.ts'
+import { counting, provisionCounting, wordRecord } from '../../streams/runtime/testing/counting.suite.ts'
 import { Member } from './standby-member.suite.ts'
 
 /**

@@ -2,7 +2,7 @@ import { encode } from '../../streams/contracts/decode.ts'
 import { changelogsOf, changelogTopicOf } from '../../streams/dsl/topology.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../streams/log/port.ts'
-import { encodeRow } from '../../streams/runtime/row.ts'
+import { encodeRow } from '../../streams/runtime/store/row.ts'
 import { partOf, type Job } from './streams-jobs.ts'
 
 /** What a case finds on the log: its topics, the rows that its state already has, and its input. */

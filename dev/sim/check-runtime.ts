@@ -6,7 +6,7 @@ import { deadLetterTopicOf, type Topic } from '../../streams/contracts/topic.ts'
 import { changelogTopicOf, MARKS_STORE } from '../../streams/dsl/topology.ts'
 import type { LogRecord } from '../../streams/log/port.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
-import type { Store, StoredTimer } from '../../streams/runtime/store.ts'
+import type { Store, StoredTimer } from '../../streams/runtime/store/store.ts'
 import { isReplayed, sameTexts, type Complain } from './readings.ts'
 import type { World } from './world.ts'
 

@@ -1,5 +1,5 @@
-import { memoryStores } from '../../streams/runtime/store-memory.ts'
-import type { Store, StoreFactory } from '../../streams/runtime/store.ts'
+import { memoryStores } from '../../streams/runtime/store/memory.ts'
+import type { Store, StoreFactory } from '../../streams/runtime/store/store.ts'
 
 /** Takes a turn of the process in the scheduler; never comes back once the process is dead. */
 export type Turn = () => Promise<void>

@@ -9,9 +9,9 @@ import type {
   TopicPartition,
   Written,
 } from '../../streams/log/port.ts'
-import { timersOf } from '../../streams/runtime/row.ts'
-import type { RowChange, Store, StoredTimer, StoreFactory } from '../../streams/runtime/store.ts'
-import { groupOf } from '../../streams/runtime/task.ts'
+import { timersOf } from '../../streams/runtime/store/row.ts'
+import type { RowChange, Store, StoredTimer, StoreFactory } from '../../streams/runtime/store/store.ts'
+import { groupOf } from '../../streams/runtime/task/task.ts'
 import { APP, type Plant } from './process.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { MemoryLog } from '../../streams/log/memory.ts'
 import { changelogsOf, type Topology } from '../../streams/dsl/topology.ts'
-import { groupOf } from '../../streams/runtime/task.ts'
+import { groupOf } from '../../streams/runtime/task/task.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
 import { CLOCK_ERROR_MS_MAX } from './ids.ts'

@@ -1,5 +1,5 @@
 import type { Topology } from '../../streams/dsl/topology.ts'
-import { groupOf } from '../../streams/runtime/task.ts'
+import { groupOf } from '../../streams/runtime/task/task.ts'
 import type { Dice } from './dice.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'

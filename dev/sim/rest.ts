@@ -1,5 +1,5 @@
 import { partitionKey } from '../../streams/log/port.ts'
-import { groupOf } from '../../streams/runtime/task.ts'
+import { groupOf } from '../../streams/runtime/task/task.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'
 

@@ -104,7 +104,7 @@ export const changelogSpec = (name: string, partitions: number, replicas: number
   name,
   partitions,
   replicas,
-  // Tombstones outlive the longest absence of a local store that is still trusted (streams/runtime/restore.ts).
+  // Tombstones outlive the longest absence of a local store that is still trusted (streams/runtime/store/restore.ts).
   config: { 'cleanup.policy': 'compact', 'delete.retention.ms': String(DAY_MS) },
 })
 

@@ -6,8 +6,8 @@ import {
   type TopicPartition,
 } from '../log/port.ts'
 import { backoffMs, type Sleep } from '../platform/backoff.ts'
-import { bytesOf } from './inputs.ts'
-import type { Standing } from './standing.ts'
+import { bytesOf } from './task/inputs.ts'
+import type { Standing } from './watch/standing.ts'
 
 /** Records of one partition in offset order; `next` counts control records and is committed once the batch is done. */
 export interface Batch extends TopicPartition {

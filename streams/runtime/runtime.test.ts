@@ -12,14 +12,14 @@ import {
   until,
   wordRecord,
   type Counting,
-} from './counting.suite.ts'
-import { writeCursorMetadata } from './cursor.ts'
-import { runtimeSuite } from './runtime.suite.ts'
+} from './testing/counting.suite.ts'
+import { writeCursorMetadata } from './task/cursor.ts'
+import { runtimeSuite } from './testing/runtime.suite.ts'
 import { systemClock } from './clock.ts'
-import { methodsOf } from './standby.suite.ts'
-import { memoryStores } from './store-memory.ts'
-import { StoreCorruptError, type Store, type StoreFactory } from './store.ts'
-import { groupOf } from './task.ts'
+import { methodsOf } from './testing/standby.suite.ts'
+import { memoryStores } from './store/memory.ts'
+import { StoreCorruptError, type Store, type StoreFactory } from './store/store.ts'
+import { groupOf } from './task/task.ts'
 
 let names = 0
 const unique = (name: string): string => `${name}-${(names += 1)}`

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { connectKafka } from '../log/kafka.ts'
-import { runtimeSuite } from './runtime.suite.ts'
+import { runtimeSuite } from './testing/runtime.suite.ts'
 
 const brokers = process.env['KAFKA_BROKERS']
 if (brokers === undefined) throw new Error('KAFKA_BROKERS must name a broker: npm test starts one')

@@ -10,15 +10,15 @@ import {
   type TopicPartition,
 } from '../log/port.ts'
 import type { Clock } from './clock.ts'
-import { taskName, type Hooks } from './hooks.ts'
-import type { Prefetcher } from './prefetch.ts'
+import { taskName, type Hooks } from './watch/hooks.ts'
+import type { Prefetcher } from './task/prefetch.ts'
 import { NO_STANDBYS, type StandbyLimits, type TaskLimits } from './limits.ts'
-import { isStale } from './restore.ts'
-import { Standbys } from './standbys.ts'
-import type { Standing } from './standing.ts'
-import type { Checkpoint, StoreFactory } from './store.ts'
-import type { Doing } from './task-progress.ts'
-import { groupOf, Task, type TaskState } from './task.ts'
+import { isStale } from './store/restore.ts'
+import { Standbys } from './store/standbys.ts'
+import type { Standing } from './watch/standing.ts'
+import type { Checkpoint, StoreFactory } from './store/store.ts'
+import type { Doing } from './watch/task-progress.ts'
+import { groupOf, Task, type TaskState } from './task/task.ts'
 
 /**
  * One member of a topology's group: it opens a task for every partition that the group assigns to it and closes the task

@@ -1,0 +1,166 @@
+import { changelogTopicOf, MARKS_STORE, type Topology } from '../../dsl/topology.ts'
+import {
+  LogError,
+  partitionKey,
+  type LogReader,
+  type LogRecord,
+  type TopicPartition,
+} from '../../log/port.ts'
+import type { Sleep } from '../../platform/backoff.ts'
+import { timersOf } from './row.ts'
+import type { Checkpoint, RowChange, Store } from './store.ts'
+
+/**
+ * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before, so nobody writes these
+ * partitions any more and their last stable offset is their end; completion is by position, because a tail of control
+ * records never shows as a record.
+ */
+export interface RestoreOptions {
+  readonly topology: Topology
+  readonly partition: number
+  readonly reader: LogReader
+  readonly store: Store
+  /** From the metadata of the committed cursor: a changelog that ends below has lost records. */
+  readonly atLeast: Readonly<Record<string, number>>
+  readonly bytesMax: number
+  /** For how long a changelog may be shorter than what is known of it. */
+  readonly shortMsMax: number
+  /** Where the changelogs began and ended when the task was opened, by `partitionKey`. */
+  readonly bounds: ReadonlyMap<string, { readonly start: number; readonly end: number }>
+  readonly onProgress: (records: number, left: ReadonlyMap<string, number>) => void
+  readonly sleep: Sleep
+  readonly nowMs: number
+  readonly onWiped: (reason: unknown) => void
+  /** The partition was taken away: stop where the store stands. */
+  readonly signal: AbortSignal
+}
+
+/** Nothing new comes after the fence, so a read at the end is not to wait for it; not 0, lest a throttled read is repeated at once. */
+const WAIT_MS = 10
+/**
+ * A changelog is short only if it stays short. A cursor may be seen before the markers of its transaction by one who has been
+ * fenced and does not know yet; and a broker that comes back shows less than it holds until it has found its high watermark
+ * and its coordinators have ended what they had promised.
+ */
+const SHORT_LOOK_AGAIN_MS = 100
+
+/**
+ * A tombstone is kept for `delete.retention.ms` after compaction (24 h, catalogue.ts) and then forgotten: a store that has
+ * been away for longer might keep a row for ever that was deleted meanwhile. Half of that leaves room for skewed clocks.
+ */
+export const STALE_AFTER_MS = 12 * 3_600_000
+
+/** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
+export async function restore(options: RestoreOptions): Promise<number> {
+  await wipeStale(options.store, options.nowMs, options.onWiped)
+  const progress = new Progress(options)
+  for (const store of options.topology.stores) await restoreOne(options, store, progress)
+  return progress.records
+}
+
+export const isStale = ({ atMs }: Checkpoint, nowMs: number): boolean =>
+  Math.abs(nowMs - atMs) > STALE_AFTER_MS
+
+/** Forgets what was away for too long. */
+export async function wipeStale(
+  store: Store,
+  nowMs: number,
+  onWiped: (reason: unknown) => void,
+): Promise<void> {
+  const checkpoint = store.checkpoint()
+  if (Object.keys(checkpoint.changelogs).length === 0 || !isStale(checkpoint, nowMs)) return
+  onWiped(new Error(`the local store was away for ${Math.round((nowMs - checkpoint.atMs) / 3_600_000)} h`))
+  await store.wipe()
+}
+
+/** Counts over all changelogs of the task: the first is not the last. */
+class Progress {
+  records = 0
+  readonly #left: Map<string, number>
+  readonly #onProgress: RestoreOptions['onProgress']
+
+  constructor({ topology, partition, store, bounds, onProgress }: RestoreOptions) {
+    const { changelogs } = store.checkpoint()
+    this.#left = new Map(
+      topology.stores.map((name) => {
+        const topic = changelogTopicOf(topology.name, name)
+        const { start, end } = bounds.get(partitionKey({ topic, partition })) ?? { start: 0, end: 0 }
+        return [topic, Math.max(0, end - Math.max(start, changelogs[name] ?? 0))]
+      }),
+    )
+    this.#onProgress = onProgress
+    onProgress(0, this.#left)
+  }
+
+  step(topic: string, records: number, left: number): void {
+    this.records += records
+    this.#left.set(topic, left)
+    this.#onProgress(this.records, this.#left)
+  }
+}
+
+async function restoreOne(options: RestoreOptions, name: string, progress: Progress): Promise<void> {
+  const { store, partition } = options
+  const at = { topic: changelogTopicOf(options.topology.name, name), partition }
+  let next = store.checkpoint().changelogs[name] ?? 0
+  for (;;) {
+    const read = await readWhole(options, at, next, options.atLeast[name] ?? 0)
+    if (read === null) return
+    if (read.records.length > 0 || read.next > next) {
+      next = Math.max(next, read.next)
+      await apply(store, { name, records: read.records, next, nowMs: options.nowMs })
+      progress.step(at.topic, read.records.length, Math.max(0, read.end - next))
+    }
+    if (next >= read.end || options.signal.aborted) return
+  }
+}
+
+/** One fetch of a changelog that is not shorter than what was committed, nor than the local store; null when told to stop. */
+async function readWhole(
+  { reader, bytesMax, sleep, signal, shortMsMax }: RestoreOptions,
+  at: TopicPartition,
+  next: number,
+  committed: number,
+): Promise<Awaited<ReturnType<LogReader['read']>> | null> {
+  const atLeast = Math.max(committed, next)
+  for (let waitedMs = 0; ; waitedMs += SHORT_LOOK_AGAIN_MS) {
+    const read = await reader.read(at, next, { bytesMax, waitMs: WAIT_MS })
+    if (read.end >= atLeast) return read
+    if (waitedMs >= shortMsMax) throw shortened(at.topic, read.end, atLeast)
+    await sleep(SHORT_LOOK_AGAIN_MS, signal)
+    if (signal.aborted) return null
+  }
+}
+
+function shortened(topic: string, end: number, atLeast: number): LogError {
+  const lost = `${topic} ends at ${end}, but is known up to ${atLeast}: the changelog was truncated or recreated`
+  return new LogError('fatal', `${lost}; restore it, or wipe the state on purpose`)
+}
+
+export interface Tail {
+  /** Of the store whose changelog this is from. */
+  readonly name: string
+  readonly records: readonly LogRecord[]
+  /** Where that changelog goes on. */
+  readonly next: number
+  readonly nowMs: number
+}
+
+/** Rows and position in one batch; of the records of one key only the last is written. */
+export async function apply(store: Store, { name, records, next, nowMs }: Tail): Promise<void> {
+  const latest = new Map<string, RowChange>()
+  for (const record of records) {
+    if (record.key === null) continue
+    const key = record.key.toString('utf8')
+    latest.set(key, changeOf(name, key, record.value?.toString('utf8')))
+  }
+  const { changelogs } = store.checkpoint()
+  await store.commit([...latest.values()], { changelogs: { ...changelogs, [name]: next }, atMs: nowMs })
+}
+
+/** The former row is not read: an index entry of a timer that it had is stale, and dropped when it comes due. */
+function changeOf(store: string, key: string, encoded: string | undefined): RowChange {
+  const timers = encoded === undefined || store === MARKS_STORE ? {} : timersOf(encoded)
+  const armed = Object.entries(timers).map(([timer, dueMs]) => ({ dueMs, store, timer, key }))
+  return { store, key, encoded, armed, disarmed: [] }
+}

@@ -1,0 +1,70 @@
+import type { Note } from '../../dsl/topology.ts'
+
+/** Names a task in hooks: `<topology>.<partition>`. */
+export interface TaskId {
+  readonly topology: string
+  readonly partition: number
+}
+
+/**
+ * What the runtime reports. The core counts and logs nothing itself; `observe.ts` turns these into metrics, logs and spans,
+ * and the simulator into a history. Hooks must not throw and must not wait.
+ */
+export interface Hooks {
+  restored(task: TaskId, records: number, elapsedMs: number): void
+  /** At the start of a restore and after each step of it. */
+  restoring(task: TaskId, progress: RestoreProgress): void
+  running(task: TaskId): void
+  asked(task: TaskId, questions: number, elapsedMs: number): void
+  /** One transaction: records read, timers fired, records written, time of the commit, and the age of the oldest record. */
+  committed(task: TaskId, round: RoundFigures): void
+  noted(task: TaskId, notes: readonly Note[]): void
+  /** The transaction did not happen, or may not have: the task reads its cursor again. */
+  recovering(task: TaskId, reason: unknown): void
+  fenced(task: TaskId): void
+  poisoned(task: TaskId, topic: string, offset: number, reason: string, paths: readonly string[]): void
+  /** Records between the cursor and the first retained one are gone. */
+  gap(task: TaskId, topic: string, from: number, to: number): void
+  wiped(task: TaskId, reason: unknown): void
+  /** A programmer error or a lost changelog: the task stopped and needs a person. */
+  failed(task: TaskId, error: unknown): void
+  closed(task: TaskId): void
+  /** A copy kept of another member's task could not be tailed: it is tried again, or given up when that is of no use. */
+  standbyFailed(task: TaskId, error: unknown): void
+}
+
+export interface RestoreProgress {
+  /** Applied so far. */
+  readonly records: number
+  /** Offsets left by changelog: at least as many as records, because compaction and markers leave gaps. */
+  readonly left: ReadonlyMap<string, number>
+  readonly elapsedMs: number
+}
+
+export interface RoundFigures {
+  readonly read: ReadonlyMap<string, number>
+  readonly fired: number
+  readonly written: number
+  readonly commitMs: number
+}
+
+export const taskName = (task: TaskId): string => `${task.topology}.${task.partition}`
+
+const nothing = (): void => {}
+
+export const noHooks: Hooks = {
+  restored: nothing,
+  restoring: nothing,
+  running: nothing,
+  asked: nothing,
+  committed: nothing,
+  noted: nothing,
+  recovering: nothing,
+  fenced: nothing,
+  poisoned: nothing,
+  gap: nothing,
+  wiped: nothing,
+  failed: nothing,
+  closed: nothing,
+  standbyFailed: nothing,
+}

@@ -1,0 +1,180 @@
+import type { Log } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
+import type { Readiness } from '../../platform/operations-server.ts'
+import { taskName, type Hooks, type TaskId } from './hooks.ts'
+import { observeNotes, type NoteRules } from './observe-notes.ts'
+import { observeRestores } from './observe-restores.ts'
+
+/** The one place where what the runtime reports becomes metrics and log lines. */
+const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+export function observe(log: Log, metrics: Metrics, rules: NoteRules, now: () => number): Hooks {
+  const life = observeLife(log, metrics)
+  const restores = observeRestores(log, metrics)
+  return {
+    ...observeRounds(metrics),
+    ...life,
+    ...restores,
+    // A restore that was broken off has nothing left to restore until the next begins.
+    recovering: (id, error) => {
+      restores.ended(id)
+      life.recovering(id, error)
+    },
+    closed: (id) => {
+      restores.ended(id)
+      life.closed(id)
+    },
+    noted: observeNotes(log, metrics, rules, now),
+  }
+}
+
+type Rounds = Pick<Hooks, 'committed' | 'asked'>
+
+function observeRounds(metrics: Metrics): Rounds {
+  const records = metrics.counter('stream_records_total', 'Records processed', ['topology', 'topic'])
+  const written = metrics.counter('stream_records_written_total', 'Records written, changelogs included', [
+    'topology',
+  ])
+  const fired = metrics.counter('stream_timers_fired_total', 'Timers fired', ['topology'])
+  const commits = metrics.histogram('stream_commit_seconds', 'Time of one transaction', COMMIT_BUCKETS, [
+    'topology',
+  ])
+  const asked = metrics.histogram(
+    'stream_asked_seconds',
+    'Time to answer the questions of a round',
+    COMMIT_BUCKETS,
+    ['topology'],
+  )
+  const questions = metrics.counter('stream_questions_total', 'Questions asked', ['topology'])
+  return {
+    committed: ({ topology }, figures) => {
+      for (const [topic, count] of figures.read) records.inc({ topology, topic }, count)
+      written.inc({ topology }, figures.written)
+      if (figures.fired > 0) fired.inc({ topology }, figures.fired)
+      commits.observe({ topology }, figures.commitMs / 1000)
+    },
+    asked: ({ topology }, count, elapsedMs) => {
+      questions.inc({ topology }, count)
+      asked.observe({ topology }, elapsedMs / 1000)
+    },
+  }
+}
+
+function observeLife(
+  log: Log,
+  metrics: Metrics,
+): Omit<Hooks, keyof Rounds | 'noted' | 'restored' | 'restoring'> {
+  const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
+    'topology',
+    'event',
+  ])
+  const poison = metrics.counter('stream_poisoned_total', 'Unreadable records', [
+    'topology',
+    'topic',
+    'reason',
+  ])
+  const invalid = metrics.counter('dlr_validation_errors_total', 'Receipts that cannot be read')
+  const event = (level: keyof Log, name: string) => (id: TaskId, error?: unknown) => {
+    events.inc({ topology: id.topology, event: name })
+    log[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
+  }
+  return {
+    running: event('info', 'running'),
+    recovering: event('warn', 'recovering'),
+    fenced: event('warn', 'fenced'),
+    wiped: event('warn', 'wiped'),
+    failed: event('error', 'failed'),
+    closed: event('info', 'closed'),
+    standbyFailed: event('warn', 'standby_failed'),
+    gap: (id, topic, from, to) =>
+      log.error('stream.records_lost_by_retention', {
+        task: taskName(id),
+        topic,
+        offset: from,
+        records: to - from,
+      }),
+    poisoned: (id, topic, offset, reason, paths) => {
+      poison.inc({ topology: id.topology, topic, reason })
+      if (topic !== 'sms.dlr.inbound') {
+        return log.warn('stream.poisoned', { topic, partition: id.partition, offset, reason, paths })
+      }
+      invalid.inc()
+      log.warn('dlr.validation_failed', { topic, partition: id.partition, offset, reason, paths })
+    },
+  }
+}
+
+/** What is asked of a worker by health and metrics. */
+export interface Watched {
+  readonly name: string
+  readonly ready: boolean
+  status(): readonly {
+    readonly partition: number
+    readonly state: string
+    readonly doing: string
+    readonly buffered: number
+    readonly pendingTimers: ReadonlyMap<string, number> | undefined
+  }[]
+  standbys(): ReadonlyMap<number, number>
+}
+
+export function readinessOf(workers: readonly Watched[]): Readiness {
+  const details = workers.map((worker): [string, string] => {
+    const tasks = worker.status().map(({ partition, doing }) => `${partition} ${doing}`)
+    return [worker.name, tasks.length === 0 ? 'no task' : tasks.join(', ')]
+  })
+  return { ready: workers.every((worker) => worker.ready), details: Object.fromEntries(details) }
+}
+
+export function gaugeTasks(metrics: Metrics, workers: readonly Watched[]): void {
+  gaugeStandbys(metrics, workers)
+  const tasks = metrics.gauge('stream_tasks', 'Tasks of this process', ['topology', 'state'], () => {
+    tasks.reset()
+    for (const worker of workers) {
+      for (const { state } of worker.status()) tasks.inc({ topology: worker.name, state })
+    }
+  })
+  const buffered = metrics.gauge(
+    'stream_buffered_records',
+    'Records read and not yet processed',
+    ['topology'],
+    () => {
+      for (const worker of workers) {
+        const sum = worker.status().reduce((total, task) => total + task.buffered, 0)
+        buffered.set({ topology: worker.name }, sum)
+      }
+    },
+  )
+  gaugeTimers(metrics, workers)
+}
+
+/** `topic` is the changelog of the store whose rows the timers stand in (spec operations.md section 1). */
+function gaugeTimers(metrics: Metrics, workers: readonly Watched[]): void {
+  const labels = ['topology', 'topic'] as const
+  const timers = metrics.gauge(
+    'stream_timers_pending',
+    'Armed timers of the tasks counted so far',
+    labels,
+    () => {
+      timers.reset()
+      for (const worker of workers) {
+        for (const { pendingTimers } of worker.status()) {
+          for (const [topic, count] of pendingTimers ?? [])
+            timers.inc({ topology: worker.name, topic }, count)
+        }
+      }
+    },
+  )
+}
+
+function gaugeStandbys(metrics: Metrics, workers: readonly Watched[]): void {
+  const labels = ['topology', 'partition'] as const
+  const help = 'Changelog records that a copy kept of another task is missing'
+  const behind = metrics.gauge('stream_standby_behind', help, labels, () => {
+    behind.reset()
+    for (const worker of workers) {
+      for (const [partition, records] of worker.standbys())
+        behind.set({ topology: worker.name, partition: String(partition) }, records)
+    }
+  })
+}

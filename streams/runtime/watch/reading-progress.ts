@@ -1,0 +1,72 @@
+import type { Progress } from '../../contracts/lookups.ts'
+import type { Lookup } from '../../contracts/question.ts'
+import { LogError, partitionKey, type LogAdmin, type TopicPartition } from '../../log/port.ts'
+
+/**
+ * Answers how far everything on a path has been read, stage by stage: whoever finds all of it read that was there when it
+ * asked before knows that what each stage took has reached the next one.
+ */
+
+/** How far there is to read at one place of the path, and after that how far has been read. Rejects when it cannot be told. */
+export type Stage = () => Promise<Progress>
+
+export interface Path {
+  /** In the order in which a record passes them: the end of a later stage counts what an earlier one has passed on. */
+  readonly stages: readonly Stage[]
+  readonly now: () => number
+  /** Nobody can be told; who waits for this answer waits on, so it must be seen. */
+  readonly failed: (error: unknown) => void
+}
+
+export function progressAlong({ stages, now, failed }: Path): Lookup {
+  return async () => {
+    try {
+      const ends: number[] = []
+      const read: number[] = []
+      for (const stage of stages) {
+        const progress = await stage()
+        ends.push(...progress.ends)
+        read.push(...progress.read)
+      }
+      const value: Progress = { ends, read }
+      return { kind: 'found', value, at: now() }
+    } catch (error) {
+      failed(error)
+      return { kind: 'unavailable', reason: 'PROGRESS_UNKNOWN', at: now() }
+    }
+  }
+}
+
+/** Which group reads what. */
+export interface Reading {
+  readonly admin: Pick<LogAdmin, 'partitions' | 'bounds' | 'committed'>
+  readonly group: string
+  readonly topic: string
+}
+
+/**
+ * By partition. For topics that are written without transactions: behind the last record of a transaction stands its marker,
+ * which no group commits.
+ */
+export function groupProgress({ admin, group, topic }: Reading): Stage {
+  let partitions: readonly TopicPartition[] | undefined
+  return async () => {
+    partitions ??= await partitionsOf(admin, topic)
+    const bounds = await admin.bounds(partitions)
+    const committed = await admin.committed(group, partitions)
+    const keys = partitions.map(partitionKey)
+    // What retention took before anybody read it is not waited for.
+    const readOf = (key: string): number =>
+      Math.max(committed.get(key)?.next ?? 0, bounds.get(key)?.start ?? 0)
+    return { ends: keys.map((key) => bounds.get(key)?.end ?? 0), read: keys.map(readOf) }
+  }
+}
+
+async function partitionsOf(
+  admin: Pick<LogAdmin, 'partitions'>,
+  topic: string,
+): Promise<readonly TopicPartition[]> {
+  const count = (await admin.partitions([topic])).get(topic)
+  if (count === undefined) throw new LogError('fatal', `topic ${topic} does not exist`)
+  return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+}
