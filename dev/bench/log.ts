@@ -5,10 +5,10 @@
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import { connectKafka } from '../../streams/log/kafka.ts'
-import { planRounds } from '../../streams/log/kafka/batches.ts'
-import { produceRequest } from '../../streams/log/kafka/produce-request.ts'
-import { decodeRecords } from '../../streams/log/kafka/record-batch-decoder.ts'
-import { putRecordBatch } from '../../streams/log/kafka/record-batch-encoder.ts'
+import { planRounds } from '../../streams/log/kafka/writing/batches.ts'
+import { produceRequest } from '../../streams/log/kafka/codecs/produce-request.ts'
+import { decodeRecords } from '../../streams/log/kafka/codecs/record-batch-decoder.ts'
+import { putRecordBatch } from '../../streams/log/kafka/codecs/record-batch-encoder.ts'
 import type { LogClient, LogTransactions, OutRecord } from '../../streams/log/port.ts'
 
 const load: (path: string) => unknown = createRequire(import.meta.url)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assign, type Applicant } from './assigner.ts'
-import { COUNTS, newcomer, numbersOf } from './assigner.suite.ts'
+import { COUNTS, newcomer, numbersOf } from './testing/assigner.suite.ts'
 
 const LAG_MAX = 100
 const FULL = 1000

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assign, type Applicant } from './assigner.ts'
-import { COUNTS, newcomer, numbersOf, TOPICS } from './assigner.suite.ts'
+import { COUNTS, newcomer, numbersOf, TOPICS } from './testing/assigner.suite.ts'
 
 /** The same members a generation later. */
 function rejoined(assigned: ReturnType<typeof assign>, generation: number): Applicant[] {

@@ -1,8 +1,8 @@
 import { connectKafka } from './kafka.ts'
-import { brokersFromEnv, holdTransaction, unique } from './kafka/held-transaction.suite.ts'
-import { expel } from './kafka/expel.suite.ts'
-import { openCluster } from './kafka/open-cluster.ts'
-import { logSuite } from './log.suite.ts'
+import { brokersFromEnv, holdTransaction, unique } from './kafka/testing/held-transaction.suite.ts'
+import { expel } from './kafka/testing/expel.suite.ts'
+import { openCluster } from './kafka/cluster/open-cluster.ts'
+import { logSuite } from './testing/log.suite.ts'
 import type { LogClient, LogConsumer } from './port.ts'
 
 const options = () => ({ brokers: brokersFromEnv(), clientId: 'log-wire-test' })

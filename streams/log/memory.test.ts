@@ -1,4 +1,4 @@
-import { logSuite } from './log.suite.ts'
+import { logSuite } from './testing/log.suite.ts'
 import { memoryLog } from './memory.ts'
 
 logSuite('memory', () => {

@@ -8,15 +8,15 @@ import {
   REBALANCE_IN_PROGRESS,
   UNKNOWN_MEMBER_ID,
   remedyFor,
-} from './broker-error.ts'
-import { Attempts, PATIENT_MS_MAX } from './clock.ts'
-import type { Cluster } from './cluster.ts'
-import { Fetcher } from './fetcher.ts'
-import { HeldPartitions } from './held.ts'
-import type { Chunk, Held } from './held.ts'
-import type { Lane } from './links.ts'
-import { Membership } from './membership.ts'
-import { outcomeOf, unknownUnlessFenced } from './outcome.ts'
+} from './cluster/broker-error.ts'
+import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import { Fetcher } from './reading/fetcher.ts'
+import { HeldPartitions } from './reading/fetched.ts'
+import type { Chunk, Held } from './reading/fetched.ts'
+import type { Lane } from './wire/links.ts'
+import { Membership } from './reading/membership.ts'
+import { outcomeOf, unknownUnlessFenced } from './cluster/outcome.ts'
 
 export interface KafkaConsumerOptions extends ConsumerOptions {
   readonly cluster: Cluster

@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { memoryLog } from '../memory.ts'
 import { LogError, partitionKey } from '../port.ts'
-import { batch, FIRST, join, quiet, readAll, SECOND, TOPIC, withTopic, word, words } from './world.suite.ts'
+import {
+  batch,
+  FIRST,
+  join,
+  quiet,
+  readAll,
+  SECOND,
+  TOPIC,
+  withTopic,
+  word,
+  words,
+} from './testing/world.suite.ts'
 
 function isPending(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => false), quiet().then(() => true)])

@@ -3,7 +3,7 @@ import { memoryLog } from '../memory.ts'
 import type { MemoryLog } from '../memory.ts'
 import type { LogErrorCode, LogTransactions } from '../port.ts'
 import type { MemoryFaults } from './faults.ts'
-import { batch, FIRST, quiet, readAll, TOPIC, withTopic, word, words } from './world.suite.ts'
+import { batch, FIRST, quiet, readAll, TOPIC, withTopic, word, words } from './testing/world.suite.ts'
 
 const GROUP_CURSOR = `${TOPIC}:0`
 

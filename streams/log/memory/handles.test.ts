@@ -15,7 +15,7 @@ import {
   withTopic,
   word,
   words,
-} from './world.suite.ts'
+} from './testing/world.suite.ts'
 
 function refuse(): never {
   throw new RangeError('no cursors')

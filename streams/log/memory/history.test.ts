@@ -7,7 +7,7 @@ import type { Cursor, LogTransactions } from '../port.ts'
 import type { MemoryClient } from './client.ts'
 import type { MemoryFaults } from './faults.ts'
 import { shuffledScheduler } from './shuffled-scheduler.ts'
-import { FIRST, quiet, seeded, TOPIC, withTopic, word, words } from './world.suite.ts'
+import { FIRST, quiet, seeded, TOPIC, withTopic, word, words } from './testing/world.suite.ts'
 
 type Step =
   | { readonly kind: 'write' | 'commit' | 'abort' | 'fence'; readonly writer: number }

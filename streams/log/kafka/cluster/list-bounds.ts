@@ -1,0 +1,59 @@
+import { partitionKey } from '../../port.ts'
+import type { Bounds, TopicPartition } from '../../port.ts'
+import { listOffsets } from '../codecs/apis.ts'
+import { BrokerError } from './broker-error.ts'
+import type { Cluster } from './cluster.ts'
+import type { Lane } from '../wire/links.ts'
+
+/** What ListOffsets takes for a time. With read_committed "latest" is the last stable offset. */
+const EARLIEST = -2
+const LATEST = -1
+
+const READ_COMMITTED = 1
+
+/** One attempt; forgets the leaders of what it could not list. */
+export async function listBounds(
+  cluster: Cluster,
+  lane: Lane,
+  at: readonly TopicPartition[],
+): Promise<ReadonlyMap<string, Bounds>> {
+  const byLeader = new Map<number, TopicPartition[]>()
+  for (const one of at) {
+    const leader = await cluster.leaderOf(one.topic, one.partition)
+    byLeader.set(leader, [...(byLeader.get(leader) ?? []), one])
+  }
+  const found = new Map<string, Bounds>()
+  const asking = [...byLeader].map(async ([nodeId, mine]) => {
+    const [starts, ends] = await Promise.all([
+      list(cluster, lane, nodeId, mine, EARLIEST),
+      list(cluster, lane, nodeId, mine, LATEST),
+    ])
+    for (const [key, start] of starts) found.set(key, { start, end: ends.get(key) ?? start })
+  })
+  await Promise.all(asking)
+  return found
+}
+
+async function list(
+  cluster: Cluster,
+  lane: Lane,
+  nodeId: number,
+  at: readonly TopicPartition[],
+  timestamp: number,
+): Promise<Map<string, number>> {
+  const topics = at.map(({ topic, partition }) => ({ topic, partitions: [{ partition, timestamp }] }))
+  const call = listOffsets({ isolationLevel: READ_COMMITTED, topics })
+  const { responses } = await cluster.send(lane, nodeId, call)
+  const offsets = new Map<string, number>()
+  for (const { topic, partitions } of responses) {
+    for (const { partition, errorCode, offset } of partitions) {
+      const key = partitionKey({ topic, partition })
+      if (errorCode !== 0) {
+        cluster.forgetTopic(topic)
+        throw new BrokerError(errorCode, 'ListOffsets', key)
+      }
+      offsets.set(key, Number(offset))
+    }
+  }
+  return offsets
+}

@@ -1,0 +1,186 @@
+import { internals } from '../wire/internals.ts'
+import type { Call, KafkaBroker } from '../wire/internals.ts'
+
+/**
+ * The requests for which kafkajs's codecs serve. Only the codecs: its `parse` throws at the first partition that failed and
+ * hides error codes that it does not know, so answers come back as decoded, with a code to each part.
+ */
+export type Api<Payload extends object, Answer extends object> = (
+  payload: Payload,
+) => (broker: KafkaBroker) => Call<Answer>
+
+/** `expected` are the members that the answer must have: what this code relies on of untyped JavaScript. */
+function api<Payload extends object, Answer extends object>(
+  name: string,
+  expected: readonly (keyof Answer)[],
+): Api<Payload, Answer> {
+  return (payload) => (broker) => {
+    const { requests, apiKeys } = internals()
+    const [definition, key] = [requests[name], apiKeys[name]]
+    if (definition === undefined || key === undefined) throw new TypeError(`kafkajs has no ${name}`)
+    const call = broker.lookupRequest(key, definition)(payload)
+    const decode = async (raw: Buffer): Promise<Answer> => {
+      const answer: object = await call.response.decode(raw)
+      if (!has<Answer>(answer, expected)) throw new TypeError(`kafkajs decodes ${name} in another shape`)
+      return answer
+    }
+    return { ...call, response: { decode, parse: (answer) => answer }, logResponseError: false }
+  }
+}
+
+function has<T extends object>(value: object, members: readonly (keyof T)[]): value is T {
+  return members.every((name) => name in value)
+}
+
+interface Coded {
+  readonly errorCode: number
+}
+
+interface TopicCodes {
+  readonly topic: string
+  readonly partitions: readonly (Coded & { readonly partition: number })[]
+}
+
+interface MetadataAnswer {
+  readonly brokers: readonly BrokerAddress[]
+  readonly controllerId: number
+  readonly topicMetadata: readonly {
+    readonly topic: string
+    readonly topicErrorCode: number
+    readonly partitionMetadata: readonly { readonly partitionId: number; readonly leader: number }[]
+  }[]
+}
+
+export interface BrokerAddress {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+/** An empty list of topics would ask for all of them. */
+export const metadata = api<{ topics: readonly string[]; allowAutoTopicCreation: false }, MetadataAnswer>(
+  'Metadata',
+  ['brokers', 'controllerId', 'topicMetadata'],
+)
+
+export const findCoordinator = api<
+  { groupId: string; coordinatorType: 0 | 1 },
+  Coded & { coordinator: BrokerAddress }
+>('GroupCoordinator', ['errorCode', 'coordinator'])
+
+interface TransactionPayload {
+  readonly transactionalId: string
+  readonly producerId: string
+  readonly producerEpoch: number
+}
+
+export const addPartitionsToTxn = api<
+  TransactionPayload & { topics: readonly { topic: string; partitions: readonly number[] }[] },
+  { errors: readonly { topic: string; partitionErrors: TopicCodes['partitions'] }[] }
+>('AddPartitionsToTxn', ['errors'])
+
+export const addOffsetsToTxn = api<TransactionPayload & { groupId: string }, Coded>('AddOffsetsToTxn', [
+  'errorCode',
+])
+
+export interface OffsetsPayload {
+  readonly topic: string
+  readonly partitions: readonly { partition: number; offset: string; metadata: string }[]
+}
+
+export const txnOffsetCommit = api<
+  TransactionPayload & { groupId: string; topics: readonly OffsetsPayload[] },
+  { topics: readonly TopicCodes[] }
+>('TxnOffsetCommit', ['topics'])
+
+export const endTxn = api<TransactionPayload & { transactionResult: boolean }, Coded>('EndTxn', ['errorCode'])
+
+export const listOffsets = api<
+  {
+    isolationLevel: 0 | 1
+    topics: readonly {
+      topic: string
+      partitions: readonly { partition: number; timestamp: number }[]
+    }[]
+  },
+  {
+    responses: readonly {
+      topic: string
+      partitions: readonly (Coded & { partition: number; offset: string })[]
+    }[]
+  }
+>('ListOffsets', ['responses'])
+
+export const offsetCommit = api<
+  { groupId: string; groupGenerationId: number; memberId: string; topics: readonly OffsetsPayload[] },
+  { responses: readonly TopicCodes[] }
+>('OffsetCommit', ['responses'])
+
+export const joinGroup = api<
+  {
+    groupId: string
+    sessionTimeout: number
+    rebalanceTimeout: number
+    memberId: string
+    protocolType: 'consumer'
+    groupProtocols: readonly { name: string; metadata: Buffer }[]
+  },
+  Coded & {
+    generationId: number
+    leaderId: string
+    memberId: string
+    members: readonly { memberId: string; memberMetadata: Buffer }[]
+  }
+>('JoinGroup', ['errorCode', 'generationId', 'leaderId', 'memberId', 'members'])
+
+interface MemberPayload {
+  readonly groupId: string
+  readonly memberId: string
+}
+
+export const syncGroup = api<
+  MemberPayload & {
+    generationId: number
+    groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[]
+  },
+  Coded & { memberAssignment: Buffer }
+>('SyncGroup', ['errorCode', 'memberAssignment'])
+
+export const heartbeat = api<MemberPayload & { groupGenerationId: number }, Coded>('Heartbeat', ['errorCode'])
+
+export const leaveGroup = api<MemberPayload, Coded>('LeaveGroup', ['errorCode'])
+
+export const describeGroups = api<
+  { groupIds: readonly string[] },
+  {
+    groups: readonly (Coded & { groupId: string; state: string; members: readonly { memberId: string }[] })[]
+  }
+>('DescribeGroups', ['groups'])
+
+export const createTopics = api<
+  {
+    topics: readonly {
+      topic: string
+      numPartitions: number
+      replicationFactor: number
+      configEntries: readonly { name: string; value: string }[]
+    }[]
+    timeout: number
+  },
+  { topicErrors: readonly (Coded & { topic: string; errorMessage: string | null })[] }
+>('CreateTopics', ['topicErrors'])
+
+export const deleteTopics = api<
+  { topics: readonly string[]; timeout: number },
+  { topicErrors: readonly (Coded & { topic: string })[] }
+>('DeleteTopics', ['topicErrors'])
+
+export const describeConfigs = api<
+  { resources: readonly { type: 2; name: string; configNames: readonly string[] }[]; includeSynonyms: false },
+  {
+    resources: readonly (Coded & {
+      resourceName: string
+      configEntries: readonly { configName: string; configValue: string | null }[]
+    })[]
+  }
+>('DescribeConfigs', ['resources'])

@@ -1,0 +1,210 @@
+import { backoffMs } from '../../../platform/backoff.ts'
+import { partitionKey } from '../../port.ts'
+import { BrokerError, OFFSET_OUT_OF_RANGE, remedyFor } from '../cluster/broker-error.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { fetchRequest } from '../codecs/fetch-request.ts'
+import type { FetchedPart } from '../codecs/fetch-request.ts'
+import type { Chunk, Held, HeldPartitions } from './fetched.ts'
+import type { Lane } from '../wire/links.ts'
+import { ownCall } from '../wire/own-call.ts'
+import { firstOffset } from '../reader.ts'
+import { decodeRecords } from '../codecs/record-batch-decoder.ts'
+
+export interface FetcherOptions {
+  readonly cluster: Cluster
+  readonly lane: Lane
+  readonly held: HeldPartitions
+  readonly deliver: (held: Held, chunk: Chunk) => void
+  /** Retention has removed what the partition was to go on with. */
+  readonly onGap: (held: Held, from: number, to: number) => void
+  readonly onFailed: (error: unknown) => void
+  readonly onTrouble: (error: unknown) => void
+}
+
+/** One partition of a fetch under way, as it was when the fetch was sent. */
+interface Wanted {
+  readonly held: Held
+  readonly turn: number
+  readonly offset: number
+}
+
+/**
+ * A fetch in vain comes back after this, and a partition that was resumed meanwhile has waited for it. A whole answer is decoded
+ * at a stretch, so its size bounds how long nothing else runs (4 MiB: about 10 ms).
+ */
+const LIMITS = { waitMs: 100, bytesMax: 4 * 1024 * 1024, partitionBytesMax: 1024 * 1024 }
+
+const BACKOFF = { firstMs: 20, maxMs: 2_000, jitter: 0.2 }
+
+const TRANSIENT = new Set(['lost', 'later', 'elsewhere'])
+
+/** Keeps one fetch under way to every broker that leads a partition which may flow. */
+export class Fetcher {
+  readonly #options: FetcherOptions
+  /** Brokers with a fetch under way, and with a pause after a failed one. */
+  readonly #busy = new Set<number>()
+  readonly #stop = new AbortController()
+  #isLooking = false
+  #isKicked = false
+  #failures = 0
+  #turns = 0
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Something may flow that did not. Calls of the same tick are one. */
+  kick(): void {
+    if (this.#isKicked || this.#stop.signal.aborted) return
+    this.#isKicked = true
+    queueMicrotask(() => {
+      this.#isKicked = false
+      try {
+        this.#pump()
+      } catch (error) {
+        void this.#recover(error, [])
+      }
+    })
+  }
+
+  #pump(): void {
+    const byLeader = new Map<number, Wanted[]>()
+    const homeless = new Set<string>()
+    for (const wanted of this.#wanted()) {
+      const { topic, partition } = wanted.held.at
+      const leader = this.#options.cluster.knownLeader(topic, partition)
+      if (leader === undefined) homeless.add(topic)
+      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), wanted])
+    }
+    for (const [nodeId, wanted] of byLeader) {
+      if (!this.#busy.has(nodeId)) void this.#fetch(nodeId, wanted)
+    }
+    if (homeless.size > 0 && !this.#isLooking) void this.#look([...homeless])
+  }
+
+  /** What flows and has nothing left over from an earlier fetch. */
+  #wanted(): readonly Wanted[] {
+    const wanted: Wanted[] = []
+    for (const held of this.#rotated()) {
+      if (held.chunk !== null && this.#mayFlow(held)) this.#release(held, held.chunk)
+      // Delivering may have paused or sought it.
+      if (held.position === null || held.chunk !== null || !this.#mayFlow(held)) continue
+      wanted.push({ held, turn: held.turn, offset: held.position })
+    }
+    return wanted
+  }
+
+  /** Brokers fill an answer in the order of the question, so everybody gets to be first. */
+  #rotated(): readonly Held[] {
+    const all = this.#options.held.all()
+    this.#turns += 1
+    const first = this.#turns % Math.max(all.length, 1)
+    return [...all.slice(first), ...all.slice(0, first)]
+  }
+
+  async #fetch(nodeId: number, wanted: readonly Wanted[]): Promise<void> {
+    const { cluster, lane } = this.#options
+    this.#busy.add(nodeId)
+    try {
+      const from = wanted.map(({ held, offset }) => ({ ...held.at, offset }))
+      const { errorCode, parts } = await cluster.send(lane, nodeId, ownCall(fetchRequest(from, LIMITS)))
+      if (errorCode !== 0) throw new BrokerError(errorCode, 'Fetch')
+      const byKey = new Map(wanted.map((one) => [partitionKey(one.held.at), one]))
+      const filled = parts.filter(({ bytes }) => bytes.length > 0).length
+      for (const part of parts) {
+        await this.#take(byKey.get(partitionKey(part)), filled > 1 ? ownBytes(part) : part)
+      }
+      this.#failures = 0
+    } catch (error) {
+      await this.#recover(error, wanted)
+    } finally {
+      this.#busy.delete(nodeId)
+      this.kick()
+    }
+  }
+
+  /** Drops what belongs to a partition that was lost or sought since the fetch was sent. */
+  async #take(wanted: Wanted | undefined, part: FetchedPart): Promise<void> {
+    if (wanted === undefined || !this.#isCurrent(wanted)) return
+    if (part.errorCode === OFFSET_OUT_OF_RANGE) return this.#skipGap(wanted)
+    if (part.errorCode !== 0) throw new BrokerError(part.errorCode, 'Fetch', partitionKey(part))
+    const { held, offset } = wanted
+    const chunk = decodeRecords(held.at, part.bytes, offset, part.aborted)
+    if (chunk.next === offset) return
+    held.position = chunk.next
+    this.#handOver(held, chunk)
+  }
+
+  #handOver(held: Held, chunk: Chunk): void {
+    if (held.isPaused) held.chunk = chunk
+    else this.#options.deliver(held, chunk)
+  }
+
+  async #skipGap(wanted: Wanted): Promise<void> {
+    const { held, offset } = wanted
+    const { cluster, lane, onGap } = this.#options
+    const start = await firstOffset(cluster, lane, held.at, offset)
+    if (!this.#isCurrent(wanted)) return
+    held.position = start
+    onGap(held, offset, start)
+    // Also told when nothing is left: the owner would stand before the gap until the next record, and look stuck.
+    this.#handOver(held, { records: [], next: start })
+  }
+
+  #release(held: Held, chunk: Chunk): void {
+    held.chunk = null
+    this.#options.deliver(held, chunk)
+  }
+
+  async #look(topics: readonly string[]): Promise<void> {
+    this.#isLooking = true
+    try {
+      await this.#options.cluster.refresh(topics)
+      if (topics.every((topic) => !this.#isLed(topic))) await this.#pause()
+    } catch (error) {
+      await this.#recover(error, [])
+    } finally {
+      this.#isLooking = false
+      this.kick()
+    }
+  }
+
+  #isLed(topic: string): boolean {
+    const held = this.#options.held.all().filter(({ at }) => at.topic === topic)
+    return held.some(({ at }) => this.#options.cluster.knownLeader(topic, at.partition) !== undefined)
+  }
+
+  /** Brokers come back, so this goes on for as long as it takes. */
+  async #recover(error: unknown, wanted: readonly Wanted[]): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    const remedy = remedyFor(error) ?? ''
+    if (!TRANSIENT.has(remedy)) {
+      this.stop()
+      return this.#options.onFailed(error)
+    }
+    this.#options.onTrouble(error)
+    if (remedy !== 'later') for (const { held } of wanted) this.#options.cluster.forgetTopic(held.at.topic)
+    await this.#pause()
+  }
+
+  async #pause(): Promise<void> {
+    this.#failures += 1
+    const { clock } = this.#options.cluster
+    await clock.sleep(backoffMs(this.#failures, { ...BACKOFF, random: clock.random }), this.#stop.signal)
+  }
+
+  #isCurrent({ held, turn }: Wanted): boolean {
+    return held.turn === turn && this.#options.held.has(held) && !this.#stop.signal.aborted
+  }
+
+  #mayFlow(held: Held): boolean {
+    return !held.isPaused && this.#options.held.has(held) && !this.#stop.signal.aborted
+  }
+}
+
+/** Records point into the bytes of their answer: one that waits must not keep the parts of other partitions in memory. */
+const ownBytes = (part: FetchedPart): FetchedPart => ({ ...part, bytes: Buffer.from(part.bytes) })

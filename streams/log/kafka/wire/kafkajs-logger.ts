@@ -1,0 +1,18 @@
+import type { Log } from '../../../platform/log.ts'
+import { internals } from './internals.ts'
+import type { KafkaLogEntry, KafkaLogger } from './internals.ts'
+
+const WARN = 2
+
+/**
+ * kafkajs's warnings and errors as lines for whoever looks closer: the sentence and where it comes from, without what it carries along.
+ * Whoever asked deals with what went wrong and says so; kafkajs says it for every attempt on every connection, hundreds of times a
+ * second while a broker is away. Answers with an error code are left out (K6: concurrent transactions are everyday).
+ */
+export function kafkajsLogger(log: Log): KafkaLogger {
+  const write = ({ namespace, log: { message } }: KafkaLogEntry): void => {
+    if (message.startsWith('Response ')) return
+    log.debug('log.client', { operation: `kafkajs ${namespace}`, reason: message })
+  }
+  return internals().createLogger({ level: WARN, logCreator: () => write })
+}
