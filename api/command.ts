@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { parseDestination } from '../streams/domain/msisdn.ts'
-import { senderKind } from '../streams/domain/sender.ts'
+import { parseDestination } from '../streams/domain/message/msisdn.ts'
+import { senderKind } from '../streams/domain/message/sender.ts'
 import type { Fault, ProblemCode } from './problem.ts'
 
 export const BODY_CHARS_MAX = 1600

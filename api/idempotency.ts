@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { uuid, instant } from '../streams/contracts/topic.ts'
-import { idempotencyHash, requestFingerprint } from '../streams/domain/idempotency.ts'
+import { idempotencyHash, requestFingerprint } from '../streams/domain/message/idempotency.ts'
 import type { SubmitCommand } from './command.ts'
 
 /** Both in Redis and in Postgres (spec http.md section 3, data.md sections 1 and 7). */

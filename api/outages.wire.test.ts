@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { idempotencyHash } from '../streams/domain/idempotency.ts'
+import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { SubmitReply } from './idempotency.ts'
 import { accountId, goodBody, startRealApi, until, type RealApi } from './real-api.suite.ts'
 

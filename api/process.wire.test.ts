@@ -7,7 +7,7 @@ import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createDatabase, type TemporaryDatabase } from '../dev/database.ts'
-import { idempotencyHash } from '../streams/domain/idempotency.ts'
+import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { call } from './call.suite.ts'
 import { accountId, goodBody, serverUrl, tenantId, until } from './real-api.suite.ts'
 

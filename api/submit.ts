@@ -2,7 +2,7 @@ import { outboundRequests, type OutboundRequest } from '../streams/contracts/out
 import { natsMessageId } from '../streams/contracts/subjects.ts'
 import { SCHEMA_VERSION } from '../streams/contracts/topic.ts'
 import { requestEventId } from '../streams/domain/event-id.ts'
-import { encodingOf, segmentCount } from '../streams/domain/segments.ts'
+import { encodingOf, segmentCount } from '../streams/domain/message/text-segments.ts'
 import type { Log } from '../streams/platform/log.ts'
 import { LIFETIME_MS_MAX, type SubmitCommand } from './command.ts'
 import type { EventPublisher, Publication } from './event-publisher.ts'

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { OutboundRequest } from '../streams/contracts/outbound.ts'
 import { requestEventId } from '../streams/domain/event-id.ts'
-import { idempotencyHash } from '../streams/domain/idempotency.ts'
+import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { SubmitReply } from './idempotency.ts'
 import {
   accountId,

@@ -24,7 +24,7 @@ import {
   openScene,
   receiptExample,
   type Scene,
-} from './scene.suite.ts'
+} from './testing/scene.suite.ts'
 
 let scene: Scene
 beforeAll(async () => {

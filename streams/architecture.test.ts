@@ -31,7 +31,7 @@ const NATS = ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/nats-co
 
 const RULES: readonly Rule[] = [
   { from: 'streams/domain/', folders: [], packages: ['node:crypto'] },
-  { from: 'streams/domain/msisdn.ts', folders: ['streams/domain/'], packages: ['libphonenumber-js'] },
+  { from: 'streams/domain/message/msisdn.ts', folders: ['streams/domain/'], packages: ['libphonenumber-js'] },
   { from: 'streams/contracts/', folders: ['streams/domain/'], packages: ['zod'] },
   {
     from: 'streams/dsl/',

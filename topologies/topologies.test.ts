@@ -26,7 +26,7 @@ import {
 } from '../streams/contracts/receipts.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
 import { receiptEventId, submitResultEventId } from '../streams/domain/event-id.ts'
-import { segmentCount } from '../streams/domain/segments.ts'
+import { segmentCount } from '../streams/domain/message/text-segments.ts'
 import { Driver } from '../streams/testing/driver.ts'
 import { allTopologies } from './all.ts'
 import { NOTES } from './notes.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parseDestination } from '../../streams/domain/msisdn.ts'
-import { encodingOf } from '../../streams/domain/segments.ts'
+import { parseDestination } from '../../streams/domain/message/msisdn.ts'
+import { encodingOf } from '../../streams/domain/message/text-segments.ts'
 import { planMessages } from './plan.ts'
 
 describe('the sample traffic', () => {

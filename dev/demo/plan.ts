@@ -1,4 +1,4 @@
-import { segmentCount } from '../../streams/domain/segments.ts'
+import { segmentCount } from '../../streams/domain/message/text-segments.ts'
 
 /**
  * The sample traffic: which messages are sent and how each must end. Pure: the same seed gives the same plan, so a failed run

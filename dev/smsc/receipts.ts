@@ -1,4 +1,4 @@
-import { encodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import type { Address, ShortMessage } from './bodies.ts'
 import { cString, TAG, type Tlvs } from './fields.ts'
 import type { ReceiptStep, Stat } from './script.ts'

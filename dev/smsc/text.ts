@@ -1,4 +1,4 @@
-import { decodeGsm7, decodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { decodeGsm7, decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import type { ShortMessage } from './bodies.ts'
 import { TAG } from './fields.ts'
 

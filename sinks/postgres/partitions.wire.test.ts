@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { EXAMPLE_TIME, insertMessage, openScene, sqlState, type Scene } from '../scene.suite.ts'
+import { EXAMPLE_TIME, insertMessage, openScene, sqlState, type Scene } from '../testing/scene.suite.ts'
 import { ensurePartitions, monthsAround, partitionMonthsAhead } from './partitions.ts'
 
 let scene: Scene

@@ -1,6 +1,6 @@
 import type { DlrRecord } from '../../streams/contracts/receipts.ts'
 import { partitionKey, type LogClient } from '../../streams/log/port.ts'
-import { markReceived } from './correlations.ts'
+import { markReceived } from './smpp/correlations.ts'
 import type { Queryable } from './statement.ts'
 
 /** Where a partition of `smpp.submit.result` stands: what it held when asked, and how far the sink itself has come. */

@@ -6,7 +6,7 @@ import { lookupExample, requestExample } from '../../streams/contracts/examples.
 import { outboundRequests } from '../../streams/contracts/outbound.ts'
 import { receiptLookups } from '../../streams/contracts/receipts.ts'
 import type { Topic } from '../../streams/contracts/topic.ts'
-import { addressFromEnv, silentHooks } from '../scene.suite.ts'
+import { addressFromEnv, silentHooks } from '../testing/scene.suite.ts'
 import { openRedis, redisSink } from './mirrors.ts'
 
 const batchOf = <V>(topic: Topic<V>, values: readonly V[]) => ({

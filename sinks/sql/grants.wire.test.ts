@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openScene, sqlState, type Scene } from '../scene.suite.ts'
+import { openScene, sqlState, type Scene } from '../testing/scene.suite.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 const SERVICE_ROLES = [

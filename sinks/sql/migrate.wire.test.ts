@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../dev/database.ts'
-import { addressFromEnv, EXAMPLE_TIME, openScene, type Scene } from '../scene.suite.ts'
+import { addressFromEnv, EXAMPLE_TIME, openScene, type Scene } from '../testing/scene.suite.ts'
 import { migrate, MigrationChanged } from './migrate.ts'
 
 const now = () => EXAMPLE_TIME

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ENQUEUED_AT, insertMessage, openScene, sqlState, type Scene } from '../scene.suite.ts'
+import { ENQUEUED_AT, insertMessage, openScene, sqlState, type Scene } from '../testing/scene.suite.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 const TENANTS = {

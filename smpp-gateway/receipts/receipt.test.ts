@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decode, encode } from '../../streams/contracts/decode.ts'
 import { inboundReceipts } from '../../streams/contracts/receipts.ts'
-import { encodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import type { Pdu } from '../smpp/pdu.ts'
 import { isReceipt, readReceipt } from './receipt.ts'
 

@@ -1,4 +1,4 @@
-import { canonicalOf } from '../../streams/domain/canonical-id.ts'
+import { canonicalOf } from '../../streams/domain/receipt/canonical-id.ts'
 
 /** Which of our segments an operator's id stands for. */
 export interface RecentSubmit {

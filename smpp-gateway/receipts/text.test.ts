@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { receiptInstant } from './date.ts'
 import { parseReceiptText, receiptTextOf } from './text.ts'
 

@@ -1,4 +1,4 @@
-import { decodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 
 /** What the text of a receipt says, each value as written; absent keys are absent (spec smpp.md R3). */
 export interface ReceiptText {

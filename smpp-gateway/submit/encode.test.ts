@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { commandExample } from '../../streams/contracts/examples.ts'
 import type { DispatchCommand } from '../../streams/contracts/outbound.ts'
-import { decodeGsm7, decodeUcs2 } from '../../streams/domain/gsm7.ts'
+import { decodeGsm7, decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { decodePdu, encodePdu } from '../smpp/pdu.ts'
 import { addressFields, segmentsOf, TON_NPI_DEFAULT, type Segment } from './encode.ts'
 

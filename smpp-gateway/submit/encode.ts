@@ -1,7 +1,7 @@
 import type { DispatchCommand } from '../../streams/contracts/outbound.ts'
-import { encodeGsm7, encodeUcs2 } from '../../streams/domain/gsm7.ts'
-import { splitText, type Encoding, type ReferenceBits } from '../../streams/domain/segments.ts'
-import { senderKind, type SenderKind } from '../../streams/domain/sender.ts'
+import { encodeGsm7, encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
+import { splitText, type Encoding, type ReferenceBits } from '../../streams/domain/message/text-segments.ts'
+import { senderKind, type SenderKind } from '../../streams/domain/message/sender.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 
 /** Type of number and numbering plan (SMPP 3.4 sections 5.2.5 and 5.2.6). */

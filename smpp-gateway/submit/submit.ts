@@ -1,4 +1,4 @@
-import { encodingOf } from '../../streams/domain/segments.ts'
+import { encodingOf } from '../../streams/domain/message/text-segments.ts'
 import type { Carrier } from './carrier.ts'
 import { again, conclude, concludeDoubt, noteDoubt, publishResult } from './conclude.ts'
 import { addressFields, segmentsOf, type Segment } from './encode.ts'

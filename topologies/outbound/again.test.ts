@@ -3,9 +3,18 @@ import { describe, expect, it } from 'vitest'
 import { aggregatedExample, deadLetterExample } from '../../streams/contracts/examples.ts'
 import { statusEvents } from '../../streams/contracts/outbound.ts'
 import { aggregatedOutcomes } from '../../streams/contracts/outcomes.ts'
-import { canMove } from '../../streams/domain/lifecycle.ts'
+import { canMove } from '../../streams/domain/message/lifecycle.ts'
 import { deadLetterEventId, requestEventId } from '../../streams/domain/event-id.ts'
-import { absent, found, messageId, refused, START, unavailable, World, type Reply } from './outbound.suite.ts'
+import {
+  absent,
+  found,
+  messageId,
+  refused,
+  START,
+  unavailable,
+  World,
+  type Reply,
+} from './testing/outbound.suite.ts'
 
 const replayHeader = (seq: number) => ({
   'dead-letter-replay': `${deadLetterEventId(messageId, seq)}:${seq}`,

@@ -7,7 +7,7 @@ import {
   statusEvents,
 } from '../../streams/contracts/outbound.ts'
 import { segmentFacts } from '../../streams/contracts/receipts.ts'
-import { canMove } from '../../streams/domain/lifecycle.ts'
+import { canMove } from '../../streams/domain/message/lifecycle.ts'
 import type { MessageStatus } from '../../streams/domain/statuses.ts'
 import type { NoteFields, Scope } from '../../streams/dsl/processor.ts'
 import type { NoteName } from '../notes.ts'

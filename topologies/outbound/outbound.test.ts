@@ -10,7 +10,16 @@ import {
   statusEventId,
 } from '../../streams/domain/event-id.ts'
 import { OUTCOMES } from '../../streams/domain/statuses.ts'
-import { absent, found, messageId, operatorId, refused, START, unavailable, World } from './outbound.suite.ts'
+import {
+  absent,
+  found,
+  messageId,
+  operatorId,
+  refused,
+  START,
+  unavailable,
+  World,
+} from './testing/outbound.suite.ts'
 
 const moves = (statuses: readonly { previousStatus: string | null; newStatus: string; seq: number }[]) =>
   statuses.map((event) => `${event.seq} ${event.previousStatus ?? 'none'}>${event.newStatus}`)

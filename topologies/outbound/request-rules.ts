@@ -1,7 +1,7 @@
 import type { OutboundRequest } from '../../streams/contracts/outbound.ts'
-import { isE164 } from '../../streams/domain/msisdn.ts'
-import { encodingOf, segmentCount } from '../../streams/domain/segments.ts'
-import { senderKind } from '../../streams/domain/sender.ts'
+import { isE164 } from '../../streams/domain/message/msisdn.ts'
+import { encodingOf, segmentCount } from '../../streams/domain/message/text-segments.ts'
+import { senderKind } from '../../streams/domain/message/sender.ts'
 
 export const BODY_UNITS_MAX = 1600
 

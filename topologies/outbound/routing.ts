@@ -2,7 +2,7 @@ import { encode } from '../../streams/contracts/decode.ts'
 import type { Route } from '../../streams/contracts/lookups.ts'
 import { DispatchCommand, type OutboundRequest } from '../../streams/contracts/outbound.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
-import { RETRIES_MAX, retryDelayMs } from '../../streams/domain/retry.ts'
+import { RETRIES_MAX, retryDelayMs } from '../../streams/domain/message/retry.ts'
 import { commandEvent } from './events.ts'
 import type { Step, TakenRoute } from './message.ts'
 

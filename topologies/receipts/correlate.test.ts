@@ -20,7 +20,7 @@ import {
   sentEventId,
   unmatchedEventId,
 } from '../../streams/domain/event-id.ts'
-import { normaliseStat } from '../../streams/domain/stat.ts'
+import { normaliseStat } from '../../streams/domain/receipt/stat.ts'
 import { Driver, type PipeOptions } from '../../streams/testing/driver.ts'
 import { WAITING_MAX } from './correlation.ts'
 import { correlate } from './correlate.ts'

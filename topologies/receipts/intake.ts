@@ -6,10 +6,10 @@ import {
   type Receipt,
 } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION, uuid } from '../../streams/contracts/topic.ts'
-import { canonicalOf } from '../../streams/domain/canonical-id.ts'
+import { canonicalOf } from '../../streams/domain/receipt/canonical-id.ts'
 import { lookupEventId } from '../../streams/domain/event-id.ts'
-import { receiptFingerprint } from '../../streams/domain/fingerprint.ts'
-import { normaliseStat } from '../../streams/domain/stat.ts'
+import { receiptFingerprint } from '../../streams/domain/receipt/fingerprint.ts'
+import { normaliseStat } from '../../streams/domain/receipt/stat.ts'
 import { defineProcessor, type NoteFields, type Scope } from '../../streams/dsl/processor.ts'
 import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'

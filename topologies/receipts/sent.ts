@@ -1,7 +1,7 @@
 import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
 import { sentSegments, type SentSegment } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
-import { canonicalOf, type CanonicalIdRule } from '../../streams/domain/canonical-id.ts'
+import { canonicalOf, type CanonicalIdRule } from '../../streams/domain/receipt/canonical-id.ts'
 import { sentEventId } from '../../streams/domain/event-id.ts'
 import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'

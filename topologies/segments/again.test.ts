@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact, ReceiptFact } from '../../streams/contracts/receipts.ts'
 import type { PipeOptions } from '../../streams/testing/driver.ts'
-import { expected, HOUR_MS, receipt, result, START, World } from './segments.suite.ts'
+import { expected, HOUR_MS, receipt, result, START, World } from './testing/segments.suite.ts'
 
 type Input = SubmitResult | ExpectedFact | ReceiptFact
 

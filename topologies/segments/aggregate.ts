@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { SegmentOutcome } from '../../streams/contracts/outcomes.ts'
 import { count, e164, instant, metadata, ordinal, uuid } from '../../streams/contracts/topic.ts'
-import { isTerminal } from '../../streams/domain/aggregate.ts'
-import { PARTS_MAX } from '../../streams/domain/segments.ts'
+import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
+import { PARTS_MAX } from '../../streams/domain/message/text-segments.ts'
 import { OUTCOMES, SEGMENT_STATUSES } from '../../streams/domain/statuses.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../../streams/contracts/outcomes.ts'
 import { dlrRecords } from '../../streams/contracts/receipts.ts'
-import { evaluateSegments } from '../../streams/domain/aggregate.ts'
+import { evaluateSegments } from '../../streams/domain/receipt/aggregate.ts'
 import type { NoteFields, Scope } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
 import type { NoteName } from '../notes.ts'

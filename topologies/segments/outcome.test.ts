@@ -11,7 +11,7 @@ import {
   result,
   START,
   World,
-} from './segments.suite.ts'
+} from './testing/segments.suite.ts'
 
 /** D DELIVERED, U UNDELIVERED, F FAILED, R REJECTED, X EXPIRED, ? UNKNOWN, - none. */
 const STAT: Readonly<Record<string, string>> = {

@@ -10,7 +10,7 @@ import {
   START,
   World,
   type ReceiptChanges,
-} from './segments.suite.ts'
+} from './testing/segments.suite.ts'
 
 const quarantineId = '0b3bc664-d9fd-5e8c-93ae-346037be4cca'
 const MINUTE_MS = 60_000

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sentEventId } from '../../streams/domain/event-id.ts'
-import { expected, HOUR_MS, NOTHING, receipt, result, START, World } from './segments.suite.ts'
+import { expected, HOUR_MS, NOTHING, receipt, result, START, World } from './testing/segments.suite.ts'
 
 const later = (ms: number) => ({ submittedAt: new Date(START + ms).toISOString() })
 

@@ -1,7 +1,7 @@
 import type { ReceiptFact } from '../../streams/contracts/receipts.ts'
-import { isTerminal } from '../../streams/domain/aggregate.ts'
+import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { receiptRowId } from '../../streams/domain/event-id.ts'
-import { isStale } from '../../streams/domain/quarantine.ts'
+import { isStale } from '../../streams/domain/receipt/quarantine.ts'
 import {
   RECEIPTS_MAX,
   segmentOf,

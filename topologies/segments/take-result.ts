@@ -1,6 +1,6 @@
 import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact } from '../../streams/contracts/receipts.ts'
-import { isTerminal } from '../../streams/domain/aggregate.ts'
+import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
 import { evaluated, keep, note, tellOutcome, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'

@@ -1,13 +1,13 @@
-import type { DlrRecord } from '../../streams/contracts/receipts.ts'
+import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
 import { insertPartialTimeouts } from './audit.ts'
 import { insertLate } from './late.ts'
 import { insertOrphans } from './orphans.ts'
-import { writeOutcomes } from './outcomes.ts'
+import { writeOutcomes } from '../orch/outcomes.ts'
 import { insertQuarantined, insertReleases, isReleasedDuplicate } from './quarantine.ts'
 import { insertReceipts } from './receipts.ts'
 import { ofKind } from './record-kinds.ts'
-import { insertSegments } from './segments.ts'
-import type { Queryable } from './statement.ts'
+import { insertSegments } from './segment-dlrs.ts'
+import type { Queryable } from '../statement.ts'
 
 /**
  * All rows that some records of `dlr.records` make (spec pipeline.md D30 to D32). The caller holds the transaction: whoever sees

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
-import { createLog } from './log.ts'
-import { runProcess, type Closers } from './process.ts'
+import { createLog } from '../log.ts'
+import { runProcess, type Closers } from '../process.ts'
 
 /** A process with two things open, for process.test.ts to end in the way that its argument names. */
 // Written at once: of lines that wait, the exit may let the last overtake the first.

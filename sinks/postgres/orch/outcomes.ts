@@ -1,6 +1,6 @@
-import type { DlrRecord, MessageOutcome } from '../../streams/contracts/receipts.ts'
-import { OUTCOMES } from '../../streams/domain/statuses.ts'
-import { namesOf, statement, unnested, type Column, type Queryable } from './statement.ts'
+import type { DlrRecord, MessageOutcome } from '../../../streams/contracts/receipts.ts'
+import { OUTCOMES } from '../../../streams/domain/statuses.ts'
+import { namesOf, statement, unnested, type Column, type Queryable } from '../statement.ts'
 
 interface OutcomeRow {
   readonly messageId: string

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { encode } from '../../streams/contracts/decode.ts'
-import { submitResultExample } from '../../streams/contracts/examples.ts'
-import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
-import { dlrRecords, type DlrRecord } from '../../streams/contracts/receipts.ts'
-import type { Topic } from '../../streams/contracts/topic.ts'
-import { eventIdOf } from '../../streams/domain/event-id.ts'
-import { openScene, receiptExample, silentHooks, type Scene } from '../scene.suite.ts'
-import { smppSink } from './sinks.ts'
-import { SubmitResultsPending, type SubmitFrontier } from './submit-frontier.ts'
+import { encode } from '../../../streams/contracts/decode.ts'
+import { submitResultExample } from '../../../streams/contracts/examples.ts'
+import { submitResults, type SubmitResult } from '../../../streams/contracts/outbound.ts'
+import { dlrRecords, type DlrRecord } from '../../../streams/contracts/receipts.ts'
+import type { Topic } from '../../../streams/contracts/topic.ts'
+import { eventIdOf } from '../../../streams/domain/event-id.ts'
+import { openScene, receiptExample, silentHooks, type Scene } from '../../testing/scene.suite.ts'
+import { smppSink } from '../sinks.ts'
+import { SubmitResultsPending, type SubmitFrontier } from '../submit-frontier.ts'
 
 let scene: Scene
 beforeAll(async () => {

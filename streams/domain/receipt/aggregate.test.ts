@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { evaluateSegments, isTerminal } from './aggregate.ts'
-import { SEGMENT_STATUSES, type SegmentStatus } from './statuses.ts'
+import { SEGMENT_STATUSES, type SegmentStatus } from '../statuses.ts'
 
 const LETTERS: Readonly<Record<string, SegmentStatus>> = {
   D: 'DELIVERED',

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { normaliseStat } from './stat.ts'
-import { CANONICAL_STATUSES } from './statuses.ts'
+import { CANONICAL_STATUSES } from '../statuses.ts'
 
 const MAPPINGS = [
   ['DELIVRD', 'DELIVERED'],

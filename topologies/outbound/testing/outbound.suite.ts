@@ -1,5 +1,5 @@
-import { requestExample } from '../../streams/contracts/examples.ts'
-import type { Route } from '../../streams/contracts/lookups.ts'
+import { requestExample } from '../../../streams/contracts/examples.ts'
+import type { Route } from '../../../streams/contracts/lookups.ts'
 import {
   dispatchCommands,
   outboundDeadLetters,
@@ -7,11 +7,11 @@ import {
   outboundRetries,
   statusEvents,
   type OutboundRequest,
-} from '../../streams/contracts/outbound.ts'
-import type { Answer, Question } from '../../streams/contracts/question.ts'
-import { segmentFacts } from '../../streams/contracts/receipts.ts'
-import { Driver, type PipeOptions } from '../../streams/testing/driver.ts'
-import { outbound, type OutboundOptions } from './outbound.ts'
+} from '../../../streams/contracts/outbound.ts'
+import type { Answer, Question } from '../../../streams/contracts/question.ts'
+import { segmentFacts } from '../../../streams/contracts/receipts.ts'
+import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
+import { outbound, type OutboundOptions } from '../outbound.ts'
 
 /** What the tests of `outbound` share: a message, an answering routing engine, and one look at everything emitted. */
 

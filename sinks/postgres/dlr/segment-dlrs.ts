@@ -1,7 +1,7 @@
-import type { DlrRecord } from '../../streams/contracts/receipts.ts'
-import type { CanonicalStatus } from '../../streams/domain/statuses.ts'
+import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
+import type { CanonicalStatus } from '../../../streams/domain/statuses.ts'
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce, type Queryable } from './statement.ts'
+import { insertOnce, type Queryable } from '../statement.ts'
 
 interface SegmentStatusRow {
   readonly record: RecordOf<'RECEIPT'> | RecordOf<'SEGMENT'>

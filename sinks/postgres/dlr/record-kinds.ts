@@ -1,4 +1,4 @@
-import type { DlrRecord } from '../../streams/contracts/receipts.ts'
+import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
 
 export type RecordKind = DlrRecord['kind']
 export type RecordOf<K extends RecordKind> = Extract<DlrRecord, { kind: K }>

@@ -1,7 +1,7 @@
-import type { DlrRecord } from '../../streams/contracts/receipts.ts'
+import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce, type Queryable } from './statement.ts'
-import { storableJson } from './storable.ts'
+import { insertOnce, type Queryable } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /**
  * Late receipts from a stale operator buffer. The payload is the receipt with the message that it was correlated with: a

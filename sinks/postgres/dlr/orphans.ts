@@ -1,6 +1,6 @@
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce } from './statement.ts'
-import { storableJson } from './storable.ts'
+import { insertOnce } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /** Receipts that match no submitted segment, whole, for the reconciliation job (story DLR-005). */
 export const insertOrphans = insertOnce<RecordOf<'ORPHAN'>>('dlr.orphan_dlrs', [

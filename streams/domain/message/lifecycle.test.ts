@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { canMove, FINAL_STATUSES, isFinal, TRANSITIONS } from './lifecycle.ts'
-import { MESSAGE_STATUSES, type MessageStatus } from './statuses.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../statuses.ts'
 
 /** Typed from spec/pipeline.md section 1, apart from the code under test. */
 const LEGAL = new Set([

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { Pool } from 'pg'
-import { createDatabase, type TemporaryDatabase } from '../dev/database.ts'
-import { recordExample } from '../streams/contracts/examples.ts'
-import type { RecordOf } from './postgres/record-kinds.ts'
-import type { SinkHooks } from './sink.ts'
+import { createDatabase, type TemporaryDatabase } from '../../dev/database.ts'
+import { recordExample } from '../../streams/contracts/examples.ts'
+import type { RecordOf } from '../postgres/dlr/record-kinds.ts'
+import type { SinkHooks } from '../sink.ts'
 
 /** What the wire tests of the sinks share: a database of their own, and the message of the contract examples as a row. */
 

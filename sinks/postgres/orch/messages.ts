@@ -1,8 +1,8 @@
-import type { StatusEvent } from '../../streams/contracts/outbound.ts'
-import { OUTCOMES, type MessageStatus } from '../../streams/domain/statuses.ts'
+import type { StatusEvent } from '../../../streams/contracts/outbound.ts'
+import { OUTCOMES, type MessageStatus } from '../../../streams/domain/statuses.ts'
 import { problemOf } from './problem.ts'
-import { statement, unnested, type Column, type Queryable } from './statement.ts'
-import { storableJson } from './storable.ts'
+import { statement, unnested, type Column, type Queryable } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /** The message is with the operator, or nothing more will be done for it. */
 const PROCESSED: ReadonlySet<MessageStatus> = new Set(['SENT', 'FAILED', 'DEAD_LETTER', ...OUTCOMES])

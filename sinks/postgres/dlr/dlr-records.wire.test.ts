@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { encode } from '../../streams/contracts/decode.ts'
-import { dlrRecords, type DlrRecord } from '../../streams/contracts/receipts.ts'
-import { eventIdOf, orphanRowId, quarantineRowId, receiptRowId } from '../../streams/domain/event-id.ts'
+import { encode } from '../../../streams/contracts/decode.ts'
+import { dlrRecords, type DlrRecord } from '../../../streams/contracts/receipts.ts'
+import { eventIdOf, orphanRowId, quarantineRowId, receiptRowId } from '../../../streams/domain/event-id.ts'
 import {
   ENQUEUED_AT,
   EXAMPLE_IDS,
@@ -10,10 +10,10 @@ import {
   receiptExample,
   silentHooks,
   type Scene,
-} from '../scene.suite.ts'
-import { inTransaction, openPool } from './pool.ts'
-import { dlrSink } from './sinks.ts'
-import { StatementFailed } from './statement.ts'
+} from '../../testing/scene.suite.ts'
+import { inTransaction, openPool } from '../pool.ts'
+import { dlrSink } from '../sinks.ts'
+import { StatementFailed } from '../statement.ts'
 
 const example = receiptExample
 const { receipt } = example

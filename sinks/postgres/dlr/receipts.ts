@@ -1,6 +1,6 @@
-import { receiptRowId } from '../../streams/domain/event-id.ts'
+import { receiptRowId } from '../../../streams/domain/event-id.ts'
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce } from './statement.ts'
+import { insertOnce } from '../statement.ts'
 
 /** One row per identity (operator, its message id, canonical status): a duplicate finds its row there (spec data.md section 2). */
 export const insertReceipts = insertOnce<RecordOf<'RECEIPT'>>('dlr.delivery_receipts', [

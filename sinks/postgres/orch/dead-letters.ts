@@ -1,6 +1,6 @@
-import type { OutboundDeadLetter } from '../../streams/contracts/outbound.ts'
-import { insertOnce } from './statement.ts'
-import { storableJson } from './storable.ts'
+import type { OutboundDeadLetter } from '../../../streams/contracts/outbound.ts'
+import { insertOnce } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /** One row a dead letter, with the whole event: an operator replays it from here (spec pipeline.md T12). */
 export const insertDeadLetters = insertOnce<OutboundDeadLetter>('orch.dead_letters', [

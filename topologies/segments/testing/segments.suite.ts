@@ -1,22 +1,22 @@
-import { requestExample } from '../../streams/contracts/examples.ts'
-import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
-import { aggregatedOutcomes, billingEvents, webhookEvents } from '../../streams/contracts/outcomes.ts'
+import { requestExample } from '../../../streams/contracts/examples.ts'
+import { submitResults, type SubmitResult } from '../../../streams/contracts/outbound.ts'
+import { aggregatedOutcomes, billingEvents, webhookEvents } from '../../../streams/contracts/outcomes.ts'
 import {
   dlrRecords,
   segmentFacts,
   sentSegments,
   type ExpectedFact,
   type ReceiptFact,
-} from '../../streams/contracts/receipts.ts'
+} from '../../../streams/contracts/receipts.ts'
 import {
   expectedFactEventId,
   receiptEventId,
   receiptFactEventId,
   submitResultEventId,
-} from '../../streams/domain/event-id.ts'
-import { normaliseStat } from '../../streams/domain/stat.ts'
-import { Driver, type PipeOptions } from '../../streams/testing/driver.ts'
-import { segments } from './segments.ts'
+} from '../../../streams/domain/event-id.ts'
+import { normaliseStat } from '../../../streams/domain/receipt/stat.ts'
+import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
+import { segments } from '../segments.ts'
 
 /** What the tests of `segments` share: a message of some segments, and short ways to say what operators report of it. */
 

@@ -1,6 +1,6 @@
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce } from './statement.ts'
-import { storableJson } from './storable.ts'
+import { insertOnce } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /** Receipts that came after their message had its outcome; they change nothing but are kept (spec pipeline.md D20). */
 export const insertLate = insertOnce<RecordOf<'LATE'>>('dlr.late_dlrs', [

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { septetCount } from './gsm7.ts'
-import { encodingOf, PARTS_MAX, segmentCount, splitText } from './segments.ts'
+import { encodingOf, PARTS_MAX, segmentCount, splitText } from './text-segments.ts'
 
 /** Agreed on by two public segment libraries and an own reference; parts with an 8-bit and with a 16-bit reference. */
 const VECTORS: readonly (readonly [name: string, text: string, with8: number, with16: number])[] = [

@@ -1,4 +1,4 @@
-import { MESSAGE_STATUSES, type MessageStatus, OUTCOMES } from './statuses.ts'
+import { MESSAGE_STATUSES, type MessageStatus, OUTCOMES } from '../statuses.ts'
 
 export type DeadLetterReason = 'validation' | 'no_route' | 'publish_fail' | 'max_attempts'
 

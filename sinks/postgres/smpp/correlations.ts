@@ -1,7 +1,7 @@
-import type { SubmitResult } from '../../streams/contracts/outbound.ts'
-import type { DlrRecord } from '../../streams/contracts/receipts.ts'
-import { ofKind, type RecordOf } from './record-kinds.ts'
-import { namesOf, statement, unnested, type Column, type Queryable } from './statement.ts'
+import type { SubmitResult } from '../../../streams/contracts/outbound.ts'
+import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
+import { ofKind, type RecordOf } from '../dlr/record-kinds.ts'
+import { namesOf, statement, unnested, type Column, type Queryable } from '../statement.ts'
 
 /** An accepted result always carries the id by which the operator will report. */
 type AcceptedResult = SubmitResult & { readonly outcome: 'ACCEPTED'; readonly operatorMessageId: string }

@@ -1,4 +1,4 @@
-import type { CanonicalStatus } from './statuses.ts'
+import type { CanonicalStatus } from '../statuses.ts'
 
 /** The words of SMPP 3.4 Appendix B and the FAILED that operators add, as spec/pipeline.md 3.2 maps them. */
 const CANONICAL_OF_STAT: ReadonlyMap<string, CanonicalStatus> = new Map<string, CanonicalStatus>([

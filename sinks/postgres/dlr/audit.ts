@@ -1,6 +1,6 @@
 import type { RecordOf } from './record-kinds.ts'
-import { insertOnce } from './statement.ts'
-import { storableJson } from './storable.ts'
+import { insertOnce } from '../statement.ts'
+import { storableJson } from '../storable.ts'
 
 /** Messages that were closed without all their receipts (spec pipeline.md D31). */
 export const insertPartialTimeouts = insertOnce<RecordOf<'PARTIAL_TIMEOUT'>>('dlr.audit_log', [

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { CanonicalStatus } from './statuses.ts'
+import type { CanonicalStatus } from '../statuses.ts'
 
 const MINUTE_MS = 60_000
 

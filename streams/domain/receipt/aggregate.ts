@@ -3,7 +3,7 @@ import {
   type SegmentStatus,
   TERMINAL_SEGMENT_STATUSES,
   type TerminalSegmentStatus,
-} from './statuses.ts'
+} from '../statuses.ts'
 
 const terminals: ReadonlySet<SegmentStatus> = new Set(TERMINAL_SEGMENT_STATUSES)
 
