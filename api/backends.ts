@@ -3,12 +3,12 @@ import type { Log } from '../streams/platform/log.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Closers } from '../streams/platform/process.ts'
 import type { ApiConfig } from './config.ts'
-import { connectPublisher, type EventPublisher } from './event-publisher.ts'
+import { connectPublisher, type EventPublisher } from './outbox/event-publisher.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
-import { deleteDelivered, type DeliveredRows } from './outbox-deletion.ts'
-import { startRelay } from './outbox.ts'
+import { deleteDelivered, type DeliveredRows } from './outbox/deletion.ts'
+import { startRelay } from './outbox/relay.ts'
 import { connectDatabase, openPool, type Database } from './postgres.ts'
-import { connectRedis } from './reply-cache.ts'
+import { connectRedis } from './submit/reply-cache.ts'
 
 /** What the process is given instead of taking it: output, time, ids, chance. */
 export interface Surroundings {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database, Row, Statement } from './postgres.ts'
-import type { Identity } from './token.ts'
+import type { Identity } from './middleware/token.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
-import { SubmitReply } from './idempotency.ts'
-import { accountId, goodBody, startRealApi, until, type RealApi } from './real-api.suite.ts'
+import { SubmitReply } from './submit/idempotency.ts'
+import { accountId, goodBody, startRealApi, until, type RealApi } from './testing/real-api.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createDatabase, type TemporaryDatabase } from '../dev/database.ts'
 import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
-import { call } from './call.suite.ts'
-import { accountId, goodBody, serverUrl, tenantId, until } from './real-api.suite.ts'
+import { call } from './testing/call.suite.ts'
+import { accountId, goodBody, serverUrl, tenantId, until } from './testing/real-api.suite.ts'
 
 const NOWHERE = '127.0.0.1:9'
 

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SubmitReply } from './idempotency.ts'
-import { authorized, accountId, goodBody, startRealApi, tenantId, type RealApi } from './real-api.suite.ts'
+import { SubmitReply } from './submit/idempotency.ts'
+import {
+  authorized,
+  accountId,
+  goodBody,
+  startRealApi,
+  tenantId,
+  type RealApi,
+} from './testing/real-api.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {

@@ -7,10 +7,10 @@ import { traced } from './middleware/trace.ts'
 import { Problem } from './problem.ts'
 import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
-import { addSegments } from './routes/segments.ts'
+import { addSegments } from './routes/message-segments.ts'
 import { addSend, type SendDeps } from './routes/send.ts'
 import type { ApiMiddleware, ApiState } from './state.ts'
-import type { TokenVerifier } from './token.ts'
+import type { TokenVerifier } from './middleware/token.ts'
 
 export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
   readonly verify: TokenVerifier

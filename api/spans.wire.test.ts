@@ -1,7 +1,7 @@
 import { NodeSDK, tracing } from '@opentelemetry/sdk-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SubmitReply } from './idempotency.ts'
-import { accountId, goodBody, startRealApi, tenantId, type RealApi } from './real-api.suite.ts'
+import { SubmitReply } from './submit/idempotency.ts'
+import { accountId, goodBody, startRealApi, tenantId, type RealApi } from './testing/real-api.suite.ts'
 
 const exporter = new tracing.InMemorySpanExporter()
 const sdk = new NodeSDK({

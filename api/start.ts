@@ -3,12 +3,12 @@ import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
 import { listen, type Listener } from './listener.ts'
 import { messageReader } from './message-reader.ts'
-import { messageStore } from './message-store.ts'
+import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
-import { redisReplyCache } from './reply-cache.ts'
+import { redisReplyCache } from './submit/reply-cache.ts'
 import { createApp } from './server.ts'
-import { createSubmit } from './submit.ts'
-import { remoteKeys, tokenVerifier } from './token.ts'
+import { createSubmit } from './submit/submit.ts'
+import { remoteKeys, tokenVerifier } from './middleware/token.ts'
 
 /** Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools last. */
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {

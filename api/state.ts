@@ -1,6 +1,6 @@
 import type { ParameterizedContext } from 'koa'
 import type { Router, RouterContext, RouterMiddleware } from '@koa/router'
-import type { Identity } from './token.ts'
+import type { Identity } from './middleware/token.ts'
 
 /** What middleware leaves for the handlers behind it. */
 export interface ApiState {

@@ -10,11 +10,11 @@ import { livenessOf, watchPositions } from '../streams/runtime/watch/observe-pos
 import { STUCK_AFTER_MS } from '../streams/runtime/watch/position-watch.ts'
 import { bridgeInstruments } from './instruments.ts'
 import type { NatsLink } from './nats/connect.ts'
-import { deadLetters } from './nats/dead-letters.ts'
-import { mirrorInbound, type InboundBridge } from './nats/inbound.ts'
+import { deadLetters } from './nats/outbound/dead-letters.ts'
+import { mirrorInbound, type InboundBridge } from './nats/inbound/inbound.ts'
 import { watchLag } from './nats/lag.ts'
-import { mirrorOutbound } from './nats/outbound-mirrors.ts'
-import { OUTBOUND_GROUP } from './nats/outbound.ts'
+import { mirrorOutbound } from './nats/outbound/mirrors.ts'
+import { OUTBOUND_GROUP } from './nats/outbound/outbound.ts'
 
 export interface BridgesOptions {
   readonly log: LogClient

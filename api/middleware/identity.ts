@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { uuid } from '../../streams/contracts/topic.ts'
 import { Problem } from '../problem.ts'
 import { identityOf, type ApiContext, type ApiMiddleware } from '../state.ts'
-import type { Identity, Scope, TokenVerifier } from '../token.ts'
+import type { Identity, Scope, TokenVerifier } from './token.ts'
 
 /** Two of one of these could mean one thing to Kong and another to us (spec http.md section 2). */
 const ONCE_ONLY = ['X-Tenant-Id', 'X-Account-Id', 'Idempotency-Key', 'Authorization'] as const

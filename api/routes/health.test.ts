@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { fakeApp, type FakeApp } from '../fake-app.suite.ts'
+import { fakeApp, type FakeApp } from '../testing/fake-app.suite.ts'
 
 let app: FakeApp
 afterEach(() => app.close())

@@ -7,7 +7,7 @@ import {
   messageId,
   tenantId,
   type FakeApp,
-} from '../fake-app.suite.ts'
+} from '../testing/fake-app.suite.ts'
 import type { MessageView } from '../message-reader.ts'
 
 const view: MessageView = {

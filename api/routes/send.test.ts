@@ -10,7 +10,7 @@ import {
   tenantId,
   type FakeApp,
   type Fakes,
-} from '../fake-app.suite.ts'
+} from '../testing/fake-app.suite.ts'
 import { DependencyUnavailable, PROBLEMS, type ProblemCode } from '../problem.ts'
 
 let app: FakeApp

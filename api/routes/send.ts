@@ -1,6 +1,6 @@
 import { trace } from '@opentelemetry/api'
-import { parseCommand, type SubmitCommand } from '../command.ts'
-import { parseKey } from '../idempotency.ts'
+import { parseCommand, type SubmitCommand } from '../submit/command.ts'
+import { parseKey } from '../submit/idempotency.ts'
 import type { Instruments } from '../instruments.ts'
 import { jsonBody } from '../middleware/body.ts'
 import { allowed } from '../middleware/identity.ts'
@@ -8,7 +8,7 @@ import { counted, submitMeasured } from '../middleware/metrics.ts'
 import { spanned } from '../middleware/trace.ts'
 import { Problem } from '../problem.ts'
 import { identityOf, type ApiContext, type ApiMiddleware, type ApiRouter } from '../state.ts'
-import type { Submit } from '../submit.ts'
+import type { Submit } from '../submit/submit.ts'
 
 /** Spec http.md section 6; Kong refuses the same. */
 const SEND_BYTES_MAX = 64 * 1024

@@ -10,7 +10,7 @@ import { catalogue } from '../../streams/contracts/catalogue.ts'
 import { connectKafka } from '../../streams/log/kafka.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../streams/log/port.ts'
-import { prefixedLog } from './prefixed-log.suite.ts'
+import { prefixedLog } from './testing/prefixed-log.suite.ts'
 import {
   ensureTopics,
   eventOf,
@@ -21,7 +21,7 @@ import {
   provisioned,
   recordsOf,
   storedIn,
-} from './scene.suite.ts'
+} from './testing/scene.suite.ts'
 
 /** Processes killed with SIGKILL, between a NATS of one's own and the broker of KAFKA_BROKERS. */
 const brokers = process.env['KAFKA_BROKERS']
@@ -30,7 +30,7 @@ if (brokers === undefined) throw new Error('KAFKA_BROKERS must name a broker')
 const run = randomUUID().slice(0, 8)
 const prefix = `bridges-${run}.`
 const group = `bridges-${run}`
-const CHILD = fileURLToPath(new URL('bridges-child.suite.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('testing/bridges-child.suite.ts', import.meta.url))
 
 let nats: OwnNats
 let nc: NatsConnection

@@ -3,7 +3,7 @@ import { partitionKey, type LogClient, type TopicPartition } from '../../streams
 import type { Sleep } from '../../streams/platform/backoff.ts'
 import type { Log } from '../../streams/platform/log.ts'
 import type { Instruments } from '../instruments.ts'
-import { DLR_TOPICS } from './outbound-mirrors.ts'
+import { DLR_TOPICS } from './outbound/mirrors.ts'
 
 export interface LagOptions {
   readonly log: LogClient

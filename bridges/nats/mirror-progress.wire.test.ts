@@ -4,7 +4,7 @@ import { SUBMIT_RESULT_MIRROR } from '../../streams/contracts/subjects.ts'
 import { silentLog } from '../../streams/platform/log.ts'
 import { connectNats, NotConnected, type NatsLink } from './connect.ts'
 import { mirrorProgress } from './mirror-progress.ts'
-import { eventually, OwnNats, provisioned } from './scene.suite.ts'
+import { eventually, OwnNats, provisioned } from './testing/scene.suite.ts'
 
 let nats: OwnNats
 let link: NatsLink

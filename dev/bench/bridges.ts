@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { prefixedLog } from '../../bridges/nats/prefixed-log.suite.ts'
+import { prefixedLog } from '../../bridges/nats/testing/prefixed-log.suite.ts'
 import {
   bridgesBetween,
   ensureTopics,
@@ -14,7 +14,7 @@ import {
   OwnNats,
   PARTITIONS,
   provisioned,
-} from '../../bridges/nats/scene.suite.ts'
+} from '../../bridges/nats/testing/scene.suite.ts'
 import { catalogue } from '../../streams/contracts/catalogue.ts'
 import { encode } from '../../streams/contracts/decode.ts'
 import {

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { parseDestination } from '../../streams/domain/message/msisdn.ts'
+import { senderKind } from '../../streams/domain/message/sender.ts'
+import type { Fault, ProblemCode } from '../problem.ts'
+
+export const BODY_CHARS_MAX = 1600
+export const CALLBACK_URL_CHARS_MAX = 2048
+export const METADATA_ENTRIES_MAX = 20
+export const METADATA_KEY_CHARS_MAX = 64
+export const METADATA_VALUE_CHARS_MAX = 256
+/** How long a message may wait before it is worthless, when the client does not ask for less (spec http.md section 3). */
+export const LIFETIME_MS_MAX = 48 * 3_600_000
+
+// NUL and half of a surrogate pair can be written in JSON but stored neither as text nor as jsonb by Postgres.
+// oxlint-disable-next-line no-control-regex -- NUL is exactly what is looked for.
+const UNSTORABLE = /\u0000|\p{Surrogate}/u
+
+const text = z
+  .string('must be a string')
+  .refine((value) => !UNSTORABLE.test(value), 'must not hold NUL or half a surrogate pair')
+
+const destination = z.string('must be a string').transform((value, context) => {
+  const parsed = parseDestination(value)
+  if (parsed.ok) return parsed.e164
+  context.issues.push({ code: 'custom', message: 'not a valid number', input: undefined })
+  return z.NEVER
+})
+
+const isHttps = (value: string): boolean => URL.canParse(value) && new URL(value).protocol === 'https:'
+
+const instantOf = z.iso
+  .datetime({ offset: true, error: 'must be an ISO 8601 instant' })
+  .transform((value) => new Date(value).toISOString())
+
+/** Spec http.md section 3, H1. Unknown fields are ignored. */
+const Fields = z.object(
+  {
+    to: destination,
+    from: text.refine(
+      (value) => senderKind(value) !== null,
+      'must be E.164, a short code or at most 11 letters and digits',
+    ),
+    body: text
+      .transform((value) => value.trim())
+      .pipe(
+        z
+          .string()
+          .min(1, 'must not be empty')
+          .max(BODY_CHARS_MAX, `must have at most ${BODY_CHARS_MAX} characters`),
+      ),
+    messageType: z.enum(['SMS', 'FLASH_SMS'], 'must be SMS or FLASH_SMS').default('SMS'),
+    callbackUrl: text
+      .max(CALLBACK_URL_CHARS_MAX, `must have at most ${CALLBACK_URL_CHARS_MAX} characters`)
+      .refine(isHttps, 'must be an https URL')
+      .exactOptional(),
+    metadata: z
+      .record(
+        text.max(METADATA_KEY_CHARS_MAX),
+        text.max(METADATA_VALUE_CHARS_MAX, `values must have at most ${METADATA_VALUE_CHARS_MAX} characters`),
+        'must be a map of strings',
+      )
+      .refine(
+        (map) => Object.keys(map).length <= METADATA_ENTRIES_MAX,
+        `must have at most ${METADATA_ENTRIES_MAX} entries`,
+      )
+      .exactOptional(),
+    expiresAt: instantOf.exactOptional(),
+  },
+  'must be an object',
+)
+
+/** A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave one. */
+export type SubmitCommand = z.infer<typeof Fields>
+
+export type ParsedCommand =
+  | { readonly ok: true; readonly command: SubmitCommand }
+  | { readonly ok: false; readonly code: ProblemCode; readonly errors: readonly Fault[] }
+
+/** Faults name where and what is asked for, never what was given: the value may be a phone number. */
+export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
+  const parsed = Fields.safeParse(input)
+  const issues = parsed.success ? [] : parsed.error.issues
+  const errors = [...issues.map(faultOf), ...expiryFaults(input, nowMs)]
+  if (parsed.success && errors.length === 0) return { ok: true, command: parsed.data }
+  return { ok: false, code: codeOf(errors, issues), errors }
+}
+
+const Expiry = z.object({ expiresAt: instantOf })
+
+/** Apart from the schema, because it needs the clock; on the raw input, so that it is reported beside other faults. */
+function expiryFaults(input: unknown, nowMs: number): Fault[] {
+  const expiry = Expiry.safeParse(input)
+  if (!expiry.success) return []
+  const aheadMs = Date.parse(expiry.data.expiresAt) - nowMs
+  if (aheadMs > 0 && aheadMs <= LIFETIME_MS_MAX) return []
+  return [{ path: 'expiresAt', message: 'must be in the future, at most 48 hours away' }]
+}
+
+type Issue = z.core.$ZodIssue
+
+/** The special codes only when nothing else is wrong, so that a client that handles them has nothing more to mend. */
+function codeOf(errors: readonly Fault[], issues: readonly Issue[]): ProblemCode {
+  if (errors.every((fault) => fault.path === 'to')) return 'INVALID_DESTINATION'
+  const tooLong = issues.some((issue) => issue.path[0] === 'body' && issue.code === 'too_big')
+  return tooLong && errors.length === 1 ? 'SMS_BODY_TOO_LONG' : 'INVALID_PAYLOAD'
+}
+
+// Only the first part of the path: what follows `metadata` is a key that the client chose.
+const faultOf = (issue: Issue): Fault => ({
+  path: issue.path[0] === undefined ? '' : String(issue.path[0]),
+  message: issue.code === 'invalid_key' ? 'a key is too long or unreadable' : issue.message,
+})

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { uuid, instant } from '../../streams/contracts/topic.ts'
+import { idempotencyHash, requestFingerprint } from '../../streams/domain/message/idempotency.ts'
+import type { SubmitCommand } from './command.ts'
+
+/** Both in Redis and in Postgres (spec http.md section 3, data.md sections 1 and 7). */
+export const KEY_LIFETIME_MS = 48 * 3_600_000
+
+/** The 202 of a submit, in this order of members also when it is replayed out of jsonb. */
+export const SubmitReply = z.object({
+  messageId: uuid,
+  status: z.literal('QUEUED'),
+  segmentCount: z.number().int().min(1),
+  encoding: z.enum(['GSM7', 'UCS2']),
+  enqueuedAt: instant,
+})
+export type SubmitReply = z.infer<typeof SubmitReply>
+
+/** What a used key remembers. */
+export const StoredReply = z.object({
+  tenantId: uuid,
+  fingerprint: z.string(),
+  /** From then on the key counts as new. */
+  expiresAt: instant,
+  reply: SubmitReply,
+})
+export type StoredReply = z.infer<typeof StoredReply>
+
+/** A client's key in a request: which key (hash) for which content (fingerprint). */
+export interface KeyClaim {
+  readonly hash: string
+  readonly fingerprint: string
+}
+
+export const claimOf = (accountId: string, key: string, command: SubmitCommand): KeyClaim => ({
+  hash: idempotencyHash(accountId, key),
+  fingerprint: requestFingerprint(command),
+})
+
+export type KeyVerdict = 'new' | 'replay' | 'conflict'
+
+/** The table of spec http.md section 3. A key of another tenant was certainly not used with this request. */
+export function judge(
+  claim: KeyClaim,
+  tenantId: string,
+  stored: StoredReply | undefined,
+  nowMs: number,
+): KeyVerdict {
+  if (stored === undefined || Date.parse(stored.expiresAt) <= nowMs) return 'new'
+  return stored.tenantId === tenantId && stored.fingerprint === claim.fingerprint ? 'replay' : 'conflict'
+}
+
+const PRINTABLE = /^[\x20-\x7e]{1,255}$/
+/** A string of RFC 8941 section 3.3.3: a quote and a backslash inside are escaped. */
+const QUOTED = /^"((?:[^"\\]|\\["\\])*)"$/
+
+/** Bare or quoted, so that `order-42` and `"order-42"` are one key; undefined for anything malformed. */
+export function parseKey(header: string): string | undefined {
+  const key = header.startsWith('"') ? QUOTED.exec(header)?.[1]?.replace(/\\(.)/g, '$1') : header
+  return key !== undefined && PRINTABLE.test(key) ? key : undefined
+}

@@ -1,0 +1,55 @@
+import { Redis } from 'ioredis'
+import { backoffMs } from '../../streams/platform/backoff.ts'
+import { maskDigits, type Log } from '../../streams/platform/log.ts'
+import { KEY_LIFETIME_MS, StoredReply } from './idempotency.ts'
+import type { Instruments } from '../instruments.ts'
+
+/** Replies of used keys. A cache: an answer of undefined, also while Redis is away, means that Postgres decides. */
+export interface ReplyCache {
+  get(hash: string): Promise<StoredReply | undefined>
+  /** Never rejects. */
+  set(hash: string, stored: StoredReply): Promise<void>
+}
+
+/** A frozen Redis must cost a submit less than a second look into Postgres does. */
+const COMMAND_MS_MAX = 50
+
+const keyOf = (hash: string): string => `orch:submit-idem:${hash}`
+
+/** Fails at once while disconnected instead of queueing, and reconnects for ever. */
+export function connectRedis(url: string, log: Log, random: () => number): Redis {
+  const redis = new Redis(url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_MS_MAX,
+    connectTimeout: 2_000,
+    enableAutoPipelining: true,
+    retryStrategy: (attempt) => backoffMs(attempt, { firstMs: 100, maxMs: 5_000, jitter: 0.2, random }),
+  })
+  redis.on('ready', () => log.info('api.redis_connected'))
+  redis.on('close', () => log.warn('api.redis_disconnected'))
+  redis.on('error', (error: Error) => log.debug('api.redis_error', { reason: maskDigits(error.name) }))
+  return redis
+}
+
+export const redisReplyCache = (redis: Redis, instruments: Instruments): ReplyCache => ({
+  async get(hash) {
+    try {
+      const stored = await redis.get(keyOf(hash))
+      if (stored === null) return undefined
+      instruments.cacheHits.inc()
+      return StoredReply.parse(JSON.parse(stored))
+    } catch {
+      // Away or unreadable: counted, and the same as not found, because Postgres decides.
+      instruments.redisErrors.inc({ op: 'get' })
+      return undefined
+    }
+  },
+  async set(hash, stored) {
+    try {
+      await redis.set(keyOf(hash), JSON.stringify(stored), 'EX', KEY_LIFETIME_MS / 1000)
+    } catch {
+      instruments.redisErrors.inc({ op: 'set' })
+    }
+  },
+})

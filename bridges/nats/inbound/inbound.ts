@@ -1,0 +1,205 @@
+import type { ConsumerInfo, JsMsg } from '@nats-io/jetstream'
+import type { InboundMirror } from '../../../streams/contracts/subjects.ts'
+import type { Topic } from '../../../streams/contracts/topic.ts'
+import type { LogClient, LogWriter, OutRecord } from '../../../streams/log/port.ts'
+import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
+import type { Log } from '../../../streams/platform/log.ts'
+import type { Instruments } from '../../instruments.ts'
+import type { NatsLink } from '../connect.ts'
+import type { DeadLetters } from '../outbound/dead-letters.ts'
+import { DurableReader } from './durable-reader.ts'
+import { INBOUND_ACK_WAIT_MS, INBOUND_BATCH_MAX } from '../durables.ts'
+import { HeldMessages } from './unacknowledged.ts'
+import { inboundRecord, storedMessage, topicNamed } from './record.ts'
+import { mirrorSpan } from '../spans.ts'
+
+export interface InboundOptions {
+  readonly mirror: InboundMirror
+  readonly link: NatsLink
+  readonly log: LogClient
+  readonly deadLetters: DeadLetters
+  readonly instruments: Instruments
+  readonly logger: Log
+  readonly pollMs: number
+  readonly now: () => number
+  readonly sleep: Sleep
+  readonly random: () => number
+}
+
+export interface InboundBridge {
+  active(): boolean
+  /** Stops pulling, mirrors and acknowledges what has been delivered, as long as the log takes it. */
+  close(): Promise<void>
+}
+
+// Everything of a batch may fall into one partition, and a broker refuses more than 1 MiB at a time.
+const BATCH_BYTES_MAX = 800_000
+/** No valid event comes near it (spec pipeline.md O9: 900 KiB), and the log takes no more. */
+const RECORD_BYTES_MAX = 1_000_000
+const RETRY = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
+
+/**
+ * Mirrors one durable to its topic, at least once (research reliability 1.3, mode A): a message is acknowledged when its
+ * record is durable, in the order delivered. While the log is away nothing is acknowledged and nothing refused: the
+ * messages stay here, the server is told every ack_wait/3 that they are being worked on, and the same batch is tried again.
+ *
+ * Order: the log gets messages in stream order. A delivery that was lost with a connection comes again after ack_wait,
+ * behind what was delivered meanwhile; only `operator.health`, read one at a time, is in order even then.
+ */
+export function mirrorInbound(options: InboundOptions): InboundBridge {
+  return new InboundLoop(options)
+}
+
+class InboundLoop implements InboundBridge {
+  readonly #options: InboundOptions
+  readonly #topic: Topic<unknown>
+  readonly #writer: LogWriter
+  readonly #reader: DurableReader
+  readonly #held = new HeldMessages<JsMsg>()
+  readonly #stop = new AbortController()
+  readonly #done: Promise<unknown>
+  #partitions = 0
+  #wake: (() => void) | undefined
+
+  constructor(options: InboundOptions) {
+    const { mirror, link, pollMs, sleep, random, logger } = options
+    this.#options = options
+    this.#topic = topicNamed(mirror.topic)
+    this.#writer = options.log.writer()
+    this.#reader = new DurableReader({
+      link,
+      pollMs,
+      sleep,
+      random,
+      logger,
+      stream: mirror.stream,
+      durable: mirror.durable,
+      prefetch: INBOUND_BATCH_MAX,
+      deliver: (message) => this.#deliver(message),
+      held: () => this.#held.size,
+      onInfo: (info) => this.#observe(info),
+    })
+    this.#reader.start()
+    this.#done = Promise.all([this.#run(), this.#stayAlive()])
+  }
+
+  active(): boolean {
+    return this.#reader.active
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close()
+    this.#stop.abort()
+    this.#wake?.()
+    await this.#done
+    await this.#writer.close()
+  }
+
+  #deliver(message: JsMsg): void {
+    this.#held.take(message)
+    this.#wake?.()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted || this.#held.size > 0) {
+      const batch = this.#held.oldest(INBOUND_BATCH_MAX, BATCH_BYTES_MAX)
+      if (batch.length === 0) await this.#more()
+      else if (!(await this.#insist(() => this.#store(batch)))) return
+      else this.#acknowledge(batch)
+    }
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined
+        resolve()
+      }
+      if (this.#stop.signal.aborted || this.#held.size > 0) this.#wake()
+    })
+  }
+
+  /** Repeats a step until it succeeds; false when closing finds it failing: the server then delivers the messages again. */
+  async #insist(step: () => Promise<void>): Promise<boolean> {
+    const { sleep, random, logger, mirror } = this.#options
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await step()
+        return true
+      } catch (error) {
+        logger.warn('bridge.log_write_failed', { topic: mirror.topic, attempt, error })
+        await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
+        if (this.#stop.signal.aborted) return false
+      }
+    }
+  }
+
+  async #store(batch: readonly JsMsg[]): Promise<void> {
+    const { mirror, now } = this.#options
+    if (this.#partitions === 0) this.#partitions = await this.#countPartitions()
+    const records: OutRecord[] = []
+    for (const message of batch) {
+      const record = inboundRecord(this.#topic, this.#partitions, storedMessage(message), now())
+      if (bytesOf(record) <= RECORD_BYTES_MAX) records.push(record)
+      else await this.#refuse(message)
+    }
+    const spans = records.map((record) => mirrorSpan(record.headers ?? {}, mirror.subject))
+    if (records.length > 0) await this.#writer.write(records)
+    for (const end of spans) end()
+  }
+
+  async #countPartitions(): Promise<number> {
+    const { log, mirror } = this.#options
+    const found = (await log.admin.partitions([mirror.topic])).get(mirror.topic)
+    if (found === undefined) throw new Error(`topic ${mirror.topic} does not exist`)
+    return found
+  }
+
+  async #refuse(message: JsMsg): Promise<void> {
+    const { mirror, deadLetters, instruments, logger } = this.#options
+    await deadLetters.write({
+      sourceTopic: mirror.stream,
+      sourcePartition: 0,
+      sourceOffset: String(message.seq),
+      key: null,
+      payload: null,
+      reason: 'refused',
+      message: `a message of ${message.data.length} bytes is too large for the log`,
+    })
+    instruments.deadLetters.inc({ subject: mirror.topic })
+    logger.error('bridge.refused', { subject: mirror.subject, stream: mirror.stream, offset: message.seq })
+  }
+
+  #acknowledge(batch: readonly JsMsg[]): void {
+    const { instruments, mirror, now } = this.#options
+    for (const message of batch) this.#held.acknowledge(message)
+    instruments.in.inc({ subject: mirror.topic }, batch.length)
+    instruments.lastProgress.set({ subject: mirror.topic }, now() / 1_000)
+  }
+
+  async #stayAlive(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#options.sleep(INBOUND_ACK_WAIT_MS / 3, this.#stop.signal)
+      if (this.#options.link.connection !== undefined) this.#held.working()
+    }
+  }
+
+  #observe(info: ConsumerInfo): void {
+    const { instruments, mirror, now } = this.#options
+    const lag = info.num_pending + info.num_ack_pending
+    instruments.lag.set({ subject: mirror.topic }, lag)
+    if (lag === 0) instruments.lastProgress.set({ subject: mirror.topic }, now() / 1_000)
+    if (mirror.durable === 'dlr-processor') instruments.dlrAckPending.set(info.num_ack_pending)
+  }
+}
+
+// Names and values of headers and a little framing each; an estimate is enough this far below the broker's limit.
+const HEADER_OVERHEAD_BYTES = 16
+
+function bytesOf(record: OutRecord): number {
+  let bytes = record.value?.length ?? 0
+  for (const [name, value] of Object.entries(record.headers ?? {})) {
+    bytes += name.length + String(value).length + HEADER_OVERHEAD_BYTES
+  }
+  return bytes
+}

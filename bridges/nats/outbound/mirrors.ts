@@ -1,0 +1,139 @@
+import { OUTBOUND_MIRRORS, type Mirror } from '../../../streams/contracts/subjects.ts'
+import { bridgeMarks } from '../../../streams/contracts/operators.ts'
+import type { LogClient, TopicPartition } from '../../../streams/log/port.ts'
+import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
+import type { Log } from '../../../streams/platform/log.ts'
+import { consume, type Consumption } from '../../../streams/runtime/consume.ts'
+import type { Standing } from '../../../streams/runtime/watch/position-watch.ts'
+import type { Instruments } from '../../instruments.ts'
+import type { NatsLink } from '../connect.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { Marks } from './published-marks.ts'
+import { OUTBOUND_BATCH_MAX, OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
+import { natsPublisher, PublishError } from './publish.ts'
+
+export interface OutboundMirrorsOptions {
+  readonly log: LogClient
+  readonly linkOf: (mirror: Mirror) => NatsLink
+  readonly deadLetters: DeadLetters
+  readonly instruments: Instruments
+  readonly logger: Log
+  readonly now: () => number
+  readonly sleep: Sleep
+  readonly random: () => number
+  /** The consumer is gone for good: the process should stop. */
+  readonly onFailed: (error: unknown) => void
+  /** Group of the cursors and marks; tests that share a broker have their own. */
+  readonly group?: string
+}
+
+export interface OutboundMirrors {
+  /** The group has given this process its partitions, possibly none. */
+  joined(): boolean
+  standings(): readonly Standing[]
+  /** Finishes what is on its way and leaves the group; what waits for NATS is left to the next start. */
+  close(): Promise<void>
+}
+
+const RETRY = { firstMs: 200, maxMs: 5_000, jitter: 0.2 }
+/** Topics whose events belong to the receipts' side: their alerts and log events carry its name (spec operations.md §1, §4). */
+export const DLR_TOPICS: ReadonlySet<string> = new Set([
+  'sms.dlr.aggregated.v1',
+  'sms.dlr.unmatched',
+  'billing.events',
+  'webhook.dispatch',
+])
+
+/** Mirrors all topics of OUTBOUND_MIRRORS, as soon as they exist. */
+export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors {
+  const stop = new AbortController()
+  const writer = options.log.writer()
+  const marks = new Marks(options.log, options.group ?? OUTBOUND_GROUP, writer)
+  const bridge = new OutboundBridge({
+    ...options,
+    marks,
+    mirrors: OUTBOUND_MIRRORS.map((mirror) => ({
+      mirror,
+      publisher: natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
+    })),
+  })
+  let consumption: Consumption | undefined
+  const started = start(options, bridge, stop.signal).then(
+    (opened) => {
+      consumption = opened
+    },
+    (error: unknown) => options.onFailed(error),
+  )
+  return {
+    joined: () => consumption?.joined() ?? false,
+    standings: () => consumption?.standings() ?? [],
+    async close() {
+      stop.abort()
+      await started
+      await consumption?.close()
+      await marks.close()
+      await writer.close()
+    },
+  }
+}
+
+async function start(
+  options: OutboundMirrorsOptions,
+  bridge: OutboundBridge,
+  stop: AbortSignal,
+): Promise<Consumption | undefined> {
+  const topics = OUTBOUND_MIRRORS.map(({ topic }) => topic)
+  await untilTopicsExist(options, [...topics, bridgeMarks.name], stop)
+  if (stop.aborted) return undefined
+  return consume({
+    log: options.log,
+    group: options.group ?? OUTBOUND_GROUP,
+    topics,
+    handle: (batch) => bridge.handle(batch),
+    recordsMax: OUTBOUND_BATCH_MAX,
+    sleep: options.sleep,
+    random: options.random,
+    excuse: (at) => natsExcuse(options, at),
+    onFault: (at, error, attempt) => report(options, at, error, attempt),
+    onFailed: options.onFailed,
+  })
+}
+
+/** While NATS is away a batch waits for it and does not fail (publish.ts); readiness says so. */
+function natsExcuse({ linkOf }: OutboundMirrorsOptions, { topic }: TopicPartition): string | undefined {
+  const mirror = OUTBOUND_MIRRORS.find((one) => one.topic === topic)
+  return mirror !== undefined && linkOf(mirror).connection === undefined ? 'NATS is away' : undefined
+}
+
+/** Topics are made by the provisioner of the log, which may run after us. */
+async function untilTopicsExist(
+  options: OutboundMirrorsOptions,
+  topics: readonly string[],
+  stop: AbortSignal,
+): Promise<void> {
+  const { log, logger, sleep, random } = options
+  for (let attempt = 1; !stop.aborted; attempt += 1) {
+    try {
+      const found = await log.admin.partitions(topics)
+      const missing = topics.filter((topic) => !found.has(topic))
+      if (missing.length === 0) return
+      logger.warn('bridge.topics_missing', { paths: missing, attempt })
+    } catch (error) {
+      logger.warn('bridge.log_unreachable', { attempt, error })
+    }
+    await sleep(backoffMs(attempt, { ...RETRY, random }), stop)
+  }
+}
+
+function report(options: OutboundMirrorsOptions, at: TopicPartition, error: unknown, attempt: number): void {
+  const { logger, instruments } = options
+  const { topic, partition } = at
+  if (!(error instanceof PublishError)) {
+    logger.error('bridge.fault', { topic, partition, attempt, error })
+    return
+  }
+  const { stream } = error
+  instruments.publishErrors.inc({ stream })
+  const event = DLR_TOPICS.has(topic) ? 'dlr.nats_publish_error' : 'orch.nats_publish_error'
+  logger.error(event, { subject: topic, stream, partition, attempt, error })
+}

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
+import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
+import { vi } from 'vitest'
+import { z } from 'zod'
+import { answers } from '../../../dev/stack/answers.ts'
+import { startChild, type Child } from '../../../dev/stack/child.ts'
+import { freePort } from '../../../dev/stack/ports.ts'
+import { catalogue } from '../../../streams/contracts/catalogue.ts'
+import { partitionKey, type LogClient, type LogRecord } from '../../../streams/log/port.ts'
+import { sleep } from '../../../streams/platform/backoff.ts'
+import { silentLog } from '../../../streams/platform/log.ts'
+import { Metrics } from '../../../streams/platform/metrics.ts'
+import { startBridges, type Bridges } from '../../bridges.ts'
+import { connectNats, type NatsLink } from '../connect.ts'
+import { provisionNats } from '../provision.ts'
+
+/** A nats-server of one's own, because streams and subjects have fixed names. It can be killed and started again. */
+export class OwnNats {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'bridge-nats-'))
+  readonly #port: number
+  #child: Child | undefined
+
+  private constructor(port: number) {
+    this.#port = port
+  }
+
+  static async start(): Promise<OwnNats> {
+    const nats = new OwnNats(await freePort())
+    await nats.start()
+    return nats
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.#port}`
+  }
+
+  /** On the same port, with everything that the last one had on its disk. */
+  async start(): Promise<void> {
+    const args = [
+      '--addr',
+      '127.0.0.1',
+      '--port',
+      String(this.#port),
+      '--jetstream',
+      '--store_dir',
+      this.#folder,
+    ]
+    const spec = {
+      name: 'nats',
+      command: 'nats-server',
+      args,
+      cwd: this.#folder,
+      logFile: join(this.#folder, 'nats.log'),
+      stopSignal: 'SIGTERM' as const,
+      stopWithinMs: 10_000,
+      readyWithinMs: 20_000,
+      isReady: () => answers(this.#port, '', '"jetstream":true'),
+    }
+    this.#child = await startChild(spec, () => {}, new AbortController().signal)
+  }
+
+  async kill(): Promise<void> {
+    await this.#child?.crash()
+  }
+
+  async close(): Promise<void> {
+    await this.#child?.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+export const PARTITIONS = 4
+
+export interface RunningBridges extends Bridges {
+  readonly metrics: Metrics
+  readonly links: readonly NatsLink[]
+}
+
+/** All bridges between one NATS and one log, as main.ts puts them together. */
+export function bridgesBetween(url: string, log: LogClient, group?: string): RunningBridges {
+  const link = connectNats({ url, user: 'bridges-under-test', log: silentLog })
+  const metrics = new Metrics()
+  const bridges = startBridges({
+    log,
+    linkOf: () => link,
+    metrics,
+    logger: silentLog,
+    pollMs: 200,
+    now: Date.now,
+    sleep,
+    random: Math.random,
+    onFailed: () => {},
+    ...(group !== undefined && { group }),
+  })
+  return {
+    metrics,
+    links: [link],
+    ready: () => bridges.ready(),
+    live: () => bridges.live(),
+    async close() {
+      await bridges.close()
+      await link.close()
+    },
+  }
+}
+
+export const OPERATOR = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
+
+export async function provisioned(url: string): Promise<{ nc: NatsConnection; manager: JetStreamManager }> {
+  const nc = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+  const manager = await jetstreamManager(nc)
+  await provisionNats(manager, {
+    replicas: 1,
+    operatorIds: [OPERATOR],
+    dlrConcurrency: 10,
+    commandAckPending: 40,
+  })
+  return { nc, manager }
+}
+
+export const ensureTopics = (log: LogClient): Promise<void> =>
+  log.admin.ensureTopics(catalogue({ partitions: PARTITIONS, replicas: 1 }))
+
+export interface Stored {
+  readonly subject: string
+  readonly sequence: number
+  readonly payload: string
+  readonly headers: MsgHdrs | undefined
+}
+
+/** Everything that a stream holds, in its order. */
+export async function storedIn(manager: JetStreamManager, stream: string): Promise<readonly Stored[]> {
+  const { state } = await manager.streams.info(stream)
+  const stored: Stored[] = []
+  for (let sequence = state.first_seq; sequence <= state.last_seq && state.messages > 0; sequence += 1) {
+    const message = await manager.streams.getMessage(stream, { seq: sequence })
+    if (message === null) continue
+    const { subject, header } = message
+    stored.push({ subject, sequence, payload: message.string(), headers: header })
+  }
+  return stored
+}
+
+/** All records of a topic, partition by partition. */
+export async function recordsOf(log: LogClient, topic: string): Promise<readonly LogRecord[]> {
+  const count = (await log.admin.partitions([topic])).get(topic) ?? 0
+  const at = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+  const bounds = await log.admin.bounds(at)
+  const reader = log.reader()
+  const found: LogRecord[] = []
+  for (const one of at) {
+    const { start, end } = bounds.get(partitionKey(one)) ?? { start: 0, end: 0 }
+    for (let next = start; next < end; ) {
+      const read = await reader.read(one, next, { bytesMax: 1_048_576, waitMs: 0 })
+      found.push(...read.records)
+      next = read.next
+    }
+  }
+  await reader.close()
+  return found
+}
+
+export const eventually = <T>(check: () => Promise<T> | T, timeoutMs = 45_000): Promise<T> =>
+  vi.waitFor(check, { timeout: timeoutMs, interval: 50 })
+
+export async function metricOf(metrics: Metrics, name: string, subject: string): Promise<number> {
+  const metric = await metrics.registry.getSingleMetric(name)?.get()
+  return metric?.values.find(({ labels }) => labels['subject'] === subject)?.value ?? 0
+}
+
+const Payload = z.object({
+  eventId: z.string().default(''),
+  messageId: z.string().default(''),
+  stat: z.string().default(''),
+  seq: z.number().default(0),
+  dlrStatus: z.string().default(''),
+  reason: z.string().default(''),
+  sourceTopic: z.string().default(''),
+  sourceOffset: z.string().default(''),
+  payloadBase64: z.string().default(''),
+})
+
+/** The fields of an event that tests look at; an absent one is empty. */
+export const eventOf = (payload: string): z.infer<typeof Payload> => Payload.parse(JSON.parse(payload))
