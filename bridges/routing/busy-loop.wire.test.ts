@@ -28,7 +28,7 @@ beforeAll(async () => {
   const spec = {
     name: 'routing-engine',
     command: process.execPath,
-    args: ['--import', 'tsx', 'dev/routing-engine/main.ts'],
+    args: ['--import', 'tsx', 'dev/neighbours/routing-engine/main.ts'],
     cwd: process.cwd(),
     logFile: join(folder, 'engine.log'),
     env: { ...process.env, PORT: String(port), ROUTES: JSON.stringify(routes) },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort } from '../../dev/stack/ports.ts'
-import { startRoutingEngine, type RoutingEngine } from '../../dev/routing-engine/server.ts'
+import { startRoutingEngine, type RoutingEngine } from '../../dev/neighbours/routing-engine/server.ts'
 import { routeFor } from '../../streams/contracts/lookups.ts'
 import { routingLookup, type RoutingLookup } from './lookup.ts'
 

@@ -12,7 +12,7 @@ import {
   operatorIds,
   operatorOptions,
   routes,
-} from '../platform/operators.ts'
+} from '../local/operators.ts'
 import { composeSchema } from './compose-schema.ts'
 import { containers } from './docker.ts'
 import { variablesOf } from './environment-of.ts'
@@ -61,7 +61,7 @@ const jsonOf = (name: string, variable: string): unknown =>
 const userOf = (name: string, variable: string): string =>
   new URL(serviceOf(name).environment[variable] ?? '').username
 
-/** `node dist/api/main.js` and `node --import tsx dev/smsc/main.ts` by the file that they run. */
+/** `node dist/api/main.js` and `node --import tsx dev/neighbours/smsc/main.ts` by the file that they run. */
 const entryOf = (command: readonly string[]): string =>
   (command.at(-1) ?? '').replace(/^dist\//, '').replace(/\.js$/, '.ts')
 

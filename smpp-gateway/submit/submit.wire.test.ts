@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Recorded, SubmitEntry } from '../../dev/smsc/journal.ts'
-import type { Smsc } from '../../dev/smsc/server.ts'
+import type { Recorded, SubmitEntry } from '../../dev/neighbours/smsc/journal.ts'
+import type { Smsc } from '../../dev/neighbours/smsc/server.ts'
 import { commandSubject } from '../../streams/contracts/subjects.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
 import { phone, until } from '../testing/invented.suite.ts'

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
-import { startOperatorManagement, type OperatorManagement } from '../../dev/operator-management/server.ts'
-import { startSmsc, type Smsc, type SmscOptions } from '../../dev/smsc/server.ts'
+import {
+  startOperatorManagement,
+  type OperatorManagement,
+} from '../../dev/neighbours/operator-management/server.ts'
+import { startSmsc, type Smsc, type SmscOptions } from '../../dev/neighbours/smsc/server.ts'
 import { encode } from '../../streams/contracts/decode.ts'
 import type { OperatorHealth } from '../../streams/contracts/operators.ts'
 import type { DispatchCommand, SubmitResult } from '../../streams/contracts/outbound.ts'

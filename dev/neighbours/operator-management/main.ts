@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { commonEnv, port, readConfig } from '../../../streams/platform/config.ts'
+import { createLog } from '../../../streams/platform/log.ts'
+import { runProcess } from '../../../streams/platform/process.ts'
+import { jsonText } from '../../json.ts'
+import { Operator } from './operators.ts'
+import { startOperatorManagement } from './server.ts'
+
+const config = readConfig({
+  ...commonEnv,
+  PORT: port.default(3020),
+  INTERNAL_SERVICE_TOKEN: z.string().min(1),
+  OPERATORS: jsonText(z.array(Operator)),
+})
+
+const log = createLog({ service: 'operator-management', level: config.LOG_LEVEL })
+
+await runProcess(log, async (closers) => {
+  const server = await startOperatorManagement({
+    host: config.HOST,
+    port: config.PORT,
+    token: config.INTERNAL_SERVICE_TOKEN,
+    operators: config.OPERATORS,
+  })
+  closers.add('http', server, (opened) => opened.close())
+})

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { uuid } from '../../../streams/contracts/topic.ts'
+
+/**
+ * Stand-in for the operator management service: it hands SMPP credentials to the gateway (spec http.md section 8) from a list that
+ * a test can change while it runs. It keeps nothing, and it is for loopback only: its control routes ask for no token.
+ */
+
+/** Shape of the credentials reply, exactly as the gateway reads it. */
+export const Operator = z.object({
+  operatorId: uuid,
+  host: z.string().min(1),
+  port: z.number().int().min(1).max(65_535),
+  systemId: z.string().min(1).max(15),
+  password: z.string().max(8),
+  systemType: z.string().max(12).default(''),
+  tpsLimit: z.number().int().min(1),
+  bindMode: z.enum(['TRANSCEIVER', 'TRANSMITTER', 'RECEIVER']).default('TRANSCEIVER'),
+  backupOperatorId: uuid.nullable().default(null),
+  operatorName: z.string().exactOptional(),
+})
+export type Operator = z.infer<typeof Operator>
+
+/** What a control request may change; without defaults, so that an absent field keeps its value. */
+export const OperatorChange = z
+  .object({
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65_535),
+    systemId: z.string().min(1).max(15),
+    password: z.string().max(8),
+    systemType: z.string().max(12),
+    tpsLimit: z.number().int().min(1),
+    bindMode: z.enum(['TRANSCEIVER', 'TRANSMITTER', 'RECEIVER']),
+    backupOperatorId: uuid.nullable(),
+    operatorName: z.string(),
+  })
+  .partial()
+export type OperatorChange = z.infer<typeof OperatorChange>

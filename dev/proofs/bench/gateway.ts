@@ -1,0 +1,181 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
+import { z } from 'zod'
+import { operatorSettings, TIMINGS } from '../../../smpp-gateway/config.ts'
+import { startGateway } from '../../../smpp-gateway/gateway.ts'
+import { connectNats } from '../../../smpp-gateway/nats.ts'
+import { connectRedis } from '../../../smpp-gateway/redis.ts'
+import { encode } from '../../../streams/contracts/decode.ts'
+import { commandExample } from '../../../streams/contracts/examples.ts'
+import {
+  commandDurable,
+  commandSubject,
+  DUPLICATE_WINDOW_MS,
+  STREAMS,
+} from '../../../streams/contracts/subjects.ts'
+import { sleep } from '../../../streams/platform/backoff.ts'
+import { flag, milliseconds, positive, readConfig } from '../../../streams/platform/config.ts'
+import { createLog } from '../../../streams/platform/log.ts'
+import { Metrics } from '../../../streams/platform/metrics.ts'
+import { startSmsc } from '../../neighbours/smsc/server.ts'
+
+/**
+ * Submits per second of one gateway process: NATS command, Redis permit and journal, submit_sm, result on NATS, acknowledgement.
+ * The commands lie in the stream before the clock starts, and the simulated operator runs in a process of its own.
+ *
+ * `node --import tsx dev/proofs/bench/gateway.ts`, with NATS_URL and REDIS_URL set; BENCH_WINDOW, BENCH_MESSAGES, BENCH_RECEIPTS and
+ * BENCH_LATENCY_MS (of the operator) vary it. Ends with one line of JSON.
+ */
+const env = {
+  NATS_URL: z.string(),
+  REDIS_URL: z.string(),
+  BENCH_WINDOW: positive.default(100),
+  BENCH_MESSAGES: positive.default(20_000),
+  BENCH_RECEIPTS: flag.default(false),
+  BENCH_LATENCY_MS: milliseconds.default(0),
+}
+type BenchConfig = ReturnType<typeof readConfig<typeof env>>
+
+const operatorId = randomUUID()
+const ACCOUNT = { systemId: 'bench', password: 'bench' }
+/** The last three digits choose what the simulator does: 916 sends no receipt. */
+const BEHAVIOUR = { withReceipt: '000', withoutReceipt: '916' }
+const NO_LIMIT = 1_000_000
+const PUBLISHED_AT_ONCE = 500
+
+async function simulate(): Promise<void> {
+  const smsc = await startSmsc({
+    operators: [{ ...ACCOUNT, responseDelayMs: Number(process.env['BENCH_LATENCY_MS'] ?? 0) }],
+  })
+  process.send?.({ port: smsc.port })
+  process.once('message', () => process.exit(0))
+}
+
+function startSimulator(): Promise<{ child: ChildProcess; port: number }> {
+  const child = fork(fileURLToPath(import.meta.url), ['simulate'], { execArgv: ['--import', 'tsx'] })
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => reject(new Error('the simulator ended')))
+    child.once('message', (message) =>
+      resolve({ child, port: z.object({ port: z.number() }).parse(message).port }),
+    )
+  })
+}
+
+async function provision(nats: NatsConnection, window: number): Promise<() => Promise<number>> {
+  const manager = await jetstreamManager(nats)
+  for (const { name, subjects, maxAgeMs } of STREAMS) {
+    await manager.streams.add({
+      name,
+      subjects: [...subjects],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      max_age: nanos(maxAgeMs),
+    })
+  }
+  await manager.consumers.add('SMPP_OUTBOUND', {
+    durable_name: commandDurable(operatorId),
+    filter_subject: commandSubject(operatorId),
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(60_000),
+    max_ack_pending: 4 * window,
+  })
+  return async () => {
+    const info = await manager.consumers.info('SMPP_OUTBOUND', commandDurable(operatorId))
+    return info.num_pending + info.num_ack_pending
+  }
+}
+
+async function publishCommands(nats: NatsConnection, config: BenchConfig): Promise<void> {
+  const behaviour = config.BENCH_RECEIPTS ? BEHAVIOUR.withReceipt : BEHAVIOUR.withoutReceipt
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+  const publish = (index: number): Promise<unknown> => {
+    const to = `+4477${String(index % 100_000).padStart(5, '0')}${behaviour}`
+    const command = {
+      ...commandExample,
+      operatorId,
+      to,
+      expiresAt,
+      messageId: randomUUID(),
+      eventId: randomUUID(),
+    }
+    return nats.request(commandSubject(operatorId), encode(command), { timeout: 10_000 })
+  }
+  for (let from = 0; from < config.BENCH_MESSAGES; from += PUBLISHED_AT_ONCE) {
+    const count = Math.min(PUBLISHED_AT_ONCE, config.BENCH_MESSAGES - from)
+    await Promise.all(Array.from({ length: count }, (_, at) => publish(from + at)))
+  }
+}
+
+async function measure(): Promise<void> {
+  const config = readConfig(env)
+  const nats = await connect({ servers: config.NATS_URL })
+  const remaining = await provision(nats, config.BENCH_WINDOW)
+  const simulator = await startSimulator()
+  await publishCommands(nats, config)
+  const cpuBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  const stop = await startUnderTest(config, simulator.port)
+  while ((await remaining()) > 0) await sleep(20)
+  const seconds = (performance.now() - startedAt) / 1000
+  const cpu = process.cpuUsage(cpuBefore)
+  console.log(
+    JSON.stringify({
+      bench: 'gateway',
+      window: config.BENCH_WINDOW,
+      messages: config.BENCH_MESSAGES,
+      receipts: config.BENCH_RECEIPTS,
+      latencyMs: config.BENCH_LATENCY_MS,
+      submitsPerSecond: Math.round(config.BENCH_MESSAGES / seconds),
+      cpuMicrosPerSubmit: Math.round((cpu.user + cpu.system) / config.BENCH_MESSAGES),
+    }),
+  )
+  await stop()
+  simulator.child.removeAllListeners('exit')
+  simulator.child.send('stop')
+  await (await jetstreamManager(nats)).consumers.delete('SMPP_OUTBOUND', commandDurable(operatorId))
+  await nats.close()
+}
+
+const elapsed = (): number => performance.now()
+
+async function startUnderTest(config: BenchConfig, port: number): Promise<() => Promise<void>> {
+  // Lines are made as in production, and dropped: a pipe would measure its reader.
+  const log = createLog({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
+  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, log })
+  const nats = await connectNats({ url: config.NATS_URL, creds: undefined, log })
+  const credentials = {
+    ...ACCOUNT,
+    operatorId,
+    port,
+    host: '127.0.0.1',
+    systemType: '',
+    tpsLimit: NO_LIMIT,
+    bindMode: 'TRANSCEIVER' as const,
+    backupOperatorId: null,
+  }
+  const gateway = startGateway({
+    operatorIds: [operatorId],
+    settings: { [operatorId]: operatorSettings({ window: config.BENCH_WINDOW }) },
+    timings: TIMINGS,
+    fetchCredentials: () => Promise.resolve({ kind: 'found', credentials }),
+    metrics: new Metrics().withProcessMetrics(),
+    now: Date.now,
+    random: Math.random,
+    nats,
+    shared,
+    log,
+    elapsed,
+    sleep,
+  })
+  return async () => {
+    await gateway.stop()
+    await nats.connection.close()
+    shared.close()
+  }
+}
+
+await (process.argv[2] === 'simulate' ? simulate() : measure())

@@ -1,0 +1,31 @@
+import { checkOutbound } from './outbound.ts'
+import { checkReceipts } from './receipts.ts'
+import { checkNothingLeft, checkRuntime } from './runtime.ts'
+import { checkSegments } from './segments.ts'
+import type { Accepted } from '../traffic.ts'
+import type { World } from '../world.ts'
+
+/** Violations that are told of one run: the first ones say what is wrong, the others follow from it. */
+const VIOLATIONS_MAX = 12
+
+/** Everything that must be true of what a run leaves on the log, recomputed from its input (research/reliability.md 2.2). */
+export async function checkOutcome(world: World, accepted: ReadonlyMap<string, Accepted>): Promise<void> {
+  const complain = complainTo(world)
+  await checkRuntime(world, complain)
+  checkOutbound(world, accepted, complain)
+  checkReceipts(world, complain)
+  checkSegments(world, complain)
+}
+
+/** Everything that must be true once all lifetimes have ended. */
+export async function checkEnd(world: World): Promise<void> {
+  const complain = complainTo(world)
+  await checkRuntime(world, complain)
+  await checkNothingLeft(world, complain)
+}
+
+const complainTo =
+  ({ history }: World) =>
+  (what: string): void => {
+    if (history.violations.length < VIOLATIONS_MAX) history.violation(what)
+  }

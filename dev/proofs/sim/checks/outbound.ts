@@ -1,0 +1,102 @@
+import {
+  dispatchCommands,
+  outboundDeadLetters,
+  outboundRequests,
+  outboundRetries,
+  statusEvents,
+} from '../../../../streams/contracts/outbound.ts'
+import { aggregatedOutcomes } from '../../../../streams/contracts/outcomes.ts'
+import { segmentFacts } from '../../../../streams/contracts/receipts.ts'
+import { Journey } from '../journey.ts'
+import { byKey, canonical, readings, sameTexts, type Complain, type Reading } from '../readings.ts'
+import type { Accepted } from '../traffic.ts'
+import type { World } from '../world.ts'
+
+/**
+ * Spec pipeline.md section 1 and 2, stated again: every message walks a legal path that its routing explains, and each step of
+ * it is told exactly once.
+ */
+export function checkOutbound(
+  world: World,
+  accepted: ReadonlyMap<string, Accepted>,
+  complain: Complain,
+): void {
+  const requests = byKey(readings(world, outboundRequests))
+  const topics = {
+    statuses: byKey(readings(world, statusEvents)),
+    retries: byKey(readings(world, outboundRetries)),
+    deadLetters: byKey(readings(world, outboundDeadLetters)),
+    facts: byKey(readings(world, segmentFacts).filter(({ value }) => value.kind === 'EXPECTED')),
+    outcomes: byKey(readings(world, aggregatedOutcomes)),
+  }
+  const commands = new Map<string, string[]>()
+  for (const { value } of readings(world, dispatchCommands))
+    commands.set(value.messageId, [...(commands.get(value.messageId) ?? []), canonical(value)])
+  sameTexts(complain, 'messages with a status', [...accepted.keys()], [...topics.statuses.keys()])
+  for (const [messageId, message] of accepted) {
+    const of = <V>(all: ReadonlyMap<string, readonly Reading<V>[]>): readonly V[] =>
+      (all.get(messageId) ?? []).map(({ value }) => value)
+    const journey = new Journey(message.request, requests.get(messageId) ?? [], of(topics.statuses))
+    const say: Complain = (what) => complain(`message ${messageId}: ${what}`)
+    journey.checkPath(say)
+    checkEnd(
+      world,
+      message,
+      journey,
+      of(topics.outcomes).map(({ status }) => status),
+      say,
+    )
+    sameTexts(say, 'retries', journey.retries(), of(topics.retries).map(canonical))
+    sameTexts(say, 'dead letters', journey.deadLetters(), of(topics.deadLetters).map(canonical))
+    sameTexts(say, 'commands', journey.commands(), commands.get(messageId) ?? [])
+    sameTexts(say, 'expected facts', journey.facts(), of(topics.facts).map(canonical))
+  }
+}
+
+/** What a routing engine that answered like this must have led to. */
+function checkEnd(
+  world: World,
+  { request, valid }: Accepted,
+  journey: Journey,
+  outcomes: readonly string[],
+  say: Complain,
+): void {
+  const { path } = journey
+  checkTries(world, request.messageId, path, say)
+  const told = path.join(' ')
+  if (!valid) {
+    if (told !== 'QUEUED FAILED') say(`an invalid message went ${told}`)
+    return
+  }
+  const script = world.routing.plans.get(request.messageId)?.script ?? 'unknown'
+  if (path.includes('SENT')) return checkSent(path.at(-1), outcomes, script, say)
+  if (outcomes.length > 0) say(`was never sent, and has the outcome ${outcomes.join(' ')}`)
+  if (path.at(-1) === 'DEAD_LETTER') {
+    if (journey.isOrdered(path.length))
+      say(`its dead letter at seq ${path.length} was ordered to be replayed and was not`)
+    return
+  }
+  const isRefused = script === 'absent' || script === 'refused'
+  if (path.at(-1) !== 'FAILED' || !isRefused) say(`ended as ${told} although its route is ${script}`)
+}
+
+function checkSent(
+  last: string | undefined,
+  outcomes: readonly string[],
+  script: string,
+  say: Complain,
+): void {
+  const [outcome] = outcomes
+  if (outcomes.length !== 1) say(`was sent and has ${outcomes.length} outcomes`)
+  if (last !== outcome) say(`ended as ${last}, its outcome is ${outcome}`)
+  if (script !== 'found') say(`was sent, but its route is ${script}`)
+}
+
+/** No retry and no dead letter without an answer that failed. */
+function checkTries(world: World, messageId: string, path: readonly string[], say: Complain): void {
+  const isFailure = (status: string, index: number): boolean =>
+    status === 'DEAD_LETTER' || (status === 'ROUTING' && path[index - 1] === 'ROUTING')
+  const failed = path.filter(isFailure).length
+  const answered = world.routing.failures.get(messageId) ?? 0
+  if (failed > answered) say(`${failed} failed lookups, but only ${answered} were answered so`)
+}

@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import { TOPICS } from '../../../../streams/contracts/catalogue.ts'
+import { decode } from '../../../../streams/contracts/decode.ts'
+import { TopicDeadLetter } from '../../../../streams/contracts/operators.ts'
+import { deadLetterTopicOf, type Topic } from '../../../../streams/contracts/topic.ts'
+import { changelogTopicOf, MARKS_STORE } from '../../../../streams/dsl/topology.ts'
+import type { LogRecord } from '../../../../streams/log/port.ts'
+import { partitionOf } from '../../../../streams/log/partitioner.ts'
+import type { Store, StoredTimer } from '../../../../streams/runtime/store/store.ts'
+import { isReplayed, sameTexts, type Complain } from '../readings.ts'
+import type { World } from '../world.ts'
+
+/** What the runtime guarantees whatever the topologies mean (architecture.md section 4). */
+export async function checkRuntime(world: World, complain: Complain): Promise<void> {
+  const open = world.log.openTransactions()
+  if (open.length > 0) complain(`transactions are open: ${open.map((one) => one.transactionalId).join(' ')}`)
+  checkRecords(world, complain)
+  checkDeadLetters(world, complain)
+  for (const topology of world.topologies) {
+    for (let partition = 0; partition < world.partitions; partition += 1) {
+      for (const store of topology.stores)
+        await checkStore(world, { topology: topology.name, partition, store }, complain)
+    }
+  }
+}
+
+const Identified = z.object({ eventId: z.string() })
+/** Topics that no topology reads or writes. */
+const OTHERS = ['operator.health', 'bridge.marks']
+/** Inputs may come twice, and what is derived without state from an input that comes twice does so too. */
+const REPEATED = ['sms.outbound.request', 'smpp.submit.result', 'sms.dlr.inbound', 'dlr.sent']
+
+/** Each event once, where its key says, and none marked as replayed while nobody has moved a cursor. */
+function checkRecords(world: World, complain: Complain): void {
+  for (const topic of TOPICS) {
+    if (OTHERS.includes(topic.name)) continue
+    const records = world.log.dump(topic.name)
+    for (const record of records) checkPlace(world, record, complain)
+    if (!REPEATED.includes(topic.name)) checkOnce(topic, records, complain)
+  }
+}
+
+function checkPlace(world: World, record: LogRecord, complain: Complain): void {
+  if (isReplayed(record) && world.replays.count === 0) complain(`${placeOf(record)} is marked as replayed`)
+  if (record.key === null || partitionOf(record.key, world.partitions) !== record.partition)
+    complain(`${placeOf(record)} lies in a partition that its key does not name`)
+}
+
+function checkOnce(topic: Topic<unknown>, records: readonly LogRecord[], complain: Complain): void {
+  const seen = new Map<string, string>()
+  for (const record of records) {
+    const read = decode(topic, record.value)
+    if (!read.ok) {
+      complain(`${placeOf(record)} does not fit its schema`)
+      continue
+    }
+    if (topic.key(read.value) !== record.key?.toString('utf8'))
+      complain(`${placeOf(record)} has a foreign key`)
+    const { eventId } = Identified.parse(read.value)
+    const value = record.value?.toString('utf8') ?? ''
+    const said = seen.get(eventId)
+    if (isReplayed(record)) checkRepetition(record, said, complain)
+    else if (said !== undefined) complain(`${placeOf(record)} repeats event ${eventId}`)
+    else seen.set(eventId, value)
+  }
+}
+
+/** P2: a record that is read again yields what it yielded at first, byte for byte. */
+function checkRepetition(record: LogRecord, said: string | undefined, complain: Complain): void {
+  const value = record.value?.toString('utf8')
+  if (said === undefined)
+    complain(`${placeOf(record)} is marked as replayed, but was never said before: ${value}`)
+  else if (value !== said)
+    complain(`${placeOf(record)} says ${value} when read again, and said ${said} at first`)
+}
+
+const placeOf = ({ topic, partition, offset }: LogRecord): string => `${topic}:${partition}:${offset}`
+
+/** Each unreadable input once, with its bytes and its place. */
+function checkDeadLetters(world: World, complain: Complain): void {
+  for (const topic of world.topologies.flatMap((topology) => topology.inputs)) {
+    const expected = world.log.dump(topic.name).flatMap((record) => {
+      if (decode(topic, record.value).ok) return []
+      return [`${record.partition}:${record.offset} ${record.value?.toString('base64')}`]
+    })
+    const letters = world.log.dump(deadLetterTopicOf(topic.name)).filter((record) => !isReplayed(record))
+    const dead = letters.map((record) => {
+      const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
+      const { sourcePartition, sourceOffset, payloadBase64 } = TopicDeadLetter.parse(value)
+      return `${sourcePartition}:${sourceOffset} ${payloadBase64}`
+    })
+    sameTexts(complain, `dead letters of ${topic.name}`, expected, dead)
+  }
+}
+
+interface Place {
+  readonly topology: string
+  readonly partition: number
+  readonly store: string
+}
+
+/** The store of the task's owner holds exactly what its changelog says, its timers included. */
+async function checkStore(
+  world: World,
+  { topology, partition, store }: Place,
+  complain: Complain,
+): Promise<void> {
+  const name = `${topology}.${partition}`
+  const changelog = new Map<string, string | undefined>()
+  for (const record of world.log.dump(changelogTopicOf(topology, store))) {
+    if (record.partition === partition)
+      changelog.set(record.key?.toString('utf8') ?? '', record.value?.toString('utf8'))
+  }
+  const [owner] = world.machines.owners(topology, partition)
+  const kept = owner?.disk.find(name)
+  if (kept === undefined) return complain(`${name} has no store`)
+  const stored = [...kept.keys]
+    .filter((key) => key.startsWith(`${store}\0`))
+    .map((key) => key.slice(store.length + 1))
+  for (const key of new Set([...changelog.keys(), ...stored])) {
+    const there = kept.store.get(store, key)
+    if (there !== changelog.get(key))
+      complain(`${name}: row ${key} of ${store} is ${there}, changelog ${changelog.get(key)}`)
+  }
+  if (store !== MARKS_STORE) await checkTimers(name, store, changelog, kept.store, complain)
+}
+
+const Timed = z.object({ timers: z.record(z.string(), z.number()).optional() })
+
+const idOf = (timer: StoredTimer): string => `${timer.store} ${timer.timer} ${timer.key} ${timer.dueMs}`
+
+/** Every timer of a row is in the index. An index entry without a row is only a hint, and dropped when it comes due. */
+async function checkTimers(
+  name: string,
+  store: string,
+  rows: ReadonlyMap<string, string | undefined>,
+  local: Store,
+  complain: Complain,
+): Promise<void> {
+  const all = await local.dueTimers(Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+  const index = new Set(all.map(idOf))
+  for (const [key, encoded] of rows) {
+    if (encoded === undefined) continue
+    for (const [timer, dueMs] of Object.entries(Timed.parse(JSON.parse(encoded)).timers ?? {})) {
+      const id = idOf({ store, timer, key, dueMs })
+      if (!index.has(id)) complain(`${name}: timer ${id} stands in its row but nothing will fire it`)
+    }
+  }
+}
+
+/** After all lifetimes nothing is left but marks, and no timer. */
+export async function checkNothingLeft(world: World, complain: Complain): Promise<void> {
+  for (const { disk, name: machine } of world.machines.all) {
+    for (const name of disk.names) {
+      const [topology = '', partition] = name.split('.')
+      if (!world.machines.owners(topology, Number(partition)).some((owner) => owner.name === machine))
+        continue
+      const kept = disk.find(name)
+      const left = [...(kept?.keys ?? [])].filter(
+        (key) => !key.startsWith(`${MARKS_STORE}\0`) && isThere(kept?.store, key),
+      )
+      if (left.length > 0) complain(`${name} keeps ${left.join(' ')} for ever`)
+      const dueMs = await kept?.store.nextDueMs()
+      if (dueMs !== Number.POSITIVE_INFINITY) complain(`${name} has a timer left at ${dueMs}`)
+    }
+  }
+}
+
+function isThere(store: Store | undefined, id: string): boolean {
+  const [name = '', key = ''] = id.split('\0')
+  return store?.get(name, key) !== undefined
+}

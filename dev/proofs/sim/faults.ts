@@ -1,0 +1,99 @@
+import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
+import type { Dice } from './dice.ts'
+import type { History } from './history.ts'
+
+const TURN_DELAY_RATES = [0, 0, 0.01, 0.05, 0.15]
+export const TURN_DELAY_MS_MAX = 400
+
+/** Faults that happen to one request, by the name under which they are counted. */
+const REQUEST_FAULTS = {
+  records_refused: 'recordsRefused',
+  commit_lost: 'beforeCommit',
+  commit_refused: 'commitRefused',
+  commit_late: 'commitLate',
+  commit_reply_lost: 'afterCommitBeforeReply',
+  fence_refused: 'fenceRefused',
+  read_refused: 'readRefused',
+  request_refused: 'adminRefused',
+  delivery_delayed: 'deliver',
+  input_lost: 'writeLost',
+  input_partial: 'writePartial',
+  input_reply_lost: 'writeReplyLost',
+} as const satisfies Readonly<Record<string, keyof MemoryFaults>>
+export type RequestFault = keyof typeof REQUEST_FAULTS
+
+/** Faults that happen to a process, its machine or the group, at any moment. */
+export const MOMENT_FAULTS = [
+  'crash',
+  'store_lost',
+  'restart',
+  'zombie',
+  'rebalance',
+  'compaction',
+  'transaction_expired',
+  'clock_forward',
+  'clock_back',
+  'lookups_down',
+  'lookups_slow',
+] as const
+export type MomentFault = (typeof MOMENT_FAULTS)[number]
+
+/** Probability of each request fault at its point, and of each moment fault at each step. */
+export interface FaultPlan {
+  readonly requests: ReadonlyMap<RequestFault, number>
+  readonly moments: ReadonlyMap<MomentFault, number>
+  /** Probability that one step comes later than those around it. */
+  readonly delayed: number
+}
+
+export const NO_FAULTS: FaultPlan = { requests: new Map(), moments: new Map(), delayed: 0 }
+
+const requestFaults = (): RequestFault[] => {
+  const names: RequestFault[] = []
+  for (const name in REQUEST_FAULTS) if (isRequestFault(name)) names.push(name)
+  return names
+}
+const isRequestFault = (name: string): name is RequestFault => name in REQUEST_FAULTS
+
+/**
+ * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random rates, because a fault that
+ * is always there hides what happens without it.
+ */
+export function planFaults(dice: Dice): FaultPlan {
+  const calm = dice.chance(0.04)
+  const requests = new Map<RequestFault, number>()
+  for (const name of requestFaults()) {
+    if (!calm && dice.chance(0.5)) requests.set(name, rateOf(name) * dice.pick([0.3, 1, 3]))
+  }
+  const moments = new Map<MomentFault, number>()
+  for (const name of MOMENT_FAULTS) {
+    if (!calm && dice.chance(0.6)) moments.set(name, 0.0012 * dice.pick([0.3, 1, 3]))
+  }
+  return { requests, moments, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
+}
+
+const rateOf = (name: RequestFault): number => (name === 'delivery_delayed' ? 0.15 : 0.03)
+
+/** The hooks of the log, which strike while `isActive` and by the dice. */
+export function requestFaultHooks(
+  plan: FaultPlan,
+  dice: Dice,
+  history: History,
+  isActive: () => boolean,
+): MemoryFaults {
+  const hooks: { [K in keyof MemoryFaults]: (at: object) => boolean } = {}
+  for (const [name, rate] of plan.requests) {
+    hooks[REQUEST_FAULTS[name]] = (at) => {
+      if (!isActive() || !dice.chance(rate)) return false
+      history.fault(name, aboutOf(at))
+      return true
+    }
+  }
+  return hooks
+}
+
+function aboutOf(at: object): string {
+  if ('transactionalId' in at) return String(at.transactionalId)
+  if ('operation' in at) return String(at.operation)
+  return 'topic' in at && 'partition' in at ? `${String(at.topic)}:${String(at.partition)}` : ''
+}

@@ -1,0 +1,265 @@
+import type { Lookup } from '../../../streams/contracts/question.ts'
+import type { Topology } from '../../../streams/dsl/topology.ts'
+import type { MemoryClient } from '../../../streams/log/memory/client.ts'
+import { LogError, partitionKey, type LogClient, type LogConsumer } from '../../../streams/log/port.ts'
+import type { Clock } from '../../../streams/runtime/clock.ts'
+import { noHooks, taskName, type Hooks, type TaskId } from '../../../streams/runtime/watch/hooks.ts'
+import { Prefetcher } from '../../../streams/runtime/task/prefetch.ts'
+import type { StoreFactory } from '../../../streams/runtime/store/store.ts'
+import type { StandbyLimits, TaskLimits } from '../../../streams/runtime/limits.ts'
+import { PositionWatch } from '../../../streams/runtime/watch/position-watch.ts'
+import { Worker } from '../../../streams/runtime/worker.ts'
+import type { Dice } from './dice.ts'
+import type { Disk, Turn } from './disk.ts'
+import type { History } from './history.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+export const APP = 'sim'
+const WATCH_EVERY_MS = 1_000
+/** Longer than the longest pause between two attempts. */
+const STUCK_AFTER_MS = 20_000
+
+/** How a defect is planted: around what the runtime is given, never inside it. */
+export interface Plant {
+  readonly log?: (
+    log: LogClient,
+    process: { readonly name: string; readonly topologies: readonly Topology[] },
+  ) => LogClient
+  readonly stores?: (stores: StoreFactory) => StoreFactory
+  readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
+}
+
+export interface ProcessOptions {
+  readonly name: string
+  readonly client: MemoryClient
+  readonly disk: Disk
+  readonly topologies: readonly Topology[]
+  readonly lookup: (process: Process) => Readonly<Record<string, Lookup>>
+  readonly limits: TaskLimits
+  readonly standbys: StandbyLimits
+  readonly time: VirtualTime
+  readonly schedule: (task: () => void) => void
+  readonly dice: Dice
+  readonly history: History
+  readonly plant: Plant
+  /** The process ended by itself. */
+  readonly onEnded: (process: Process) => void
+}
+
+/** One process of topologies as main.ts composes it, with a worker for each topology: the real runtime, a simulated world. */
+export class Process {
+  readonly name: string
+  /** By topology, as far as they have been opened. */
+  readonly consumers = new Map<string, LogConsumer>()
+  skewMs = 0
+  #state: 'starting' | 'running' | 'closing' | 'dead' = 'starting'
+  readonly #options: ProcessOptions
+  readonly #workers: Worker[]
+  readonly #watch: PositionWatch
+
+  constructor(options: ProcessOptions) {
+    this.name = options.name
+    this.#options = options
+    const stores = options.disk.stores(this.turn, (name) => this.#openedTwice(name))
+    const { plant, topologies } = options
+    const planted = plant.topologies?.(topologies) ?? topologies
+    const observed = this.#observed(options.client)
+    const log = plant.log?.(observed, { name: this.name, topologies: planted }) ?? observed
+    const clock = this.clock
+    const lookups = options.lookup(this)
+    const prefetcher = new Prefetcher({ lookups, clock, inFlightMax: 16, deadlineMs: 2000 })
+    this.#workers = planted.map(
+      (topology) =>
+        new Worker({
+          app: APP,
+          topology,
+          log,
+          stores: plant.stores?.(stores) ?? stores,
+          prefetcher,
+          clock,
+          random: () => options.dice.next(),
+          hooks: this.#hooks(),
+          limits: options.limits,
+          standbys: options.standbys,
+          onFailed: (error) => this.#fail(error),
+        }),
+    )
+    this.#watch = this.#watched(log)
+  }
+
+  get state() {
+    return this.#state
+  }
+
+  get alive(): boolean {
+    return this.#state !== 'dead'
+  }
+
+  #openedTwice(store: string): void {
+    this.#options.history.violation(`${this.name} opens ${store}, which it has open`)
+  }
+
+  readonly turn: Turn = () =>
+    new Promise((resolve) => {
+      this.#options.schedule(() => {
+        if (this.alive) resolve()
+      })
+    })
+
+  readonly clock: Clock = {
+    now: () => this.#options.time.wallMs + this.skewMs,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted === true) return resolve()
+        const done = (): void => {
+          cancel()
+          signal?.removeEventListener('abort', done)
+          if (this.alive) resolve()
+        }
+        const cancel = this.#options.time.after(ms, done)
+        signal?.addEventListener('abort', done)
+      }),
+  }
+
+  say(text: string): void {
+    this.#options.history.line(`${this.name} ${text}`)
+  }
+
+  start(): void {
+    this.say('starts')
+    void this.#start().catch((error: unknown) => this.#fail(error))
+  }
+
+  async #start(): Promise<void> {
+    this.#watch.start()
+    for (const worker of this.#workers) await worker.start()
+    if (this.#state === 'starting') this.#state = 'running'
+  }
+
+  /** Dies in the middle of whatever it does. */
+  crash(): void {
+    if (!this.alive) return
+    this.#state = 'dead'
+    this.#options.client.crash()
+  }
+
+  /** An orderly stop, as on SIGTERM. */
+  close(): void {
+    if (this.#state === 'dead' || this.#state === 'closing') return
+    this.#state = 'closing'
+    void this.#close()
+      .catch((error: unknown) =>
+        this.#options.history.violation(`${this.name} does not close: ${String(error)}`),
+      )
+      .then(() => this.#end('closed'))
+  }
+
+  async #close(): Promise<void> {
+    await this.#watch.close()
+    for (const worker of this.#workers.toReversed()) {
+      await worker.close()
+      const left = worker.status().map(({ partition }) => `${worker.name}.${partition}`)
+      if (left.length > 0)
+        this.#options.history.violation(`${this.name} has closed and still runs ${left.join(' ')}`)
+    }
+    await this.#options.client.close()
+  }
+
+  /** Partitions of a topology whose task runs here. */
+  running(topology: string): readonly number[] {
+    const worker = this.#workers.find((candidate) => candidate.name === topology)
+    const status = this.alive ? (worker?.status() ?? []) : []
+    return status.filter((task) => task.state === 'running').map((task) => task.partition)
+  }
+
+  /** As main.ts: whoever loses a consumer for good ends, and is started again. */
+  #fail(error: unknown): void {
+    if (!this.alive) return
+    if (!(error instanceof LogError)) this.#options.history.violation(`${this.name} fails: ${String(error)}`)
+    this.#end(`fails: ${String(error)}`)
+  }
+
+  #end(why: string): void {
+    if (!this.alive) return
+    this.#options.history.line(`${this.name} ${why}`)
+    this.crash()
+    this.#options.onEnded(this)
+  }
+
+  /** Notes what goes over the wire, and keeps the consumers: sessions are the simulator's to end. */
+  #observed(client: MemoryClient): LogClient {
+    const { history } = this.#options
+    return {
+      ...client,
+      consumer: (options) => {
+        const consumer = client.consumer(options)
+        this.consumers.set(options.group.slice(APP.length + 1), consumer)
+        return consumer
+      },
+      transactions: (options) => {
+        const inner = client.transactions(options)
+        const { transactionalId } = options
+        return {
+          fence: async () => {
+            await inner.fence()
+            history.line(`${this.name} fenced ${transactionalId}`)
+          },
+          commit: (batch) => {
+            history.line(`${this.name} commits ${transactionalId} records ${batch.records.length}`)
+            return inner.commit(batch)
+          },
+          close: () => inner.close(),
+        }
+      },
+    }
+  }
+
+  /** Whatever is slow, refused or away here gets on in the end: nobody may ever be called stuck. */
+  #watched({ admin }: LogClient): PositionWatch {
+    const { history } = this.#options
+    return new PositionWatch({
+      ...this.clock,
+      admin,
+      readers: this.#workers,
+      everyMs: WATCH_EVERY_MS,
+      stuckAfterMs: STUCK_AFTER_MS,
+      hooks: {
+        stuck: ({ reader, at, doing }, quietMs) =>
+          history.violation(`${this.name} ${reader} ${partitionKey(at)} is stuck ${doing} for ${quietMs} ms`),
+        moved: () => {},
+        lag: () => {},
+        unknown: () => {},
+      },
+    })
+  }
+
+  #hooks(): Hooks {
+    const { history } = this.#options
+    const say = (task: TaskId, text: string): void => history.line(`${this.name} ${taskName(task)} ${text}`)
+    return {
+      ...noHooks,
+      restored: (task, records) => say(task, `restored ${records}`),
+      running: (task) => say(task, 'runs'),
+      committed: (task, { read, fired, written }) =>
+        say(task, `committed ${[...read].join(' ')} fired ${fired} written ${written}`),
+      recovering: (task, reason) => say(task, `recovers: ${String(reason)}`),
+      fenced: (task) => say(task, 'is fenced'),
+      poisoned: (task, topic, offset, reason) => say(task, `poisoned ${topic} ${offset} ${reason}`),
+      closed: (task) => say(task, 'closed'),
+      gap: (task, topic, from, to) =>
+        history.violation(`${taskName(task)} has a gap in ${topic}: ${from} to ${to}`),
+      standbyFailed: (task, error) => {
+        say(task, `standby fails: ${String(error)}`)
+        if (!(error instanceof LogError) || error.code === 'fatal')
+          history.violation(`standby ${taskName(task)} fails at ${this.name}: ${String(error)}`)
+      },
+      // The days that pass here make stores old; these disks lose themselves whole and are never broken.
+      wiped: (task, reason) => say(task, `wiped: ${String(reason)}`),
+      failed: (task, error) => {
+        // A handler's defect carries its place in its stack; it is what whoever reads this needs.
+        const text = error instanceof Error ? (error.stack ?? String(error)) : String(error)
+        history.violation(`${taskName(task)} failed at ${this.name}: ${text}`)
+      },
+    }
+  }
+}

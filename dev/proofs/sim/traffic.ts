@@ -1,0 +1,89 @@
+import type { OutboundRequest } from '../../../streams/contracts/outbound.ts'
+import type { Dice } from './dice.ts'
+import { eventId, HOUR_MS, instant, OPERATORS } from './checks/ids.ts'
+import type { RouteScript, Routing } from './routing.ts'
+import type { Sender } from './sender.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+export const REQUESTS = 'sms.outbound.request'
+export const RESULTS = 'smpp.submit.result'
+export const RECEIPTS = 'sms.dlr.inbound'
+
+/** A message that was accepted, and how it must fare until an operator has it. */
+export interface Accepted {
+  readonly request: OutboundRequest
+  readonly valid: boolean
+}
+
+export interface TrafficOptions {
+  readonly dice: Dice
+  readonly time: VirtualTime
+  readonly sender: Sender
+  readonly routing: Routing
+  readonly messages: number
+  readonly spreadMs: number
+}
+
+const SCRIPTS: Readonly<Record<RouteScript, number>> = {
+  found: 84,
+  absent: 4,
+  refused: 4,
+  empty: 3,
+  unavailable: 5,
+}
+
+/** What clients and their networks do: messages, the same message twice, and garbage. */
+export function sendTraffic(options: TrafficOptions): Map<string, Accepted> {
+  const { dice, sender, messages, spreadMs } = options
+  const accepted = new Map<string, Accepted>()
+  for (let n = 0; n < messages; n += 1) {
+    const message = newMessage(options, n)
+    const { request } = message
+    accepted.set(request.messageId, message)
+    const sending = { topic: REQUESTS, key: request.messageId, value: request }
+    const atMs = dice.int(0, spreadMs)
+    sender.after(atMs, sending)
+    if (dice.chance(0.15)) sender.after(atMs + dice.int(0, 5000), sending)
+  }
+  for (const topic of [REQUESTS, RESULTS, RECEIPTS]) {
+    if (dice.chance(0.2)) sender.after(dice.int(0, spreadMs), garbage(dice, topic))
+  }
+  return accepted
+}
+
+function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepted {
+  const messageId = eventId('sim-message', dice.next(), n)
+  const parts = dice.pick([1, 1, 1, 1, 2, 3])
+  const valid = !dice.chance(0.05)
+  routing.plans.set(messageId, {
+    script: dice.weighted(SCRIPTS),
+    operatorId: dice.pick(OPERATORS).operatorId,
+  })
+  const enqueuedAt = time.wallMs - dice.int(0, 1000)
+  const request: OutboundRequest = {
+    schemaVersion: '1.0',
+    eventId: eventId('request', messageId),
+    occurredAt: instant(enqueuedAt),
+    messageId,
+    tenantId: eventId('sim-tenant', n % 3),
+    accountId: eventId('sim-account', n % 5),
+    to: `+4477009${String(n).padStart(5, '0')}`,
+    from: 'GHASI',
+    // 153 septets fit into each part of a long message.
+    body: parts === 1 ? `Your code is ${n}` : 'x'.repeat(153 * parts - 5),
+    messageType: 'SMS',
+    encoding: 'GSM7',
+    segmentCount: valid ? parts : parts + 1,
+    enqueuedAt: instant(enqueuedAt),
+    expiresAt: instant(enqueuedAt + 48 * HOUR_MS),
+    ...(dice.chance(0.3) && { callbackUrl: 'https://example.org/hook' }),
+    ...(dice.chance(0.3) && { metadata: { campaignId: `c${n}` } }),
+  }
+  return { request, valid }
+}
+
+const garbage = (dice: Dice, topic: string) => ({
+  topic,
+  key: `garbage-${dice.int(0, 9)}`,
+  value: dice.pick(['{"schemaVersion":', '{}', '{"schemaVersion":"9.0"}', 'null', '[1]']),
+})

@@ -1,0 +1,202 @@
+import { SUBMIT_RESULTS_READ_LOOKUP } from '../../../streams/contracts/lookups.ts'
+import { submitResults } from '../../../streams/contracts/outbound.ts'
+import type { Lookup } from '../../../streams/contracts/question.ts'
+import type { LogClient } from '../../../streams/log/port.ts'
+import { groupProgress, progressAlong } from '../../../streams/runtime/watch/reading-progress.ts'
+import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { SEGMENTS } from '../../../topologies/segments/segments.ts'
+import { allTopologies } from '../../../topologies/all.ts'
+import type { Topology } from '../../../streams/dsl/topology.ts'
+import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
+import { shuffledScheduler, type ShuffledScheduler } from '../../../streams/log/memory/shuffled-scheduler.ts'
+import { provisionTopics } from '../../../streams/runtime/provision.ts'
+import { DEFAULT_LIMITS, type StandbyLimits, type TaskLimits } from '../../../streams/runtime/limits.ts'
+import { Dice } from './dice.ts'
+import { NO_FAULTS, planFaults, requestFaultHooks, TURN_DELAY_MS_MAX, type FaultPlan } from './faults.ts'
+import { Gateway } from './gateway.ts'
+import { History } from './history.ts'
+import { canonicalRulesOf, operatorOf } from './checks/ids.ts'
+import { Machines } from './machines.ts'
+import { Nemesis } from './nemesis.ts'
+import { APP, Process, type Plant } from './process.ts'
+import { Routing } from './routing.ts'
+import { Sender } from './sender.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+/**
+ * The simulated world of one seed: the real topologies and the real runtime over the in-memory log, and around them a
+ * scheduler, a clock, machines, clients and operators that all follow from the seed. It promises that the same seed gives the
+ * same run, step by step. It knows nothing of what is right: the invariants look at what it leaves behind.
+ */
+export interface World {
+  readonly seed: number
+  readonly partitions: number
+  readonly topologies: readonly Topology[]
+  readonly scheduler: ShuffledScheduler
+  readonly time: VirtualTime
+  readonly history: History
+  readonly log: MemoryLog
+  readonly machines: Machines
+  readonly nemesis: Nemesis
+  /** Whether faults may happen now. */
+  readonly storm: { active: boolean }
+  readonly routing: Routing
+  readonly sender: Sender
+  readonly gateway: Gateway
+  /** How often cursors were moved back: from then on records may be read again. */
+  readonly replays: { count: number }
+  readonly dice: (part: string) => Dice
+}
+
+const START_MS = Date.parse('2026-04-18T10:00:00.000Z')
+
+export const TOPOLOGIES: readonly Topology[] = allTopologies({
+  rulesOf: canonicalRulesOf,
+  strategyOf: (operatorId) => operatorOf(operatorId).wire,
+})
+
+export interface WorldOptions {
+  readonly plant?: Plant
+  /** Nothing bad happens but what the traffic itself brings. */
+  readonly calm?: boolean
+}
+
+/** Small, so that every limit is reached by a few messages. */
+function limitsBy(dice: Dice): TaskLimits {
+  return {
+    ...DEFAULT_LIMITS,
+    recordsPerRoundMax: dice.pick([1, 3, 10, 100]),
+    recordsPerTopicMax: dice.pick([2, 8, 100]),
+    timersPerRoundMax: dice.pick([1, 4, 100]),
+    commitMs: dice.pick([5, 100, 100]),
+    restoreBytesMax: dice.pick([300, 2000, 100_000]),
+    recentRowsMax: dice.pick([1, 10, 1000]),
+  }
+}
+
+function standbysBy(dice: Dice): StandbyLimits {
+  return { replicas: dice.pick([0, 1, 1]), pollMs: dice.pick([50, 500]), bytesMax: dice.pick([300, 100_000]) }
+}
+
+/** What the parts of a world are made from. */
+interface Ground {
+  readonly seed: number
+  readonly partitions: number
+  readonly limits: TaskLimits
+  readonly standbys: StandbyLimits
+  readonly plan: FaultPlan
+  readonly scheduler: ShuffledScheduler
+  /** Takes a turn in the scheduler, sometimes a later one. */
+  readonly schedule: (task: () => void) => void
+  readonly time: VirtualTime
+  readonly history: History
+  readonly log: MemoryLog
+  /** Whether faults may happen now. */
+  readonly storm: { active: boolean }
+  readonly dice: (part: string) => Dice
+}
+
+function lay(seed: number, options: WorldOptions): Ground {
+  const dice = (part: string): Dice => new Dice(seed, part)
+  const settings = dice('settings')
+  const ordering = dice('scheduler')
+  const scheduler = shuffledScheduler(() => ordering.next())
+  const time = new VirtualTime(START_MS, scheduler.schedule)
+  const history = new History(() => `${time.elapsedMs}`)
+  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'))
+  const storm = { active: false }
+  const delays = dice('delays')
+  const schedule = (task: () => void): void => {
+    if (!storm.active || !delays.chance(plan.delayed)) return scheduler.schedule(task)
+    history.fault('step_delayed', '')
+    time.after(delays.int(1, TURN_DELAY_MS_MAX), task)
+  }
+  const log = memoryLog({
+    schedule,
+    faults: requestFaultHooks(plan, dice('requests'), history, () => storm.active),
+    deliverMax: settings.pick([1, 3, 50]),
+    lagMax: dice('warmth').pick([0, 3, 1000]),
+  })
+  const limits = limitsBy(settings)
+  return {
+    seed,
+    partitions: settings.pick([2, 3]),
+    limits,
+    standbys: standbysBy(dice('standbys')),
+    plan,
+    scheduler,
+    schedule,
+    time,
+    history,
+    log,
+    storm,
+    dice,
+  }
+}
+
+function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
+  const { log, time, history, limits, standbys, schedule, dice } = ground
+  const processDice = dice('processes')
+  return new Machines({
+    log,
+    time,
+    dice: dice('machines'),
+    history,
+    newProcess: (name, { disk }, onEnded) => {
+      const client = log.connect()
+      return new Process({
+        name,
+        disk,
+        client,
+        topologies: TOPOLOGIES,
+        lookup: (process) => ({
+          ...routing.lookups(process),
+          [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client),
+        }),
+        limits,
+        standbys,
+        time,
+        schedule,
+        dice: processDice,
+        history,
+        plant,
+        onEnded,
+      })
+    },
+  })
+}
+
+/** As main.ts wires it, over the process's own connection and without NATS, which is not part of this world. */
+const resultsReadBy = (process: Process, { admin }: LogClient): Lookup =>
+  progressAlong({
+    stages: [groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name })],
+    now: process.clock.now,
+    failed: (error) => process.say(`cannot tell what has been read: ${String(error)}`),
+  })
+
+export async function openWorld(seed: number, options: WorldOptions = {}): Promise<World> {
+  const ground = lay(seed, options)
+  const { log, time, history, partitions, scheduler, dice, limits } = ground
+  const routing = new Routing(dice('routing'), time, history)
+  const machines = settle(ground, routing, options.plant ?? {})
+  const nemesis = new Nemesis({ ...ground, dice: dice('nemesis'), machines, routing, topologies: TOPOLOGIES })
+  const sender = new Sender(log.writer(), time, partitions)
+  const gateway = new Gateway({ dice: dice('gateway'), time, sender, routing })
+  const opening = provisionTopics(log.admin, TOPOLOGIES, { partitions, replicas: 1 })
+  await scheduler.drain()
+  await opening
+  const listening = gateway.listen(log.connect())
+  await scheduler.drain()
+  await listening
+  machines.watchTransactions(limits.transactionTimeoutMs)
+  return {
+    ...ground,
+    topologies: TOPOLOGIES,
+    machines,
+    nemesis,
+    routing,
+    sender,
+    gateway,
+    replays: { count: 0 },
+  }
+}
