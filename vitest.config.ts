@@ -4,7 +4,7 @@ const shared = { environment: 'node' as const }
 
 /**
  * Three kinds of test, told apart by suffix: pure (`x.test.ts`), with real servers (`x.wire.test.ts`, started by
- * `npm test`), and the whole system (`dev/e2e/x.e2e.test.ts`).
+ * `npm test`), and the whole system (`dev/proofs/e2e/x.e2e.test.ts`).
  */
 export default defineConfig({
   test: {
@@ -38,7 +38,7 @@ export default defineConfig({
           // After the others: it starts the whole platform and wants the machine for itself.
           name: 'e2e',
           sequence: { groupOrder: 2 },
-          include: ['dev/e2e/**/*.e2e.test.ts'],
+          include: ['dev/proofs/e2e/**/*.e2e.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

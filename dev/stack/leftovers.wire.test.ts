@@ -50,7 +50,7 @@ const identityOf = (pid: number | undefined): ProcessIdentity => {
 
 /** An owner in a process of its own, with its Redis answering. */
 const startOwner = async (): Promise<Owner> => {
-  const owner = spawn(process.execPath, ['--import', 'tsx', join(here, 'owner.fixture.ts'), root], {
+  const owner = spawn(process.execPath, ['--import', 'tsx', join(here, 'testing/owner.fixture.ts'), root], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   owners.push(owner)

@@ -102,7 +102,7 @@ interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
 }
 
-const fixture = join(fileURLToPath(import.meta.url), '..', 'process.fixture.ts')
+const fixture = join(fileURLToPath(import.meta.url), '..', 'testing', 'process.fixture.ts')
 const running: ChildProcess[] = []
 
 afterEach(() => {
