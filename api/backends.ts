@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Closers } from '../streams/platform/process.ts'
 import type { ApiConfig } from './config.ts'
@@ -12,7 +12,7 @@ import { connectRedis } from './submit/reply-cache.ts'
 
 /** What the process is given instead of taking it: output, time, ids, chance. */
 export interface Surroundings {
-  readonly log: Log
+  readonly logger: Logger
   readonly metrics: Metrics
   readonly now: () => number
   /** A new UUIDv4. */
@@ -36,19 +36,21 @@ const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_
 
 /** Opens everything behind the API and starts the relay. None of it has to be up: each connects when it can. */
 export function openBackends(config: ApiConfig, around: Surroundings, closers: Closers): Backends {
-  const { log, now, random, subjectPrefix = '' } = around
+  const { logger, now, random, subjectPrefix = '' } = around
   const instruments = createInstruments(around.metrics)
-  const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, log), (open) => open.end())
-  const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, log)
+  const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, logger), (open) =>
+    open.end(),
+  )
+  const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, logger)
   closers.add('outbox pool', outbox, (open) => open.end())
-  const redis = connectRedis(config.REDIS_URL, log, random)
+  const redis = connectRedis(config.REDIS_URL, logger, random)
   closers.add('redis', redis, (open) => open.disconnect())
-  const nats = { url: config.NATS_URL, credsFile: config.NATS_CREDS, subjectPrefix, instruments, log }
+  const nats = { url: config.NATS_URL, credsFile: config.NATS_CREDS, subjectPrefix, instruments, logger }
   const publisher = closers.add('nats', connectPublisher(nats), (open) => open.close())
   const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
     open.close(),
   )
-  const relay = startRelay({ pool: outbox, publisher, instruments, log, now })
+  const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
   closers.add('relay', relay, (open) => open.close())
   return { instruments, database: connectDatabase(pool, instruments), redis, publisher, delivered }
 }

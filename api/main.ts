@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createLog, type Log } from '../streams/platform/log.ts'
+import { createLogger, type Logger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
@@ -7,16 +7,16 @@ import { readApiConfig } from './config.ts'
 import { startApi } from './start.ts'
 
 const config = readApiConfig()
-const log: Log = createLog({ service: 'api', level: config.LOG_LEVEL })
+const logger: Logger = createLogger({ service: 'api', level: config.LOG_LEVEL })
 
-await runProcess(log, async (closers) => {
+await runProcess(logger, async (closers) => {
   closers.add('tracing', startTracing('api', config.OTEL_EXPORTER_OTLP_ENDPOINT), (tracing) =>
     tracing.close(),
   )
   const api = await startApi(
     config,
     {
-      log,
+      logger,
       metrics: new Metrics().withProcessMetrics(),
       now: Date.now,
       newId: randomUUID,
@@ -24,5 +24,5 @@ await runProcess(log, async (closers) => {
     },
     closers,
   )
-  log.info('api.listening', { address: `${config.HOST}:${api.port}` })
+  logger.info('api.listening', { address: `${config.HOST}:${api.port}` })
 })

@@ -1,5 +1,5 @@
 import { DatabaseError, Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import type { Instruments } from './instruments.ts'
 import { DependencyUnavailable } from './problem.ts'
 
@@ -18,7 +18,7 @@ export interface PoolLimits {
  * Connections that write the statements of a transaction at once instead of waiting for each answer (`pipeline`), so that a
  * transaction costs one round trip.
  */
-export function openPool(url: string, limits: PoolLimits, log: Log): Pool {
+export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool {
   const options = {
     connectionString: url,
     max: limits.connectionsMax,
@@ -32,7 +32,7 @@ export function openPool(url: string, limits: PoolLimits, log: Log): Pool {
   const pool = new Pool(options)
   // Without a listener a broken connection would end the process. The pool listens to those that are idle only; whoever uses
   // one learns of the break from his statement, and the pool replaces it.
-  const lost = (error: Error) => log.warn('api.postgres_connection_lost', { reason: codeOf(error) })
+  const lost = (error: Error) => logger.warn('api.postgres_connection_lost', { reason: codeOf(error) })
   pool.on('error', lost)
   pool.on('connect', (client) => client.on('error', lost))
   return pool

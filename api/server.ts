@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import { Router } from '@koa/router'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import { identified } from './middleware/identity.ts'
 import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
@@ -16,7 +16,7 @@ export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<Re
   readonly verify: TokenVerifier
   /** SUBMIT_API_ENABLED: off, H1 to H4 answer 503 and the rest works (spec http.md section 7). */
   readonly enabled: boolean
-  readonly log: Log
+  readonly logger: Logger
   readonly newId: () => string
 }
 
@@ -24,7 +24,7 @@ export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<Re
 export function createApp(deps: AppDeps): Koa<ApiState> {
   const app = new Koa<ApiState>()
   app.use(traced(deps.newId))
-  app.use(problems(deps.log))
+  app.use(problems(deps.logger))
   const router = routes(deps)
   app.use(router.routes())
   app.use(router.allowedMethods())

@@ -2,7 +2,7 @@ import { bridgeMarks } from '../streams/contracts/operators.ts'
 import { INBOUND_MIRRORS, type Mirror } from '../streams/contracts/subjects.ts'
 import type { LogClient } from '../streams/log/port.ts'
 import type { Sleep } from '../streams/platform/backoff.ts'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
 import { within } from '../streams/platform/process.ts'
@@ -20,7 +20,7 @@ export interface BridgesOptions {
   readonly log: LogClient
   readonly linkOf: (mirror: Mirror) => NatsLink
   readonly metrics: Metrics
-  readonly logger: Log
+  readonly logger: Logger
   readonly pollMs: number
   readonly stuckAfterMs?: number
   readonly now: () => number
@@ -68,7 +68,7 @@ export function startBridges(options: BridgesOptions): Bridges {
     readers: [outbound],
     admin: log.admin,
     stuckAfterMs: options.stuckAfterMs ?? STUCK_AFTER_MS,
-    log: logger,
+    logger,
     metrics: options.metrics,
   }).start()
   return {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { connectKafka } from '../streams/log/kafka.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { readConfig } from '../streams/platform/config.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
@@ -14,17 +14,17 @@ import { provisionThrough } from './nats/provision.ts'
 import { addressOf, userOf, type NatsUser } from './nats/users.ts'
 
 const config = readConfig(bridgesEnv)
-const logger = createLog({ service: 'bridges', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'bridges', level: config.LOG_LEVEL })
 
 await runProcess(logger, async (closers, fail) => {
   closers.add('tracing', startTracing('bridges', config.OTEL_EXPORTER_OTLP_ENDPOINT), (one) => one.close())
   const metrics = new Metrics().withProcessMetrics()
-  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', log: logger })
+  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', logger })
   closers.add('log', log, (one) => one.close())
   const connected = (user: NatsUser) => {
     const { url, credsFile } = addressOf(user, config)
     const creds = credsFile === undefined ? undefined : readFileSync(credsFile)
-    return closers.add(user, connectNats({ url, creds, user, log: logger }), (one) => one.close())
+    return closers.add(user, connectNats({ url, creds, user, logger }), (one) => one.close())
   }
   const links: Record<NatsUser, NatsLink> = {
     'sms-orchestrator': connected('sms-orchestrator'),

@@ -3,7 +3,7 @@ import { dlrRecords } from '../streams/contracts/receipts.ts'
 import { connectKafka } from '../streams/log/kafka.ts'
 import type { LogAdmin } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
@@ -21,7 +21,7 @@ import { run, watchLag } from './run.ts'
 
 const SERVICE = 'sinks'
 const config = sinksConfig()
-const log = createLog({ service: SERVICE, level: config.LOG_LEVEL })
+const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL })
 
 type PoolName = keyof typeof config.addresses
 
@@ -29,7 +29,7 @@ const poolOptions = (name: PoolName) => ({
   url: config.addresses[name],
   applicationName: `sink-${name}`,
   connectionsMax: config.SINK_POOL_MAX,
-  onIdleError: (error: Error) => log.warn('postgres.connection_lost', { operation: name, error }),
+  onIdleError: (error: Error) => logger.warn('postgres.connection_lost', { operation: name, error }),
 })
 
 const watchOf = (readers: readonly Consumption[], admin: LogAdmin, metrics: Metrics) =>
@@ -38,13 +38,13 @@ const watchOf = (readers: readonly Consumption[], admin: LogAdmin, metrics: Metr
     readers,
     admin,
     stuckAfterMs: config.STUCK_AFTER_MS,
-    log,
+    logger,
     metrics,
   })
 
-await runProcess(log, async (closers, fail) => {
+await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
-  const observation = observe(metrics, log)
+  const observation = observe(metrics, logger)
   closers.add('tracing', startTracing(SERVICE, config.OTEL_EXPORTER_OTLP_ENDPOINT), (tracing) =>
     tracing.close(),
   )
@@ -52,7 +52,7 @@ await runProcess(log, async (closers, fail) => {
   const pool = (name: PoolName) =>
     closers.add(`pool ${name}`, openPool(poolOptions(name)), (opened) => opened.end())
   const pools = { orch: pool('orch'), dlr: pool('dlr'), smpp: pool('smpp') }
-  const redis = openRedis(config.REDIS_URL, (error) => log.debug('redis.connection_lost', { error }))
+  const redis = openRedis(config.REDIS_URL, (error) => logger.debug('redis.connection_lost', { error }))
   closers.add('redis', redis, (opened) => opened.disconnect())
   const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: SERVICE })
   closers.add('log', client, (opened) => opened.close())
@@ -72,7 +72,7 @@ await runProcess(log, async (closers, fail) => {
     random: Math.random,
     onFailed: fail,
     everyMs: config.SINK_LAG_EVERY_MS,
-    onFault: (error: unknown) => log.warn('sink.lag_unknown', { error }),
+    onFault: (error: unknown) => logger.warn('sink.lag_unknown', { error }),
   }
   const { HOST: host, PORT } = config
   const ready = readiness(client, dlrRecords.name, pools)

@@ -2,7 +2,7 @@ import { SubmitResultsPending } from './postgres/submit-frontier.ts'
 import { StatementFailed } from './postgres/statement.ts'
 import type { SinkHooks } from './sink.ts'
 import { LogError, type TopicPartition } from '../streams/log/port.ts'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 
 /** What a sink tells the people who run it: metrics of spec operations.md section 1, log events of section 4. */
@@ -15,7 +15,7 @@ export interface Observation {
   readonly lag: (sinkName: string, topic: string, records: number) => void
 }
 
-export function observe(metrics: Metrics, log: Log): Observation {
+export function observe(metrics: Metrics, logger: Logger): Observation {
   const rows = metrics.counter('sink_rows_total', 'Records stored by a sink', ['sink', 'topic'])
   const refused = metrics.counter('sink_refused_total', 'Records that a sink cannot read', ['sink', 'topic'])
   const lag = metrics.gauge('sink_lag', 'Records not yet stored', ['sink', 'topic'])
@@ -27,31 +27,31 @@ export function observe(metrics: Metrics, log: Log): Observation {
       unreadable: ({ topic, partition, offset }, reason, errors) => {
         refused.inc({ sink, topic })
         const paths = errors.map(({ path }) => path)
-        log.error('sink.unreadable', { topic, partition, offset, reason, paths })
+        logger.error('sink.unreadable', { topic, partition, offset, reason, paths })
       },
     }),
-    fault: databaseFaults(metrics, log),
+    fault: databaseFaults(metrics, logger),
     mirrorsSkipped: (keys, error) => {
       skipped.inc(keys)
       redisErrors.inc({ op: 'mirror' })
-      log.debug('sink.mirror_skipped', { records: keys, error })
+      logger.debug('sink.mirror_skipped', { records: keys, error })
     },
     lag: (sink, topic, records) => lag.set({ sink, topic }, records),
   }
 }
 
-function databaseFaults(metrics: Metrics, log: Log): Observation['fault'] {
+function databaseFaults(metrics: Metrics, logger: Logger): Observation['fault'] {
   const dlr = metrics.counter('dlr_db_errors_total', 'Database errors of the receipt sinks', ['operation'])
   const orch = metrics.counter('orch_pg_errors_total', 'Database errors of the message sink', ['op'])
   return (sinkName, { topic, partition }, error, attempt) => {
     if (error instanceof SubmitResultsPending) {
-      return log.debug('sink.waiting', { topic, partition, attempt, reason: 'submit_results_pending' })
+      return logger.debug('sink.waiting', { topic, partition, attempt, reason: 'submit_results_pending' })
     }
-    if (error instanceof LogError) return log.warn('sink.log_error', { topic, partition, attempt, error })
+    if (error instanceof LogError) return logger.warn('sink.log_error', { topic, partition, attempt, error })
     const operation = error instanceof StatementFailed ? error.operation : 'connection'
     const isOrch = sinkName === 'orch'
     if (isOrch) orch.inc({ op: operation })
     else dlr.inc({ operation })
-    log.error(isOrch ? 'orch.db_error' : 'dlr.db_error', { operation, topic, partition, attempt, error })
+    logger.error(isOrch ? 'orch.db_error' : 'dlr.db_error', { operation, topic, partition, attempt, error })
   }
 }

@@ -6,7 +6,7 @@ import { statusEvents, submitResults } from '../streams/contracts/outbound.ts'
 import { dlrRecords } from '../streams/contracts/receipts.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
 import { memoryLog, type MemoryLog } from '../streams/log/memory.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { lagOf } from './lag.ts'
@@ -45,7 +45,7 @@ async function sinksOn(log: MemoryLog) {
   const metrics = new Metrics()
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const observation = observe(metrics, createLog({ service: 'sinks', level: 'debug', destination }))
+  const observation = observe(metrics, createLogger({ service: 'sinks', level: 'debug', destination }))
   const options = {
     log,
     observation,

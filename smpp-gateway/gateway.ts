@@ -1,6 +1,6 @@
 import { jetstream } from '@nats-io/jetstream'
 import type { Sleep } from '../streams/platform/backoff.ts'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
 import { operatorSettings, type OperatorSettings, type Timings } from './config.ts'
@@ -30,7 +30,7 @@ export interface GatewayOptions {
   readonly shared: SharedState
   readonly fetchCredentials: FetchCredentials
   readonly metrics: Metrics
-  readonly log: Log
+  readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
   /** Monotonic ms. */
@@ -86,19 +86,19 @@ interface SharedParts {
   readonly recent: RecentSubmits
 }
 
-function sharedParts({ nats, metrics, timings, sleep, random, log }: GatewayOptions): SharedParts {
+function sharedParts({ nats, metrics, timings, sleep, random, logger }: GatewayOptions): SharedParts {
   const publisher = createPublisher({
     js: jetstream(nats.connection),
     ackMs: timings.receiptAckMs,
     sleep,
     random,
-    log,
+    logger,
   })
   return { metrics: gatewayMetrics(metrics), publisher, recent: createRecentSubmits() }
 }
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
-  const { timings, nats, log, now, elapsed, sleep, random } = options
+  const { timings, nats, logger, now, elapsed, sleep, random } = options
   const { publisher, recent } = shared
   const settings = options.settings[operatorId] ?? operatorSettings()
   const metrics = shared.metrics.of(operatorId)
@@ -110,7 +110,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     publisher,
     recent,
     metrics,
-    log,
+    logger,
     now,
     elapsed,
     throttledMs: timings.throttledMs,
@@ -122,7 +122,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     settings,
     timings,
     metrics,
-    log,
+    logger,
     now,
     sleep,
     random,
@@ -133,37 +133,45 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     window: new Window(settings.window, elapsed),
     link: {
       ...timings,
-      hooks: sessionHooks(operatorId, metrics, log),
-      onDeliver: deliverTo({ operatorId, timeZone: settings.timeZone, publisher, recent, metrics, log, now }),
+      hooks: sessionHooks(operatorId, metrics, logger),
+      onDeliver: deliverTo({
+        operatorId,
+        timeZone: settings.timeZone,
+        publisher,
+        recent,
+        metrics,
+        logger,
+        now,
+      }),
     },
     openQueue: (carrier) =>
-      new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, log }),
+      new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, logger }),
     onLeaseHeld: () => journal.forgetAll(),
   })
 }
 
 /** The limit is kept without Redis too, so that is worth one line a minute and not one a PDU. */
 function openThrottle(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): Throttle {
-  const { shared, elapsed, log } = options
+  const { shared, elapsed, logger } = options
   let warnedAt = Number.NEGATIVE_INFINITY
   const onFallback = (active: boolean): void => {
     metrics.throughputFallback(active)
     if (!active || elapsed() - warnedAt < FALLBACK_LOG_MS) return
     warnedAt = elapsed()
-    log.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' })
+    logger.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' })
   }
   const throttle = createThrottle({ operatorId, shared, now: elapsed, onFallback })
   metrics.throughputUsed(() => throttle.used)
   return throttle
 }
 
-const sessionHooks = (operatorId: string, metrics: OperatorMetrics, log: Log): SessionHooks => ({
+const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logger): SessionHooks => ({
   sent: (bytes) => metrics.bytesSent(bytes),
   received: (bytes) => metrics.bytesReceived(bytes),
   strayResponse: () => metrics.strayResponse(),
   enquireLinkTimedOut: () => {
     metrics.enquireLinkTimeout()
-    log.warn('enquire_link.timeout', { operatorId })
+    logger.warn('enquire_link.timeout', { operatorId })
   },
 })
 

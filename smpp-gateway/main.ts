@@ -1,5 +1,5 @@
 import { sleep } from '../streams/platform/backoff.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess } from '../streams/platform/process.ts'
@@ -13,11 +13,11 @@ import { sessionsRoute } from './sessions-route.ts'
 
 const config = readGatewayConfig()
 const timings = timingsOf(config)
-const log = createLog({ service: 'smpp-gateway', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'smpp-gateway', level: config.LOG_LEVEL })
 const metrics = new Metrics().withProcessMetrics()
 const elapsed = (): number => performance.now()
 
-await runProcess(log, async (closers) => {
+await runProcess(logger, async (closers) => {
   closers.add('tracing', startTracing('smpp-gateway', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
     opened.close(),
   )
@@ -31,9 +31,9 @@ await runProcess(log, async (closers) => {
     route: sessionsRoute(() => gateway.operators, config.INTERNAL_SERVICE_TOKEN),
   })
   closers.add('operations', operations, (opened) => opened.close())
-  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, log })
+  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
   closers.add('redis', shared, (opened) => opened.close())
-  const nats = await connectNats({ url: config.NATS_URL, creds: config.NATS_CREDS, log })
+  const nats = await connectNats({ url: config.NATS_URL, creds: config.NATS_CREDS, logger })
   closers.add('nats', nats, (opened) => opened.connection.close())
   gateway = startGateway({
     operatorIds: config.OPERATOR_IDS,
@@ -49,7 +49,7 @@ await runProcess(log, async (closers) => {
     nats,
     shared,
     metrics,
-    log,
+    logger,
     elapsed,
     sleep,
   })

@@ -5,14 +5,14 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 
 export interface NatsOptions {
   /** One server or several, separated by commas; a user and password in the first count for all. */
   readonly url: string
   /** Path of a credentials file. */
   readonly creds: string | undefined
-  readonly log: Log
+  readonly logger: Logger
 }
 
 /** A connection that mends itself, and knows whether it stands. */
@@ -35,7 +35,7 @@ export async function connectNats(options: NatsOptions): Promise<Nats> {
     for await (const { type } of connection.status()) {
       if (type !== 'disconnect' && type !== 'reconnect') continue
       isConnected = type === 'reconnect'
-      options.log.warn(isConnected ? 'nats.connected' : 'nats.disconnected')
+      options.logger.warn(isConnected ? 'nats.connected' : 'nats.disconnected')
     }
     isConnected = false
   }

@@ -4,7 +4,7 @@ import { encode } from '../streams/contracts/decode.ts'
 import { natsMessageId } from '../streams/contracts/subjects.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
 import { backoffMs, type Sleep } from '../streams/platform/backoff.ts'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 
 export type TraceHeaders = Readonly<Record<string, string>>
 
@@ -30,12 +30,12 @@ export interface PublisherOptions {
   readonly ackMs: number
   readonly sleep: Sleep
   readonly random: () => number
-  readonly log: Log
+  readonly logger: Logger
 }
 
 const RETRY = { firstMs: 250, maxMs: 30_000, jitter: 0.2 }
 
-export function createPublisher({ js, ackMs, sleep, random, log }: PublisherOptions): Publisher {
+export function createPublisher({ js, ackMs, sleep, random, logger }: PublisherOptions): Publisher {
   const publish: Publisher['publish'] = async (topic, event, trace = {}) => {
     const headers = natsHeaders()
     for (const [name, value] of Object.entries({ ...topic.headers(event), ...trace }))
@@ -46,7 +46,7 @@ export function createPublisher({ js, ackMs, sleep, random, log }: PublisherOpti
       return true
     } catch (error) {
       // NATS away, a full disk and a missing stream all look alike here: the event is not known to be held.
-      log.warn('nats.publish_failed', { subject: topic.name, error })
+      logger.warn('nats.publish_failed', { subject: topic.name, error })
       return false
     }
   }

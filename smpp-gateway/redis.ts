@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { Log } from '../streams/platform/log.ts'
+import type { Logger } from '../streams/platform/logger.ts'
 
 /**
  * Redis as the gateway uses it: a limiter, a journal and a lease, never the only reason that something works. A call that fails or
@@ -23,10 +23,10 @@ export interface SharedStateOptions {
   readonly url: string
   /** Monotonic, in ms. */
   readonly now: () => number
-  readonly log: Log
+  readonly logger: Logger
 }
 
-export function connectRedis({ url, now, log }: SharedStateOptions): SharedState {
+export function connectRedis({ url, now, logger }: SharedStateOptions): SharedState {
   const redis = new Redis(url, {
     // Commands of one turn of the event loop travel together; each alone would be a system call.
     enableAutoPipelining: true,
@@ -42,7 +42,7 @@ export function connectRedis({ url, now, log }: SharedStateOptions): SharedState
   const onError = (error: unknown): void => {
     if (now() - warnedAt < WARN_MS) return
     warnedAt = now()
-    log.warn('redis.error', { error })
+    logger.warn('redis.error', { error })
   }
   redis.on('error', onError)
   const attempt = async <T>(call: (redis: Redis) => Promise<T>): Promise<T | undefined> => {

@@ -22,7 +22,7 @@ import {
   positive,
   readConfig,
 } from '../streams/platform/config.ts'
-import { createLog } from '../streams/platform/log.ts'
+import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess, type Closers } from '../streams/platform/process.ts'
@@ -68,12 +68,12 @@ const config = readConfig({
 const ROUTING_DEADLINES = 10
 
 const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
-const log = createLog({ service: 'topologies', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'topologies', level: config.LOG_LEVEL })
 
 /** From NATS to where receipts can be joined with them: the bridge's mirror, then the topology `segments`. */
 function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
   const creds = config.NATS_CREDS === undefined ? undefined : readFileSync(config.NATS_CREDS)
-  const nats = connectNats({ url: config.NATS_URL, creds, user: 'stream-progress', log })
+  const nats = connectNats({ url: config.NATS_URL, creds, user: 'stream-progress', logger })
   closers.add('nats', nats, (opened) => opened.close())
   return progressAlong({
     stages: [
@@ -81,7 +81,7 @@ function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
       groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name }),
     ],
     now: systemClock.now,
-    failed: (error) => log.warn('dlr.submit_results_unknown', { error }),
+    failed: (error) => logger.warn('dlr.submit_results_unknown', { error }),
   })
 }
 
@@ -99,17 +99,17 @@ const watchOf = (workers: readonly Worker[], admin: LogAdmin, metrics: Metrics) 
     readers: workers,
     admin,
     stuckAfterMs: config.STUCK_AFTER_MS,
-    log,
+    logger,
     metrics,
     lag: gaugeLag(metrics),
   })
 
-await runProcess(log, async (closers, fail) => {
+await runProcess(logger, async (closers, fail) => {
   closers.add('tracing', startTracing('topologies', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
     opened.close(),
   )
   const metrics = new Metrics().withProcessMetrics()
-  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', log })
+  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', logger })
   closers.add('log', client, (opened) => opened.close())
   const routing = openRouting()
   closers.add('routing', routing, (opened) => opened.close())
@@ -122,7 +122,7 @@ await runProcess(log, async (closers, fail) => {
     inFlightMax: config.ROUTING_IN_FLIGHT,
     deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
   })
-  const hooks = observe(log, metrics, NOTES, systemClock.now)
+  const hooks = observe(logger, metrics, NOTES, systemClock.now)
   const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const workers = topologies.map(

@@ -1,4 +1,4 @@
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import { DependencyUnavailable, Problem, problemBody } from '../problem.ts'
 import type { ApiContext } from '../state.ts'
 
@@ -10,13 +10,13 @@ const RETRY_AFTER_SECONDS = 5
  * methods. Only defects are logged as errors; what a client did wrong is counted, not logged.
  */
 export const problems =
-  (log: Log) =>
+  (logger: Logger) =>
   async (ctx: ApiContext, next: () => Promise<void>): Promise<void> => {
     try {
       await next()
       if (ctx.body === undefined || ctx.body === null) unanswered(ctx)
     } catch (error) {
-      answer(ctx, asProblem(error, ctx, log))
+      answer(ctx, asProblem(error, ctx, logger))
     }
   }
 
@@ -26,15 +26,15 @@ function unanswered(ctx: ApiContext): void {
   if (ctx.status === 405 || ctx.status === 501) answer(ctx, new Problem('METHOD_NOT_ALLOWED'))
 }
 
-function asProblem(error: unknown, ctx: ApiContext, log: Log): Problem {
+function asProblem(error: unknown, ctx: ApiContext, logger: Logger): Problem {
   if (error instanceof Problem) return error
   const { requestId } = ctx.state
   if (error instanceof DependencyUnavailable) {
-    log.warn('api.dependency_unavailable', { requestId, reason: error.dependency })
+    logger.warn('api.dependency_unavailable', { requestId, reason: error.dependency })
     return new Problem('DEPENDENCY_UNAVAILABLE')
   }
   // Only its name: the text of a foreign error may quote values.
-  log.error('api.defect', { requestId, reason: error instanceof Error ? error.name : typeof error })
+  logger.error('api.defect', { requestId, reason: error instanceof Error ? error.name : typeof error })
   return new Problem('INTERNAL')
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { Instruments } from '../instruments.ts'
 
 /** One event on its way to NATS: what an outbox row holds. */
@@ -36,7 +36,7 @@ export interface PublisherOptions {
   /** Put before every subject, so that tests can share a server. */
   readonly subjectPrefix?: string
   readonly instruments: Instruments
-  readonly log: Log
+  readonly logger: Logger
 }
 
 /**
@@ -99,7 +99,9 @@ class Link {
       try {
         await this.#session()
       } catch (error) {
-        this.#options.log.warn('api.nats_failed', { reason: error instanceof Error ? error.name : 'unknown' })
+        this.#options.logger.warn('api.nats_failed', {
+          reason: error instanceof Error ? error.name : 'unknown',
+        })
       }
       this.jetstream = undefined
       if (!this.#closing) await sleep(RECONNECT_MS)
@@ -120,8 +122,8 @@ class Link {
 
   #use(client: JetStreamClient | undefined): void {
     this.jetstream = client
-    if (client === undefined) this.#options.log.warn('api.nats_disconnected')
-    else this.#options.log.info('api.nats_connected')
+    if (client === undefined) this.#options.logger.warn('api.nats_disconnected')
+    else this.#options.logger.info('api.nats_connected')
   }
 
   /** Before the first connection there is nothing to close: the wait for it ends with the process. */

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { z } from 'zod'
 import { sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { EventPublisher } from './event-publisher.ts'
 import type { Instruments } from '../instruments.ts'
 import { codeOf } from '../postgres.ts'
@@ -20,7 +20,7 @@ export interface RelayOptions {
   readonly pool: Pool
   readonly publisher: EventPublisher
   readonly instruments: Instruments
-  readonly log: Log
+  readonly logger: Logger
   readonly now: () => number
 }
 
@@ -67,7 +67,7 @@ async function attempt(options: RelayOptions, runOnce: () => Promise<number>): P
     return options.publisher.connected ? await runOnce() : 0
   } catch (error) {
     options.instruments.postgresErrors.inc({ op: 'relay' })
-    options.log.warn('api.relay_failed', { code: codeOf(error) })
+    options.logger.warn('api.relay_failed', { code: codeOf(error) })
     return 0
   }
 }

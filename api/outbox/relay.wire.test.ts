@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Pool } from 'pg'
 import { createDatabase, type TemporaryDatabase } from '../../dev/database.ts'
-import { silentLog } from '../../streams/platform/log.ts'
+import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import type { Publication } from './event-publisher.ts'
 import { createInstruments } from '../instruments.ts'
@@ -20,7 +20,7 @@ beforeAll(async () => {
   relayPool = openPool(
     database.urlAs('orch_relay'),
     { connectionsMax: 5, connectMsMax: 2_000, statementMsMax: 5_000 },
-    silentLog,
+    silentLogger,
   )
 })
 afterAll(async () => {
@@ -58,7 +58,13 @@ async function relayWith(
 ): Promise<void> {
   // Not connected as far as the loop can see, so that only the test's own calls publish.
   const publisher = { connected: false, publish, close: async () => {} }
-  const relay = startRelay({ pool: relayPool, publisher, instruments, log: silentLog, now: () => nowMs })
+  const relay = startRelay({
+    pool: relayPool,
+    publisher,
+    instruments,
+    logger: silentLogger,
+    now: () => nowMs,
+  })
   try {
     await work(relay)
   } finally {

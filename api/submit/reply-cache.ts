@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { backoffMs } from '../../streams/platform/backoff.ts'
-import { maskDigits, type Log } from '../../streams/platform/log.ts'
+import { maskDigits, type Logger } from '../../streams/platform/logger.ts'
 import { KEY_LIFETIME_MS, StoredReply } from './idempotency.ts'
 import type { Instruments } from '../instruments.ts'
 
@@ -17,7 +17,7 @@ const COMMAND_MS_MAX = 50
 const keyOf = (hash: string): string => `orch:submit-idem:${hash}`
 
 /** Fails at once while disconnected instead of queueing, and reconnects for ever. */
-export function connectRedis(url: string, log: Log, random: () => number): Redis {
+export function connectRedis(url: string, logger: Logger, random: () => number): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -26,9 +26,9 @@ export function connectRedis(url: string, log: Log, random: () => number): Redis
     enableAutoPipelining: true,
     retryStrategy: (attempt) => backoffMs(attempt, { firstMs: 100, maxMs: 5_000, jitter: 0.2, random }),
   })
-  redis.on('ready', () => log.info('api.redis_connected'))
-  redis.on('close', () => log.warn('api.redis_disconnected'))
-  redis.on('error', (error: Error) => log.debug('api.redis_error', { reason: maskDigits(error.name) }))
+  redis.on('ready', () => logger.info('api.redis_connected'))
+  redis.on('close', () => logger.warn('api.redis_disconnected'))
+  redis.on('error', (error: Error) => logger.debug('api.redis_error', { reason: maskDigits(error.name) }))
   return redis
 }
 

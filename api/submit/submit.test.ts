@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { requestExample } from '../../streams/contracts/examples.ts'
 import { OutboundRequest } from '../../streams/contracts/outbound.ts'
-import { silentLog } from '../../streams/platform/log.ts'
+import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import type { Publication } from '../outbox/event-publisher.ts'
 import { claimOf, type StoredReply } from './idempotency.ts'
@@ -70,7 +70,7 @@ function submit(change: Partial<SubmitRequest> = {}) {
     },
     delivered: { add: (row) => void delivered.push(row), close: async () => {} },
     instruments: createInstruments(new Metrics()),
-    log: silentLog,
+    logger: silentLogger,
     now: () => Date.parse(enqueuedAt),
     newId: () => messageId,
   })

@@ -3,7 +3,7 @@ import { natsMessageId } from '../../streams/contracts/subjects.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { requestEventId } from '../../streams/domain/event-id.ts'
 import { encodingOf, segmentCount } from '../../streams/domain/message/text-segments.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import { LIFETIME_MS_MAX, type SubmitCommand } from './command.ts'
 import type { EventPublisher, Publication } from '../outbox/event-publisher.ts'
 import { claimOf, judge, type KeyClaim, type StoredReply, type SubmitReply } from './idempotency.ts'
@@ -36,7 +36,7 @@ export interface SubmitDeps {
   readonly publisher: EventPublisher
   readonly delivered: DeliveredRows
   readonly instruments: Instruments
-  readonly log: Log
+  readonly logger: Logger
   readonly now: () => number
   readonly newId: () => string
 }
@@ -103,7 +103,7 @@ async function accept(deps: SubmitDeps, message: NewMessage): Promise<SubmitOutc
   const cached = claim && deps.cache.set(claim.hash, storedReplyOf(message, claim))
   await inSpan('orch.nats.publish', spanAttributes(request), () => publish(deps, message))
   await cached
-  deps.log.info('orch.submitted', {
+  deps.logger.info('orch.submitted', {
     messageId: request.messageId,
     tenantId: request.tenantId,
     accountId: request.accountId,

@@ -6,7 +6,7 @@ import { createApp, type AppDeps } from '../server.ts'
 import type { SubmitReply } from '../submit/idempotency.ts'
 import type { SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
 import type { Scope, TokenClaims } from '../middleware/token.ts'
-import { silentLog } from '../../streams/platform/log.ts'
+import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 
 export const tenantId = '7d0a3d3e-2b1c-4f7e-8b7d-6a1f0c9e5b21'
@@ -64,7 +64,7 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
   const app = createApp({
     metrics,
     instruments,
-    log: silentLog,
+    logger: silentLogger,
     enabled: true,
     now: () => nowMs,
     newId: () => 'c0ffee00-0000-4000-8000-000000000000',

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { Pool } from 'pg'
 import { createDatabase } from '../../dev/database.ts'
-import { createLog } from '../../streams/platform/log.ts'
+import { createLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { Closers } from '../../streams/platform/process.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
@@ -63,7 +63,7 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
   let offsetMs = 0
   const now = () => Date.now() + offsetMs
   const logged: string[] = []
-  const log = createLog({
+  const logger = createLogger({
     service: 'api',
     level: 'debug',
     destination: { write: (line) => logged.push(line) },
@@ -92,7 +92,7 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
     SUBMIT_API_ENABLED: 'true',
     ...env,
   })
-  const around = { log, metrics, now, newId: randomUUID, random: Math.random, subjectPrefix }
+  const around = { logger, metrics, now, newId: randomUUID, random: Math.random, subjectPrefix }
   const { port } = await startApi(config, around, closers)
   const url = `http://127.0.0.1:${port}`
   await until(async () => JSON.stringify((await call(`${url}/ready`)).json).split('"up"').length === 4)
@@ -117,7 +117,7 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
         body: JSON.stringify(body),
       }),
     published: () => messagesOf(manager, `API_${id}`),
-    close: () => closers.closeAll(log),
+    close: () => closers.closeAll(logger),
   }
   return api
 }

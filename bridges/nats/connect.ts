@@ -5,7 +5,7 @@ import {
   type NodeConnectionOptions,
 } from '@nats-io/transport-node'
 import { sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 
 export interface NatsOptions {
   /** One server or several, separated by commas; a user and password in the first count for all. */
@@ -14,7 +14,7 @@ export interface NatsOptions {
   readonly user: string
   /** Content of the user's credentials file. */
   readonly creds?: Uint8Array | undefined
-  readonly log: Log
+  readonly logger: Logger
 }
 
 /** A connection that outlives its servers. */
@@ -94,7 +94,7 @@ class ReconnectingLink implements NatsLink {
       try {
         await this.#session()
       } catch (error) {
-        this.#options.log.warn('nats.connect_failed', { operation: this.#options.user, error })
+        this.#options.logger.warn('nats.connect_failed', { operation: this.#options.user, error })
       }
       this.connection = undefined
       await sleep(RECONNECT_MS, this.#stop.signal)
@@ -117,10 +117,10 @@ class ReconnectingLink implements NatsLink {
     this.connection = connection
     const fields = { operation: this.#options.user }
     if (connection === undefined) {
-      this.#options.log.warn('nats.disconnected', fields)
+      this.#options.logger.warn('nats.disconnected', fields)
       return
     }
-    this.#options.log.info('nats.connected', fields)
+    this.#options.logger.info('nats.connected', fields)
     for (const waiting of this.#waiting.values()) waiting.end()
   }
 }

@@ -1,7 +1,7 @@
 import { OUTBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
 import { partitionKey, type LogClient, type TopicPartition } from '../../streams/log/port.ts'
 import type { Sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { Instruments } from '../instruments.ts'
 import { DLR_TOPICS } from './outbound/mirrors.ts'
 
@@ -9,7 +9,7 @@ export interface LagOptions {
   readonly log: LogClient
   readonly group: string
   readonly instruments: Instruments
-  readonly logger: Log
+  readonly logger: Logger
   readonly pollMs: number
   readonly now: () => number
   readonly sleep: Sleep

@@ -1,7 +1,7 @@
 import { jetstream } from '@nats-io/jetstream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SUBMIT_RESULT_MIRROR } from '../../streams/contracts/subjects.ts'
-import { silentLog } from '../../streams/platform/log.ts'
+import { silentLogger } from '../../streams/platform/logger.ts'
 import { connectNats, NotConnected, type NatsLink } from './connect.ts'
 import { mirrorProgress } from './mirror-progress.ts'
 import { eventually, OwnNats, provisioned } from './testing/scene.suite.ts'
@@ -10,7 +10,7 @@ let nats: OwnNats
 let link: NatsLink
 beforeAll(async () => {
   nats = await OwnNats.start()
-  link = connectNats({ url: nats.url, user: 'stream-progress', log: silentLog })
+  link = connectNats({ url: nats.url, user: 'stream-progress', logger: silentLogger })
   await link.whenConnected(new AbortController().signal)
 })
 afterAll(async () => {

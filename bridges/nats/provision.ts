@@ -13,7 +13,7 @@ import {
 import { nanos } from '@nats-io/transport-node'
 import { DUPLICATE_WINDOW_MS, STREAMS, type StreamSpec } from '../../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import { connectionOf, type NatsLink } from './connect.ts'
 import { durables, type DurableOptions, type DurableSpec } from './durables.ts'
 
@@ -40,7 +40,7 @@ export async function provisionNats(manager: JetStreamManager, options: Provisio
 export interface ProvisionThroughOptions extends ProvisionOptions {
   readonly sleep: Sleep
   readonly random: () => number
-  readonly logger: Log
+  readonly logger: Logger
 }
 
 const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }

@@ -1,5 +1,5 @@
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { Timings } from '../config.ts'
 import { fingerprintOf, type FetchCredentials } from './credentials.ts'
 import type { OperatorMetrics } from '../metrics.ts'
@@ -10,7 +10,7 @@ export interface PauseOptions {
   readonly timings: Timings
   readonly fetchCredentials: FetchCredentials
   readonly metrics: OperatorMetrics
-  readonly log: Log
+  readonly logger: Logger
   readonly sleep: Sleep
   readonly random: () => number
 }
@@ -34,8 +34,8 @@ export async function pauseAfter(
 }
 
 async function pauseRefused(fingerprint: string, options: PauseOptions, signal: AbortSignal): Promise<void> {
-  const { operatorId, fetchCredentials, metrics, log, sleep, timings } = options
-  log.error('smpp.bind.paused', { operatorId, reason: 'credentials refused' })
+  const { operatorId, fetchCredentials, metrics, logger, sleep, timings } = options
+  logger.error('smpp.bind.paused', { operatorId, reason: 'credentials refused' })
   metrics.bindPaused(true)
   while (!signal.aborted) {
     await sleep(timings.credentialsPollMs, signal)

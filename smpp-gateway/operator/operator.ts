@@ -201,15 +201,15 @@ export class Operator {
   }
 
   #enter(state: OperatorState, reason: string): void {
-    const { operatorId, metrics, health, log, now } = this.#options
+    const { operatorId, metrics, health, logger, now } = this.#options
     const previous = this.#state
     if (!OPERATOR_NEXT[previous].includes(state))
       throw new Error(`operator cannot go from ${previous} to ${state}`)
     this.#state = state
     metrics.state(state)
     if (previous === 'BOUND') this.#unboundSince = now()
-    if (state === 'BOUND') log.info('smpp.session.bound', { operatorId, status: this.#link?.mode })
-    if (state === 'UNBOUND') log.warn('smpp.session.unbound', { operatorId, reason })
+    if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#link?.mode })
+    if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
     // Another holder of the lease tells from now on how the operator is.
     if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)
   }

@@ -1,5 +1,5 @@
 import { inboundReceipts } from '../../streams/contracts/receipts.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { OperatorMetrics } from '../metrics.ts'
 import type { Pdu } from '../smpp/pdu.ts'
 import type { Publisher } from '../publisher.ts'
@@ -14,7 +14,7 @@ export interface DeliverOptions {
   readonly publisher: Publisher
   readonly recent: RecentSubmits
   readonly metrics: OperatorMetrics
-  readonly log: Log
+  readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
 }
@@ -38,7 +38,7 @@ async function deliverReceipt(
   pdu: Pdu,
   trace: Readonly<Record<string, string>>,
 ): Promise<number> {
-  const { operatorId, timeZone, publisher, recent, metrics, log, now } = options
+  const { operatorId, timeZone, publisher, recent, metrics, logger, now } = options
   const receipt = readReceipt(pdu, { operatorId, timeZone, receivedAt: new Date(now()).toISOString() })
   const submit = recent.find(operatorId, receipt.operatorMessageId)
   if (!(await publisher.publish(inboundReceipts, { ...receipt, ...submit }, trace))) return ESME_RX_T_APPN
@@ -46,7 +46,10 @@ async function deliverReceipt(
   if (submit === undefined) {
     metrics.correlationMiss()
     const { operatorMessageId } = receipt
-    log.warn('dlr.correlation.not_found', { operatorId, operatorMessageId: operatorMessageId.slice(0, 64) })
+    logger.warn('dlr.correlation.not_found', {
+      operatorId,
+      operatorMessageId: operatorMessageId.slice(0, 64),
+    })
   }
   return ESME_ROK
 }

@@ -54,7 +54,7 @@ export function noteDoubt(job: Submission, segment: Segment, reason: string): Op
   const policy = job.settings.inDoubt
   job.metrics.inDoubt(policy)
   const { messageId } = job.command
-  job.log.warn('smpp.submit_sm.in_doubt', {
+  job.logger.warn('smpp.submit_sm.in_doubt', {
     operatorId: job.operatorId,
     messageId,
     segmentIndex: segment.index,

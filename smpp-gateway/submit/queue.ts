@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { commandDurable } from '../../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import { readCommand, type CommandIdentity } from './command.ts'
 import { publishRefusal } from './results.ts'
@@ -18,7 +18,7 @@ export interface QueueOptions {
   readonly workingMs: number
   readonly sleep: Sleep
   readonly random: () => number
-  readonly log: Log
+  readonly logger: Logger
 }
 
 const STREAM = 'SMPP_OUTBOUND'
@@ -96,14 +96,14 @@ export class CommandQueue {
   }
 
   async #pull(signal: AbortSignal): Promise<void> {
-    const { sleep, random, log, context } = this.#options
+    const { sleep, random, logger, context } = this.#options
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
         await this.#consume(signal)
         attempt = 0
       } catch (error) {
         // Most often the durable does not exist yet, or NATS is away; the client itself mends lost connections.
-        log.warn('smpp.commands.pull_failed', { operatorId: context.operatorId, error })
+        logger.warn('smpp.commands.pull_failed', { operatorId: context.operatorId, error })
       }
       if (!signal.aborted) await sleep(backoffMs(attempt + 1, { ...PULL_RETRY, random }), signal)
     }
@@ -170,7 +170,7 @@ export class CommandQueue {
   }
 
   async #verdict(message: JsMsg, giveBack: AbortSignal): Promise<Handled> {
-    const { context, carrier, log } = this.#options
+    const { context, carrier, logger } = this.#options
     const { operatorId, metrics } = context
     const read = readCommand(message.data, operatorId)
     if (read.kind === 'command') {
@@ -181,7 +181,7 @@ export class CommandQueue {
       )
     }
     metrics.invalidCommand()
-    log.error('smpp.command.invalid', { operatorId, reason: read.kind, paths: read.paths })
+    logger.error('smpp.command.invalid', { operatorId, reason: read.kind, paths: read.paths })
     return read.kind === 'refused' ? this.#refuse(message, read.identity) : { kind: 'unreadable' }
   }
 

@@ -1,5 +1,5 @@
 import type { DispatchCommand } from '../../streams/contracts/outbound.ts'
-import type { Log } from '../../streams/platform/log.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import type { OperatorSettings } from '../config.ts'
 import type { OperatorMetrics } from '../metrics.ts'
@@ -18,7 +18,7 @@ export interface SubmitContext {
   readonly publisher: Publisher
   readonly recent: RecentSubmits
   readonly metrics: OperatorMetrics
-  readonly log: Log
+  readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
   /** Monotonic ms. */

@@ -116,7 +116,7 @@ const ANSWERS: Readonly<
     label: 'throttled',
     settle: ({ job, segment, carrier, sentAt, status }) => {
       carrier.window.throttled(sentAt)
-      job.log.warn('smpp.submit_sm.throttled', { operatorId: carrier.operatorId, commandStatus: status })
+      job.logger.warn('smpp.submit_sm.throttled', { operatorId: carrier.operatorId, commandStatus: status })
       return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
     },
   },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { silentLog } from '../../streams/platform/log.ts'
+import { silentLogger } from '../../streams/platform/logger.ts'
 import { holdLease } from '../operator/lease.ts'
 import { connectRedis, type SharedState } from '../redis.ts'
 import { until } from '../testing/invented.suite.ts'
@@ -14,7 +14,7 @@ afterEach(() => {
 })
 
 async function open(url = envOf('REDIS_URL')): Promise<SharedState> {
-  const shared = connectRedis({ url, now: () => performance.now(), log: silentLog })
+  const shared = connectRedis({ url, now: () => performance.now(), logger: silentLogger })
   opened.push(shared)
   await until(() => shared.isUp)
   return shared
@@ -79,7 +79,11 @@ describe('CON-5.2 throughput limit on Redis time', () => {
   })
 
   it('CON-2.3 without Redis each process keeps the whole limit on its own, and says so', async () => {
-    const shared = connectRedis({ url: 'redis://127.0.0.1:1', now: () => performance.now(), log: silentLog })
+    const shared = connectRedis({
+      url: 'redis://127.0.0.1:1',
+      now: () => performance.now(),
+      logger: silentLogger,
+    })
     opened.push(shared)
     const fallbacks: boolean[] = []
     expect(await takeAll([throttleOf(shared, randomUUID(), fallbacks)], 110, 100)).toBe(100)

@@ -17,7 +17,7 @@ import {
   STREAMS,
 } from '../../streams/contracts/subjects.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
-import { createLog, silentLog } from '../../streams/platform/log.ts'
+import { createLogger, silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { operatorSettings, TIMINGS, type Timings } from '../config.ts'
 import { credentialsFrom } from '../operator/credentials.ts'
@@ -188,13 +188,13 @@ export class Rig {
   }
 
   async startGateway(settings: GatewaySettings = {}): Promise<RunningGateway> {
-    const log = createLog({
+    const logger = createLogger({
       service: 'smpp-gateway',
       level: 'debug',
       destination: { write: (line: string) => void this.log.push(line) },
     })
-    const shared = connectRedis({ url: settings.redisUrl ?? envOf('REDIS_URL'), now: elapsed, log })
-    const nats = await connectNats({ url: settings.natsUrl ?? envOf('NATS_URL'), creds: undefined, log })
+    const shared = connectRedis({ url: settings.redisUrl ?? envOf('REDIS_URL'), now: elapsed, logger })
+    const nats = await connectNats({ url: settings.natsUrl ?? envOf('NATS_URL'), creds: undefined, logger })
     const metrics = new Metrics()
     const timings = { ...HURRY, ...settings.timings }
     const gateway = startGateway({
@@ -211,7 +211,7 @@ export class Rig {
       nats,
       shared,
       metrics,
-      log,
+      logger,
       now: Date.now,
       elapsed,
       sleep,
@@ -279,7 +279,7 @@ export class Rig {
 
   /** As if another process had taken the lease. */
   async setLease(token: string, ttlMs: number): Promise<void> {
-    const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, log: silentLog })
+    const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, logger: silentLogger })
     await until(() => shared.isUp)
     await shared.attempt((redis) => redis.set(`smpp:lease:${this.operatorId}`, token, 'PX', ttlMs))
     shared.close()

@@ -1,4 +1,4 @@
-import { silentLog } from '../platform/log.ts'
+import { silentLogger } from '../platform/logger.ts'
 import { KafkaAdmin } from './kafka/admin.ts'
 import { KafkaConsumer } from './kafka/consumer.ts'
 import { openCluster } from './kafka/cluster/open-cluster.ts'
@@ -29,14 +29,14 @@ const TRANSACTION_LANES = 4
  * is small enough to stand on kafkajs's connections directly.
  */
 export function connectKafka(options: KafkaLogOptions): LogClient {
-  const { log = silentLog, sessionTimeoutMs = SESSION_TIMEOUT_MS } = options
+  const { logger = silentLogger, sessionTimeoutMs = SESSION_TIMEOUT_MS } = options
   const cluster = openCluster(options)
   let made = 0
   const name = (what: string): string => `${what}-${(made += 1)}`
   return {
     admin: new KafkaAdmin(cluster, 'admin'),
     consumer: (wanted) =>
-      new KafkaConsumer({ ...wanted, cluster, name: name('consumer'), sessionTimeoutMs, log }),
+      new KafkaConsumer({ ...wanted, cluster, name: name('consumer'), sessionTimeoutMs, logger }),
     reader: () => new KafkaReader(cluster, name('reader')),
     transactions: ({ transactionalId, timeoutMs }) => {
       const lane = `transactions-${(made += 1) % TRANSACTION_LANES}`

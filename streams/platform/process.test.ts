@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Log, type LogFields, silentLog } from './log.ts'
+import { type Logger, type LogFields, silentLogger } from './logger.ts'
 import { Closers, within } from './process.ts'
 
 const never = (): Promise<never> => new Promise(() => {})
@@ -20,7 +20,7 @@ describe('what was opened', () => {
       order.push('second ends')
     })
     closers.add('third', 3, () => void order.push('third'))
-    await closers.closeAll(silentLog)
+    await closers.closeAll(silentLogger)
     expect(order).toEqual(['third', 'second begins', 'second ends', 'first'])
   })
 
@@ -29,7 +29,7 @@ describe('what was opened', () => {
     const closed: unknown[] = []
     const opened = closers.add('server', { port: 1 }, (server) => void closed.push(server))
     expect(opened).toEqual({ port: 1 })
-    await closers.closeAll(silentLog)
+    await closers.closeAll(silentLogger)
     expect(closed).toEqual([opened])
   })
 
@@ -37,7 +37,7 @@ describe('what was opened', () => {
     const closers = new Closers()
     let times = 0
     closers.add('server', undefined, () => void (times += 1))
-    await Promise.all([closers.closeAll(silentLog), closers.closeAll(silentLog)])
+    await Promise.all([closers.closeAll(silentLogger), closers.closeAll(silentLogger)])
     expect(times).toBe(1)
   })
 
@@ -50,8 +50,8 @@ describe('what was opened', () => {
     })
     closers.add('rejects', undefined, () => Promise.reject(new Error('no')))
     const warned: LogFields[] = []
-    const log: Log = { ...silentLog, warn: (_, fields) => void warned.push(fields ?? {}) }
-    await closers.closeAll(log)
+    const logger: Logger = { ...silentLogger, warn: (_, fields) => void warned.push(fields ?? {}) }
+    await closers.closeAll(logger)
     expect(closed).toEqual(['last'])
     expect(warned.map((fields) => fields.operation)).toEqual(['rejects', 'throws'])
   })
@@ -61,7 +61,7 @@ describe('what was opened', () => {
     const closed: string[] = []
     closers.add('last', undefined, () => void closed.push('last'))
     closers.add('hangs', undefined, never)
-    await closers.closeAll(silentLog, 1)
+    await closers.closeAll(silentLogger, 1)
     expect(closed).toEqual(['last'])
   })
 
@@ -71,7 +71,7 @@ describe('what was opened', () => {
     closers.add('first', undefined, () => {
       closers.add('late', undefined, () => void closed.push('late'))
     })
-    await closers.closeAll(silentLog)
+    await closers.closeAll(silentLogger)
     expect(closed).toEqual(['late'])
   })
 })

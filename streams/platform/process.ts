@@ -1,4 +1,4 @@
-import type { Log } from './log.ts'
+import type { Logger } from './logger.ts'
 
 /**
  * The life of a process: what was opened is closed in reverse order, once, each step within a bound, on SIGTERM, SIGINT or a
@@ -13,12 +13,12 @@ export class Closers {
     return opened
   }
 
-  async closeAll(log: Log, stepMsMax = STEP_MS_MAX): Promise<void> {
+  async closeAll(logger: Logger, stepMsMax = STEP_MS_MAX): Promise<void> {
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
         await within(Promise.resolve(step.close()), stepMsMax)
       } catch (error) {
-        log.warn('process.close_failed', { operation: step.name, error })
+        logger.warn('process.close_failed', { operation: step.name, error })
       }
     }
   }
@@ -30,11 +30,11 @@ const STEP_MS_MAX = 40_000
 type Start = (closers: Closers, fail: (error: unknown) => void) => Promise<void>
 
 /** Runs `start`, stays until a signal or `fail`, closes everything, exits. The only caller of process.exit. */
-export async function runProcess(log: Log, start: Start): Promise<void> {
+export async function runProcess(logger: Logger, start: Start): Promise<void> {
   const closers = new Closers()
-  const exitCode = await firstEnd(log, closers, start)
-  await closers.closeAll(log)
-  log.info('process.stopped')
+  const exitCode = await firstEnd(logger, closers, start)
+  await closers.closeAll(logger)
+  logger.info('process.stopped')
   process.exit(exitCode)
 }
 
@@ -42,7 +42,7 @@ export async function runProcess(log: Log, start: Start): Promise<void> {
  * The first signal or error decides the exit code. The listeners stay for the later ones, which must not cut the closing
  * short: npm passes a signal on that a terminal has sent to the whole group already, so two are the rule there.
  */
-const firstEnd = (log: Log, closers: Closers, start: Start): Promise<0 | 1> =>
+const firstEnd = (logger: Logger, closers: Closers, start: Start): Promise<0 | 1> =>
   new Promise((resolve) => {
     let ending = false
     const end = (exitCode: 0 | 1): void => {
@@ -50,15 +50,15 @@ const firstEnd = (log: Log, closers: Closers, start: Start): Promise<0 | 1> =>
       resolve(exitCode)
     }
     const fail = (error: unknown): void => {
-      log.error('process.failed', { error: error ?? new Error('failed without a reason') })
+      logger.error('process.failed', { error: error ?? new Error('failed without a reason') })
       end(1)
     }
     const started = (): void => {
-      if (!ending) log.info('process.started')
+      if (!ending) logger.info('process.started')
     }
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        log.info('process.stopping', { signal })
+        logger.info('process.stopping', { signal })
         end(0)
       })
     }

@@ -6,7 +6,7 @@ import {
   type JsMsg,
 } from '@nats-io/jetstream'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 import { connectionOf, type NatsLink } from '../connect.ts'
 
 export interface DurableReaderOptions {
@@ -22,7 +22,7 @@ export interface DurableReaderOptions {
   readonly pollMs: number
   readonly sleep: Sleep
   readonly random: () => number
-  readonly logger: Log
+  readonly logger: Logger
 }
 
 const RETRY = { firstMs: 200, maxMs: 30_000, jitter: 0.2 }

@@ -3,7 +3,7 @@ import type { InboundMirror } from '../../../streams/contracts/subjects.ts'
 import type { Topic } from '../../../streams/contracts/topic.ts'
 import type { LogClient, LogWriter, OutRecord } from '../../../streams/log/port.ts'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { NatsLink } from '../connect.ts'
 import type { DeadLetters } from '../outbound/dead-letters.ts'
@@ -19,7 +19,7 @@ export interface InboundOptions {
   readonly log: LogClient
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
-  readonly logger: Log
+  readonly logger: Logger
   readonly pollMs: number
   readonly now: () => number
   readonly sleep: Sleep

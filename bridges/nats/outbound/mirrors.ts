@@ -2,7 +2,7 @@ import { OUTBOUND_MIRRORS, type Mirror } from '../../../streams/contracts/subjec
 import { bridgeMarks } from '../../../streams/contracts/operators.ts'
 import type { LogClient, TopicPartition } from '../../../streams/log/port.ts'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 import { consume, type Consumption } from '../../../streams/runtime/consume.ts'
 import type { Standing } from '../../../streams/runtime/watch/position-watch.ts'
 import type { Instruments } from '../../instruments.ts'
@@ -17,7 +17,7 @@ export interface OutboundMirrorsOptions {
   readonly linkOf: (mirror: Mirror) => NatsLink
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
-  readonly logger: Log
+  readonly logger: Logger
   readonly now: () => number
   readonly sleep: Sleep
   readonly random: () => number

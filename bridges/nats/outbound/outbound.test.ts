@@ -5,7 +5,7 @@ import { OUTBOUND_MIRRORS, type Mirror } from '../../../streams/contracts/subjec
 import { memoryLog } from '../../../streams/log/memory.ts'
 import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
-import { silentLog } from '../../../streams/platform/log.ts'
+import { silentLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import type { Batch } from '../../../streams/runtime/consume.ts'
 import { bridgeInstruments } from '../../instruments.ts'
@@ -80,7 +80,7 @@ async function bridgeTo(
     marks: new Marks(log, OUTBOUND_GROUP, writer),
     deadLetters: deadLetters(log, writer, () => 0),
     instruments: bridgeInstruments(new Metrics(), () => true),
-    logger: silentLog,
+    logger: silentLogger,
     now: () => 0,
   })
 }

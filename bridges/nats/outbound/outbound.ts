@@ -1,6 +1,6 @@
 import type { Mirror } from '../../../streams/contracts/subjects.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 import type { Batch } from '../../../streams/runtime/consume.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -25,7 +25,7 @@ export interface OutboundOptions {
   readonly marks: Marks
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
-  readonly logger: Log
+  readonly logger: Logger
   readonly now: () => number
 }
 

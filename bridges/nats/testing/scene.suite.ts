@@ -11,7 +11,7 @@ import { freePort } from '../../../dev/stack/ports.ts'
 import { catalogue } from '../../../streams/contracts/catalogue.ts'
 import { partitionKey, type LogClient, type LogRecord } from '../../../streams/log/port.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
-import { silentLog } from '../../../streams/platform/log.ts'
+import { silentLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { startBridges, type Bridges } from '../../bridges.ts'
 import { connectNats, type NatsLink } from '../connect.ts'
@@ -81,13 +81,13 @@ export interface RunningBridges extends Bridges {
 
 /** All bridges between one NATS and one log, as main.ts puts them together. */
 export function bridgesBetween(url: string, log: LogClient, group?: string): RunningBridges {
-  const link = connectNats({ url, user: 'bridges-under-test', log: silentLog })
+  const link = connectNats({ url, user: 'bridges-under-test', logger: silentLogger })
   const metrics = new Metrics()
   const bridges = startBridges({
     log,
     linkOf: () => link,
     metrics,
-    logger: silentLog,
+    logger: silentLogger,
     pollMs: 200,
     now: Date.now,
     sleep,

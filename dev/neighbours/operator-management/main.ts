@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { commonEnv, port, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
 import { jsonText } from '../../json.ts'
 import { Operator } from './operators.ts'
@@ -13,9 +13,9 @@ const config = readConfig({
   OPERATORS: jsonText(z.array(Operator)),
 })
 
-const log = createLog({ service: 'operator-management', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'operator-management', level: config.LOG_LEVEL })
 
-await runProcess(log, async (closers) => {
+await runProcess(logger, async (closers) => {
   const server = await startOperatorManagement({
     host: config.HOST,
     port: config.PORT,

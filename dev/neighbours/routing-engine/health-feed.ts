@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { decode } from '../../../streams/contracts/decode.ts'
 import { operatorHealth } from '../../../streams/contracts/operators.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 import type { OperatorStates } from './health.ts'
 
 const STREAM = 'OPERATOR_EVENTS'
@@ -13,7 +13,7 @@ const RETRY_MS = 1_000
 export interface HealthFeedOptions {
   readonly natsUrl: string
   readonly states: OperatorStates
-  readonly log: Log
+  readonly logger: Logger
   /** For tests that run beside others on one server. */
   readonly stream?: string
 }
@@ -42,7 +42,7 @@ async function followUntil(options: HealthFeedOptions, stop: AbortSignal): Promi
     try {
       await followOnce(options, stop)
     } catch (error) {
-      options.log.debug('health_feed.waiting', { operation: 'follow', error })
+      options.logger.debug('health_feed.waiting', { operation: 'follow', error })
     }
     await sleep(RETRY_MS, stop)
   }
@@ -65,11 +65,11 @@ async function readHealth(options: HealthFeedOptions, nats: NatsConnection): Pro
   await ensureDurable(nats, stream)
   const consumer = await jetstream(nats).consumers.get(stream, DURABLE)
   const messages = await consumer.consume()
-  options.log.info('health_feed.following', { stream, durable: DURABLE })
+  options.logger.info('health_feed.following', { stream, durable: DURABLE })
   for await (const message of messages) {
     const decoded = decode(operatorHealth, message.data)
     if (decoded.ok) options.states.learn(decoded.value)
-    else options.log.warn('health_feed.unreadable', { reason: decoded.reason })
+    else options.logger.warn('health_feed.unreadable', { reason: decoded.reason })
     message.ack()
   }
 }

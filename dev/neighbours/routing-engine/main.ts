@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { commonEnv, natsEnv, port, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
 import { jsonText } from '../../json.ts'
 import { Route } from './routes.ts'
@@ -13,15 +13,15 @@ const config = readConfig({
   ROUTES: jsonText(z.array(Route)),
 })
 
-const log = createLog({ service: 'routing-engine', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'routing-engine', level: config.LOG_LEVEL })
 
-await runProcess(log, async (closers) => {
+await runProcess(logger, async (closers) => {
   const server = await startRoutingEngine({
     host: config.HOST,
     port: config.PORT,
     routes: config.ROUTES,
     natsUrl: config.NATS_URL,
-    log,
+    logger,
   })
   closers.add('grpc', server, (opened) => opened.close())
 })

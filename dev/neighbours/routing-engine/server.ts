@@ -3,7 +3,7 @@ import { Server, ServerCredentials, status, type sendUnaryData, type ServerUnary
 import { loadSync, type AnyDefinition, type ServiceDefinition } from '@grpc/proto-loader'
 import type { OperatorHealth } from '../../../streams/contracts/operators.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
-import { silentLog, type Log } from '../../../streams/platform/log.ts'
+import { silentLogger, type Logger } from '../../../streams/platform/logger.ts'
 import { followHealth } from './health-feed.ts'
 import { OperatorStates } from './health.ts'
 import { RouteTable, type Route } from './routes.ts'
@@ -25,7 +25,7 @@ export interface RoutingEngineOptions {
   readonly routes: readonly Route[]
   /** Without it the engine knows no health and always answers the first operator. */
   readonly natsUrl?: string
-  readonly log?: Log
+  readonly logger?: Logger
 }
 
 export interface RoutingEngine {
@@ -50,9 +50,9 @@ export async function startRoutingEngine(options: RoutingEngineOptions): Promise
     SelectRoute: (call: Call, reply: Reply) => void answer(state, answers, call, reply),
   })
   const port = await bind(server, `${options.host}:${options.port}`)
-  const log = options.log ?? silentLog
+  const logger = options.logger ?? silentLogger
   const feed =
-    options.natsUrl === undefined ? undefined : followHealth({ natsUrl: options.natsUrl, states, log })
+    options.natsUrl === undefined ? undefined : followHealth({ natsUrl: options.natsUrl, states, logger })
   return {
     port,
     counters: () => Object.fromEntries(answers),

@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { encode } from '../../../streams/contracts/decode.ts'
 import { healthExample } from '../../../streams/contracts/examples.ts'
-import { silentLog } from '../../../streams/platform/log.ts'
+import { silentLogger } from '../../../streams/platform/logger.ts'
 import { followHealth } from './health-feed.ts'
 import { OperatorStates } from './health.ts'
 import { startRoutingEngine, type RoutingEngine } from './server.ts'
@@ -90,7 +90,7 @@ test('CON-1.2 operator.health is followed through a durable, also when the strea
   if (natsUrl === undefined) throw new Error('set NATS_URL to the address of a NATS server with JetStream')
   const name = `RE_${process.pid}_${Date.now()}`
   const states = new OperatorStates()
-  const feed = followHealth({ natsUrl, states, log: silentLog, stream: name })
+  const feed = followHealth({ natsUrl, states, logger: silentLogger, stream: name })
   const nats = await connect({ servers: natsUrl })
   const manager = await jetstreamManager(nats)
   try {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { commonEnv, milliseconds, port, positive, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
 import { jsonText } from '../../json.ts'
 import { DEFAULT_TIMING, SmscAccount } from './options.ts'
@@ -19,9 +19,9 @@ const config = readConfig({
   RECEIPT_WINDOW: positive.default(DEFAULT_TIMING.receiptWindow),
 })
 
-const log = createLog({ service: 'smsc', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'smsc', level: config.LOG_LEVEL })
 
-await runProcess(log, async (closers) => {
+await runProcess(logger, async (closers) => {
   const smsc = await startSmsc({
     host: config.HOST,
     port: config.PORT,

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { readApiConfig } from '../../../api/config.ts'
 import { startApi } from '../../../api/start.ts'
 import { positive, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { Closers } from '../../../streams/platform/process.ts'
 import { createDatabase } from '../../database.ts'
@@ -36,9 +36,9 @@ const accountId = randomUUID()
 async function serve(): Promise<void> {
   const closers = new Closers()
   // Lines are made as in production, and dropped: a pipe to the load generator would measure the generator.
-  const log = createLog({ service: 'api', level: 'info', destination: { write: () => {} } })
+  const logger = createLogger({ service: 'api', level: 'info', destination: { write: () => {} } })
   const around = {
-    log,
+    logger,
     metrics: new Metrics().withProcessMetrics(),
     now: Date.now,
     newId: randomUUID,
@@ -47,13 +47,13 @@ async function serve(): Promise<void> {
   }
   const { port } = await startApi(readApiConfig(), around, closers)
   process.send?.({ port })
-  process.once('message', () => void closers.closeAll(log).then(() => process.exit(0)))
+  process.once('message', () => void closers.closeAll(logger).then(() => process.exit(0)))
 }
 
 async function measure(): Promise<void> {
   const config = readConfig(env)
   const closers = new Closers()
-  const log = createLog({ service: 'bench', level: 'warn' })
+  const logger = createLogger({ service: 'bench', level: 'warn' })
   try {
     const { child, url, token } = await prepare(config, closers)
     closers.add('api', child, stop)
@@ -63,7 +63,7 @@ async function measure(): Promise<void> {
     const cpu = (await cpuSeconds(url)) - cpuBefore
     report(result, cpu, config.BENCH_SECONDS)
   } finally {
-    await closers.closeAll(log)
+    await closers.closeAll(logger)
   }
 }
 

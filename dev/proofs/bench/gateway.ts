@@ -18,7 +18,7 @@ import {
 } from '../../../streams/contracts/subjects.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
 import { flag, milliseconds, positive, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { startSmsc } from '../../neighbours/smsc/server.ts'
 
@@ -144,9 +144,9 @@ const elapsed = (): number => performance.now()
 
 async function startUnderTest(config: BenchConfig, port: number): Promise<() => Promise<void>> {
   // Lines are made as in production, and dropped: a pipe would measure its reader.
-  const log = createLog({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
-  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, log })
-  const nats = await connectNats({ url: config.NATS_URL, creds: undefined, log })
+  const logger = createLogger({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
+  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
+  const nats = await connectNats({ url: config.NATS_URL, creds: undefined, logger })
   const credentials = {
     ...ACCOUNT,
     operatorId,
@@ -167,7 +167,7 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
     random: Math.random,
     nats,
     shared,
-    log,
+    logger,
     elapsed,
     sleep,
   })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { connectKafka } from '../../../streams/log/kafka.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
 import { commonEnv, list, port, readConfig } from '../../../streams/platform/config.ts'
-import { createLog } from '../../../streams/platform/log.ts'
+import { createLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { serveOperations } from '../../../streams/platform/operations-server.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
@@ -28,14 +28,14 @@ const config = readConfig({
 const SESSION_TIMEOUT_MS = 6000
 const COMMIT_MS = 50
 
-const logger = createLog({ service: 'member', level: config.LOG_LEVEL })
+const logger = createLogger({ service: 'member', level: config.LOG_LEVEL })
 
 await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics()
   const client = connectKafka({
     brokers: config.KAFKA_BROKERS,
     clientId: 'member',
-    log: logger,
+    logger,
     sessionTimeoutMs: SESSION_TIMEOUT_MS,
   })
   const sound = tellingGenerations(client, logger)

@@ -5,10 +5,10 @@ import {
   type LogClient,
   type LogConsumer,
 } from '../../../streams/log/port.ts'
-import type { Log } from '../../../streams/platform/log.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
 
 /** Tells each new generation of a group, from which the verifier counts rebalances. */
-export const tellingGenerations = (log: LogClient, logger: Log): LogClient => ({
+export const tellingGenerations = (log: LogClient, logger: Logger): LogClient => ({
   ...log,
   consumer: (options) =>
     log.consumer({

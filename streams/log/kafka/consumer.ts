@@ -1,4 +1,4 @@
-import type { Log } from '../../platform/log.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Share } from '../assigner.ts'
 import { LogError } from '../port.ts'
 import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
@@ -23,7 +23,7 @@ export interface KafkaConsumerOptions extends ConsumerOptions {
   /** A name that no other consumer of the cluster has. */
   readonly name: string
   readonly sessionTimeoutMs: number
-  readonly log: Log
+  readonly logger: Logger
 }
 
 const COMMIT_WITHIN_MS = 10_000
@@ -59,7 +59,7 @@ export class KafkaConsumer implements LogConsumer {
       lane: this.#lane,
       held: this.#held,
       deliver: (held, chunk) => this.#deliver(held, chunk),
-      onGap: ({ at }, offset) => options.log.warn('log.consumer.gap', { group, ...at, offset }),
+      onGap: ({ at }, offset) => options.logger.warn('log.consumer.gap', { group, ...at, offset }),
       onFailed,
       onTrouble,
     })
@@ -162,11 +162,11 @@ export class KafkaConsumer implements LogConsumer {
 
   /** While a broker is away there is trouble several times a second. */
   #trouble(error: unknown): void {
-    const { cluster, log, group } = this.#options
+    const { cluster, logger, group } = this.#options
     const nowMs = cluster.clock.now()
     if (Math.abs(nowMs - this.#toldMs) < TROUBLE_EVERY_MS) return
     this.#toldMs = nowMs
-    log.warn('log.consumer.trouble', { group, error })
+    logger.warn('log.consumer.trouble', { group, error })
   }
 
   /** Also for an error thrown by the owner's callbacks: it would be lost otherwise. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { silentLog } from '../../platform/log.ts'
+import { silentLogger } from '../../platform/logger.ts'
 import { connectKafka } from '../kafka.ts'
 import { partitionKey } from '../port.ts'
 import type { LogClient, LogConsumer, LogError, LogRecord, TopicPartition } from '../port.ts'
@@ -81,7 +81,7 @@ async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
     cluster,
     name: `member-${consumers.length}`,
     sessionTimeoutMs: 10_000,
-    log: silentLog,
+    logger: silentLogger,
     group: `${topic}-group`,
     topics: [topic],
     onAssigned: (held) => {

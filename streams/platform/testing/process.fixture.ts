@@ -1,21 +1,21 @@
 import { pino } from 'pino'
-import { createLog } from '../log.ts'
+import { createLogger } from '../logger.ts'
 import { runProcess, type Closers } from '../process.ts'
 
 /** A process with two things open, for process.test.ts to end in the way that its argument names. */
 // Written at once: of lines that wait, the exit may let the last overtake the first.
 const destination = pino.destination({ dest: 1, sync: true })
-const log = createLog({ service: 'fixture', level: 'debug', destination })
+const logger = createLogger({ service: 'fixture', level: 'debug', destination })
 
 function open(closers: Closers): void {
   const ticking = setInterval(() => {}, 1000)
   closers.add('ticking', ticking, (timer) => {
     clearInterval(timer)
-    log.info('closed', { operation: 'ticking' })
+    logger.info('closed', { operation: 'ticking' })
   })
   closers.add('answer', undefined, async () => {
     if (process.argv[2] === 'wait') await answer()
-    log.info('closed', { operation: 'answer' })
+    logger.info('closed', { operation: 'answer' })
   })
 }
 
@@ -28,7 +28,7 @@ const answer = (): Promise<void> =>
     })
   })
 
-await runProcess(log, async (closers, fail) => {
+await runProcess(logger, async (closers, fail) => {
   open(closers)
   await Promise.resolve()
   const way = process.argv[2]

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LogClient } from '../../log/port.ts'
 import { sleep } from '../../platform/backoff.ts'
-import { silentLog } from '../../platform/log.ts'
+import { silentLogger } from '../../platform/logger.ts'
 import { Metrics } from '../../platform/metrics.ts'
 import { serveOperations, type OperationsServer } from '../../platform/operations-server.ts'
 import { consume, type Batch, type Consumption } from '../consume.ts'
@@ -59,7 +59,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
     }
 
     const watched = (reader: Reader): PositionWatch => {
-      const hooks = observePositions(silentLog, metrics, gaugeLag(metrics))
+      const hooks = observePositions(silentLogger, metrics, gaugeLag(metrics))
       const times = { now: () => nowMs, sleep }
       return new PositionWatch({
         ...times,

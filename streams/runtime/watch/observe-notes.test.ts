@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { silentLog } from '../../platform/log.ts'
+import { silentLogger } from '../../platform/logger.ts'
 import { Metrics } from '../../platform/metrics.ts'
 import { observeNotes, type NoteRules } from './observe-notes.ts'
 import { WINDOW_MS } from './recent-share.ts'
@@ -14,7 +14,7 @@ const TASK = { topology: 't', partition: 0 }
 function world() {
   const time = { nowMs: 1_000_000 }
   const metrics = new Metrics()
-  const noted = observeNotes(silentLog, metrics, RULES, () => time.nowMs)
+  const noted = observeNotes(silentLogger, metrics, RULES, () => time.nowMs)
   const note = (event: string, fields = {}, replayed = false) =>
     noted(TASK, [{ event, fields, at: time.nowMs - 200, replayed }])
   return { time, metrics, note }

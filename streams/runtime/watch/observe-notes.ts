@@ -1,6 +1,6 @@
 import type { NoteFields } from '../../dsl/processor.ts'
 import type { Note } from '../../dsl/topology.ts'
-import type { Log } from '../../platform/log.ts'
+import type { Logger } from '../../platform/logger.ts'
 import { BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
 import { RecentShare } from './recent-share.ts'
@@ -26,7 +26,7 @@ interface NamedMetric {
 type Told = (note: Note) => void
 
 export function observeNotes(
-  log: Log,
+  logger: Logger,
   metrics: Metrics,
   rules: NoteRules,
   now: () => number,
@@ -37,7 +37,7 @@ export function observeNotes(
     gaugeShares(metrics, rules, now),
     (note) => {
       const level = rules[note.event]?.level
-      if (level !== undefined) log[level](note.event, note.fields)
+      if (level !== undefined) logger[level](note.event, note.fields)
     },
   ]
   return (_, notes) => {

@@ -1,11 +1,11 @@
-import type { Log } from '../../platform/log.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Readiness } from '../../platform/operations-server.ts'
 import { PositionWatch, type PositionHooks, type PositionWatchOptions, type Stuck } from './position-watch.ts'
 
 /** Metrics and log lines of a position watch. `lag` is for whoever has no lag of his own. */
 export function observePositions(
-  log: Log,
+  logger: Logger,
   metrics: Metrics,
   lag: PositionHooks['lag'] = () => {},
 ): PositionHooks {
@@ -15,7 +15,7 @@ export function observePositions(
       const { topic, partition } = at
       count.inc({ reader, topic })
       const task = `${reader}.${partition}`
-      log.error('stream.stuck', {
+      logger.error('stream.stuck', {
         task,
         topic,
         partition,
@@ -26,9 +26,9 @@ export function observePositions(
       })
     },
     moved: ({ reader, at: { topic, partition } }) =>
-      log.info('stream.moves_again', { task: `${reader}.${partition}`, topic, partition }),
+      logger.info('stream.moves_again', { task: `${reader}.${partition}`, topic, partition }),
     lag,
-    unknown: (error) => log.warn('stream.ends_unknown', { error }),
+    unknown: (error) => logger.warn('stream.ends_unknown', { error }),
   }
 }
 
@@ -37,12 +37,12 @@ export const watchPositions = (options: WatchOptions): PositionWatch =>
   new PositionWatch({
     ...options,
     ...options.clock,
-    hooks: observePositions(options.log, options.metrics, options.lag),
+    hooks: observePositions(options.logger, options.metrics, options.lag),
   })
 
 export interface WatchOptions extends Pick<PositionWatchOptions, 'readers' | 'admin' | 'stuckAfterMs'> {
   readonly clock: Pick<PositionWatchOptions, 'now' | 'sleep'>
-  readonly log: Log
+  readonly logger: Logger
   readonly metrics: Metrics
   readonly lag?: PositionHooks['lag']
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryLog } from '../../log/memory.ts'
-import type { Log, LogFields } from '../../platform/log.ts'
+import type { Logger, LogFields } from '../../platform/logger.ts'
 import { Metrics } from '../../platform/metrics.ts'
 import { systemClock } from '../clock.ts'
 import { counting, provisionCounting, startWorker, until, wordRecord } from '../testing/counting.suite.ts'
@@ -10,19 +10,19 @@ import { memoryStores } from '../store/memory.ts'
 
 const TASK = { topology: 'words', partition: 2 }
 
-function listening(): { readonly log: Log; readonly lines: (readonly [string, LogFields])[] } {
+function listening(): { readonly logger: Logger; readonly lines: (readonly [string, LogFields])[] } {
   const lines: (readonly [string, LogFields])[] = []
   const say = (event: string, fields: LogFields = {}): void => {
     lines.push([event, fields])
   }
-  return { log: { debug: say, info: say, warn: say, error: say }, lines }
+  return { logger: { debug: say, info: say, warn: say, error: say }, lines }
 }
 
 describe('a restore', () => {
   it('says at the start, at intervals and at the end how far it is and how fast', async () => {
-    const { log, lines } = listening()
+    const { logger, lines } = listening()
     const metrics = new Metrics()
-    const hooks = observeRestores(log, metrics)
+    const hooks = observeRestores(logger, metrics)
     const step = (records: number, left: number, elapsedMs: number) =>
       hooks.restoring(TASK, { records, left: new Map([['words-counts-changelog', left]]), elapsedMs })
     step(0, 1000, 0)
@@ -59,9 +59,9 @@ describe('a restore', () => {
     await writer.write(['wait-1', 'wait-2', 'wait-3'].map((word, n) => wordRecord(given, word, n, 1)))
     await until(() => broker.dump(`${given.topology.name}-counts-changelog`).length === 3, 'three rows')
     await first.close()
-    const { log, lines } = listening()
+    const { logger, lines } = listening()
     const metrics = new Metrics()
-    const hooks = observe(log, metrics, {}, systemClock.now)
+    const hooks = observe(logger, metrics, {}, systemClock.now)
     const second = await startWorker({ log: broker, stores: memoryStores(), counting: given, hooks })
     gaugeTasks(metrics, [second])
     await until(() => second.status().some(({ pendingTimers }) => pendingTimers !== undefined), 'a count')

@@ -1,4 +1,4 @@
-import type { Log } from '../../platform/log.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import { taskName, type Hooks, type RestoreProgress, type TaskId } from './hooks.ts'
 
@@ -23,13 +23,13 @@ export interface RestoreHooks extends Pick<Hooks, 'restoring' | 'restored'> {
  * Restores as they go: how many records are left (an upper bound: compaction and markers leave gaps in the offsets) and how
  * fast it goes, which is the rate of the counter. One line at the start, one every RESTORE_LINE_EVERY_MS, one at the end.
  */
-export function observeRestores(log: Log, metrics: Metrics): RestoreHooks {
+export function observeRestores(logger: Logger, metrics: Metrics): RestoreHooks {
   const restores = new Map<string, Restore>()
   gaugeRemaining(metrics, restores)
   const restored = metrics.counter('stream_restored_records_total', 'Changelog records restored', [
     'topology',
   ])
-  const lines = restoreLines(log)
+  const lines = restoreLines(logger)
   return {
     restoring: (id, progress) => {
       const { records, elapsedMs } = progress
@@ -68,12 +68,12 @@ const sumOf = (left: ReadonlyMap<string, number>): number =>
 
 type Lines = ReturnType<typeof restoreLines>
 
-function restoreLines(log: Log) {
+function restoreLines(logger: Logger) {
   return {
     started: (id: TaskId, { left }: RestoreProgress): void =>
-      log.info('stream.restore_started', { task: taskName(id), remaining: sumOf(left) }),
+      logger.info('stream.restore_started', { task: taskName(id), remaining: sumOf(left) }),
     going: (id: TaskId, { records, left, elapsedMs }: RestoreProgress): void =>
-      log.info('stream.restore_goes_on', {
+      logger.info('stream.restore_goes_on', {
         task: taskName(id),
         records,
         remaining: sumOf(left),
@@ -81,7 +81,7 @@ function restoreLines(log: Log) {
         perSecond: perSecond(records, elapsedMs),
       }),
     done: (id: TaskId, records: number, elapsedMs: number): void =>
-      log.info('stream.restored', {
+      logger.info('stream.restored', {
         task: taskName(id),
         records,
         durationMs: elapsedMs,

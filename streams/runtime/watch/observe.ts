@@ -1,4 +1,4 @@
-import type { Log } from '../../platform/log.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Readiness } from '../../platform/operations-server.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
@@ -8,9 +8,9 @@ import { observeRestores } from './observe-restores.ts'
 /** The one place where what the runtime reports becomes metrics and log lines. */
 const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-export function observe(log: Log, metrics: Metrics, rules: NoteRules, now: () => number): Hooks {
-  const life = observeLife(log, metrics)
-  const restores = observeRestores(log, metrics)
+export function observe(logger: Logger, metrics: Metrics, rules: NoteRules, now: () => number): Hooks {
+  const life = observeLife(logger, metrics)
+  const restores = observeRestores(logger, metrics)
   return {
     ...observeRounds(metrics),
     ...life,
@@ -24,7 +24,7 @@ export function observe(log: Log, metrics: Metrics, rules: NoteRules, now: () =>
       restores.ended(id)
       life.closed(id)
     },
-    noted: observeNotes(log, metrics, rules, now),
+    noted: observeNotes(logger, metrics, rules, now),
   }
 }
 
@@ -61,7 +61,7 @@ function observeRounds(metrics: Metrics): Rounds {
 }
 
 function observeLife(
-  log: Log,
+  logger: Logger,
   metrics: Metrics,
 ): Omit<Hooks, keyof Rounds | 'noted' | 'restored' | 'restoring'> {
   const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
@@ -74,9 +74,9 @@ function observeLife(
     'reason',
   ])
   const invalid = metrics.counter('dlr_validation_errors_total', 'Receipts that cannot be read')
-  const event = (level: keyof Log, name: string) => (id: TaskId, error?: unknown) => {
+  const event = (level: keyof Logger, name: string) => (id: TaskId, error?: unknown) => {
     events.inc({ topology: id.topology, event: name })
-    log[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
+    logger[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
   }
   return {
     running: event('info', 'running'),
@@ -87,7 +87,7 @@ function observeLife(
     closed: event('info', 'closed'),
     standbyFailed: event('warn', 'standby_failed'),
     gap: (id, topic, from, to) =>
-      log.error('stream.records_lost_by_retention', {
+      logger.error('stream.records_lost_by_retention', {
         task: taskName(id),
         topic,
         offset: from,
@@ -96,10 +96,10 @@ function observeLife(
     poisoned: (id, topic, offset, reason, paths) => {
       poison.inc({ topology: id.topology, topic, reason })
       if (topic !== 'sms.dlr.inbound') {
-        return log.warn('stream.poisoned', { topic, partition: id.partition, offset, reason, paths })
+        return logger.warn('stream.poisoned', { topic, partition: id.partition, offset, reason, paths })
       }
       invalid.inc()
-      log.warn('dlr.validation_failed', { topic, partition: id.partition, offset, reason, paths })
+      logger.warn('dlr.validation_failed', { topic, partition: id.partition, offset, reason, paths })
     },
   }
 }

@@ -2,8 +2,8 @@ import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { sleep } from '../../../platform/backoff.ts'
 import type { Sleep } from '../../../platform/backoff.ts'
-import { silentLog } from '../../../platform/log.ts'
-import type { Log } from '../../../platform/log.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import type { Logger } from '../../../platform/logger.ts'
 import { Cluster } from './cluster.ts'
 import { kafkajsLogger } from '../wire/kafkajs-logger.ts'
 import { openSocket } from '../wire/socket.ts'
@@ -15,7 +15,7 @@ export interface ClusterOptions {
   readonly clientId: string
   readonly ssl?: ConnectionOptions
   readonly sasl?: SASLOptions
-  readonly log?: Log
+  readonly logger?: Logger
   readonly now?: () => number
   readonly sleep?: Sleep
   readonly random?: () => number
@@ -26,12 +26,12 @@ const REQUEST_TIMEOUT_MS = 10_000
 
 /** Connects when it is first asked for something. */
 export function openCluster(options: ClusterOptions): Cluster {
-  const { brokers, clientId, ssl, sasl, log = silentLog } = options
+  const { brokers, clientId, ssl, sasl, logger = silentLogger } = options
   if (brokers.length === 0) throw new TypeError('at least one broker must be named')
   const links = {
     seeds: brokers,
     clientId,
-    logger: kafkajsLogger(log),
+    logger: kafkajsLogger(logger),
     socketFactory: openSocket,
     ssl,
     sasl,

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { silentLog } from '../../../platform/log.ts'
+import { silentLogger } from '../../../platform/logger.ts'
 import { sleep } from '../../../platform/backoff.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { brokersFromEnv } from './held-transaction.suite.ts'
@@ -28,7 +28,7 @@ export function faultyCluster(): { readonly cluster: Cluster; readonly faults: F
   const links = {
     seeds: brokersFromEnv(),
     clientId: 'faulty',
-    logger: kafkajsLogger(silentLog),
+    logger: kafkajsLogger(silentLogger),
     socketFactory,
     ssl: undefined,
     sasl: undefined,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Log } from '../../../platform/log.ts'
-import { silentLog } from '../../../platform/log.ts'
+import type { Logger } from '../../../platform/logger.ts'
+import { silentLogger } from '../../../platform/logger.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { framing } from './framing.ts'
 import type { Frame } from './framing.ts'
@@ -118,10 +118,10 @@ describe('kafkajs', () => {
 
   it('logs sentences only: no fields, and nothing about answers that somebody deals with', () => {
     const lines: unknown[] = []
-    const log: Log = { ...silentLog, debug: (event, fields) => lines.push([event, fields]) }
-    const logger = kafkajsLogger(log).namespace('Connection')
-    logger.error('Connection timeout', { broker: 'host', payload: 'secret' })
-    logger.error('Response EndTxn(key: 26, version: 1)', { error: 'concurrent' })
+    const logger: Logger = { ...silentLogger, debug: (event, fields) => lines.push([event, fields]) }
+    const theirs = kafkajsLogger(logger).namespace('Connection')
+    theirs.error('Connection timeout', { broker: 'host', payload: 'secret' })
+    theirs.error('Response EndTxn(key: 26, version: 1)', { error: 'concurrent' })
     logger.info('Connecting')
     expect(lines).toEqual([['log.client', { operation: 'kafkajs Connection', reason: 'Connection timeout' }]])
   })

@@ -1,4 +1,4 @@
-import type { Log } from '../../../platform/log.ts'
+import type { Logger } from '../../../platform/logger.ts'
 import { internals } from './internals.ts'
 import type { KafkaLogEntry, KafkaLogger } from './internals.ts'
 
@@ -9,10 +9,10 @@ const WARN = 2
  * Whoever asked deals with what went wrong and says so; kafkajs says it for every attempt on every connection, hundreds of times a
  * second while a broker is away. Answers with an error code are left out (K6: concurrent transactions are everyday).
  */
-export function kafkajsLogger(log: Log): KafkaLogger {
+export function kafkajsLogger(logger: Logger): KafkaLogger {
   const write = ({ namespace, log: { message } }: KafkaLogEntry): void => {
     if (message.startsWith('Response ')) return
-    log.debug('log.client', { operation: `kafkajs ${namespace}`, reason: message })
+    logger.debug('log.client', { operation: `kafkajs ${namespace}`, reason: message })
   }
   return internals().createLogger({ level: WARN, logCreator: () => write })
 }

@@ -3,27 +3,34 @@ import { NodeSDK, tracing } from '@opentelemetry/sdk-node'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createLog, describeError, type Log, type LogFields, maskDigits, silentLog } from './log.ts'
+import {
+  createLogger,
+  describeError,
+  type Logger,
+  type LogFields,
+  maskDigits,
+  silentLogger,
+} from './logger.ts'
 
 const Line = z.record(z.string(), z.unknown())
 type Line = z.infer<typeof Line>
 
 /** What a log with this level writes while `act` runs. */
-function written(act: (log: Log) => void, level = 'debug'): Line[] {
+function written(act: (logger: Logger) => void, level = 'debug'): Line[] {
   const lines: Line[] = []
   const destination = { write: (text: string) => void lines.push(Line.parse(JSON.parse(text))) }
-  act(createLog({ service: 'sinks', level, destination }))
+  act(createLogger({ service: 'sinks', level, destination }))
   return lines
 }
 
-const fieldsWritten = (fields: LogFields): Line => written((log) => log.info('tested', fields))[0] ?? {}
+const fieldsWritten = (fields: LogFields): Line => written((logger) => logger.info('tested', fields))[0] ?? {}
 
 const messageId = '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7'
 const number = '+447700900123'
 
 describe('a line', () => {
   it('is one JSON object with level, time, service and event', () => {
-    const [line] = written((log) => log.warn('dlr.orphaned', { attempt: 2 }))
+    const [line] = written((logger) => logger.warn('dlr.orphaned', { attempt: 2 }))
     expect(line).toEqual({
       level: 'warn',
       time: line?.['time'],
@@ -152,10 +159,10 @@ describe('DLR-011.3 the trace', () => {
 
   it('is named by traceId and spanId while a span is active, and only then', () => {
     const span = trace.getTracer('test').startSpan('dlr.intake')
-    const [before, during, after] = written((log) => {
-      log.info('before')
-      context.with(trace.setSpan(context.active(), span), () => log.info('during', { attempt: 1 }))
-      log.info('after')
+    const [before, during, after] = written((logger) => {
+      logger.info('before')
+      context.with(trace.setSpan(context.active(), span), () => logger.info('during', { attempt: 1 }))
+      logger.info('after')
     })
     span.end()
 
@@ -169,11 +176,11 @@ describe('DLR-011.3 the trace', () => {
   })
 })
 
-function everything(log: Log): void {
-  log.debug('debug')
-  log.info('info')
-  log.warn('warn')
-  log.error('error')
+function everything(logger: Logger): void {
+  logger.debug('debug')
+  logger.info('info')
+  logger.warn('warn')
+  logger.error('error')
 }
 
 describe('DLR-011.4 LOG_LEVEL', () => {
@@ -190,6 +197,6 @@ describe('DLR-011.4 LOG_LEVEL', () => {
   })
 
   it('is not even asked by the log that writes nothing', () => {
-    expect(() => everything(silentLog)).not.toThrow()
+    expect(() => everything(silentLogger)).not.toThrow()
   })
 })

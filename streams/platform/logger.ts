@@ -57,25 +57,25 @@ export interface LogFields {
   readonly error?: unknown
 }
 
-export interface Log {
+export interface Logger {
   debug(event: string, fields?: LogFields): void
   info(event: string, fields?: LogFields): void
   warn(event: string, fields?: LogFields): void
   error(event: string, fields?: LogFields): void
 }
 
-export interface LogOptions {
+export interface LoggerOptions {
   readonly service: string
   readonly level: string
   readonly destination?: DestinationStream
 }
 
-type Level = keyof Log
+type Level = keyof Logger
 
 // Prefix of a message id in logs only (story DAT-10); on the wire it is bare.
 const MESSAGE_PREFIX = 'msg_'
 
-export function createLog(options: LogOptions): Log {
+export function createLogger(options: LoggerOptions): Logger {
   const settings = {
     level: options.level,
     base: { service: options.service },
@@ -99,7 +99,7 @@ const standardOutput = (): DestinationStream =>
 const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
 /** For tests and tools that want no output. */
-export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 function traced(): { traceId: string; spanId: string } | undefined {
   const context = trace.getActiveSpan()?.spanContext()
