@@ -5,8 +5,8 @@ import { describeTopology } from '../dsl/describe.ts'
 import { defineProcessor } from '../dsl/processor.ts'
 import { defineTopology, erase } from '../dsl/topology.ts'
 import { memoryLog } from '../log/memory.ts'
-import { silentLog } from '../platform/log.ts'
-import { commandsSuite } from './commands.suite.ts'
+import { silentLogger } from '../platform/logger.ts'
+import { commandsSuite } from './testing/commands.suite.ts'
 import { runCommand } from './commands.ts'
 
 const log = memoryLog()
@@ -35,7 +35,7 @@ async function run(...args: readonly string[]): Promise<readonly [number, string
       throw new Error('nothing to connect to')
     },
     now: () => 0,
-    audit: silentLog,
+    audit: silentLogger,
     say: (text) => void (said += text),
     complain: (text) => void (complained += text),
     user: 'someone',

@@ -3,15 +3,17 @@ import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
 import { asText, type TopologyDescription } from '../dsl/describe.ts'
 import type { LogClient, TopicSpec } from '../log/port.ts'
-import type { Log } from '../platform/log.ts'
+import type { Logger } from '../platform/logger.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
+import { asJson, asText as asStories, complaintOf, storiesOf, type StorySources } from './stories.ts'
 
 /** The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the terminal. */
 export const USAGE = `Usage: npm run -s sms -- COMMAND
   topology describe [NAME] [--mermaid | --markdown]
   topics [--markdown]
+  stories [--json]
   deadletters list [--topic TOPIC] [--limit N]
   deadletters show ID [--payload]
   deadletters requeue ID --reason TEXT [--actor NAME]
@@ -23,11 +25,13 @@ export interface Terminal {
   readonly topics: readonly TopicSpec[]
   /** Generated pages of docs/, by name. */
   readonly pages: { readonly topologies: () => string; readonly topics: () => string }
+  /** Undefined outside a working copy: an image holds neither the page nor the tests. */
+  readonly stories?: (() => StorySources) | undefined
   /** Connected only by the commands that need it, and closed by them. */
   readonly connect: () => LogClient
   readonly now: () => number
   /** For the record of who changed what; not what is asked for, that goes to `say`. */
-  readonly audit: Log
+  readonly audit: Logger
   /** One piece of the answer, with its line breaks. */
   readonly say: (text: string) => void
   readonly complain: (text: string) => void
@@ -41,6 +45,7 @@ export type ExitCode = 0 | 1 | 2
 const OPTIONS = {
   mermaid: { type: 'boolean' },
   markdown: { type: 'boolean' },
+  json: { type: 'boolean' },
   payload: { type: 'boolean' },
   topic: { type: 'string' },
   limit: { type: 'string' },
@@ -95,6 +100,16 @@ const listTopics: Command = (terminal, options, operand) => {
   return Promise.resolve(0)
 }
 
+const showStories: Command = (terminal, options, operand) => {
+  if (operand !== undefined) return Promise.resolve(misused(terminal, 'No such command.'))
+  const sources = terminal.stories?.()
+  if (sources === undefined)
+    return Promise.resolve(failed(terminal, 'There is no docs/stories.md here: run this in a working copy.'))
+  const { rows, unknown } = storiesOf(sources)
+  terminal.say(options.json === true ? asJson(rows) : asStories(rows))
+  return Promise.resolve(unknown.length === 0 ? 0 : failed(terminal, complaintOf(unknown)))
+}
+
 /** Lines of a list unless told otherwise. */
 const LIST_MAX = 1000
 
@@ -146,12 +161,13 @@ const putBack: Command = async (terminal, options, id) => {
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['topology describe', describe],
   ['topics', listTopics],
+  ['stories', showStories],
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],
 ])
 
-const VERBLESS: ReadonlySet<string> = new Set(['topics'])
+const VERBLESS: ReadonlySet<string> = new Set(['topics', 'stories'])
 
 /** The bridges keep what NATS and they refuse in a topic of their own. */
 const BRIDGE_DEAD_LETTERS = 'bridge.deadletter'

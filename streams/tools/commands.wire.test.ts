@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { connectKafka } from '../log/kafka.ts'
-import { commandsSuite } from './commands.suite.ts'
+import { commandsSuite } from './testing/commands.suite.ts'
 
 const brokers = process.env['KAFKA_BROKERS']
 if (brokers === undefined) throw new Error('KAFKA_BROKERS must name a broker: npm test starts one')

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { encode } from '../contracts/decode.ts'
-import { TopicDeadLetter } from '../contracts/operators.ts'
-import { deadLetterTopicOf, SCHEMA_VERSION } from '../contracts/topic.ts'
-import { topicDeadLetterId } from '../domain/event-id.ts'
-import { describeTopology } from '../dsl/describe.ts'
-import { headerText, type Headers, type LogClient, type OutRecord } from '../log/port.ts'
-import type { Log, LogFields } from '../platform/log.ts'
+import { encode } from '../../contracts/decode.ts'
+import { TopicDeadLetter } from '../../contracts/operators.ts'
+import { deadLetterTopicOf, SCHEMA_VERSION } from '../../contracts/topic.ts'
+import { topicDeadLetterId } from '../../domain/event-id.ts'
+import { describeTopology } from '../../dsl/describe.ts'
+import { headerText, type Headers, type LogClient, type OutRecord } from '../../log/port.ts'
+import type { Logger, LogFields } from '../../platform/logger.ts'
 import {
   counting,
   provisionCounting,
@@ -16,9 +16,9 @@ import {
   until,
   wordRecord,
   type Counting,
-} from '../runtime/counting.suite.ts'
-import { memoryStores } from '../runtime/store-memory.ts'
-import { runCommand, type ExitCode } from './commands.ts'
+} from '../../runtime/testing/counting.suite.ts'
+import { memoryStores } from '../../runtime/store/memory.ts'
+import { runCommand, type ExitCode } from '../commands.ts'
 
 const PARTITIONS = 2
 const SECRET = 'my number is +447700900123'
@@ -88,7 +88,7 @@ export function commandsSuite(name: string, options: CommandsSuiteOptions): void
       let complained = ''
       const audited: { event: string; fields: LogFields | undefined }[] = []
       const note = (event: string, fields?: LogFields): void => void audited.push({ event, fields })
-      const audit: Log = { debug: note, info: note, warn: note, error: note }
+      const audit: Logger = { debug: note, info: note, warn: note, error: note }
       const code = await runCommand(args, {
         topologies: [describeTopology(given.topology)],
         topics: [],
