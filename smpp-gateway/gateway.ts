@@ -17,6 +17,7 @@ import { CommandQueue } from './submit/queue.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
 import type { SharedState } from './redis.ts'
 import { createRetries } from './submit/retries.ts'
+import type { OperatorBindOptions } from './smpp/bind.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
 import { createThrottle, type Throttle } from './submit/throttle.ts'
@@ -131,23 +132,26 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     health: createHealth({ operatorId, publisher, now, heartbeatMs: timings.heartbeatMs }),
     throttle: openThrottle(operatorId, options, metrics),
     window: new Window(settings.window, elapsed),
-    link: {
-      ...timings,
-      hooks: sessionHooks(operatorId, metrics, logger),
-      onDeliver: deliverTo({
-        operatorId,
-        timeZone: settings.timeZone,
-        publisher,
-        recent,
-        metrics,
-        logger,
-        now,
-      }),
-    },
+    bind: bindOptions(operatorId, options, shared, metrics),
     openQueue: (carrier) =>
       new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, logger }),
     onLeaseHeld: () => journal.forgetAll(),
   })
+}
+
+/** What a session of the operator needs: its timers, its counters, and where its receipts go. */
+function bindOptions(
+  operatorId: string,
+  { settings, timings, logger, now }: GatewayOptions,
+  { publisher, recent }: SharedParts,
+  metrics: OperatorMetrics,
+): OperatorBindOptions {
+  const { timeZone } = settings[operatorId] ?? operatorSettings()
+  return {
+    ...timings,
+    hooks: sessionHooks(operatorId, metrics, logger),
+    onDeliver: deliverTo({ operatorId, timeZone, publisher, recent, metrics, logger, now }),
+  }
 }
 
 /** The limit is kept without Redis too, so that is worth one line a minute and not one a PDU. */

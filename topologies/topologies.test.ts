@@ -13,7 +13,7 @@ import {
   type SubmitResult,
 } from '../streams/contracts/outbound.ts'
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../streams/contracts/outcomes.ts'
-import { ROUTE_LOOKUP, type Progress } from '../streams/contracts/lookups.ts'
+import { ROUTE_LOOKUP, type ReadingProgress } from '../streams/contracts/lookups.ts'
 import type { Answer } from '../streams/contracts/question.ts'
 import {
   dlrRecords,
@@ -68,7 +68,7 @@ interface Fate {
 }
 
 /** In the driver nobody lags: whatever was piped has been read by all. */
-const NOTHING_TO_READ: Progress = { ends: [], read: [] }
+const NOTHING_TO_READ: ReadingProgress = { ends: [], read: [] }
 
 class Platform {
   readonly driver: Driver

@@ -1,5 +1,5 @@
 import { jetstreamManager } from '@nats-io/jetstream'
-import type { Progress } from '../../streams/contracts/lookups.ts'
+import type { ReadingProgress } from '../../streams/contracts/lookups.ts'
 import type { InboundMirror } from '../../streams/contracts/subjects.ts'
 import { connectionOf, type NatsLink } from './connect.ts'
 
@@ -8,7 +8,10 @@ import { connectionOf, type NatsLink } from './connect.ts'
  * messages with it, which come again after their ack_wait, behind newer ones. Needs the durable's CONSUMER.INFO and nothing
  * else. Rejects while NATS does not answer.
  */
-export function mirrorProgress(link: NatsLink, { stream, durable }: InboundMirror): () => Promise<Progress> {
+export function mirrorProgress(
+  link: NatsLink,
+  { stream, durable }: InboundMirror,
+): () => Promise<ReadingProgress> {
   return async () => {
     const manager = await jetstreamManager(connectionOf(link), { checkAPI: false })
     const info = await manager.consumers.info(stream, durable)

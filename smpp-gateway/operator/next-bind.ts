@@ -3,7 +3,7 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import type { Timings } from '../config.ts'
 import { fingerprintOf, type FetchCredentials } from './credentials.ts'
 import type { OperatorMetrics } from '../metrics.ts'
-import type { Attempt } from './states.ts'
+import type { BindEnd } from './states.ts'
 
 export interface PauseOptions {
   readonly operatorId: string
@@ -22,7 +22,7 @@ const JITTER = 0.2
  * credentials until there are other ones. `attempt` counts from 1 since the last good bind.
  */
 export async function pauseAfter(
-  last: Attempt,
+  last: BindEnd,
   attempt: number,
   options: PauseOptions,
   signal: AbortSignal,

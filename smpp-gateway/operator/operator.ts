@@ -1,13 +1,13 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
 import { fingerprintOf, type Credentials } from './credentials.ts'
 import { holdLease, type Lease } from './lease.ts'
-import { bindLink, type Link } from '../smpp/bind.ts'
+import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
 import type { OperatorOptions } from './options.ts'
 import {
   HEALTH_OF,
   OPERATOR_NEXT,
   reasonOf,
-  type Attempt,
+  type BindEnd,
   type OperatorState,
   type OperatorView,
 } from './states.ts'
@@ -34,7 +34,7 @@ export class Operator {
   #wake = new AbortController()
   #state: OperatorState = 'DISCONNECTED'
   #lease: Lease | undefined
-  #link: Link | undefined
+  #bind: OperatorBind | undefined
   #backup: (() => Carrier | undefined) | undefined
   #terms: Terms = { tpsLimit: 1, backupOperatorId: null }
   #name: string
@@ -57,7 +57,7 @@ export class Operator {
       operatorId,
       operatorName: this.#name,
       state: this.#state,
-      bindMode: this.#link?.mode ?? null,
+      bindMode: this.#bind?.mode ?? null,
       lastBoundAt: this.#lastBoundAt,
       reconnectAttempts: this.#attempts,
     }
@@ -80,9 +80,9 @@ export class Operator {
 
   /** This operator as one that carries messages, while it can. */
   get carrier(): Carrier | undefined {
-    const link = this.#link
-    if (this.#state !== 'BOUND' || link?.canSubmit !== true) return undefined
-    return carrierOf(this.#options, link, this.#terms.tpsLimit)
+    const bind = this.#bind
+    if (this.#state !== 'BOUND' || bind?.canSubmit !== true) return undefined
+    return carrierOf(this.#options, bind, this.#terms.tpsLimit)
   }
 
   start(): void {
@@ -148,46 +148,46 @@ export class Operator {
     }
   }
 
-  async #attempt(lost: AbortSignal): Promise<Attempt> {
-    const { operatorId, fetchCredentials, link, metrics } = this.#options
+  async #attempt(lost: AbortSignal): Promise<BindEnd> {
+    const { operatorId, fetchCredentials, bind, metrics } = this.#options
     if (this.#attempts > 0) metrics.reconnectAttempt()
     const reply = await fetchCredentials(operatorId)
     if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
     const { credentials } = reply
     this.#name = credentials.operatorName ?? operatorId
     this.#terms = { tpsLimit: credentials.tpsLimit, backupOperatorId: credentials.backupOperatorId }
-    const bound = await bindLink(credentials, link)
+    const bound = await bindOperator(credentials, bind)
     if (bound.kind === 'failed') return bound
     if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
-    return { kind: 'ended', reason: await this.#whileBound(bound.link, lost) }
+    return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
   }
 
   /** From a good bind to its end, whoever ends it. */
-  async #whileBound(link: Link, lost: AbortSignal): Promise<string> {
-    this.#link = link
+  async #whileBound(bind: OperatorBind, lost: AbortSignal): Promise<string> {
+    this.#bind = bind
     this.#lastBoundAt = new Date(this.#options.now()).toISOString()
     // A backup that was lost during the attempt has left us in UNBOUND.
     if (this.#state === 'UNBOUND') this.#enter('CONNECTING', 'connecting')
     this.#enter('BOUND', 'bound')
     this.#attempts = 0
     this.#backup = undefined
-    if (link.canSubmit) this.#queue.start()
+    if (bind.canSubmit) this.#queue.start()
     const forget = new AbortController()
     const over = [lost, this.#stopping.signal].map((signal) => aborted(signal, forget.signal))
-    const reason = await Promise.race([link.closed, ...over])
+    const reason = await Promise.race([bind.closed, ...over])
     forget.abort()
     this.#queue.halt()
-    if (reason === 'aborted') await this.#unbind(link, lost)
-    this.#link = undefined
+    if (reason === 'aborted') await this.#unbind(bind, lost)
+    this.#bind = undefined
     return reason
   }
 
   /** What was sent gets its time to be answered, unless another process has the right to this operator now. */
-  async #unbind(link: Link, lost: AbortSignal): Promise<void> {
-    if (lost.aborted) return link.unbind(0)
+  async #unbind(bind: OperatorBind, lost: AbortSignal): Promise<void> {
+    if (lost.aborted) return bind.unbind(0)
     const { drainMs } = this.#options.timings
-    await atMost(drainMs, Promise.race([this.#queue.idle(), link.closed]))
-    await link.unbind(drainMs)
+    await atMost(drainMs, Promise.race([this.#queue.idle(), bind.closed]))
+    await bind.unbind(drainMs)
   }
 
   async #leave(lease: Lease): Promise<void> {
@@ -208,7 +208,7 @@ export class Operator {
     this.#state = state
     metrics.state(state)
     if (previous === 'BOUND') this.#unboundSince = now()
-    if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#link?.mode })
+    if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#bind?.mode })
     if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
     // Another holder of the lease tells from now on how the operator is.
     if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)

@@ -1,7 +1,7 @@
 import type { Carrier } from '../submit/carrier.ts'
 import type { OperatorSettings } from '../config.ts'
 import type { Health } from './health-events.ts'
-import type { LinkOptions } from '../smpp/bind.ts'
+import type { OperatorBindOptions } from '../smpp/bind.ts'
 import type { PauseOptions } from './next-bind.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import type { SharedState } from '../redis.ts'
@@ -14,7 +14,7 @@ export interface OperatorOptions extends PauseOptions {
   readonly health: Health
   readonly throttle: Throttle
   readonly window: Window
-  readonly link: LinkOptions
+  readonly bind: OperatorBindOptions
   /** Epoch ms. */
   readonly now: () => number
   /** Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment. */

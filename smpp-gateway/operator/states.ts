@@ -35,12 +35,12 @@ export interface OperatorView {
 }
 
 /** How one attempt to bind ended; `ended` is the end of a good one. */
-export type Attempt =
+export type BindEnd =
   | { readonly kind: 'ended'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'refused'; readonly status: number; readonly fingerprint: string }
 
-export const reasonOf = (attempt: Attempt): string =>
+export const reasonOf = (attempt: BindEnd): string =>
   attempt.kind === 'refused'
     ? `bind refused 0x${attempt.status.toString(16).padStart(2, '0')}`
     : attempt.reason

@@ -6,7 +6,7 @@ import { ESME_RINVCMDID, isBindRefusal } from './status-class.ts'
 export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER+RECEIVER'
 
 /** What an operator's bind gives us: one session, or two when the operator knows no transceivers. */
-export interface Link {
+export interface OperatorBind {
   readonly mode: BindMode
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
@@ -17,13 +17,13 @@ export interface Link {
   drop(reason: string): void
 }
 
-export type LinkReply =
-  | { readonly kind: 'bound'; readonly link: Link }
+export type OperatorBindReply =
+  | { readonly kind: 'bound'; readonly bind: OperatorBind }
   /** The operator refuses the credentials: without other ones a retry is pointless (spec smpp.md section 1). */
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly reason: string }
 
-export type LinkOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed'>
+export type OperatorBindOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed'>
 
 const INTERFACE_VERSION = 0x34
 
@@ -35,16 +35,23 @@ const BINDS: Readonly<Record<BindMode, readonly BindCommand[]>> = {
 }
 
 /** Binds as the credentials say; an operator that knows no transceivers gets a transmitter and a receiver. */
-export async function bindLink(credentials: Credentials, options: LinkOptions): Promise<LinkReply> {
+export async function bindOperator(
+  credentials: Credentials,
+  options: OperatorBindOptions,
+): Promise<OperatorBindReply> {
   const reply = await bindAs(credentials.bindMode, credentials, options)
   const knowsNoTransceiver = reply.kind === 'failed' && reply.status === ESME_RINVCMDID
   if (credentials.bindMode !== 'TRANSCEIVER' || !knowsNoTransceiver) return reply
   return bindAs('TRANSMITTER+RECEIVER', credentials, options)
 }
 
-type Attempt = LinkReply & { readonly status?: number }
+type ModeReply = OperatorBindReply & { readonly status?: number }
 
-async function bindAs(mode: BindMode, credentials: Credentials, options: LinkOptions): Promise<Attempt> {
+async function bindAs(
+  mode: BindMode,
+  credentials: Credentials,
+  options: OperatorBindOptions,
+): Promise<ModeReply> {
   const { closed, onClosed } = closing()
   const { host, port, systemId, password, systemType } = credentials
   const fields = {
@@ -65,20 +72,20 @@ async function bindAs(mode: BindMode, credentials: Credentials, options: LinkOpt
     dropAll('bind incomplete')
     return reply.kind === 'failed' ? reply : refusal(reply.status)
   }
-  return { kind: 'bound', link: linkOf(mode, sessions, closed, dropAll) }
+  return { kind: 'bound', bind: operatorBindOf(mode, sessions, closed, dropAll) }
 }
 
-const refusal = (status: number): Attempt =>
+const refusal = (status: number): ModeReply =>
   isBindRefusal(status)
     ? { kind: 'refused', status }
     : { kind: 'failed', status, reason: `bind answered 0x${status.toString(16).padStart(2, '0')}` }
 
-function linkOf(
+function operatorBindOf(
   mode: BindMode,
   sessions: readonly Session[],
   closed: Promise<string>,
   drop: (reason: string) => void,
-): Link {
+): OperatorBind {
   const submitter = mode === 'RECEIVER' ? undefined : sessions[0]
   let isUnbinding = false
   void closed.then((reason) => {

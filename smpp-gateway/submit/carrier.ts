@@ -1,6 +1,6 @@
 import type { Addressing } from './encode.ts'
 import type { OperatorMetrics } from '../metrics.ts'
-import type { Link } from '../smpp/bind.ts'
+import type { OperatorBind } from '../smpp/bind.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 import type { SubmitReply } from '../smpp/session.ts'
 import type { StatusOverrides } from '../smpp/status-class.ts'
@@ -31,7 +31,7 @@ type Parts = Pick<Carrier, 'operatorId' | 'metrics' | 'throttle' | 'window'> & {
 /** A bound operator as a carrier. */
 export const carrierOf = (
   { operatorId, settings, throttle, window, metrics }: Parts,
-  link: Link,
+  bind: OperatorBind,
   tpsLimit: number,
 ): Carrier => ({
   operatorId,
@@ -41,6 +41,6 @@ export const carrierOf = (
   tpsLimit,
   addressing: settings,
   statusOverrides: settings.statusOverrides,
-  submit: (fields) => link.submit(fields),
-  drop: (reason) => link.drop(reason),
+  submit: (fields) => bind.submit(fields),
+  drop: (reason) => bind.drop(reason),
 })

@@ -3,7 +3,7 @@ import type { OperatorSettings } from '../config.ts'
 import type { Segment } from './encode.ts'
 import type { SegmentResult } from './journal.ts'
 import { submitResultOf } from './results.ts'
-import { later, type Redeliver, type Step, type Submission } from './submission.ts'
+import { later, type Redeliver, type SegmentVerdict, type Submission } from './submission.ts'
 
 type Conclusion = Omit<SegmentResult, 'submittedAt' | 'operatorId'>
 
@@ -16,14 +16,18 @@ export async function conclude(
   segment: Segment,
   carriedBy: string,
   conclusion: Conclusion,
-): Promise<Step> {
+): Promise<SegmentVerdict> {
   const submittedAt = new Date(job.now()).toISOString()
   const result = { ...conclusion, operatorId: carriedBy, submittedAt }
   await job.journal.write(job.command.messageId, segment.index, { state: 'result', result })
   return publishResult(job, segment, result)
 }
 
-export async function publishResult(job: Submission, segment: Segment, result: SegmentResult): Promise<Step> {
+export async function publishResult(
+  job: Submission,
+  segment: Segment,
+  result: SegmentResult,
+): Promise<SegmentVerdict> {
   const event = submitResultOf(job.command, segment, result)
   const isHeld = await job.publisher.publishUntilHeld(submitResults, event, job.giveUp, job.trace)
   if (!isHeld) return later(0)
@@ -43,7 +47,7 @@ export async function concludeDoubt(
   segment: Segment,
   carriedBy: string,
   reason: string,
-): Promise<Step> {
+): Promise<SegmentVerdict> {
   if (noteDoubt(job, segment, reason) === 'drop')
     return conclude(job, segment, carriedBy, { outcome: 'REJECTED' })
   return again(job, segment, later(job.retries.afterFault(job.command.messageId)))

@@ -23,14 +23,14 @@ const SegmentProgress = z.discriminatedUnion('state', [
   z.object({ state: z.literal('published'), result: SegmentResult }),
 ])
 export type SegmentProgress = z.infer<typeof SegmentProgress>
-export type Progress = ReadonlyMap<number, SegmentProgress>
+export type CommandProgress = ReadonlyMap<number, SegmentProgress>
 
 /**
  * Progress of the commands in work (spec smpp.md S4): in Redis for whoever resumes after a crash, and in memory for this process,
  * so that a command that comes back while Redis is away is not sent again.
  */
 export interface Journal {
-  read(messageId: string): Promise<Progress>
+  read(messageId: string): Promise<CommandProgress>
   write(messageId: string, segmentIndex: number, progress: SegmentProgress): Promise<void>
   /** The segment was certainly not sent, or is to be sent again. */
   clear(messageId: string, segmentIndex: number): Promise<void>

@@ -48,7 +48,7 @@ export interface Redeliver {
   readonly isCongested: boolean
 }
 /** What becomes of one segment: a published result, or the whole command comes again. */
-export type Step = { readonly kind: 'settled'; readonly result: SegmentResult } | Redeliver
+export type SegmentVerdict = { readonly kind: 'settled'; readonly result: SegmentResult } | Redeliver
 
 export const later = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs, isCongested: false })
 export const congested = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs, isCongested: true })

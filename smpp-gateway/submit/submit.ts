@@ -6,7 +6,14 @@ import type { SegmentProgress } from './journal.ts'
 import type { SubmitReply } from '../smpp/session.ts'
 import { withinSpan } from '../spans.ts'
 import { classOfSubmit, type SubmitClass } from '../smpp/status-class.ts'
-import { congested, later, type Redeliver, type Step, type Submission, type Verdict } from './submission.ts'
+import {
+  congested,
+  later,
+  type Redeliver,
+  type SegmentVerdict,
+  type Submission,
+  type Verdict,
+} from './submission.ts'
 
 /** Time for the session to come back before the command is looked at again. */
 const REBIND_MS = 1_000
@@ -36,7 +43,7 @@ async function settle(
   segment: Segment,
   progress: SegmentProgress | undefined,
   refusal: number | undefined,
-): Promise<Step> {
+): Promise<SegmentVerdict> {
   if (progress?.state === 'published') return { kind: 'settled', result: progress.result }
   if (progress?.state === 'result') return publishResult(job, segment, progress.result)
   const wasInterrupted = progress?.state === 'submitting'
@@ -52,7 +59,7 @@ const isExpired = (job: Submission): boolean => job.now() > Date.parse(job.comma
 
 type Sent = { readonly kind: 'sent'; readonly reply: SubmitReply; readonly sentAt: number }
 
-async function send(job: Submission, segment: Segment): Promise<Step> {
+async function send(job: Submission, segment: Segment): Promise<SegmentVerdict> {
   const carrier = job.carrier()
   if (carrier === undefined) return later(NOBODY_BOUND_MS)
   if (!(await carrier.window.acquire(job.giveBack))) return later(0)
@@ -87,7 +94,12 @@ async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): 
   return { kind: 'sent', reply, sentAt }
 }
 
-function judge(job: Submission, segment: Segment, carrier: Carrier, { reply, sentAt }: Sent): Promise<Step> {
+function judge(
+  job: Submission,
+  segment: Segment,
+  carrier: Carrier,
+  { reply, sentAt }: Sent,
+): Promise<SegmentVerdict> {
   if (reply.kind === 'not_sent') return again(job, segment, later(0))
   if (reply.kind === 'in_doubt') return concludeDoubt(job, segment, carrier.operatorId, reply.reason)
   const { label, settle } = ANSWERS[classOfSubmit(reply.status, carrier.statusOverrides)]
@@ -108,7 +120,10 @@ interface Answer {
 const ANSWERS: Readonly<
   Record<
     SubmitClass,
-    { readonly label: 'success' | 'throttled' | 'error'; readonly settle: (answer: Answer) => Promise<Step> }
+    {
+      readonly label: 'success' | 'throttled' | 'error'
+      readonly settle: (answer: Answer) => Promise<SegmentVerdict>
+    }
   >
 > = {
   accepted: { label: 'success', settle: accepted },
@@ -143,7 +158,7 @@ const ANSWERS: Readonly<
 const untilExpiryMs = (job: Submission): number =>
   Math.max(0, Date.parse(job.command.expiresAt) - job.now()) + 1
 
-function accepted({ job, segment, carrier, operatorMessageId }: Answer): Promise<Step> {
+function accepted({ job, segment, carrier, operatorMessageId }: Answer): Promise<SegmentVerdict> {
   // Without a usable id no receipt could ever be matched (spec smpp.md section 5).
   if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
     return concludeDoubt(job, segment, carrier.operatorId, 'no message_id')

@@ -26,7 +26,7 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
 
 describe('contracts', () => {
   it.each(TOPICS.map((topic) => [topic.name, topic] as const))(
-    'CON-3 %s reads its example unchanged',
+    'CON-3.1 CON-3.2 CON-3.3 %s reads its example unchanged',
     (name, topic) => {
       const given = EXAMPLE_OF[name] ?? []
       expect(given.length).toBeGreaterThan(0)

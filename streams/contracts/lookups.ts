@@ -32,7 +32,7 @@ export const routeFor = (request: {
 })
 
 /** How far there is to read at each place of a path, and after that how far has been read there; of equal length. */
-export interface Progress {
+export interface ReadingProgress {
   readonly ends: readonly number[]
   readonly read: readonly number[]
 }
@@ -40,7 +40,7 @@ export interface Progress {
 export const SUBMIT_RESULTS_READ_LOOKUP = 'submit-results-read'
 
 /** How far submit results have become submissions that receipts can be joined with, from NATS on. The same for every receipt. */
-export const submitResultsRead: Question<Progress> = {
+export const submitResultsRead: Question<ReadingProgress> = {
   lookup: SUBMIT_RESULTS_READ_LOOKUP,
   key: '',
   about: {},

@@ -48,8 +48,8 @@ export interface Consumption {
   close(): Promise<void>
 }
 
-/** A lane is paused at this much, whatever the number of records; one fetch may come on top. */
-export const LANE_BYTES_MAX = 8 * 1024 * 1024
+/** A reader is paused at this much, whatever the number of records; one fetch may come on top. */
+export const READER_BYTES_MAX = 8 * 1024 * 1024
 
 const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
 
@@ -65,7 +65,7 @@ export async function consume(options: ConsumeOptions): Promise<Consumption> {
 
 class PartitionedConsumption implements Consumption {
   readonly #options: ConsumeOptions
-  readonly #lanes = new Map<string, Lane>()
+  readonly #readers = new Map<string, PartitionReader>()
   readonly #consumer: LogConsumer
   #joined = false
 
@@ -75,7 +75,7 @@ class PartitionedConsumption implements Consumption {
       group: options.group,
       topics: options.topics,
       onAssigned: (held) => this.#assigned(held),
-      onRecords: (at, records, next) => this.#lanes.get(partitionKey(at))?.offer(records, next),
+      onRecords: (at, records, next) => this.#readers.get(partitionKey(at))?.offer(records, next),
       onFailed: options.onFailed,
     })
   }
@@ -89,39 +89,39 @@ class PartitionedConsumption implements Consumption {
   }
 
   buffered(): ReadonlyMap<string, number> {
-    return new Map([...this.#lanes].map(([key, lane]) => [key, lane.buffered]))
+    return new Map([...this.#readers].map(([key, reader]) => [key, reader.buffered]))
   }
 
   standings(): readonly Standing[] {
-    return [...this.#lanes.values()].map((lane) => lane.standing())
+    return [...this.#readers.values()].map((reader) => reader.standing())
   }
 
   /** Waits for the batches in hand, whose cursors are committed before the group is left. */
   async close(): Promise<void> {
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
-    this.#lanes.clear()
+    await Promise.all([...this.#readers.values()].map((reader) => reader.close()))
+    this.#readers.clear()
     await this.#consumer.stop()
   }
 
   #assigned(held: readonly TopicPartition[]): void {
     this.#joined = true
     const wanted = new Map(held.map((at) => [partitionKey(at), at]))
-    for (const [key, lane] of this.#lanes) {
+    for (const [key, reader] of this.#readers) {
       if (wanted.has(key)) continue
-      this.#lanes.delete(key)
-      void lane.close()
+      this.#readers.delete(key)
+      void reader.close()
     }
     for (const [key, at] of wanted) {
-      if (this.#lanes.has(key)) continue
-      const lane = new Lane(at, this.#options, this.#consumer)
-      this.#lanes.set(key, lane)
-      lane.start()
+      if (this.#readers.has(key)) continue
+      const reader = new PartitionReader(at, this.#options, this.#consumer)
+      this.#readers.set(key, reader)
+      reader.start()
     }
   }
 }
 
 /** One partition: a bounded buffer and a loop that hands batches over and then moves the cursor. */
-class Lane {
+class PartitionReader {
   readonly #at: TopicPartition
   readonly #options: ConsumeOptions
   readonly #consumer: LogConsumer
@@ -131,7 +131,7 @@ class Lane {
   #offered = 0
   #paused = false
   #isOpen = false
-  /** Attempts that failed: as long as there are more of them, the lane is not stuck. */
+  /** Attempts that failed: as long as there are more of them, the reader is not stuck. */
   #attempts = 0
   #isFailing = false
   #wake: (() => void) | undefined
@@ -158,7 +158,7 @@ class Lane {
       this.#bytes += bytesOf(record)
     }
     this.#offered = Math.max(this.#offered, next)
-    const isFull = this.#records.length >= 2 * this.#options.recordsMax || this.#bytes >= LANE_BYTES_MAX
+    const isFull = this.#records.length >= 2 * this.#options.recordsMax || this.#bytes >= READER_BYTES_MAX
     if (isFull && !this.#paused) {
       this.#paused = true
       this.#consumer.pause([this.#at])
@@ -225,7 +225,8 @@ class Lane {
     await this.#commit(next)
     this.#records.splice(0, records.length)
     for (const record of records) this.#bytes -= bytesOf(record)
-    const isHalfEmpty = this.#records.length <= this.#options.recordsMax && this.#bytes <= LANE_BYTES_MAX / 2
+    const isHalfEmpty =
+      this.#records.length <= this.#options.recordsMax && this.#bytes <= READER_BYTES_MAX / 2
     if (this.#paused && isHalfEmpty) {
       this.#paused = false
       this.#consumer.resume([this.#at])

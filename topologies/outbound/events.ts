@@ -16,14 +16,14 @@ import {
   statusEventId,
 } from '../../streams/domain/event-id.ts'
 import { instantOf } from '../instant.ts'
-import type { Message, Run, Step, TakenRoute } from './message.ts'
+import type { Message, Run, Transition, TakenRoute } from './message.ts'
 
 /** The events of a transition. Pure functions of request and run: called again, they give the same bytes. */
 
 /** A transition with its place: the seq of a message counts through all of its runs. */
 export interface Placed {
   readonly run: Run
-  readonly step: Step
+  readonly step: Transition
   readonly seq: number
   readonly previous: Run['from']
 }
@@ -66,7 +66,7 @@ export function statusEvent(
   return event
 }
 
-const isRouted = (step: Step): boolean => step.status !== 'QUEUED' && step.status !== 'ROUTING'
+const isRouted = (step: Transition): boolean => step.status !== 'QUEUED' && step.status !== 'ROUTING'
 
 export const retryEvent = (
   request: OutboundRequest,

@@ -26,7 +26,7 @@ import {
   RUNS_MAX,
   type Message,
   type Run,
-  type Step,
+  type Transition,
   type TakenRoute,
 } from './message.ts'
 import { noteStep } from './step-notes.ts'
@@ -75,7 +75,7 @@ function tellMore(scope: OutboundScope, request: OutboundRequest, place: Placed)
 
 export interface Continuation {
   readonly run: Run
-  readonly steps: readonly Step[]
+  readonly steps: readonly Transition[]
   readonly route?: TakenRoute | undefined
   readonly request: OutboundRequest | null
   readonly about: About
@@ -102,7 +102,7 @@ export function proceed(scope: OutboundScope, given: Continuation): void {
   }
 }
 
-function isLegal(scope: OutboundScope, from: MessageStatus | null, steps: readonly Step[]): boolean {
+function isLegal(scope: OutboundScope, from: MessageStatus | null, steps: readonly Transition[]): boolean {
   let previous = from
   for (const { status } of steps) {
     if (!canMove(previous, status)) {

@@ -14,7 +14,7 @@ import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
 const status = z.enum(MESSAGE_STATUSES)
 
 /** One transition. `at` and `retryAt` are epoch milliseconds. */
-export const Step = z.object({
+export const Transition = z.object({
   status,
   at: z.number().int(),
   /** Retries so far. */
@@ -22,7 +22,7 @@ export const Step = z.object({
   error: z.object({ code: z.string(), detail: z.string() }).exactOptional(),
   retryAt: z.number().int().exactOptional(),
 })
-export type Step = z.infer<typeof Step>
+export type Transition = z.infer<typeof Transition>
 
 /** The strategy is kept although configuration names it: a re-read must emit the command of that time. */
 export const TakenRoute = z.object({
@@ -43,7 +43,7 @@ export const Run = z.object({
   /** Of a dead-letter replay: it replaces the request's own. */
   expiresAt: instant.exactOptional(),
   route: TakenRoute.exactOptional(),
-  steps: z.array(Step),
+  steps: z.array(Transition),
 })
 export type Run = z.infer<typeof Run>
 

@@ -6,7 +6,7 @@ import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { emits, note, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
-import { Message, type Run, type Step, type TakenRoute } from './message.ts'
+import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
 import { REPLAY_EXPIRES_AFTER_MS, REPLAY_HEADER, replayedSeq } from './replay.ts'
 import { brokenRule } from './request-rules.ts'
 import { routed } from './routing.ts'
@@ -75,14 +75,14 @@ function begin(request: OutboundRequest, context: Context): void {
   const { scope } = context
   const at = scope.now
   const run: Run = { position: scope.position, from: null, firstSeq: 1, steps: [] }
-  const toQueued: Step = { status: 'QUEUED', at, attempt: 0 }
+  const toQueued: Transition = { status: 'QUEUED', at, attempt: 0 }
   const broken = brokenRule(request)
   if (broken === null) {
-    const toRouting: Step = { status: 'ROUTING', at, attempt: 0 }
+    const toRouting: Transition = { status: 'ROUTING', at, attempt: 0 }
     return route(context, { run, steps: [toQueued, toRouting], request, earlier: [] })
   }
   const error = { code: 'validation', detail: broken }
-  const toFailed: Step = { status: 'FAILED', at, attempt: 0, error }
+  const toFailed: Transition = { status: 'FAILED', at, attempt: 0, error }
   proceed(scope, { run, steps: [toQueued, toFailed], request, about: request, earlier: [] })
 }
 
@@ -112,7 +112,7 @@ function retry(message: Message, context: Context): void {
 interface ToRoute {
   readonly run: Run
   /** Steps up to ROUTING that the run does not have yet. */
-  readonly steps: readonly Step[]
+  readonly steps: readonly Transition[]
   readonly request: OutboundRequest
   readonly earlier: readonly Run[]
 }
@@ -137,7 +137,7 @@ function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const { status, seq, attemptCount, runs } = state
   const run: Run = { ...last, position: scope.position, from: status, firstSeq: seq + 1, steps: [] }
   const at = Math.max(scope.now, lastAt(state))
-  const step: Step = { status: outcome.status, at, attempt: attemptCount }
+  const step: Transition = { status: outcome.status, at, attempt: attemptCount }
   proceed(scope, { run, steps: [step], request: null, about: state, earlier: runs })
 }
 

@@ -4,7 +4,7 @@ import { DispatchCommand, type OutboundRequest } from '../../streams/contracts/o
 import type { Answer } from '../../streams/contracts/question.ts'
 import { RETRIES_MAX, retryDelayMs } from '../../streams/domain/message/retry.ts'
 import { commandEvent } from './events.ts'
-import type { Step, TakenRoute } from './message.ts'
+import type { Transition, TakenRoute } from './message.ts'
 
 /** Spec pipeline.md O9: a record that the log or NATS would refuse must not be written. */
 export const COMMAND_BYTES_MAX = 900 * 1024
@@ -21,7 +21,7 @@ export interface RoutingCase {
 }
 
 export interface Routing {
-  readonly steps: readonly Step[]
+  readonly steps: readonly Transition[]
   readonly route?: TakenRoute
   /** gRPC code of an answer other than OK. */
   readonly grpcCode?: string
@@ -67,7 +67,7 @@ const failed = (code: string, grpcCode: string, attempt: number, at: number): Ro
 function dispatched({ request, attempt, strategyOf }: RoutingCase, found: Route, at: number): Routing {
   const { operatorId, routeId } = found
   const route: TakenRoute = { operatorId, routeId, strategy: strategyOf(operatorId) }
-  const toRouted: Step = { status: 'ROUTED', at, attempt }
+  const toRouted: Transition = { status: 'ROUTED', at, attempt }
   const problem = unpublishable(request, route, at)
   if (problem === null) return { steps: [toRouted, { status: 'SENT', at, attempt }], route }
   const error = { code: 'publish_fail', detail: problem }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Progress } from '../../streams/contracts/lookups.ts'
+import type { ReadingProgress } from '../../streams/contracts/lookups.ts'
 import { lookupExample, sentExample } from '../../streams/contracts/examples.ts'
 import {
   dlrRecords,
@@ -57,11 +57,11 @@ function sent(hours = 0, changes: Partial<SentSegment> = {}): SentSegment {
   return { ...sentExample, eventId: sentEventId(`${hours}`), ...times, ...changes }
 }
 
-const ALL_READ: Progress = { ends: [7, 9], read: [7, 9] }
+const ALL_READ: ReadingProgress = { ends: [7, 9], read: [7, 9] }
 
 class World {
   /** How far submit results have been read; null: nobody can tell. */
-  results: Progress | null = ALL_READ
+  results: ReadingProgress | null = ALL_READ
   asked = 0
   readonly driver = new Driver([correlate], {
     now: START,

@@ -1,7 +1,7 @@
 import {
   SUBMIT_RESULTS_READ_LOOKUP,
   submitResultsRead,
-  type Progress,
+  type ReadingProgress,
 } from '../../streams/contracts/lookups.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
 import {
@@ -38,7 +38,7 @@ import {
 
 const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedReceipts }
 type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire'>
-type Asked = { readonly results: Answer<Progress> } | null
+type Asked = { readonly results: Answer<ReadingProgress> } | null
 
 /** The topology `correlate` (spec pipeline.md §3.4): a join of receipts and submissions in which nobody waits for anybody else. */
 export const correlate: Topology = defineTopology('correlate', [

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Progress } from '../../streams/contracts/lookups.ts'
+import type { ReadingProgress } from '../../streams/contracts/lookups.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
 import {
   ReceiptLookup,
@@ -85,7 +85,7 @@ export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: numbe
  */
 export function lookedAgain(
   waiting: Waiting,
-  answer: Answer<Progress> | undefined,
+  answer: Answer<ReadingProgress> | undefined,
   dueMs: number,
 ): Waiting | Decision {
   if (waiting.looks >= LOOKS_MAX) return orphaned(waiting.lookup, dueMs)

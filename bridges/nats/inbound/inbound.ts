@@ -9,7 +9,7 @@ import type { NatsLink } from '../connect.ts'
 import type { DeadLetters } from '../outbound/dead-letters.ts'
 import { DurableReader } from './durable-reader.ts'
 import { INBOUND_ACK_WAIT_MS, INBOUND_BATCH_MAX } from '../durables.ts'
-import { HeldMessages } from './unacknowledged.ts'
+import { UnacknowledgedMessages } from './unacknowledged.ts'
 import { inboundRecord, storedMessage, topicNamed } from './record.ts'
 import { mirrorSpan } from '../spans.ts'
 
@@ -55,7 +55,7 @@ class InboundLoop implements InboundBridge {
   readonly #topic: Topic<unknown>
   readonly #writer: LogWriter
   readonly #reader: DurableReader
-  readonly #held = new HeldMessages<JsMsg>()
+  readonly #unacknowledged = new UnacknowledgedMessages<JsMsg>()
   readonly #stop = new AbortController()
   readonly #done: Promise<unknown>
   #partitions = 0
@@ -76,7 +76,7 @@ class InboundLoop implements InboundBridge {
       durable: mirror.durable,
       prefetch: INBOUND_BATCH_MAX,
       deliver: (message) => this.#deliver(message),
-      held: () => this.#held.size,
+      held: () => this.#unacknowledged.size,
       onInfo: (info) => this.#observe(info),
     })
     this.#reader.start()
@@ -96,13 +96,13 @@ class InboundLoop implements InboundBridge {
   }
 
   #deliver(message: JsMsg): void {
-    this.#held.take(message)
+    this.#unacknowledged.take(message)
     this.#wake?.()
   }
 
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted || this.#held.size > 0) {
-      const batch = this.#held.oldest(INBOUND_BATCH_MAX, BATCH_BYTES_MAX)
+    while (!this.#stop.signal.aborted || this.#unacknowledged.size > 0) {
+      const batch = this.#unacknowledged.oldest(INBOUND_BATCH_MAX, BATCH_BYTES_MAX)
       if (batch.length === 0) await this.#more()
       else if (!(await this.#insist(() => this.#store(batch)))) return
       else this.#acknowledge(batch)
@@ -115,7 +115,7 @@ class InboundLoop implements InboundBridge {
         this.#wake = undefined
         resolve()
       }
-      if (this.#stop.signal.aborted || this.#held.size > 0) this.#wake()
+      if (this.#stop.signal.aborted || this.#unacknowledged.size > 0) this.#wake()
     })
   }
 
@@ -172,7 +172,7 @@ class InboundLoop implements InboundBridge {
 
   #acknowledge(batch: readonly JsMsg[]): void {
     const { instruments, mirror, now } = this.#options
-    for (const message of batch) this.#held.acknowledge(message)
+    for (const message of batch) this.#unacknowledged.acknowledge(message)
     instruments.in.inc({ subject: mirror.topic }, batch.length)
     instruments.lastProgress.set({ subject: mirror.topic }, now() / 1_000)
   }
@@ -180,7 +180,7 @@ class InboundLoop implements InboundBridge {
   async #stayAlive(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#options.sleep(INBOUND_ACK_WAIT_MS / 3, this.#stop.signal)
-      if (this.#options.link.connection !== undefined) this.#held.working()
+      if (this.#options.link.connection !== undefined) this.#unacknowledged.working()
     }
   }
 

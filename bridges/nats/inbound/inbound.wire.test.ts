@@ -295,7 +295,7 @@ describe('NATS to the log', () => {
 })
 
 describe('readiness', () => {
-  test('DLR-001.4 ready with an active consumer for every durable, and not without', async () => {
+  test('DLR-E1.1 DLR-001.4 ready with an active consumer for every durable, and not without', async () => {
     const bridges = await start()
     await eventually(async () => expect((await bridges.ready()).ready).toBe(true))
     const { details } = await bridges.ready()

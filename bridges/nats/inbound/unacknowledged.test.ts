@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { HeldMessages } from './unacknowledged.ts'
+import { UnacknowledgedMessages } from './unacknowledged.ts'
 
 class Message {
   readonly seq: number
@@ -23,45 +23,45 @@ class Message {
   }
 }
 
-const holding = (...messages: readonly Message[]): HeldMessages<Message> => {
-  const held = new HeldMessages<Message>()
-  for (const message of messages) held.take(message)
-  return held
+const holding = (...messages: readonly Message[]): UnacknowledgedMessages<Message> => {
+  const unacknowledged = new UnacknowledgedMessages<Message>()
+  for (const message of messages) unacknowledged.take(message)
+  return unacknowledged
 }
 
 const seqs = (messages: readonly Message[]): readonly number[] => messages.map(({ seq }) => seq)
 
 describe('held messages', () => {
   test('come back in the order of their first delivery, within both limits', () => {
-    const held = holding(new Message(1), new Message(2), new Message(3), new Message(4))
-    expect(seqs(held.oldest(3, 1_000))).toEqual([1, 2, 3])
-    expect(seqs(held.oldest(9, 25))).toEqual([1, 2])
+    const unacknowledged = holding(new Message(1), new Message(2), new Message(3), new Message(4))
+    expect(seqs(unacknowledged.oldest(3, 1_000))).toEqual([1, 2, 3])
+    expect(seqs(unacknowledged.oldest(9, 25))).toEqual([1, 2])
   })
 
   test('one that is larger than the limit goes alone, so that it cannot block', () => {
-    const held = holding(new Message(1, 900), new Message(2))
-    expect(seqs(held.oldest(9, 100))).toEqual([1])
+    const unacknowledged = holding(new Message(1, 900), new Message(2))
+    expect(seqs(unacknowledged.oldest(9, 100))).toEqual([1])
   })
 
   test('a redelivery keeps its place and takes the acknowledgement', () => {
     const [early, late] = [new Message(1), new Message(1)]
-    const held = holding(early, new Message(2), late)
-    expect(seqs(held.oldest(9, 1_000))).toEqual([1, 2])
-    held.acknowledge(early)
-    expect([early.acks, late.acks, held.size]).toEqual([0, 1, 1])
+    const unacknowledged = holding(early, new Message(2), late)
+    expect(seqs(unacknowledged.oldest(9, 1_000))).toEqual([1, 2])
+    unacknowledged.acknowledge(early)
+    expect([early.acks, late.acks, unacknowledged.size]).toEqual([0, 1, 1])
   })
 
   test('the same sequence of a stream that was made again is another message', () => {
-    const held = holding(new Message(1, 10, 1n), new Message(1, 10, 2n))
-    expect(held.size).toBe(2)
+    const unacknowledged = holding(new Message(1, 10, 1n), new Message(1, 10, 2n))
+    expect(unacknowledged.size).toBe(2)
   })
 
   test('all of them are being worked on until acknowledged', () => {
     const [one, two] = [new Message(1), new Message(2)]
-    const held = holding(one, two)
-    held.working()
-    held.acknowledge(one)
-    held.working()
+    const unacknowledged = holding(one, two)
+    unacknowledged.working()
+    unacknowledged.acknowledge(one)
+    unacknowledged.working()
     expect([one.workings, two.workings]).toEqual([1, 2])
   })
 })

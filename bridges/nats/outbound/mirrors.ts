@@ -8,7 +8,7 @@ import type { Standing } from '../../../streams/runtime/watch/position-watch.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { NatsLink } from '../connect.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { Marks } from './published-marks.ts'
+import { PublishedMarks } from './published-marks.ts'
 import { OUTBOUND_BATCH_MAX, OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
 import { natsPublisher, PublishError } from './publish.ts'
 
@@ -48,10 +48,10 @@ export const DLR_TOPICS: ReadonlySet<string> = new Set([
 export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors {
   const stop = new AbortController()
   const writer = options.log.writer()
-  const marks = new Marks(options.log, options.group ?? OUTBOUND_GROUP, writer)
+  const publishedMarks = new PublishedMarks(options.log, options.group ?? OUTBOUND_GROUP, writer)
   const bridge = new OutboundBridge({
     ...options,
-    marks,
+    publishedMarks,
     mirrors: OUTBOUND_MIRRORS.map((mirror) => ({
       mirror,
       publisher: natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
@@ -71,7 +71,7 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
       stop.abort()
       await started
       await consumption?.close()
-      await marks.close()
+      await publishedMarks.close()
       await writer.close()
     },
   }

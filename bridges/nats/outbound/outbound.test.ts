@@ -10,7 +10,7 @@ import { Metrics } from '../../../streams/platform/metrics.ts'
 import type { Batch } from '../../../streams/runtime/consume.ts'
 import { bridgeInstruments } from '../../instruments.ts'
 import { deadLetters } from './dead-letters.ts'
-import { Marks } from './published-marks.ts'
+import { PublishedMarks } from './published-marks.ts'
 import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
 import { PublishError, type Publication, type Publisher } from './publish.ts'
 import { ensureTopics } from '../testing/scene.suite.ts'
@@ -77,7 +77,7 @@ async function bridgeTo(
   const writer = log.writer()
   return new OutboundBridge({
     mirrors: [{ mirror: mirrorOf(topic), publisher }],
-    marks: new Marks(log, OUTBOUND_GROUP, writer),
+    publishedMarks: new PublishedMarks(log, OUTBOUND_GROUP, writer),
     deadLetters: deadLetters(log, writer, () => 0),
     instruments: bridgeInstruments(new Metrics(), () => true),
     logger: silentLogger,

@@ -5,7 +5,7 @@ import type { Batch } from '../../../streams/runtime/consume.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { isReplayed, toNatsHeaders } from '../headers.ts'
-import type { Marks } from './published-marks.ts'
+import type { PublishedMarks } from './published-marks.ts'
 import { COMMAND_TOPIC, outboundEvent, type OutboundEvent } from './event.ts'
 import type { Publisher } from './publish.ts'
 import { mirrorSpan } from '../spans.ts'
@@ -22,7 +22,7 @@ export interface OutboundMirror {
 
 export interface OutboundOptions {
   readonly mirrors: readonly OutboundMirror[]
-  readonly marks: Marks
+  readonly publishedMarks: PublishedMarks
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
   readonly logger: Logger
@@ -30,7 +30,7 @@ export interface OutboundOptions {
 }
 
 /** A step of the batch that is not done: nobody knows of NATS, or the log did not take it. */
-type Step = () => Promise<void>
+type Unfinished = () => Promise<void>
 
 /**
  * Mirrors batches of the log to NATS, at least once and with stable ids, for `consume` (spec pipeline.md O10, D33).
@@ -73,21 +73,21 @@ export class OutboundBridge {
   async #prepareMarks(batch: Batch): Promise<void> {
     if (batch.topic !== COMMAND_TOPIC || batch.records.length === 0) return
     if (this.#expected.get(batch.partition) === batch.records[0]?.offset) return
-    await this.#options.marks.refresh()
+    await this.#options.publishedMarks.refresh()
     this.#expected.set(batch.partition, batch.records[0]?.offset ?? batch.next)
   }
 
   /** What is left to do, in one chain per message. */
-  #chains(batch: Batch, done: Set<number>): readonly (readonly Step[])[] {
+  #chains(batch: Batch, done: Set<number>): readonly (readonly Unfinished[])[] {
     const mirror = this.#mirrors.get(batch.topic)
     if (mirror === undefined) throw new Error(`no mirror for ${batch.topic}`)
-    const chains = new Map<string, Step[]>()
+    const chains = new Map<string, Unfinished[]>()
     for (const record of batch.records) {
       if (done.has(record.offset)) continue
-      const { orderKey, step } = this.#stepOf(mirror, record)
+      const { orderKey, unfinished } = this.#stepOf(mirror, record)
       const steps = chains.get(orderKey) ?? []
       steps.push(async () => {
-        await step()
+        await unfinished()
         done.add(record.offset)
       })
       chains.set(orderKey, steps)
@@ -95,19 +95,23 @@ export class OutboundBridge {
     return [...chains.values()]
   }
 
-  #stepOf(to: OutboundMirror, record: LogRecord): { readonly orderKey: string; readonly step: Step } {
+  #stepOf(
+    to: OutboundMirror,
+    record: LogRecord,
+  ): { readonly orderKey: string; readonly unfinished: Unfinished } {
     const read = outboundEvent(to.mirror, record)
     if (this.#isSuppressed(record)) {
-      return { orderKey: `suppressed ${record.offset}`, step: () => this.#suppress(record) }
+      return { orderKey: `suppressed ${record.offset}`, unfinished: () => this.#suppress(record) }
     }
-    if (read.ok) return { orderKey: read.event.orderKey, step: () => this.#publish(to, record, read.event) }
+    if (read.ok)
+      return { orderKey: read.event.orderKey, unfinished: () => this.#publish(to, record, read.event) }
     const { reason, message } = read
-    return { orderKey: `refused ${record.offset}`, step: () => this.#refuse(record, reason, message) }
+    return { orderKey: `refused ${record.offset}`, unfinished: () => this.#refuse(record, reason, message) }
   }
 
   #isSuppressed(record: LogRecord): boolean {
     if (record.topic !== COMMAND_TOPIC) return false
-    return isReplayed(record.headers) || this.#options.marks.covers(record)
+    return isReplayed(record.headers) || this.#options.publishedMarks.covers(record)
   }
 
   #suppress(record: LogRecord): Promise<void> {
@@ -165,7 +169,7 @@ export class OutboundBridge {
       last = record
       timeMs = Math.max(timeMs, record.timestamp)
     }
-    if (last !== undefined) await this.#options.marks.advance(batch, last.offset, timeMs)
+    if (last !== undefined) await this.#options.publishedMarks.advance(batch, last.offset, timeMs)
   }
 
   #finish(batch: Batch): void {
@@ -176,6 +180,6 @@ export class OutboundBridge {
   }
 }
 
-async function inTurn(steps: readonly Step[]): Promise<void> {
-  for (const step of steps) await step()
+async function inTurn(steps: readonly Unfinished[]): Promise<void> {
+  for (const unfinished of steps) await unfinished()
 }

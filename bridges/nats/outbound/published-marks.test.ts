@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
 import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
-import { Marks } from './published-marks.ts'
+import { PublishedMarks } from './published-marks.ts'
 import { ensureTopics } from '../testing/scene.suite.ts'
 
 const COMMANDS = 'smpp.operator'
@@ -22,21 +22,26 @@ async function logWithTopics(faults: MemoryFaults = {}): Promise<MemoryLog> {
   return log
 }
 
-const marksOn = (log: MemoryLog, group = 'group'): Marks => new Marks(log, group, log.writer())
+const marksOn = (log: MemoryLog, group = 'group'): PublishedMarks =>
+  new PublishedMarks(log, group, log.writer())
 
-async function readAgain(log: MemoryLog, group?: string): Promise<Marks> {
-  const marks = marksOn(log, group)
-  await marks.refresh()
-  return marks
+async function readAgain(log: MemoryLog, group?: string): Promise<PublishedMarks> {
+  const publishedMarks = marksOn(log, group)
+  await publishedMarks.refresh()
+  return publishedMarks
 }
 
 describe('marks', () => {
   test('P7 what lies at or below a mark is covered, also for the next process', async () => {
     const log = await logWithTopics()
     await marksOn(log).advance(at(1), 7, 700)
-    const marks = await readAgain(log)
-    expect([0, 7, 8].map((offset) => marks.covers(record(1, offset, 700)))).toEqual([true, true, false])
-    expect(marks.covers(record(2, 0, 0))).toBe(false)
+    const publishedMarks = await readAgain(log)
+    expect([0, 7, 8].map((offset) => publishedMarks.covers(record(1, offset, 700)))).toEqual([
+      true,
+      true,
+      false,
+    ])
+    expect(publishedMarks.covers(record(2, 0, 0))).toBe(false)
   })
 
   test('the very first record has offset 0, and its mark is readable', async () => {
@@ -64,9 +69,9 @@ describe('marks', () => {
 
   test('records are covered although their times do not ascend', async () => {
     const log = await logWithTopics()
-    const marks = marksOn(log)
-    await marks.advance(at(0), 3, 900)
-    await marks.advance(at(0), 6, 500)
+    const publishedMarks = marksOn(log)
+    await publishedMarks.advance(at(0), 3, 900)
+    await publishedMarks.advance(at(0), 6, 500)
     const next = await readAgain(log)
     expect([record(0, 3, 900), record(0, 6, 500)].map((one) => next.covers(one))).toEqual([true, true])
   })
@@ -74,9 +79,9 @@ describe('marks', () => {
   test('records of a topic that was made again are newer than the mark: not covered, and they start it over', async () => {
     const log = await logWithTopics()
     await marksOn(log).advance(at(0), 1_000, 9_000)
-    const marks = await readAgain(log)
-    expect(marks.covers(record(0, 3, 9_001))).toBe(false)
-    await marks.advance(at(0), 3, 9_001)
+    const publishedMarks = await readAgain(log)
+    expect(publishedMarks.covers(record(0, 3, 9_001))).toBe(false)
+    await publishedMarks.advance(at(0), 3, 9_001)
     const next = await readAgain(log)
     expect([3, 4].map((offset) => next.covers(record(0, offset, 9_001)))).toEqual([true, false])
   })
@@ -84,11 +89,11 @@ describe('marks', () => {
   test('a mark that could not be written is written before the same step may pass', async () => {
     const faults: MemoryFaults = {}
     const log = await logWithTopics(faults)
-    const marks = marksOn(log)
+    const publishedMarks = marksOn(log)
     faults.writeLost = () => true
-    await expect(marks.advance(at(0), 5, 500)).rejects.toThrow('lost')
+    await expect(publishedMarks.advance(at(0), 5, 500)).rejects.toThrow('lost')
     delete faults.writeLost
-    await marks.advance(at(0), 5, 500)
+    await publishedMarks.advance(at(0), 5, 500)
     expect((await readAgain(log)).covers(record(0, 5, 500))).toBe(true)
   })
 
@@ -100,8 +105,8 @@ describe('marks', () => {
         return false
       },
     })
-    const marks = marksOn(log)
-    await Promise.all([0, 1, 2, 3].map((partition) => marks.advance(at(partition), 5, 500)))
+    const publishedMarks = marksOn(log)
+    await Promise.all([0, 1, 2, 3].map((partition) => publishedMarks.advance(at(partition), 5, 500)))
     expect(writes).toEqual([1, 3])
     const next = await readAgain(log)
     expect([0, 1, 2, 3].every((partition) => next.covers(record(partition, 5, 500)))).toBe(true)

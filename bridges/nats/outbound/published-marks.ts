@@ -27,7 +27,7 @@ interface Mark extends TopicPartition {
 const AT: TopicPartition = { topic: bridgeMarks.name, partition: 0 }
 const READ = { bytesMax: 1_048_576, waitMs: 0 }
 
-export class Marks {
+export class PublishedMarks {
   readonly #log: LogClient
   readonly #group: string
   readonly #reader: LogReader

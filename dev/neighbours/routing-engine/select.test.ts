@@ -60,7 +60,7 @@ test('longest-prefix match finds what a scan over all prefixes finds', () => {
   )
 })
 
-test('ORC-4 a number without a route is NOT_FOUND and a malformed one INVALID_ARGUMENT', () => {
+test('ORC-4.5 a number without a route is NOT_FOUND and a malformed one INVALID_ARGUMENT', () => {
   expect(codeOf(select(newState(), '+15550100'))).toBe('NOT_FOUND')
   for (const malformed of ['', '447700900123', '+0447700900123', '+44 7700 900123', '+4477009001231234'])
     expect(codeOf(select(newState(), malformed))).toBe('INVALID_ARGUMENT')

@@ -56,7 +56,7 @@ const selectRoute = (to: string, messageId: string, deadlineMs = 2_000): Promise
     )
   })
 
-test('ORC-4 a call brings operator, route, strategy and backup, while NATS is away', async () => {
+test('ORC-4.4 a call brings operator, route, strategy and backup, while NATS is away', async () => {
   expect(await selectRoute('+447700900123', 'm1')).toEqual({
     operator_id: A,
     route_id: 'rt-44-a',

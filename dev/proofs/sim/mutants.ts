@@ -1,4 +1,4 @@
-import { SUBMIT_RESULTS_READ_LOOKUP, type Progress } from '../../../streams/contracts/lookups.ts'
+import { SUBMIT_RESULTS_READ_LOOKUP, type ReadingProgress } from '../../../streams/contracts/lookups.ts'
 import type { ErasedProcessor, Handling, Topology } from '../../../streams/dsl/topology.ts'
 import type {
   Cursor,
@@ -155,7 +155,7 @@ const impatient = (topology: Topology): Topology => ({
   ),
 })
 
-const NOTHING_TO_READ: Progress = { ends: [], read: [] }
+const NOTHING_TO_READ: ReadingProgress = { ends: [], read: [] }
 
 const told = (handlings: ReadonlyMap<string, Handling>): ReadonlyMap<string, Handling> =>
   new Map(

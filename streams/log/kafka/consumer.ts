@@ -12,9 +12,9 @@ import {
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { Fetcher } from './reading/fetcher.ts'
-import { HeldPartitions } from './reading/fetched.ts'
-import type { Chunk, Held } from './reading/fetched.ts'
-import type { Lane } from './wire/links.ts'
+import { OwnedPartitions } from './reading/fetched.ts'
+import type { FetchedRecords, OwnedPartition } from './reading/fetched.ts'
+import type { Lane } from './wire/broker-connections.ts'
 import { Membership } from './reading/membership.ts'
 import { outcomeOf, unknownUnlessFenced } from './cluster/outcome.ts'
 
@@ -39,7 +39,7 @@ const MOVING_ON = new Set([REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION])
  */
 export class KafkaConsumer implements LogConsumer {
   readonly #options: KafkaConsumerOptions
-  readonly #held = new HeldPartitions()
+  readonly #owned = new OwnedPartitions()
   readonly #lane: Lane
   readonly #joinLane: Lane
   readonly #fetcher: Fetcher
@@ -57,8 +57,8 @@ export class KafkaConsumer implements LogConsumer {
     this.#fetcher = new Fetcher({
       cluster,
       lane: this.#lane,
-      held: this.#held,
-      deliver: (held, chunk) => this.#deliver(held, chunk),
+      owned: this.#owned,
+      deliver: (owned, fetched) => this.#deliver(owned, fetched),
       onGap: ({ at }, offset) => options.logger.warn('log.consumer.gap', { group, ...at, offset }),
       onFailed,
       onTrouble,
@@ -70,7 +70,7 @@ export class KafkaConsumer implements LogConsumer {
       group,
       topics,
       sessionTimeoutMs,
-      held: () => this.#held.numbers(),
+      held: () => this.#owned.numbers(),
       standby,
       onAssigned: (share, generation) => this.#take(share, generation),
       onLost: (generation) => this.#take({ held: [], standbys: [] }, generation),
@@ -100,7 +100,7 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   seek(at: TopicPartition, offset: number): void {
-    this.#held.get(at)?.seek(offset)
+    this.#owned.get(at)?.seek(offset)
     this.#fetcher.kick()
   }
 
@@ -119,12 +119,12 @@ export class KafkaConsumer implements LogConsumer {
 
   async commit(cursors: readonly Cursor[]): Promise<void> {
     if (cursors.length === 0) return
-    const held = cursors.map((cursor) => this.#held.get(cursor))
+    const held = cursors.map((cursor) => this.#owned.get(cursor))
     const { clock } = this.#options.cluster
     const attempts = new Attempts(clock, clock.now() + COMMIT_WITHIN_MS, PATIENT_MS_MAX)
     for (;;) {
       // Also when it is held again: somebody else may have gone further in between.
-      if (!this.#isRunning() || !held.every((one) => one !== undefined && this.#held.has(one)))
+      if (!this.#isRunning() || !held.every((one) => one !== undefined && this.#owned.has(one)))
         throw new LogError('fenced', `${this.#options.group} has gone on without this member`)
       try {
         return await this.#membership.commitOnce(cursors)
@@ -145,18 +145,18 @@ export class KafkaConsumer implements LogConsumer {
 
   // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
   #setPaused(at: TopicPartition, isPaused: boolean): void {
-    const held = this.#held.get(at)
-    if (held !== undefined) held.isPaused = isPaused
+    const owned = this.#owned.get(at)
+    if (owned !== undefined) owned.isPaused = isPaused
   }
 
   #take({ held, standbys }: Share, generation: number): void {
     if (!this.#isRunning()) return
-    this.#held.assign(held)
+    this.#owned.assign(held)
     this.#options.onAssigned(held, generation, standbys)
     this.#fetcher.kick()
   }
 
-  #deliver({ at }: Held, { records, next }: Chunk): void {
+  #deliver({ at }: OwnedPartition, { records, next }: FetchedRecords): void {
     if (this.#isRunning()) this.#options.onRecords(at, records, next)
   }
 
@@ -182,7 +182,7 @@ export class KafkaConsumer implements LogConsumer {
     const { cluster } = this.#options
     this.#fetcher.stop()
     await this.#membership.stop()
-    this.#held.assign([])
+    this.#owned.assign([])
     await Promise.all([cluster.closeLane(this.#lane), cluster.closeLane(this.#joinLane)])
   }
 

@@ -7,7 +7,7 @@ import type { Member } from './groups.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 /** A partition that this member holds, as far as it knows. */
-interface Held {
+interface OwnedPartition {
   readonly at: TopicPartition
   readonly log: PartitionLog
   readonly unwatch: () => void
@@ -27,7 +27,7 @@ export class MemoryConsumer implements LogConsumer {
   readonly #connection: Connection
   readonly #options: ConsumerOptions
   readonly #member: Member
-  readonly #held = new Map<string, Held>()
+  readonly #owned = new Map<string, OwnedPartition>()
   #phase: 'new' | 'running' | 'over' = 'new'
   #expelled = false
   #generation = 0
@@ -63,25 +63,25 @@ export class MemoryConsumer implements LogConsumer {
 
   // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
   seek(at: TopicPartition, offset: number): void {
-    const held = this.#held.get(partitionKey(at))
-    if (held === undefined) return
-    held.position = offset
-    this.#wake(held)
+    const owned = this.#owned.get(partitionKey(at))
+    if (owned === undefined) return
+    owned.position = offset
+    this.#wake(owned)
   }
 
   pause(at: readonly TopicPartition[]): void {
     for (const one of at) {
-      const held = this.#held.get(partitionKey(one))
-      if (held !== undefined) held.paused = true
+      const owned = this.#owned.get(partitionKey(one))
+      if (owned !== undefined) owned.paused = true
     }
   }
 
   resume(at: readonly TopicPartition[]): void {
     for (const one of at) {
-      const held = this.#held.get(partitionKey(one))
-      if (held === undefined) continue
-      held.paused = false
-      this.#wake(held)
+      const owned = this.#owned.get(partitionKey(one))
+      if (owned === undefined) continue
+      owned.paused = false
+      this.#wake(owned)
     }
   }
 
@@ -122,11 +122,11 @@ export class MemoryConsumer implements LogConsumer {
   #take({ held: partitions, standbys }: Share, generation: number): void {
     if (this.#phase !== 'running') return
     this.#generation = generation
-    const before = [...this.#held.values()]
+    const before = [...this.#owned.values()]
     const now = partitions.flatMap((at) => this.#keepOrHold(at))
-    this.#held.clear()
-    for (const held of now) this.#held.set(partitionKey(held.at), held)
-    for (const held of before) if (!now.includes(held)) held.unwatch()
+    this.#owned.clear()
+    for (const owned of now) this.#owned.set(partitionKey(owned.at), owned)
+    for (const owned of before) if (!now.includes(owned)) owned.unwatch()
     this.#options.onAssigned(
       now.map(({ at }) => at),
       generation,
@@ -135,50 +135,50 @@ export class MemoryConsumer implements LogConsumer {
   }
 
   /** Nothing for a topic that was deleted while the assignment was on its way: the next one comes without it. */
-  #keepOrHold(at: TopicPartition): Held[] {
+  #keepOrHold(at: TopicPartition): OwnedPartition[] {
     const log = this.#broker.topics.find(at)
     if (log === undefined) return []
-    const kept = this.#held.get(partitionKey(at))
+    const kept = this.#owned.get(partitionKey(at))
     return [kept?.log === log ? kept : this.#hold(at, log)]
   }
 
-  #hold(at: TopicPartition, log: PartitionLog): Held {
-    const unwatch = log.watch(() => this.#wake(held))
-    const held: Held = { at, log, unwatch, position: null, paused: true, due: false }
-    return held
+  #hold(at: TopicPartition, log: PartitionLog): OwnedPartition {
+    const unwatch = log.watch(() => this.#wake(owned))
+    const owned: OwnedPartition = { at, log, unwatch, position: null, paused: true, due: false }
+    return owned
   }
 
-  #wake(held: Held): void {
-    if (held.due || held.paused || held.position === null) return
-    if (held.position < held.log.lastStable || held.position > held.log.end) this.#schedule(held)
+  #wake(owned: OwnedPartition): void {
+    if (owned.due || owned.paused || owned.position === null) return
+    if (owned.position < owned.log.lastStable || owned.position > owned.log.end) this.#schedule(owned)
   }
 
   // Not in order with the connection's replies: fetches of several partitions overtake each other.
-  #schedule(held: Held): void {
-    held.due = true
-    this.#broker.schedule(() => this.#deliver(held))
+  #schedule(owned: OwnedPartition): void {
+    owned.due = true
+    this.#broker.schedule(() => this.#deliver(owned))
   }
 
-  #deliver(held: Held): void {
-    held.due = false
-    const { at, log, position } = held
-    if (!this.#isFlowing(held) || position === null) return
+  #deliver(owned: OwnedPartition): void {
+    owned.due = false
+    const { at, log, position } = owned
+    if (!this.#isFlowing(owned) || position === null) return
     if (this.#broker.faults.deliver?.({ ...at, group: this.#options.group }) === true)
-      return this.#schedule(held)
+      return this.#schedule(owned)
     if (position > log.end) {
       return this.#fail(new LogError('fatal', `${partitionKey(at)} ends before ${position}`))
     }
     const limits = { recordsMax: this.#broker.deliverMax, bytesMax: Number.POSITIVE_INFINITY }
     const { records, next } = log.read(position, limits)
     if (next === position) return undefined
-    held.position = next
+    owned.position = next
     this.#options.onRecords(at, records, next)
-    return this.#wake(held)
+    return this.#wake(owned)
   }
 
-  #isFlowing(held: Held): boolean {
-    const isHeld = this.#held.get(partitionKey(held.at)) === held
-    return isHeld && !held.paused && !this.#expelled && this.#phase === 'running' && this.#connection.alive
+  #isFlowing(owned: OwnedPartition): boolean {
+    const isHeld = this.#owned.get(partitionKey(owned.at)) === owned
+    return isHeld && !owned.paused && !this.#expelled && this.#phase === 'running' && this.#connection.alive
   }
 
   #fail(error: LogError): void {
@@ -190,7 +190,7 @@ export class MemoryConsumer implements LogConsumer {
 
   #end(): void {
     this.#phase = 'over'
-    for (const { unwatch } of this.#held.values()) unwatch()
-    this.#held.clear()
+    for (const { unwatch } of this.#owned.values()) unwatch()
+    this.#owned.clear()
   }
 }

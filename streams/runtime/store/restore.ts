@@ -53,7 +53,7 @@ export const STALE_AFTER_MS = 12 * 3_600_000
 /** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
 export async function restore(options: RestoreOptions): Promise<number> {
   await wipeStale(options.store, options.nowMs, options.onWiped)
-  const progress = new Progress(options)
+  const progress = new RestoreProgress(options)
   for (const store of options.topology.stores) await restoreOne(options, store, progress)
   return progress.records
 }
@@ -74,7 +74,7 @@ export async function wipeStale(
 }
 
 /** Counts over all changelogs of the task: the first is not the last. */
-class Progress {
+class RestoreProgress {
   records = 0
   readonly #left: Map<string, number>
   readonly #onProgress: RestoreOptions['onProgress']
@@ -99,7 +99,7 @@ class Progress {
   }
 }
 
-async function restoreOne(options: RestoreOptions, name: string, progress: Progress): Promise<void> {
+async function restoreOne(options: RestoreOptions, name: string, progress: RestoreProgress): Promise<void> {
   const { store, partition } = options
   const at = { topic: changelogTopicOf(options.topology.name, name), partition }
   let next = store.checkpoint().changelogs[name] ?? 0

@@ -94,7 +94,7 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
         ...(excuse !== undefined && { excuse }),
       })
       open.push(consumption)
-      await until(() => consumption.standings().some(({ next }) => next !== undefined), 'an open lane')
+      await until(() => consumption.standings().some(({ next }) => next !== undefined), 'an open reader')
       return consumption
     }
 

@@ -4,7 +4,7 @@ import { Judgement, type Standing } from './standing.ts'
 
 export type { Standing }
 
-/** Whoever reads partitions: a worker with its tasks, or a consumption with its lanes. */
+/** Whoever reads partitions: a worker with its tasks, or a consumption with its partition readers. */
 export interface Reader {
   standings(): readonly Standing[]
 }

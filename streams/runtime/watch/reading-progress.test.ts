@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { Progress } from '../../contracts/lookups.ts'
+import type { ReadingProgress } from '../../contracts/lookups.ts'
 import type { Question } from '../../contracts/question.ts'
 import { memoryLog } from '../../log/memory.ts'
 import { groupProgress, progressAlong, type Stage } from './reading-progress.ts'
 
 const NOW = 1000
-const QUESTION: Question<Progress> = { lookup: 'progress', key: '', about: {} }
+const QUESTION: Question<ReadingProgress> = { lookup: 'progress', key: '', about: {} }
 const GROUP = 'readers'
 const TOPIC = 'results'
 

@@ -1,4 +1,4 @@
-import type { Progress } from '../../contracts/lookups.ts'
+import type { ReadingProgress } from '../../contracts/lookups.ts'
 import type { Lookup } from '../../contracts/question.ts'
 import { LogError, partitionKey, type LogAdmin, type TopicPartition } from '../../log/port.ts'
 
@@ -8,7 +8,7 @@ import { LogError, partitionKey, type LogAdmin, type TopicPartition } from '../.
  */
 
 /** How far there is to read at one place of the path, and after that how far has been read. Rejects when it cannot be told. */
-export type Stage = () => Promise<Progress>
+export type Stage = () => Promise<ReadingProgress>
 
 export interface Path {
   /** In the order in which a record passes them: the end of a later stage counts what an earlier one has passed on. */
@@ -28,7 +28,7 @@ export function progressAlong({ stages, now, failed }: Path): Lookup {
         ends.push(...progress.ends)
         read.push(...progress.read)
       }
-      const value: Progress = { ends, read }
+      const value: ReadingProgress = { ends, read }
       return { kind: 'found', value, at: now() }
     } catch (error) {
       failed(error)

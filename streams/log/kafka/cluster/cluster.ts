@@ -4,8 +4,8 @@ import { BrokerError, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Clock } from './clock.ts'
 import type { Call, KafkaBroker } from '../wire/internals.ts'
-import { Links } from '../wire/links.ts'
-import type { Lane, LinksOptions } from '../wire/links.ts'
+import { BrokerConnections } from '../wire/broker-connections.ts'
+import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.ts'
 
 /** How long a topic may go without a leader, or be unknown to a broker that has just heard of it. */
 const LEADER_WITHIN_MS = 5_000
@@ -20,13 +20,13 @@ const NO_LEADER = -1
  */
 export class Cluster {
   readonly clock: Clock
-  readonly #links: Links
+  readonly #connections: BrokerConnections
   readonly #leaders = new Map<string, readonly number[]>()
   readonly #coordinators = new Map<string, number>()
   readonly #refreshing = new Map<string, Promise<void>>()
 
-  constructor(options: LinksOptions, clock: Clock) {
-    this.#links = new Links(options)
+  constructor(options: BrokerConnectionsOptions, clock: Clock) {
+    this.#connections = new BrokerConnections(options)
     this.clock = clock
   }
 
@@ -36,12 +36,12 @@ export class Cluster {
     nodeId: number,
     call: (broker: KafkaBroker) => Call<Answer>,
   ): Promise<Answer> {
-    return this.#links.send(lane, nodeId, call)
+    return this.#connections.send(lane, nodeId, call)
   }
 
   /** One request that any broker answers. */
   async sendAny<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
-    return this.#links.sendAny(call)
+    return this.#connections.sendAny(call)
   }
 
   /** The node that leads a partition, if that is known without asking. */
@@ -85,11 +85,11 @@ export class Cluster {
     const known = this.#coordinators.get(`${kind} ${key}`)
     if (known !== undefined) return known
     const coordinatorType = kind === 'group' ? 0 : 1
-    const { errorCode, coordinator } = await this.#links.sendAny(
+    const { errorCode, coordinator } = await this.#connections.sendAny(
       findCoordinator({ groupId: key, coordinatorType }),
     )
     if (errorCode !== 0) throw new BrokerError(errorCode, 'FindCoordinator')
-    this.#links.learn([coordinator])
+    this.#connections.learn([coordinator])
     this.#coordinators.set(`${kind} ${key}`, coordinator.nodeId)
     return coordinator.nodeId
   }
@@ -100,8 +100,10 @@ export class Cluster {
 
   /** The node that creates and deletes topics. `topic` is any name: a question about none is one about all. */
   async controller(topic: string): Promise<number> {
-    const answer = await this.#links.sendAny(metadata({ topics: [topic], allowAutoTopicCreation: false }))
-    this.#links.learn(answer.brokers)
+    const answer = await this.#connections.sendAny(
+      metadata({ topics: [topic], allowAutoTopicCreation: false }),
+    )
+    this.#connections.learn(answer.brokers)
     return answer.controllerId
   }
 
@@ -116,16 +118,16 @@ export class Cluster {
   }
 
   async closeLane(lane: Lane): Promise<void> {
-    await this.#links.closeLane(lane)
+    await this.#connections.closeLane(lane)
   }
 
   async close(): Promise<void> {
-    await this.#links.close()
+    await this.#connections.close()
   }
 
   async #refresh(topics: readonly string[]): Promise<void> {
-    const answer = await this.#links.sendAny(metadata({ topics, allowAutoTopicCreation: false }))
-    this.#links.learn(answer.brokers)
+    const answer = await this.#connections.sendAny(metadata({ topics, allowAutoTopicCreation: false }))
+    this.#connections.learn(answer.brokers)
     for (const { topic, topicErrorCode, partitionMetadata } of answer.topicMetadata) {
       const leaders: number[] = []
       for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader

@@ -3,7 +3,7 @@ import type { Bounds, TopicPartition } from '../../port.ts'
 import { listOffsets } from '../codecs/apis.ts'
 import { BrokerError } from './broker-error.ts'
 import type { Cluster } from './cluster.ts'
-import type { Lane } from '../wire/links.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 
 /** What ListOffsets takes for a time. With read_committed "latest" is the last stable offset. */
 const EARLIEST = -2

@@ -4,7 +4,7 @@ import { createTopics, deleteTopics, describeConfigs } from '../codecs/apis.ts'
 import { BrokerError, TOPIC_ALREADY_EXISTS, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Cluster } from './cluster.ts'
-import type { Lane } from '../wire/links.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 
 const TOPIC_RESOURCE = 2
 

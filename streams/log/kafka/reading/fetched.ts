@@ -2,19 +2,19 @@ import { partitionKey } from '../../port.ts'
 import type { LogRecord, TopicPartition } from '../../port.ts'
 
 /** Records that were fetched, and where their partition goes on. */
-export interface Chunk {
+export interface FetchedRecords {
   readonly records: readonly LogRecord[]
   readonly next: number
 }
 
 /** A partition that this member holds. */
-export class Held {
+export class OwnedPartition {
   readonly at: TopicPartition
   /** Where to fetch next; unknown until the first seek. */
   position: number | null = null
   isPaused = true
   /** Fetched when it was paused already, and kept for when it goes on. At most one fetch's worth. */
-  chunk: Chunk | null = null
+  fetched: FetchedRecords | null = null
   /** Counts seeks, so that what was fetched before one is not delivered after it. */
   turn = 0
 
@@ -24,25 +24,25 @@ export class Held {
 
   seek(offset: number): void {
     this.position = offset
-    this.chunk = null
+    this.fetched = null
     this.turn += 1
   }
 }
 
 /** All that a member holds. */
-export class HeldPartitions {
-  #held = new Map<string, Held>()
+export class OwnedPartitions {
+  #owned = new Map<string, OwnedPartition>()
 
-  get(at: TopicPartition): Held | undefined {
-    return this.#held.get(partitionKey(at))
+  get(at: TopicPartition): OwnedPartition | undefined {
+    return this.#owned.get(partitionKey(at))
   }
 
-  has(held: Held): boolean {
-    return this.get(held.at) === held
+  has(owned: OwnedPartition): boolean {
+    return this.get(owned.at) === owned
   }
 
-  all(): readonly Held[] {
-    return [...this.#held.values()]
+  all(): readonly OwnedPartition[] {
+    return [...this.#owned.values()]
   }
 
   /** Partition numbers, each once. */
@@ -52,8 +52,11 @@ export class HeldPartitions {
 
   /** A new assignment: what stays goes on as it was, what is new is paused and has no position. */
   assign(partitions: readonly TopicPartition[]): void {
-    this.#held = new Map(
-      partitions.map((at): [string, Held] => [partitionKey(at), this.get(at) ?? new Held(at)]),
+    this.#owned = new Map(
+      partitions.map((at): [string, OwnedPartition] => [
+        partitionKey(at),
+        this.get(at) ?? new OwnedPartition(at),
+      ]),
     )
   }
 }

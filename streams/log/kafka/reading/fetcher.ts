@@ -4,8 +4,8 @@ import { BrokerError, OFFSET_OUT_OF_RANGE, remedyFor } from '../cluster/broker-e
 import type { Cluster } from '../cluster/cluster.ts'
 import { fetchRequest } from '../codecs/fetch-request.ts'
 import type { FetchedPart } from '../codecs/fetch-request.ts'
-import type { Chunk, Held, HeldPartitions } from './fetched.ts'
-import type { Lane } from '../wire/links.ts'
+import type { FetchedRecords, OwnedPartition, OwnedPartitions } from './fetched.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import { firstOffset } from '../reader.ts'
 import { decodeRecords } from '../codecs/record-batch-decoder.ts'
@@ -13,17 +13,17 @@ import { decodeRecords } from '../codecs/record-batch-decoder.ts'
 export interface FetcherOptions {
   readonly cluster: Cluster
   readonly lane: Lane
-  readonly held: HeldPartitions
-  readonly deliver: (held: Held, chunk: Chunk) => void
+  readonly owned: OwnedPartitions
+  readonly deliver: (owned: OwnedPartition, fetched: FetchedRecords) => void
   /** Retention has removed what the partition was to go on with. */
-  readonly onGap: (held: Held, from: number, to: number) => void
+  readonly onGap: (owned: OwnedPartition, from: number, to: number) => void
   readonly onFailed: (error: unknown) => void
   readonly onTrouble: (error: unknown) => void
 }
 
 /** One partition of a fetch under way, as it was when the fetch was sent. */
 interface Wanted {
-  readonly held: Held
+  readonly owned: OwnedPartition
   readonly turn: number
   readonly offset: number
 }
@@ -75,7 +75,7 @@ export class Fetcher {
     const byLeader = new Map<number, Wanted[]>()
     const homeless = new Set<string>()
     for (const wanted of this.#wanted()) {
-      const { topic, partition } = wanted.held.at
+      const { topic, partition } = wanted.owned.at
       const leader = this.#options.cluster.knownLeader(topic, partition)
       if (leader === undefined) homeless.add(topic)
       else byLeader.set(leader, [...(byLeader.get(leader) ?? []), wanted])
@@ -89,18 +89,18 @@ export class Fetcher {
   /** What flows and has nothing left over from an earlier fetch. */
   #wanted(): readonly Wanted[] {
     const wanted: Wanted[] = []
-    for (const held of this.#rotated()) {
-      if (held.chunk !== null && this.#mayFlow(held)) this.#release(held, held.chunk)
+    for (const owned of this.#rotated()) {
+      if (owned.fetched !== null && this.#mayFlow(owned)) this.#release(owned, owned.fetched)
       // Delivering may have paused or sought it.
-      if (held.position === null || held.chunk !== null || !this.#mayFlow(held)) continue
-      wanted.push({ held, turn: held.turn, offset: held.position })
+      if (owned.position === null || owned.fetched !== null || !this.#mayFlow(owned)) continue
+      wanted.push({ owned, turn: owned.turn, offset: owned.position })
     }
     return wanted
   }
 
   /** Brokers fill an answer in the order of the question, so everybody gets to be first. */
-  #rotated(): readonly Held[] {
-    const all = this.#options.held.all()
+  #rotated(): readonly OwnedPartition[] {
+    const all = this.#options.owned.all()
     this.#turns += 1
     const first = this.#turns % Math.max(all.length, 1)
     return [...all.slice(first), ...all.slice(0, first)]
@@ -110,10 +110,10 @@ export class Fetcher {
     const { cluster, lane } = this.#options
     this.#busy.add(nodeId)
     try {
-      const from = wanted.map(({ held, offset }) => ({ ...held.at, offset }))
+      const from = wanted.map(({ owned, offset }) => ({ ...owned.at, offset }))
       const { errorCode, parts } = await cluster.send(lane, nodeId, ownCall(fetchRequest(from, LIMITS)))
       if (errorCode !== 0) throw new BrokerError(errorCode, 'Fetch')
-      const byKey = new Map(wanted.map((one) => [partitionKey(one.held.at), one]))
+      const byKey = new Map(wanted.map((one) => [partitionKey(one.owned.at), one]))
       const filled = parts.filter(({ bytes }) => bytes.length > 0).length
       for (const part of parts) {
         await this.#take(byKey.get(partitionKey(part)), filled > 1 ? ownBytes(part) : part)
@@ -132,32 +132,32 @@ export class Fetcher {
     if (wanted === undefined || !this.#isCurrent(wanted)) return
     if (part.errorCode === OFFSET_OUT_OF_RANGE) return this.#skipGap(wanted)
     if (part.errorCode !== 0) throw new BrokerError(part.errorCode, 'Fetch', partitionKey(part))
-    const { held, offset } = wanted
-    const chunk = decodeRecords(held.at, part.bytes, offset, part.aborted)
+    const { owned, offset } = wanted
+    const chunk = decodeRecords(owned.at, part.bytes, offset, part.aborted)
     if (chunk.next === offset) return
-    held.position = chunk.next
-    this.#handOver(held, chunk)
+    owned.position = chunk.next
+    this.#handOver(owned, chunk)
   }
 
-  #handOver(held: Held, chunk: Chunk): void {
-    if (held.isPaused) held.chunk = chunk
-    else this.#options.deliver(held, chunk)
+  #handOver(owned: OwnedPartition, fetched: FetchedRecords): void {
+    if (owned.isPaused) owned.fetched = fetched
+    else this.#options.deliver(owned, fetched)
   }
 
   async #skipGap(wanted: Wanted): Promise<void> {
-    const { held, offset } = wanted
+    const { owned, offset } = wanted
     const { cluster, lane, onGap } = this.#options
-    const start = await firstOffset(cluster, lane, held.at, offset)
+    const start = await firstOffset(cluster, lane, owned.at, offset)
     if (!this.#isCurrent(wanted)) return
-    held.position = start
-    onGap(held, offset, start)
+    owned.position = start
+    onGap(owned, offset, start)
     // Also told when nothing is left: the owner would stand before the gap until the next record, and look stuck.
-    this.#handOver(held, { records: [], next: start })
+    this.#handOver(owned, { records: [], next: start })
   }
 
-  #release(held: Held, chunk: Chunk): void {
-    held.chunk = null
-    this.#options.deliver(held, chunk)
+  #release(owned: OwnedPartition, fetched: FetchedRecords): void {
+    owned.fetched = null
+    this.#options.deliver(owned, fetched)
   }
 
   async #look(topics: readonly string[]): Promise<void> {
@@ -174,7 +174,7 @@ export class Fetcher {
   }
 
   #isLed(topic: string): boolean {
-    const held = this.#options.held.all().filter(({ at }) => at.topic === topic)
+    const held = this.#options.owned.all().filter(({ at }) => at.topic === topic)
     return held.some(({ at }) => this.#options.cluster.knownLeader(topic, at.partition) !== undefined)
   }
 
@@ -187,7 +187,7 @@ export class Fetcher {
       return this.#options.onFailed(error)
     }
     this.#options.onTrouble(error)
-    if (remedy !== 'later') for (const { held } of wanted) this.#options.cluster.forgetTopic(held.at.topic)
+    if (remedy !== 'later') for (const { owned } of wanted) this.#options.cluster.forgetTopic(owned.at.topic)
     await this.#pause()
   }
 
@@ -197,12 +197,12 @@ export class Fetcher {
     await clock.sleep(backoffMs(this.#failures, { ...BACKOFF, random: clock.random }), this.#stop.signal)
   }
 
-  #isCurrent({ held, turn }: Wanted): boolean {
-    return held.turn === turn && this.#options.held.has(held) && !this.#stop.signal.aborted
+  #isCurrent({ owned, turn }: Wanted): boolean {
+    return owned.turn === turn && this.#options.owned.has(owned) && !this.#stop.signal.aborted
   }
 
-  #mayFlow(held: Held): boolean {
-    return !held.isPaused && this.#options.held.has(held) && !this.#stop.signal.aborted
+  #mayFlow(owned: OwnedPartition): boolean {
+    return !owned.isPaused && this.#options.owned.has(owned) && !this.#stop.signal.aborted
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../cluster/broker-error.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
-import type { Lane } from '../wire/links.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 import {
   PROTOCOL_NAME,
   decodeAssignment,

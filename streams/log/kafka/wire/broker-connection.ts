@@ -3,7 +3,7 @@ import { internals } from './internals.ts'
 import type { Call, KafkaBroker, KafkaLogger } from './internals.ts'
 
 /** How to reach a broker; the same for all of them. */
-export interface LinkOptions {
+export interface BrokerConnectionOptions {
   readonly clientId: string
   readonly logger: KafkaLogger
   readonly socketFactory: unknown
@@ -18,10 +18,10 @@ export interface LinkOptions {
  * of a connection one after the other and holds some of them back (fetches, joins), so whoever must not wait for the other
  * has a link of its own.
  */
-export class Link {
+export class BrokerConnection {
   readonly #broker: KafkaBroker
 
-  constructor({ host, port }: Pick<BrokerAddress, 'host' | 'port'>, options: LinkOptions) {
+  constructor({ host, port }: Pick<BrokerAddress, 'host' | 'port'>, options: BrokerConnectionOptions) {
     const { Broker, ConnectionPool } = internals()
     const { clientId, logger, socketFactory, ssl, sasl } = options
     const connectionPool = new ConnectionPool({

@@ -1,10 +1,10 @@
 import type { BrokerAddress } from '../codecs/apis.ts'
 import { isLost } from '../cluster/broker-error.ts'
 import type { Call, KafkaBroker } from './internals.ts'
-import { Link } from './link.ts'
-import type { LinkOptions } from './link.ts'
+import { BrokerConnection } from './broker-connection.ts'
+import type { BrokerConnectionOptions } from './broker-connection.ts'
 
-export interface LinksOptions extends LinkOptions {
+export interface BrokerConnectionsOptions extends BrokerConnectionOptions {
   /** `host:port` of some brokers; the rest are found through them. */
   readonly seeds: readonly string[]
 }
@@ -16,13 +16,13 @@ export type Lane = string
 const CONTROL: Lane = 'control'
 
 /** All links of a client, by lane and broker. */
-export class Links {
-  readonly #options: LinksOptions
+export class BrokerConnections {
+  readonly #options: BrokerConnectionsOptions
   readonly #addresses = new Map<number, BrokerAddress>()
-  readonly #open = new Map<string, Link>()
+  readonly #open = new Map<string, BrokerConnection>()
   #seed = 0
 
-  constructor(options: LinksOptions) {
+  constructor(options: BrokerConnectionsOptions) {
     this.#options = options
   }
 
@@ -32,15 +32,15 @@ export class Links {
     nodeId: number,
     call: (broker: KafkaBroker) => Call<Answer>,
   ): Promise<Answer> {
-    return this.#link(lane, nodeId).send(call)
+    return this.#connection(lane, nodeId).send(call)
   }
 
   /** Any broker will do: those known first, then the seeds. */
   async sendAny<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
     let last: unknown
-    for (const link of this.#candidates()) {
+    for (const connection of this.#candidates()) {
       try {
-        return await link.send(call)
+        return await connection.send(call)
       } catch (error) {
         if (!isLost(error)) throw error
         last = error
@@ -70,31 +70,31 @@ export class Links {
   async #closeWhere(chosen: (key: string) => boolean): Promise<void> {
     const links = [...this.#open].filter(([key]) => chosen(key))
     for (const [key] of links) this.#open.delete(key)
-    await Promise.all(links.map(([, link]) => link.close()))
+    await Promise.all(links.map(([, connection]) => connection.close()))
   }
 
-  *#candidates(): Generator<Link> {
-    for (const nodeId of this.#addresses.keys()) yield this.#link(CONTROL, nodeId)
+  *#candidates(): Generator<BrokerConnection> {
+    for (const nodeId of this.#addresses.keys()) yield this.#connection(CONTROL, nodeId)
     const { seeds } = this.#options
     for (let left = seeds.length; left > 0; left -= 1, this.#seed += 1) {
       const seed = seeds[this.#seed % seeds.length] ?? ''
       const colon = seed.lastIndexOf(':')
       const address = { host: seed.slice(0, colon), port: Number(seed.slice(colon + 1)) }
-      yield this.#linkAt(`${CONTROL} ${seed}`, address)
+      yield this.#connectionAt(`${CONTROL} ${seed}`, address)
     }
   }
 
-  #link(lane: Lane, nodeId: number): Link {
+  #connection(lane: Lane, nodeId: number): BrokerConnection {
     const address = this.#addresses.get(nodeId)
     if (address === undefined) throw new TypeError(`broker ${nodeId} is not known`)
-    return this.#linkAt(`${lane} ${nodeId}`, address)
+    return this.#connectionAt(`${lane} ${nodeId}`, address)
   }
 
-  #linkAt(key: string, address: { readonly host: string; readonly port: number }): Link {
+  #connectionAt(key: string, address: { readonly host: string; readonly port: number }): BrokerConnection {
     const open = this.#open.get(key)
     if (open !== undefined) return open
-    const link = new Link(address, this.#options)
-    this.#open.set(key, link)
-    return link
+    const connection = new BrokerConnection(address, this.#options)
+    this.#open.set(key, connection)
+    return connection
   }
 }

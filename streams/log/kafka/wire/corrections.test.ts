@@ -122,7 +122,7 @@ describe('kafkajs', () => {
     const theirs = kafkajsLogger(logger).namespace('Connection')
     theirs.error('Connection timeout', { broker: 'host', payload: 'secret' })
     theirs.error('Response EndTxn(key: 26, version: 1)', { error: 'concurrent' })
-    logger.info('Connecting')
+    theirs.info('Connecting')
     expect(lines).toEqual([['log.client', { operation: 'kafkajs Connection', reason: 'Connection timeout' }]])
   })
 })

@@ -1,7 +1,7 @@
 import type { PartitionBatch } from './batches.ts'
 import { BrokerError, remedyFor } from '../cluster/broker-error.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Lane } from '../wire/links.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import { produceRequest } from '../codecs/produce-request.ts'
 import type { ProducedPart, ProducerIdentity } from '../codecs/produce-request.ts'

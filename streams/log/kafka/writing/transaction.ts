@@ -5,7 +5,7 @@ import type { Round } from './batches.ts'
 import { BrokerError, INVALID_TXN_STATE } from '../cluster/broker-error.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Lane } from '../wire/links.ts'
+import type { Lane } from '../wire/broker-connections.ts'
 import { offsetsPayload } from '../codecs/offsets-payload.ts'
 import type { Producer } from './producer.ts'
 
