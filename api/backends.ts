@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis'
+import { connectNats } from '../streams/nats/link.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import type { Closers } from '../streams/platform/process.ts'
 import type { ApiConfig } from './config.ts'
-import { connectPublisher, type EventPublisher } from './outbox/event-publisher.ts'
+import { eventPublisher, type EventPublisher } from './outbox/event-publisher.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
 import { deleteDelivered, type DeliveredRows } from './outbox/deletion.ts'
 import { startRelay } from './outbox/relay.ts'
@@ -45,8 +46,10 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   closers.add('outbox pool', outbox, (open) => open.end())
   const redis = connectRedis(config.REDIS_URL, logger, random)
   closers.add('redis', redis, (open) => open.disconnect())
-  const nats = { url: config.NATS_URL, credsFile: config.NATS_CREDS, subjectPrefix, instruments, logger }
-  const publisher = closers.add('nats', connectPublisher(nats), (open) => open.close())
+  const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
+  const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
+  closers.add('nats', link, (open) => open.close())
+  const publisher = eventPublisher({ link, subjectPrefix, instruments })
   const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
     open.close(),
   )

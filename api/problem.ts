@@ -1,3 +1,5 @@
+import { problemType } from '../streams/contracts/problem.ts'
+
 /**
  * api: the front door. Clients submit messages, read their status and their segments.
  *
@@ -99,13 +101,11 @@ export class DependencyUnavailable extends Error {
   }
 }
 
-const TYPE_PREFIX = 'https://docs.ghasi.io/problems/'
-
 /** `requestId` must be a uuid: it becomes the instance, by which support finds the log lines. */
 export function problemBody(problem: Problem, requestId: string): ProblemBody {
   const { status, title, detail } = PROBLEMS[problem.code]
   return {
-    type: `${TYPE_PREFIX}${problem.code.toLowerCase().replaceAll('_', '-')}`,
+    type: problemType(problem.code),
     title,
     status,
     detail,

@@ -6,6 +6,7 @@ import {
   logEnv,
   milliseconds,
   natsEnv,
+  natsUrl,
   port,
   positive,
 } from '../streams/platform/config.ts'
@@ -39,9 +40,9 @@ export const bridgesEnv = {
   ...provisionEnv,
   PORT: port.default(9465),
   /** The bridges are three users of NATS (spec operations.md §6); each may have an address, with its user and password. */
-  NATS_ORCHESTRATOR_URL: z.string().optional(),
-  NATS_DLR_URL: z.string().optional(),
-  NATS_MIRROR_URL: z.string().optional(),
+  NATS_ORCHESTRATOR_URL: natsUrl.optional(),
+  NATS_DLR_URL: natsUrl.optional(),
+  NATS_MIRROR_URL: natsUrl.optional(),
   /** Folder with `<user>.creds` of each of the three; NATS_CREDS then counts for none of them. */
   NATS_CREDS_DIR: z.string().optional(),
   /** Makes the streams and durables at the start. In production `bridges/provision.ts` does, under its own user. */

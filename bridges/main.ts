@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { connectKafka } from '../streams/log/kafka.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { readConfig } from '../streams/platform/config.ts'
@@ -9,7 +8,7 @@ import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { startBridges } from './bridges.ts'
 import { bridgesEnv, provisionOptions } from './config.ts'
-import { connectNats, type NatsLink } from './nats/connect.ts'
+import { connectNats, type NatsLink } from '../streams/nats/link.ts'
 import { provisionThrough } from './nats/provision.ts'
 import { addressOf, userOf, type NatsUser } from './nats/users.ts'
 
@@ -22,9 +21,8 @@ await runProcess(logger, async (closers, fail) => {
   const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', logger })
   closers.add('log', log, (one) => one.close())
   const connected = (user: NatsUser) => {
-    const { url, credsFile } = addressOf(user, config)
-    const creds = credsFile === undefined ? undefined : readFileSync(credsFile)
-    return closers.add(user, connectNats({ url, creds, user, logger }), (one) => one.close())
+    const link = connectNats({ ...addressOf(user, config), caFile: config.NATS_CA_FILE, user, logger })
+    return closers.add(user, link, (one) => one.close())
   }
   const links: Record<NatsUser, NatsLink> = {
     'sms-orchestrator': connected('sms-orchestrator'),

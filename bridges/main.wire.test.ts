@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { freePort } from '../dev/stack/ports.ts'
 import { STREAMS } from '../streams/contracts/subjects.ts'
-import { eventually, OPERATOR, OwnNats } from './nats/testing/scene.suite.ts'
+import { OwnNats } from '../streams/nats/testing/own-nats.suite.ts'
+import { eventually, OPERATOR } from './nats/testing/scene.suite.ts'
 
 /** The processes as they are deployed, with a NATS of their own and a broker that is not there. */
 let nats: OwnNats

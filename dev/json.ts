@@ -1,21 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { z } from 'zod'
+import type { z } from 'zod'
 
 /**
- * JSON at the two doors of the stand-ins: an environment variable and the body of a control request. What does not fit its
- * schema is a named fault, never a half-read value.
+ * JSON in the body of a control request to a stand-in. What does not fit its schema is a named fault, never a half-read value.
  */
 const BODY_BYTES_MAX = 1_048_576
-
-/** An environment variable that holds JSON; the fault says what is wrong and never quotes the value. */
-export const jsonText = <T>(schema: z.ZodType<T>) => z.string().transform(parseText).pipe(schema)
-
-function parseText(text: string, context: z.RefinementCtx): unknown {
-  const parsed = parseJson(text)
-  if (parsed.ok) return parsed.value
-  context.addIssue({ code: 'custom', message: 'is not JSON' })
-  return z.NEVER
-}
 
 export type Body<T> =
   | { readonly ok: true; readonly value: T }

@@ -54,10 +54,10 @@ await runProcess(logger, async (closers, fail) => {
   const pools = { orch: pool('orch'), dlr: pool('dlr'), smpp: pool('smpp') }
   const redis = openRedis(config.REDIS_URL, (error) => logger.debug('redis.connection_lost', { error }))
   closers.add('redis', redis, (opened) => opened.disconnect())
-  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: SERVICE })
-  closers.add('log', client, (opened) => opened.close())
+  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: SERVICE, logger })
+  closers.add('log', log, (opened) => opened.close())
 
-  const frontier = submitFrontier(client, SMPP_SINK_GROUP, submitResults.name)
+  const frontier = submitFrontier(log, SMPP_SINK_GROUP, submitResults.name)
   const sinks = [
     orchSink(pools.orch, observation.hooks('orch')),
     dlrSink(pools.dlr, observation.hooks('dlr')),
@@ -65,7 +65,7 @@ await runProcess(logger, async (closers, fail) => {
     redisSink(redis, observation.hooks('redis'), observation.mirrorsSkipped),
   ]
   const options = {
-    log: client,
+    log,
     observation,
     recordsMax: config.SINK_BATCH_MAX,
     sleep,
@@ -75,9 +75,9 @@ await runProcess(logger, async (closers, fail) => {
     onFault: (error: unknown) => logger.warn('sink.lag_unknown', { error }),
   }
   const { HOST: host, PORT } = config
-  const ready = readiness(client, dlrRecords.name, pools)
+  const ready = readiness(log, dlrRecords.name, pools)
   const running: Consumption[] = []
-  const watch = watchOf(running, client.admin, metrics)
+  const watch = watchOf(running, log.admin, metrics)
   const live = () => livenessOf(watch)
   const operations = await serveOperations({ host, port: PORT, metrics, ready, live })
   closers.add('operations', operations, (server) => server.close())

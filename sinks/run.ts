@@ -1,10 +1,10 @@
 import type { LogClient } from '../streams/log/port.ts'
 import type { Sleep } from '../streams/platform/backoff.ts'
 import { consume, type Consumption } from '../streams/runtime/consume.ts'
-import { lagOf } from './lag.ts'
+import { groupLag } from '../streams/log/group-positions.ts'
 import type { Observation } from './observe.ts'
 import type { Sink } from './sink.ts'
-import { inSpan } from './spans.ts'
+import { inWriteSpan } from './spans.ts'
 
 export interface RunOptions {
   readonly log: LogClient
@@ -21,7 +21,7 @@ export const run = (sink: Sink, options: RunOptions): Promise<Consumption> =>
     log: options.log,
     group: sink.group,
     topics: sink.topics,
-    handle: (batch) => inSpan(sink.name, batch, () => sink.handle(batch)),
+    handle: (batch) => inWriteSpan(sink.name, batch, () => sink.handle(batch)),
     recordsMax: options.recordsMax,
     sleep: options.sleep,
     random: options.random,
@@ -59,7 +59,7 @@ async function watch(
   while (!signal.aborted) {
     try {
       for (const { name, group, topics } of sinks) {
-        const lag = await lagOf(log, group, topics)
+        const lag = await groupLag(log.admin, group, topics)
         for (const [topic, records] of lag) observation.lag(name, topic, records)
       }
     } catch (error) {

@@ -9,7 +9,7 @@ import { memoryLog, type MemoryLog } from '../streams/log/memory.ts'
 import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import { lagOf } from './lag.ts'
+import { groupLag } from '../streams/log/group-positions.ts'
 import { observe } from './observe.ts'
 import { openPool } from './postgres/pool.ts'
 import { dlrSink, orchSink, SMPP_SINK_GROUP, smppSink } from './postgres/sinks.ts'
@@ -63,7 +63,8 @@ async function sinksOn(log: MemoryLog) {
       observation.hooks('smpp'),
       submitFrontier(log, SMPP_SINK_GROUP, submitResults.name),
     )
-  const taken = async (sink: Sink, topic: string) => (await lagOf(log, sink.group, [topic])).get(topic) === 0
+  const taken = async (sink: Sink, topic: string) =>
+    (await groupLag(log.admin, sink.group, [topic])).get(topic) === 0
   return { metrics, lines, observation, start, orch, dlr, smpp, taken }
 }
 

@@ -1,30 +1,19 @@
-import { SpanStatusCode, trace, type Link } from '@opentelemetry/api'
+import { trace, type Link } from '@opentelemetry/api'
 import { headerText, type LogRecord } from '../streams/log/port.ts'
-import { contextFrom } from '../streams/platform/tracing.ts'
+import { contextFrom, inSpan } from '../streams/platform/tracing.ts'
 import type { Batch } from '../streams/runtime/consume.ts'
 
 /** Enough to find the batch from any of its messages in practice, without a span of a megabyte. */
 const LINKS_MAX = 64
 
 /** `sink.write`, one span a batch, linked to whoever made its records (spec operations.md section 3). */
-export const inSpan = (sink: string, batch: Batch, work: () => Promise<void>): Promise<void> =>
-  trace
-    .getTracer('sinks')
-    .startActiveSpan(
-      'sink.write',
-      { attributes: attributesOf(sink, batch), links: linksOf(batch.records) },
-      async (span) => {
-        try {
-          await work()
-        } catch (error) {
-          span.setStatus({ code: SpanStatusCode.ERROR })
-          span.setAttribute('error.type', error instanceof Error ? error.name : typeof error)
-          throw error
-        } finally {
-          span.end()
-        }
-      },
-    )
+export const inWriteSpan = (sink: string, batch: Batch, work: () => Promise<void>): Promise<void> =>
+  inSpan(
+    'sinks',
+    'sink.write',
+    { attributes: attributesOf(sink, batch), links: linksOf(batch.records) },
+    work,
+  )
 
 const attributesOf = (sink: string, { topic, records }: Batch) => ({
   'sms.sink': sink,

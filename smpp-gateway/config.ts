@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { uuid } from '../streams/contracts/topic.ts'
 import {
   commonEnv,
+  jsonText,
   list,
   milliseconds,
   natsEnv,
@@ -16,15 +17,6 @@ import { STATUS_CLASSES, type StatusOverrides } from './smpp/status-class.ts'
 
 const octet = z.number().int().min(0).max(255)
 const tonNpi = z.tuple([octet, octet])
-const jsonText = z.string().transform((text, context): unknown => {
-  try {
-    const parsed: unknown = JSON.parse(text)
-    return parsed
-  } catch {
-    context.addIssue({ code: 'custom', message: 'must be JSON' })
-    return z.NEVER
-  }
-})
 
 const STATUS_CODE = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i
 const statusOverrides = z

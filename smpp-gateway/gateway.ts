@@ -1,4 +1,4 @@
-import { jetstream } from '@nats-io/jetstream'
+import type { NatsLink } from '../streams/nats/link.ts'
 import type { Sleep } from '../streams/platform/backoff.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
@@ -10,7 +10,6 @@ import { watchFailover } from './operator/failover.ts'
 import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './metrics.ts'
 import { createHealth } from './operator/health-events.ts'
 import { createJournal } from './submit/journal.ts'
-import type { Nats } from './nats.ts'
 import { Operator } from './operator/operator.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { CommandQueue } from './submit/queue.ts'
@@ -27,7 +26,7 @@ export interface GatewayOptions {
   readonly operatorIds: readonly string[]
   readonly settings: Readonly<Record<string, OperatorSettings>>
   readonly timings: Timings
-  readonly nats: Nats
+  readonly nats: NatsLink
   readonly shared: SharedState
   readonly fetchCredentials: FetchCredentials
   readonly metrics: Metrics
@@ -42,23 +41,17 @@ export interface GatewayOptions {
 
 export interface Gateway {
   readonly operators: ReadonlyMap<string, Operator>
+  start(): void
   ready(): Readiness
   /** Orderly end (spec smpp.md section 8); everything that it was given stays open. */
   stop(): Promise<void>
 }
 
-/** Stands in until NATS is there. */
-export const STARTING: Gateway = {
-  operators: new Map(),
-  ready: () => ({ ready: false, details: { nats: 'not connected' } }),
-  stop: () => Promise.resolve(),
-}
-
 const FAILOVER_CHECK_MS = 1_000
 const FALLBACK_LOG_MS = 60_000
 
-/** Starts working for every assigned operator, each on its own. */
-export function startGateway(options: GatewayOptions): Gateway {
+/** Works for every assigned operator, each on its own, from `start` on. */
+export function createGateway(options: GatewayOptions): Gateway {
   const shared = sharedParts(options)
   const operators = new Map(options.operatorIds.map((id) => [id, openOperator(id, options, shared)]))
   const settingsOf = (operatorId: string): OperatorSettings =>
@@ -69,9 +62,11 @@ export function startGateway(options: GatewayOptions): Gateway {
     checkMs: FAILOVER_CHECK_MS,
     now: options.now,
   })
-  for (const operator of operators.values()) operator.start()
   return {
     operators,
+    start: () => {
+      for (const operator of operators.values()) operator.start()
+    },
     ready: () => readiness(options, operators),
     stop: async () => {
       failover.close()
@@ -87,16 +82,11 @@ interface SharedParts {
   readonly recent: RecentSubmits
 }
 
-function sharedParts({ nats, metrics, timings, sleep, random, logger }: GatewayOptions): SharedParts {
-  const publisher = createPublisher({
-    js: jetstream(nats.connection),
-    ackMs: timings.receiptAckMs,
-    sleep,
-    random,
-    logger,
-  })
-  return { metrics: gatewayMetrics(metrics), publisher, recent: createRecentSubmits() }
-}
+const sharedParts = (options: GatewayOptions): SharedParts => ({
+  metrics: gatewayMetrics(options.metrics),
+  publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
+  recent: createRecentSubmits(),
+})
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
   const { timings, nats, logger, now, elapsed, sleep, random } = options
@@ -117,7 +107,6 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     throttledMs: timings.throttledMs,
     retries: createRetries(),
   }
-  const js = jetstream(nats.connection)
   return new Operator({
     operatorId,
     settings,
@@ -134,7 +123,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     window: new Window(settings.window, elapsed),
     bind: bindOptions(operatorId, options, shared, metrics),
     openQueue: (carrier) =>
-      new CommandQueue({ js, context: work, carrier, workingMs: timings.workingMs, sleep, random, logger }),
+      new CommandQueue({ nats, context: work, carrier, workingMs: timings.workingMs, sleep, random, logger }),
     onLeaseHeld: () => journal.forgetAll(),
   })
 }
@@ -181,11 +170,12 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
 
 /** Spec http.md section 1: NATS, and every operator bound or on standby; Redis is only told about. */
 function readiness({ nats, shared }: GatewayOptions, operators: Gateway['operators']): Readiness {
+  const isConnected = nats.connection !== undefined
   const states = [...operators].map(([operatorId, { view }]) => [operatorId, view.state] as const)
   return {
-    ready: nats.isConnected && [...operators.values()].every((operator) => operator.isSettled),
+    ready: isConnected && [...operators.values()].every((operator) => operator.isSettled),
     details: {
-      nats: nats.isConnected ? 'ok' : 'not connected',
+      nats: isConnected ? 'ok' : 'not connected',
       redis: shared.isUp ? 'ok' : 'not available',
       ...Object.fromEntries(states),
     },

@@ -1,3 +1,4 @@
+import { connectNats } from '../streams/nats/link.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
@@ -6,8 +7,7 @@ import { runProcess } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { readGatewayConfig, timingsOf } from './config.ts'
 import { credentialsFrom } from './operator/credentials.ts'
-import { startGateway, STARTING, type Gateway } from './gateway.ts'
-import { connectNats } from './nats.ts'
+import { createGateway } from './gateway.ts'
 import { connectRedis } from './redis.ts'
 import { sessionsRoute } from './sessions-route.ts'
 
@@ -21,21 +21,12 @@ await runProcess(logger, async (closers) => {
   closers.add('tracing', startTracing('smpp-gateway', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
     opened.close(),
   )
-  // Health is told from the start, also while NATS is waited for.
-  let gateway: Gateway = STARTING
-  const operations = await serveOperations({
-    host: config.HOST,
-    port: config.PORT,
-    metrics,
-    ready: () => gateway.ready(),
-    route: sessionsRoute(() => gateway.operators, config.INTERNAL_SERVICE_TOKEN),
-  })
-  closers.add('operations', operations, (opened) => opened.close())
   const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
   closers.add('redis', shared, (opened) => opened.close())
-  const nats = await connectNats({ url: config.NATS_URL, creds: config.NATS_CREDS, logger })
-  closers.add('nats', nats, (opened) => opened.connection.close())
-  gateway = startGateway({
+  const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
+  const nats = connectNats({ url, credsFile, caFile, user: 'smpp-connector', logger })
+  closers.add('nats', nats, (opened) => opened.close())
+  const gateway = createGateway({
     operatorIds: config.OPERATOR_IDS,
     settings: config.OPERATOR_OPTIONS,
     fetchCredentials: credentialsFrom({
@@ -53,5 +44,15 @@ await runProcess(logger, async (closers) => {
     elapsed,
     sleep,
   })
+  const operations = await serveOperations({
+    host: config.HOST,
+    port: config.PORT,
+    metrics,
+    ready: () => gateway.ready(),
+    route: sessionsRoute(gateway.operators, config.INTERNAL_SERVICE_TOKEN),
+  })
+  closers.add('operations', operations, (opened) => opened.close())
+  // Added last, so that it ends first: health is told while it drains.
   closers.add('gateway', gateway, (opened) => opened.stop())
+  gateway.start()
 })

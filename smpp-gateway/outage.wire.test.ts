@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { connectionOf } from '../streams/nats/link.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { startProxy, type Proxy } from './testing/proxy.suite.ts'
 import { phone, until } from './testing/invented.suite.ts'
@@ -48,6 +49,16 @@ describe('what the gateway needs goes away', () => {
     await until(() => heard.results.length === 1, 20_000)
     expect(smsc.counters().duplicates).toBe(0)
     await until(() => running.gateway.ready().ready)
+  }, 40_000)
+
+  it('G7 a NATS connection that the client library has given up is replaced, and commands go out', async () => {
+    const { heard, running } = await rig.openAll()
+    await connectionOf(running.nats).close()
+    await until(() => !running.gateway.ready().ready)
+    await until(() => running.gateway.ready().ready)
+    await rig.send({ to: phone('916') })
+    await until(() => heard.results.length === 1, 20_000)
+    expect(heard.results[0]?.outcome).toBe('ACCEPTED')
   }, 40_000)
 
   it('F4 NATS hangs: a receipt is refused, and answered ESME_ROK only once NATS holds it', async () => {

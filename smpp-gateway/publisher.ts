@@ -1,8 +1,8 @@
-import type { JetStreamClient } from '@nats-io/jetstream'
 import { headers as natsHeaders } from '@nats-io/transport-node'
 import { encode } from '../streams/contracts/decode.ts'
 import { natsMessageId } from '../streams/contracts/subjects.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
+import { jetstreamOf, type NatsLink } from '../streams/nats/link.ts'
 import { backoffMs, type Sleep } from '../streams/platform/backoff.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 
@@ -26,8 +26,11 @@ interface Event {
 }
 
 export interface PublisherOptions {
-  readonly js: JetStreamClient
+  readonly nats: NatsLink
+  /** For a connection that is being mended and the acknowledgement together. */
   readonly ackMs: number
+  /** Monotonic ms. */
+  readonly elapsed: () => number
   readonly sleep: Sleep
   readonly random: () => number
   readonly logger: Logger
@@ -35,14 +38,18 @@ export interface PublisherOptions {
 
 const RETRY = { firstMs: 250, maxMs: 30_000, jitter: 0.2 }
 
-export function createPublisher({ js, ackMs, sleep, random, logger }: PublisherOptions): Publisher {
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { nats, ackMs, elapsed, sleep, random, logger } = options
   const publish: Publisher['publish'] = async (topic, event, trace = {}) => {
     const headers = natsHeaders()
     for (const [name, value] of Object.entries({ ...topic.headers(event), ...trace }))
       headers.set(name, value)
     try {
       const msgID = natsMessageId(topic.name, event.eventId)
-      await js.publish(topic.name, encode(event), { headers, msgID, timeout: ackMs })
+      const startedAt = elapsed()
+      if (nats.connection === undefined) await nats.whenConnected(AbortSignal.timeout(ackMs))
+      const timeout = Math.max(1, ackMs - (elapsed() - startedAt))
+      await jetstreamOf(nats).publish(topic.name, encode(event), { headers, msgID, timeout })
       return true
     } catch (error) {
       // NATS away, a full disk and a missing stream all look alike here: the event is not known to be held.

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { problemType } from '../streams/contracts/problem.ts'
 import { send } from '../streams/platform/operations-server.ts'
 import type { Operator } from './operator/operator.ts'
 
@@ -7,16 +8,16 @@ const RECONNECT = /^\/sessions\/([^/]+)\/reconnect$/
 
 /** `GET /sessions` and `POST /sessions/{operatorId}/reconnect` (spec http.md H12, H13); false for other paths. */
 export const sessionsRoute =
-  (operators: () => ReadonlyMap<string, Operator>, token: string) =>
+  (operators: ReadonlyMap<string, Operator>, token: string) =>
   (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
     const path = (request.url ?? '/').split('?')[0] ?? '/'
     if (request.method === 'GET' && path === '/sessions') {
-      send(response, 200, { sessions: [...operators().values()].map((operator) => operator.view) })
+      send(response, 200, { sessions: [...operators.values()].map((operator) => operator.view) })
       return Promise.resolve(true)
     }
     const operatorId = RECONNECT.exec(path)?.[1]
     if (request.method !== 'POST' || operatorId === undefined) return Promise.resolve(false)
-    reconnect(operators().get(operatorId), isAuthorised(request, token), response)
+    reconnect(operators.get(operatorId), isAuthorised(request, token), response)
     return Promise.resolve(true)
   }
 
@@ -29,9 +30,8 @@ function reconnect(operator: Operator | undefined, authorised: boolean, response
 
 /** RFC 9457, as everywhere in the platform (spec http.md section 6). */
 function problem(response: ServerResponse, status: number, code: string, title: string): void {
-  const type = `https://docs.ghasi.io/problems/${code.toLowerCase().replaceAll('_', '-')}`
   response.writeHead(status, { 'content-type': 'application/problem+json' })
-  response.end(JSON.stringify({ type, title, status, code }))
+  response.end(JSON.stringify({ type: problemType(code), title, status, code }))
 }
 
 function isAuthorised(request: IncomingMessage, token: string): boolean {

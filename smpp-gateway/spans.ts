@@ -1,5 +1,4 @@
-import { SpanStatusCode, trace } from '@opentelemetry/api'
-import { contextFrom, TRACE_HEADERS, traceHeaders } from '../streams/platform/tracing.ts'
+import { contextFrom, inSpan, TRACE_HEADERS, traceHeaders } from '../streams/platform/tracing.ts'
 import type { TraceHeaders } from './publisher.ts'
 
 interface Subject {
@@ -8,8 +7,6 @@ interface Subject {
   readonly tenantId?: string
   readonly accountId?: string
 }
-
-const tracer = trace.getTracer('smpp-gateway')
 
 /** Runs `work` in a span (spec operations.md section 3) that continues the trace of the headers. */
 export function withinSpan<T>(
@@ -24,17 +21,9 @@ export function withinSpan<T>(
     ...(about.tenantId !== undefined && { 'sms.tenant_id': about.tenantId }),
     ...(about.accountId !== undefined && { 'sms.account_id': about.accountId }),
   }
-  return tracer.startActiveSpan(name, { attributes }, contextFrom(headers), async (span) => {
-    try {
-      return await work({ ...headers, ...traceHeaders() })
-    } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      span.setAttribute('error.type', error instanceof Error ? error.name : typeof error)
-      throw error
-    } finally {
-      span.end()
-    }
-  })
+  return inSpan('smpp-gateway', name, { attributes, parent: contextFrom(headers) }, () =>
+    work({ ...headers, ...traceHeaders() }),
+  )
 }
 
 interface Incoming {

@@ -26,6 +26,7 @@ const READER = [
   'streams/runtime/watch/observe-positions.ts',
   'streams/log/port.ts',
   'streams/log/partitioner.ts',
+  'streams/log/group-positions.ts',
 ]
 const NATS = ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/nats-core']
 
@@ -71,6 +72,7 @@ const RULES: readonly Rule[] = [
       ...CONTRACTS,
       'streams/log/port.ts',
       'streams/log/partitioner.ts',
+      'streams/log/group-positions.ts',
       'streams/platform/',
     ],
     packages: ['classic-level', 'zod', 'node:*'],
@@ -80,21 +82,20 @@ const RULES: readonly Rule[] = [
     folders: ['streams/dsl/', ...CONTRACTS, 'streams/log/port.ts', 'streams/platform/'],
     packages: ['node:util'],
   },
+  { from: 'streams/nats/', folders: ['streams/platform/'], packages: [...NATS, 'node:fs'] },
   { from: 'topologies/', folders: [...CONTRACTS, 'streams/dsl/'], packages: ['zod'] },
   {
     from: 'topologies/main.ts',
-    folders: [
-      'topologies/',
-      'streams/',
-      'bridges/routing/',
-      'bridges/nats/connect.ts',
-      'bridges/nats/mirror-progress.ts',
-    ],
+    folders: ['topologies/', 'streams/', 'bridges/routing/', 'bridges/nats/mirror-progress.ts'],
     packages: ['zod', 'node:*'],
   },
   { from: 'topologies/provision.ts', folders: ['topologies/', 'streams/'], packages: [] },
   { from: 'topologies/sms.ts', folders: ['topologies/', 'streams/'], packages: ['zod', 'node:*'] },
-  { from: 'bridges/', folders: READER, packages: ['zod', ...NATS, '@opentelemetry/api', 'prom-client'] },
+  {
+    from: 'bridges/',
+    folders: [...READER, 'streams/nats/'],
+    packages: ['zod', ...NATS, '@opentelemetry/api', 'prom-client'],
+  },
   {
     from: 'bridges/routing/',
     folders: EDGE,
@@ -109,7 +110,7 @@ const RULES: readonly Rule[] = [
   { from: 'sinks/main.ts', folders: ['sinks/', 'streams/'], packages: ['zod', 'node:*'] },
   {
     from: 'api/',
-    folders: EDGE,
+    folders: [...EDGE, 'streams/nats/'],
     packages: [
       'zod',
       'koa',
@@ -125,7 +126,7 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'smpp-gateway/',
-    folders: EDGE,
+    folders: [...EDGE, 'streams/nats/'],
     packages: ['zod', 'smpp', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*', ...NATS],
   },
   { from: 'dev/', folders: [''], packages: ['*'] },

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { connectNats } from '../bridges/nats/connect.ts'
+import { connectNats } from '../streams/nats/link.ts'
 import { mirrorProgress } from '../bridges/nats/mirror-progress.ts'
 import { routingEnv, routingLookup, routingTls } from '../bridges/routing/lookup.ts'
 import { ROUTE_LOOKUP, SUBMIT_RESULTS_READ_LOOKUP } from '../streams/contracts/lookups.ts'
@@ -72,8 +71,8 @@ const logger = createLogger({ service: 'topologies', level: config.LOG_LEVEL })
 
 /** From NATS to where receipts can be joined with them: the bridge's mirror, then the topology `segments`. */
 function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
-  const creds = config.NATS_CREDS === undefined ? undefined : readFileSync(config.NATS_CREDS)
-  const nats = connectNats({ url: config.NATS_URL, creds, user: 'stream-progress', logger })
+  const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
+  const nats = connectNats({ url, credsFile, caFile, user: 'stream-progress', logger })
   closers.add('nats', nats, (opened) => opened.close())
   return progressAlong({
     stages: [

@@ -1,5 +1,5 @@
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { contextFrom, TRACE_HEADERS, traceHeaders } from '../../streams/platform/tracing.ts'
+import { context, SpanKind } from '@opentelemetry/api'
+import { contextFrom, inSpan, TRACE_HEADERS, traceHeaders } from '../../streams/platform/tracing.ts'
 import type { ApiContext, ApiMiddleware } from '../state.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
@@ -32,16 +32,8 @@ const newTraceparent = (newId: () => string): string =>
 export const spanned =
   (name: string): ApiMiddleware =>
   (ctx, next) =>
-    trace.getTracer('api').startActiveSpan(name, { kind: SpanKind.SERVER }, async (span) => {
+    inSpan('api', name, { kind: SpanKind.SERVER }, async () => {
       const own = traceHeaders()
       if (own['traceparent'] !== undefined) ctx.state.trace = own
-      try {
-        await next()
-      } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR })
-        span.setAttribute('error.type', error instanceof Error ? error.name : typeof error)
-        throw error
-      } finally {
-        span.end()
-      }
+      await next()
     })

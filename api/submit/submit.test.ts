@@ -66,7 +66,6 @@ function submit(change: Partial<SubmitRequest> = {}) {
         published.push(event)
         return acknowledges
       },
-      close: async () => {},
     },
     delivered: { add: (row) => void delivered.push(row), close: async () => {} },
     instruments: createInstruments(new Metrics()),

@@ -11,7 +11,7 @@ import type { Instruments } from '../instruments.ts'
 import { storedReplyOf, type MessageStore, type NewMessage } from './message-store.ts'
 import type { DeliveredRows } from '../outbox/deletion.ts'
 import type { ReplyCache } from './reply-cache.ts'
-import { inSpan } from '../spans.ts'
+import { inSpan } from '../../streams/platform/tracing.ts'
 import type { Identity } from '../middleware/token.ts'
 
 /** How long a client waits for NATS after its message is safe (spec http.md section 3). */
@@ -67,7 +67,7 @@ async function cachedOutcome(
   claim: KeyClaim | undefined,
 ): Promise<SubmitOutcome | undefined> {
   if (claim === undefined) return undefined
-  const cached = await inSpan('orch.idempotency.check', {}, () => deps.cache.get(claim.hash))
+  const cached = await inSpan('api', 'orch.idempotency.check', {}, () => deps.cache.get(claim.hash))
   return outcomeOf(claim, identity.tenantId, cached, deps.now())
 }
 
@@ -90,7 +90,7 @@ async function store(
   for (let insertion = 1; insertion <= INSERTIONS_MAX; insertion++) {
     const message = newMessage(deps, request, claim)
     const attributes = spanAttributes(message.request)
-    const stored = await inSpan('orch.pg.insert', attributes, () => deps.store.insert(message))
+    const stored = await inSpan('api', 'orch.pg.insert', { attributes }, () => deps.store.insert(message))
     if (stored.kind === 'stored') return accept(deps, message)
     const taken = claim && outcomeOf(claim, request.identity.tenantId, stored.by, deps.now())
     if (taken !== undefined) return taken
@@ -101,7 +101,9 @@ async function store(
 async function accept(deps: SubmitDeps, message: NewMessage): Promise<SubmitOutcome> {
   const { request, reply, claim } = message
   const cached = claim && deps.cache.set(claim.hash, storedReplyOf(message, claim))
-  await inSpan('orch.nats.publish', spanAttributes(request), () => publish(deps, message))
+  await inSpan('api', 'orch.nats.publish', { attributes: spanAttributes(request) }, () =>
+    publish(deps, message),
+  )
   await cached
   deps.logger.info('orch.submitted', {
     messageId: request.messageId,

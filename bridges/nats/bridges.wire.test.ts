@@ -11,12 +11,12 @@ import { connectKafka } from '../../streams/log/kafka.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../streams/log/port.ts'
 import { prefixedLog } from './testing/prefixed-log.suite.ts'
+import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
 import {
   ensureTopics,
   eventOf,
   eventually,
   OPERATOR,
-  OwnNats,
   PARTITIONS,
   provisioned,
   recordsOf,

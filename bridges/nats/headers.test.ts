@@ -1,7 +1,8 @@
 import { headers as natsHeaders } from '@nats-io/transport-node'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isReplayed, toLogHeaders, toNatsHeaders } from './headers.ts'
+import { isReplayed } from '../../streams/log/port.ts'
+import { toLogHeaders, toNatsHeaders } from './headers.ts'
 
 describe('headers on their way to the log', () => {
   test('everything of NATS stays behind, whatever its case', () => {
@@ -9,6 +10,13 @@ describe('headers on their way to the log', () => {
     for (const name of ['Nats-Msg-Id', 'nats-rollup', 'NATS-Expected-Stream', 'X-Tenant-Id'])
       given.set(name, 'v')
     expect(toLogHeaders(given, 7)).toEqual({ 'X-Tenant-Id': 'v', 'x-src-seq': '7' })
+  })
+
+  test('P3 nobody outside can mark a message as replayed: its command would never be sent', () => {
+    const given = natsHeaders()
+    given.set('Replayed', 'true')
+    given.set('replayed', '1')
+    expect(isReplayed(toLogHeaders(given, 7))).toBe(false)
   })
 
   test('a sequence that came with the message is not believed', () => {

@@ -11,9 +11,11 @@ import type { Headers, HeaderValue } from '../../streams/log/port.ts'
  * They never judge or change a payload, and they keep no state of their own besides `bridge.marks`.
  */
 
-/** Position in the NATS stream; where a mirrored record came from. Written by us only: an incoming one is dropped. */
+/** Position in the NATS stream; where a mirrored record came from. */
 export const SOURCE_SEQUENCE_HEADER = 'x-src-seq'
 const REPLAYED = 'replayed'
+/** Written by us alone: a message that claims to be replayed would lose its command. */
+const OWN: ReadonlySet<string> = new Set([SOURCE_SEQUENCE_HEADER, REPLAYED])
 
 /** A copied `Nats-Rollup` would wipe a stream, a copied `Nats-Msg-Id` swallow an event: everything of NATS's own stays behind. */
 const isOwnedByNats = (lowerName: string): boolean => lowerName.startsWith('nats-')
@@ -25,7 +27,7 @@ export function toLogHeaders(given: MsgHdrs | undefined, streamSequence: number)
   const merged = new Map<string, { readonly name: string; readonly values: string[] }>()
   for (const [name, values] of given ?? []) {
     const lower = name.toLowerCase()
-    if (isOwnedByNats(lower) || lower === SOURCE_SEQUENCE_HEADER) continue
+    if (isOwnedByNats(lower) || OWN.has(lower)) continue
     const header = merged.get(lower) ?? { name, values: [] }
     header.values.push(...values)
     merged.set(lower, header)
@@ -58,7 +60,3 @@ const texts = (value: HeaderValue | readonly HeaderValue[]): readonly string[] =
 
 const isMany = (value: HeaderValue | readonly HeaderValue[]): value is readonly HeaderValue[] =>
   Array.isArray(value)
-
-/** Set by a task for everything that it emits below its mark (spec operations.md §7, P3). */
-export const isReplayed = (headers: Headers): boolean =>
-  Object.keys(headers).some((name) => name.toLowerCase() === REPLAYED)

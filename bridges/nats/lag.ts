@@ -1,5 +1,6 @@
 import { OUTBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
-import { partitionKey, type LogClient, type TopicPartition } from '../../streams/log/port.ts'
+import { groupLag } from '../../streams/log/group-positions.ts'
+import type { LogClient } from '../../streams/log/port.ts'
 import type { Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { Instruments } from '../instruments.ts'
@@ -47,7 +48,7 @@ async function follow(options: LagOptions, stop: AbortSignal): Promise<void> {
 
 async function observe({ log, group, instruments, now }: LagOptions): Promise<void> {
   const topics = OUTBOUND_MIRRORS.map(({ topic }) => topic)
-  const lags = await outboundLags(log, group, topics)
+  const lags = await groupLag(log.admin, group, topics)
   let dlrPending = 0
   for (const [subject, lag] of lags) {
     instruments.lag.set({ subject }, lag)
@@ -55,25 +56,4 @@ async function observe({ log, group, instruments, now }: LagOptions): Promise<vo
     if (DLR_TOPICS.has(subject)) dlrPending += lag
   }
   instruments.dlrOutboxPending.set(dlrPending)
-}
-
-/** Offsets between the group's cursor and the end, by topic. Counts control records, which vanish with the next read. */
-async function outboundLags(
-  log: LogClient,
-  group: string,
-  topics: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  const counts = await log.admin.partitions(topics)
-  const at = [...counts].flatMap(([topic, count]): TopicPartition[] =>
-    Array.from({ length: count }, (_, partition) => ({ topic, partition })),
-  )
-  const [bounds, committed] = await Promise.all([log.admin.bounds(at), log.admin.committed(group, at)])
-  const lags = new Map<string, number>()
-  for (const one of at) {
-    const key = partitionKey(one)
-    const { start, end } = bounds.get(key) ?? { start: 0, end: 0 }
-    const next = Math.max(start, committed.get(key)?.next ?? start)
-    lags.set(one.topic, (lags.get(one.topic) ?? 0) + Math.max(0, end - next))
-  }
-  return lags
 }

@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { ReadingProgress } from '../../streams/contracts/lookups.ts'
 import type { InboundMirror } from '../../streams/contracts/subjects.ts'
-import { connectionOf, type NatsLink } from './connect.ts'
+import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
 
 /**
  * How far the stream of a mirror goes, and how far it is on the log, in sequences of the stream: a bridge that was killed took

@@ -2,9 +2,10 @@ import { jetstream } from '@nats-io/jetstream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SUBMIT_RESULT_MIRROR } from '../../streams/contracts/subjects.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
-import { connectNats, NotConnected, type NatsLink } from './connect.ts'
+import { connectNats, NotConnected, type NatsLink } from '../../streams/nats/link.ts'
 import { mirrorProgress } from './mirror-progress.ts'
-import { eventually, OwnNats, provisioned } from './testing/scene.suite.ts'
+import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
+import { eventually, provisioned } from './testing/scene.suite.ts'
 
 let nats: OwnNats
 let link: NatsLink

@@ -14,7 +14,7 @@ import { nanos } from '@nats-io/transport-node'
 import { DUPLICATE_WINDOW_MS, STREAMS, type StreamSpec } from '../../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
-import { connectionOf, type NatsLink } from './connect.ts'
+import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
 import { durables, type DurableOptions, type DurableSpec } from './durables.ts'
 
 export interface ProvisionOptions extends DurableOptions {

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { INBOUND_MIRRORS, STREAMS } from '../../streams/contracts/subjects.ts'
 import { durables } from './durables.ts'
 import { provisionNats, ProvisionError } from './provision.ts'
-import { OPERATOR, OwnNats, provisioned } from './testing/scene.suite.ts'
+import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
+import { OPERATOR, provisioned } from './testing/scene.suite.ts'
 
 const OPTIONS = { replicas: 1, operatorIds: [OPERATOR], dlrConcurrency: 10, commandAckPending: 40 }
 

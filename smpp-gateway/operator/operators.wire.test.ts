@@ -20,7 +20,7 @@ async function serve({ gateway }: RunningGateway): Promise<string> {
     port: 0,
     metrics: new Metrics(),
     ready: () => gateway.ready(),
-    route: sessionsRoute(() => gateway.operators, TOKEN),
+    route: sessionsRoute(gateway.operators, TOKEN),
   })
   rig.onClose(() => server.close())
   return `http://127.0.0.1:${server.port}`

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import { canonicalOf } from '../../streams/domain/receipt/canonical-id.ts'
 
 /** Which of our segments an operator's id stands for. */
@@ -20,15 +21,10 @@ const keyOf = (operatorId: string, id: string, side: 'submit' | 'receipt'): stri
   `${operatorId}:${canonicalOf(id, side, ['lower', 'zeros'])}`
 
 export function createRecentSubmits(max = RECENT_MAX): RecentSubmits {
-  const submits = new Map<string, RecentSubmit>()
+  const submits = new BoundedMap<string, RecentSubmit>(max)
   return {
-    note: (operatorId, operatorMessageId, submit) => {
-      const key = keyOf(operatorId, operatorMessageId, 'submit')
-      submits.delete(key)
-      submits.set(key, submit)
-      const oldest = submits.keys().next()
-      if (submits.size > max && oldest.done !== true) submits.delete(oldest.value)
-    },
+    note: (operatorId, operatorMessageId, submit) =>
+      submits.set(keyOf(operatorId, operatorMessageId, 'submit'), submit),
     find: (operatorId, operatorMessageId) => submits.get(keyOf(operatorId, operatorMessageId, 'receipt')),
   }
 }

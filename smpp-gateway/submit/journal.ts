@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { instant, uuid } from '../../streams/contracts/topic.ts'
+import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import type { SharedState } from '../redis.ts'
 
 /** What became of one segment, as it is published (spec events.md section 5.6). */
@@ -45,13 +46,10 @@ const REMEMBERED_MAX = 10_000
 
 export function createJournal(shared: SharedState, onUnavailable: () => void): Journal {
   // null: cleared here, whatever Redis says.
-  const remembered = new Map<string, Map<number, SegmentProgress | null>>()
+  const remembered = new BoundedMap<string, Map<number, SegmentProgress | null>>(REMEMBERED_MAX)
   const remember = (messageId: string, segmentIndex: number, progress: SegmentProgress | null): void => {
     const known = remembered.get(messageId) ?? new Map<number, SegmentProgress | null>()
     remembered.set(messageId, known.set(segmentIndex, progress))
-    if (remembered.size <= REMEMBERED_MAX) return
-    const oldest = remembered.keys().next()
-    if (oldest.done !== true) remembered.delete(oldest.value)
   }
   const noted = (written: unknown): void => {
     if (written === undefined) onUnavailable()
@@ -82,7 +80,7 @@ export function createJournal(shared: SharedState, onUnavailable: () => void): J
       remember(messageId, segmentIndex, null)
       noted(await shared.attempt((redis) => redis.hdel(keyOf(messageId), String(segmentIndex))))
     },
-    forget: (messageId) => void remembered.delete(messageId),
+    forget: (messageId) => remembered.delete(messageId),
     forgetAll: () => remembered.clear(),
   }
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream'
 import { commandDurable } from '../../streams/contracts/subjects.ts'
+import { jetstreamOf, type NatsLink } from '../../streams/nats/link.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
@@ -11,7 +12,7 @@ import { submitCommand } from './submit.ts'
 import { later, type SubmitContext, type Verdict } from './submission.ts'
 
 export interface QueueOptions {
-  readonly js: JetStreamClient
+  readonly nats: NatsLink
   readonly context: SubmitContext
   /** Who carries the next PDU. */
   readonly carrier: () => Carrier | undefined
@@ -96,13 +97,15 @@ export class CommandQueue {
   }
 
   async #pull(signal: AbortSignal): Promise<void> {
-    const { sleep, random, logger, context } = this.#options
+    const { nats, sleep, random, logger, context } = this.#options
     for (let attempt = 1; !signal.aborted; attempt++) {
+      await nats.whenConnected(signal)
+      if (signal.aborted) return
       try {
         await this.#consume(signal)
         attempt = 0
       } catch (error) {
-        // Most often the durable does not exist yet, or NATS is away; the client itself mends lost connections.
+        // Most often the durable does not exist yet, or the connection was lost while we asked for it.
         logger.warn('smpp.commands.pull_failed', { operatorId: context.operatorId, error })
       }
       if (!signal.aborted) await sleep(backoffMs(attempt + 1, { ...PULL_RETRY, random }), signal)
@@ -110,8 +113,8 @@ export class CommandQueue {
   }
 
   async #consume(signal: AbortSignal): Promise<void> {
-    const { js, context } = this.#options
-    const consumer = await js.consumers.get(STREAM, commandDurable(context.operatorId))
+    const { nats, context } = this.#options
+    const consumer = await jetstreamOf(nats).consumers.get(STREAM, commandDurable(context.operatorId))
     if (signal.aborted) return
     const max_messages = Math.max(PULL_MIN, WINDOWS_AHEAD * context.settings.window)
     const messages = await consumer.consume({ ...PULL, max_messages })

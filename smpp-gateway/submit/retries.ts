@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import { backoffMs } from '../../streams/platform/backoff.ts'
 
 /** Delays of spec smpp.md section 5, per message; kept in memory only, so after a restart they begin anew. */
@@ -14,18 +15,15 @@ const MESSAGES_MAX = 10_000
 const WITHOUT_JITTER = { jitter: 0, random: () => 0 }
 
 export function createRetries(): Retries {
-  const attempts = new Map<string, number>()
+  const attempts = new BoundedMap<string, number>(MESSAGES_MAX)
   const next = (messageId: string, maxMs: number): number => {
     const attempt = (attempts.get(messageId) ?? 0) + 1
-    attempts.delete(messageId)
     attempts.set(messageId, attempt)
-    const oldest = attempts.keys().next()
-    if (attempts.size > MESSAGES_MAX && oldest.done !== true) attempts.delete(oldest.value)
     return backoffMs(attempt, { firstMs: 1_000, maxMs, ...WITHOUT_JITTER })
   }
   return {
     afterThrottle: (messageId) => next(messageId, 30_000),
     afterFault: (messageId) => next(messageId, 60_000),
-    forget: (messageId) => void attempts.delete(messageId),
+    forget: (messageId) => attempts.delete(messageId),
   }
 }

@@ -21,9 +21,9 @@ import { createLogger, silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { operatorSettings, TIMINGS, type Timings } from '../config.ts'
 import { credentialsFrom } from '../operator/credentials.ts'
-import { startGateway, type Gateway } from '../gateway.ts'
+import { createGateway, type Gateway } from '../gateway.ts'
 import { commandTo, until } from './invented.suite.ts'
-import { connectNats } from '../nats.ts'
+import { connectNats, type NatsLink } from '../../streams/nats/link.ts'
 import { connectRedis } from '../redis.ts'
 
 /** What the wire tests share: a gateway with short times, a simulated operator, operator-management, and ears on NATS. */
@@ -66,6 +66,7 @@ export interface GatewaySettings {
 
 export interface RunningGateway {
   readonly gateway: Gateway
+  readonly nats: NatsLink
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   metricsText(): Promise<string>
   stop(): Promise<void>
@@ -194,10 +195,10 @@ export class Rig {
       destination: { write: (line: string) => void this.log.push(line) },
     })
     const shared = connectRedis({ url: settings.redisUrl ?? envOf('REDIS_URL'), now: elapsed, logger })
-    const nats = await connectNats({ url: settings.natsUrl ?? envOf('NATS_URL'), creds: undefined, logger })
+    const nats = connectNats({ url: settings.natsUrl ?? envOf('NATS_URL'), user: 'smpp-connector', logger })
     const metrics = new Metrics()
     const timings = { ...HURRY, ...settings.timings }
-    const gateway = startGateway({
+    const gateway = createGateway({
       operatorIds: settings.operatorIds ?? [this.operatorId],
       settings: Object.fromEntries(
         Object.entries(settings.options ?? {}).map(([id, given]) => [id, operatorSettings(given)]),
@@ -217,11 +218,12 @@ export class Rig {
       sleep,
       random: Math.random,
     })
+    gateway.start()
     let stopped: Promise<void> | undefined
     const stop = (): Promise<void> => {
       stopped ??= (async () => {
         await gateway.stop()
-        await nats.connection.close()
+        await nats.close()
         shared.close()
       })()
       return stopped
@@ -229,6 +231,7 @@ export class Rig {
     this.onClose(stop)
     return {
       gateway,
+      nats,
       stop,
       metric: (name, labels) => metricOf(metrics, name, labels),
       metricsText: () => metrics.registry.metrics(),

@@ -6,13 +6,12 @@ export interface DecodeError {
 }
 
 /** Why a record cannot be read: not JSON, a shape that its schema refuses, or an unknown major version. */
-export type Decoded<V> =
-  | { readonly ok: true; readonly value: V }
-  | {
-      readonly ok: false
-      readonly reason: 'not_json' | 'schema' | 'version'
-      readonly errors: readonly DecodeError[]
-    }
+export interface Unreadable {
+  readonly ok: false
+  readonly reason: 'not_json' | 'schema' | 'version'
+  readonly errors: DecodeError[]
+}
+export type Decoded<V> = { readonly ok: true; readonly value: V } | Unreadable
 
 const ERRORS_MAX = 20
 

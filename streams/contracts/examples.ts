@@ -1,4 +1,5 @@
-import type { BridgeMark, OperatorHealth, TopicDeadLetter } from './operators.ts'
+import type { TopicDeadLetter } from './dead-letter.ts'
+import type { BridgeMark, OperatorHealth } from './operators.ts'
 import type {
   DispatchCommand,
   OutboundDeadLetter,

@@ -29,6 +29,9 @@ export function headerText(headers: Headers, name: string): string | undefined {
   return undefined
 }
 
+/** Marks what was emitted while an input was read again, and what came of that (spec operations.md P3). */
+export const isReplayed = (headers: Headers): boolean => headerText(headers, 'replayed') !== undefined
+
 /** A record as read: always committed, never from an aborted transaction. */
 export interface LogRecord extends TopicPartition {
   readonly offset: number

@@ -60,6 +60,21 @@ describe('an invalid environment', () => {
     )
   })
 
+  it('R7 names what is wrong with a NATS address, and never its password', () => {
+    for (const url of [
+      'localhost:4222',
+      'nats://a:hunter2@',
+      'tls://a:hunter2@10.0.0.1',
+      'nats://a, http://b',
+    ]) {
+      const said = refusal(natsEnv, { NATS_URL: url })
+      expect(said).toContain('NATS_URL: ')
+      expect(said).not.toContain('hunter2')
+    }
+    const NATS_URL = 'tls://user:secret@one:4222, tls://two'
+    expect(readConfig(natsEnv, { NATS_URL })).toEqual({ NATS_URL })
+  })
+
   it('counts a blank variable as one that is not given', () => {
     expect(refusal({ DATABASE_URL: z.string() }, { DATABASE_URL: '' })).toContain('DATABASE_URL')
     expect(refusal({ PORT: port }, { PORT: ' ' })).toContain('PORT')

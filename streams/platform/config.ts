@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /**
@@ -62,9 +63,37 @@ export const logEnv = {
   LOG_REPLICAS: positive.default(3),
 }
 
+/**
+ * Servers of a NATS address: one or several `nats://` or `tls://` URLs, separated by commas.
+ *
+ * @throws ConfigError without the address, which may hold a password.
+ */
+export const natsServersIn = (text: string): readonly URL[] =>
+  text.split(',').map((part) => {
+    const server = URL.canParse(part.trim()) ? new URL(part.trim()) : undefined
+    if (server === undefined || server.host === '' || !['nats:', 'tls:'].includes(server.protocol))
+      throw new ConfigError('a NATS address must be nats://host:port or tls://host:port')
+    // Of an IP address the client library checks that the certificate is one for "localhost".
+    if (server.protocol === 'tls:' && isIP(server.hostname.replace(/^\[|\]$/g, '')) !== 0)
+      throw new ConfigError('tls:// needs the name of a host, by which its certificate is checked')
+    return server
+  })
+
+export const natsUrl = z.string().superRefine((text, context) => {
+  try {
+    natsServersIn(text)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+  }
+})
+
 export const natsEnv = {
-  NATS_URL: z.string().default('nats://localhost:4222'),
+  NATS_URL: natsUrl.default('nats://localhost:4222'),
+  /** File with the credentials of the process's user. */
   NATS_CREDS: z.string().optional(),
+  /** Certificates to trust beside those of the system, PEM; for `tls://` addresses. */
+  NATS_CA_FILE: z.string().optional(),
 }
 
 export const redisEnv = { REDIS_URL: z.string().default('redis://localhost:6379') }

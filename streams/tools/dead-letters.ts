@@ -1,4 +1,4 @@
-import { TopicDeadLetter } from '../contracts/operators.ts'
+import { TopicDeadLetter } from '../contracts/dead-letter.ts'
 import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { partitionKey, type LogClient, type LogReader, type LogRecord, type OutRecord } from '../log/port.ts'
 
@@ -83,6 +83,8 @@ function refusalOf({ record, letter }: FoundDeadLetter): string | undefined {
   // The dead letters of the bridges name NATS streams, or topics whose other readers have read the record already.
   if (record.topic !== deadLetterTopicOf(letter.sourceTopic))
     return `a dead letter of ${record.topic} did not come from a topology: only these go back`
+  if (letter.truncated === true)
+    return 'only a part of the record was kept: it was too large for a dead letter'
   if (letter.payloadBase64 === '') return 'the record had no value, so nothing could read it'
   return undefined
 }

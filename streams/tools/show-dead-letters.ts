@@ -17,11 +17,17 @@ export function asPage(found: FoundDeadLetter, withPayload: boolean): string {
     `reason     ${letter.reason}`,
     ...letter.errors.map(({ path, message }) => `error      ${path === '' ? '(record)' : path}: ${message}`),
     ...headerLines(record.headers),
-    `payload    ${payload.length} bytes${withPayload ? '' : '; --payload shows them and the key: personal data'}`,
+    `payload    ${payload.length} bytes${restOf(letter)}${withPayload ? '' : '; --payload shows them and the key: personal data'}`,
   ]
   return withPayload
     ? [...lines, `key        ${record.key?.toString() ?? '(none)'}`, '', payload.toString()].join('\n')
     : lines.join('\n')
+}
+
+/** What a dead letter had no room for. */
+const restOf = ({ truncated, payloadBytes }: FoundDeadLetter['letter']): string => {
+  if (truncated !== true) return ''
+  return payloadBytes === undefined ? ' (without its key and headers)' : ` of ${payloadBytes}`
 }
 
 const sourceOf = (letter: FoundDeadLetter['letter']): string =>

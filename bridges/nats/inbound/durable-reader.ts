@@ -1,13 +1,7 @@
-import {
-  jetstream,
-  type Consumer,
-  type ConsumerInfo,
-  type ConsumerMessages,
-  type JsMsg,
-} from '@nats-io/jetstream'
+import type { Consumer, ConsumerInfo, ConsumerMessages, JsMsg } from '@nats-io/jetstream'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
 import type { Logger } from '../../../streams/platform/logger.ts'
-import { connectionOf, type NatsLink } from '../connect.ts'
+import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
 
 export interface DurableReaderOptions {
   readonly link: NatsLink
@@ -87,7 +81,7 @@ export class DurableReader {
 
   async #readUntilOver(): Promise<string> {
     const { link, stream, durable, prefetch, deliver } = this.#options
-    const client = jetstream(connectionOf(link))
+    const client = jetstreamOf(link)
     const consumer = await client.consumers.get(stream, durable)
     const messages = await consumer.consume({
       max_messages: prefetch,

@@ -5,7 +5,7 @@ import type { LogClient, LogWriter, OutRecord } from '../../../streams/log/port.
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
 import type { Logger } from '../../../streams/platform/logger.ts'
 import type { Instruments } from '../../instruments.ts'
-import type { NatsLink } from '../connect.ts'
+import type { NatsLink } from '../../../streams/nats/link.ts'
 import type { DeadLetters } from '../outbound/dead-letters.ts'
 import { DurableReader } from './durable-reader.ts'
 import { INBOUND_ACK_WAIT_MS, INBOUND_BATCH_MAX } from '../durables.ts'
@@ -164,7 +164,7 @@ class InboundLoop implements InboundBridge {
       key: null,
       payload: null,
       reason: 'refused',
-      message: `a message of ${message.data.length} bytes is too large for the log`,
+      errors: [{ path: '', message: `a message of ${message.data.length} bytes is too large for the log` }],
     })
     instruments.deadLetters.inc({ subject: mirror.topic })
     logger.error('bridge.refused', { subject: mirror.subject, stream: mirror.stream, offset: message.seq })

@@ -9,13 +9,13 @@ import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
 import { headerText, type LogRecord } from '../../../streams/log/port.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
+import { OwnNats } from '../../../streams/nats/testing/own-nats.suite.ts'
 import {
   bridgesBetween,
   ensureTopics,
   eventOf,
   eventually,
   metricOf,
-  OwnNats,
   PARTITIONS,
   provisioned,
   recordsOf,

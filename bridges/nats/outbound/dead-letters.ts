@@ -1,24 +1,14 @@
 import { encode } from '../../../streams/contracts/decode.ts'
-import type { TopicDeadLetter } from '../../../streams/contracts/operators.ts'
-import { SCHEMA_VERSION } from '../../../streams/contracts/topic.ts'
-import { topicDeadLetterId } from '../../../streams/domain/event-id.ts'
+import { topicDeadLetter, type Undeliverable } from '../../../streams/contracts/dead-letter.ts'
 import type { LogClient, LogWriter } from '../../../streams/log/port.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
 
 export const DEAD_LETTER_TOPIC = 'bridge.deadletter'
-/** A payload in base64 must still fit into one record of the log; of a larger one only the position is kept. */
-export const PAYLOAD_BYTES_MAX = 600_000
+const KEY_BYTES_MAX = 4_096
 
-/** Something that can never be mirrored, and where it lies. For a NATS message: its stream, 0 and its sequence. */
-export interface Refused {
-  readonly sourceTopic: string
-  readonly sourcePartition: number
-  readonly sourceOffset: string
+/** Something that can never be mirrored. */
+export interface Refused extends Undeliverable {
   readonly key: Buffer | string | null
-  readonly payload: Buffer | null
-  /** Names fields and rules, never values. */
-  readonly reason: TopicDeadLetter['reason']
-  readonly message: string
 }
 
 export interface DeadLetters {
@@ -40,28 +30,11 @@ export function deadLetters(log: LogClient, writer: LogWriter, now: () => number
         throw error
       })
       const timestamp = now()
-      const event = deadLetter(refused, timestamp)
-      const partition = partitionOf(refused.key ?? event.eventId, await partitions)
-      const record = { topic: DEAD_LETTER_TOPIC, partition, key: refused.key, timestamp }
+      const event = topicDeadLetter(refused, timestamp)
+      const key = refused.key !== null && Buffer.byteLength(refused.key) <= KEY_BYTES_MAX ? refused.key : null
+      const partition = partitionOf(key ?? event.eventId, await partitions)
+      const record = { topic: DEAD_LETTER_TOPIC, partition, key, timestamp }
       await writer.write([{ ...record, value: encode(event) }])
     },
-  }
-}
-
-function deadLetter(refused: Refused, nowMs: number): TopicDeadLetter {
-  const { sourceTopic, sourcePartition, sourceOffset, reason, message, payload } = refused
-  const at = new Date(nowMs).toISOString()
-  const tooLarge = payload !== null && payload.length > PAYLOAD_BYTES_MAX
-  return {
-    schemaVersion: SCHEMA_VERSION,
-    eventId: topicDeadLetterId(sourceTopic, sourcePartition, sourceOffset),
-    occurredAt: at,
-    sourceTopic,
-    sourcePartition,
-    sourceOffset,
-    reason,
-    errors: [{ path: '', message }],
-    payloadBase64: tooLarge ? '' : (payload?.toString('base64') ?? ''),
-    failedAt: at,
   }
 }

@@ -1,10 +1,10 @@
 import type { Mirror } from '../../../streams/contracts/subjects.ts'
-import type { LogRecord } from '../../../streams/log/port.ts'
+import { isReplayed, type LogRecord } from '../../../streams/log/port.ts'
 import type { Logger } from '../../../streams/platform/logger.ts'
 import type { Batch } from '../../../streams/runtime/consume.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { isReplayed, toNatsHeaders } from '../headers.ts'
+import { toNatsHeaders } from '../headers.ts'
 import type { PublishedMarks } from './published-marks.ts'
 import { COMMAND_TOPIC, outboundEvent, type OutboundEvent } from './event.ts'
 import type { Publisher } from './publish.ts'
@@ -153,7 +153,7 @@ export class OutboundBridge {
       key: record.key,
       payload: record.value,
       reason,
-      message,
+      errors: [{ path: '', message }],
     })
     instruments.deadLetters.inc({ subject: topic })
     logger.error('bridge.refused', { topic, partition, offset, reason })

@@ -16,6 +16,7 @@ import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
 import type { Headers, OutRecord } from '../../../streams/log/port.ts'
 import { OUTBOUND_GROUP } from './outbound.ts'
+import { OwnNats } from '../../../streams/nats/testing/own-nats.suite.ts'
 import {
   bridgesBetween,
   ensureTopics,
@@ -23,7 +24,6 @@ import {
   eventually,
   metricOf,
   OPERATOR,
-  OwnNats,
   PARTITIONS,
   provisioned,
   recordsOf,

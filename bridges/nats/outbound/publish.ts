@@ -1,6 +1,6 @@
-import { jetstream, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream'
-import { errors, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
-import { connectionOf, type NatsLink } from '../connect.ts'
+import { JetStreamApiError } from '@nats-io/jetstream'
+import { errors, type MsgHdrs } from '@nats-io/transport-node'
+import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
 
 export interface Publication {
   readonly subject: string
@@ -42,19 +42,12 @@ const MESSAGE_TOO_LARGE = 10_054
  * publishes in memory without a bound, and count their time-outs.
  */
 export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal): Publisher {
-  const clients = new WeakMap<NatsConnection, JetStreamClient>()
-  const client = (): JetStreamClient => {
-    const connection = connectionOf(link)
-    const made = clients.get(connection) ?? jetstream(connection)
-    clients.set(connection, made)
-    return made
-  }
   return {
     async publish({ subject, payload, headers, messageId }) {
       await link.whenConnected(stop)
       try {
         const options = { headers, msgID: messageId, timeout: ACK_MS_MAX }
-        const ack = await client().publish(subject, payload, options)
+        const ack = await jetstreamOf(link).publish(subject, payload, options)
         return { kind: 'stored', duplicate: ack.duplicate }
       } catch (error) {
         const refusal = refusalOf(error)

@@ -1,76 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import { vi } from 'vitest'
 import { z } from 'zod'
-import { answers } from '../../../dev/stack/answers.ts'
-import { startChild, type Child } from '../../../dev/stack/child.ts'
-import { freePort } from '../../../dev/stack/ports.ts'
 import { catalogue } from '../../../streams/contracts/catalogue.ts'
 import { partitionKey, type LogClient, type LogRecord } from '../../../streams/log/port.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
 import { silentLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { startBridges, type Bridges } from '../../bridges.ts'
-import { connectNats, type NatsLink } from '../connect.ts'
+import { connectNats, type NatsLink } from '../../../streams/nats/link.ts'
 import { provisionNats } from '../provision.ts'
-
-/** A nats-server of one's own, because streams and subjects have fixed names. It can be killed and started again. */
-export class OwnNats {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'bridge-nats-'))
-  readonly #port: number
-  #child: Child | undefined
-
-  private constructor(port: number) {
-    this.#port = port
-  }
-
-  static async start(): Promise<OwnNats> {
-    const nats = new OwnNats(await freePort())
-    await nats.start()
-    return nats
-  }
-
-  get url(): string {
-    return `nats://127.0.0.1:${this.#port}`
-  }
-
-  /** On the same port, with everything that the last one had on its disk. */
-  async start(): Promise<void> {
-    const args = [
-      '--addr',
-      '127.0.0.1',
-      '--port',
-      String(this.#port),
-      '--jetstream',
-      '--store_dir',
-      this.#folder,
-    ]
-    const spec = {
-      name: 'nats',
-      command: 'nats-server',
-      args,
-      cwd: this.#folder,
-      logFile: join(this.#folder, 'nats.log'),
-      stopSignal: 'SIGTERM' as const,
-      stopWithinMs: 10_000,
-      readyWithinMs: 20_000,
-      isReady: () => answers(this.#port, '', '"jetstream":true'),
-    }
-    this.#child = await startChild(spec, () => {}, new AbortController().signal)
-  }
-
-  async kill(): Promise<void> {
-    await this.#child?.crash()
-  }
-
-  async close(): Promise<void> {
-    await this.#child?.stop()
-    rmSync(this.#folder, { recursive: true, force: true })
-  }
-}
 
 export const PARTITIONS = 4
 

@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { commonEnv, port, readConfig } from '../../../streams/platform/config.ts'
+import { commonEnv, jsonText, port, readConfig } from '../../../streams/platform/config.ts'
 import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
-import { jsonText } from '../../json.ts'
 import { Operator } from './operators.ts'
 import { startOperatorManagement } from './server.ts'
 
@@ -10,7 +9,7 @@ const config = readConfig({
   ...commonEnv,
   PORT: port.default(3020),
   INTERNAL_SERVICE_TOKEN: z.string().min(1),
-  OPERATORS: jsonText(z.array(Operator)),
+  OPERATORS: jsonText.pipe(z.array(Operator)),
 })
 
 const logger = createLogger({ service: 'operator-management', level: config.LOG_LEVEL })

@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { commonEnv, natsEnv, port, readConfig } from '../../../streams/platform/config.ts'
+import { commonEnv, jsonText, natsEnv, port, readConfig } from '../../../streams/platform/config.ts'
 import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
-import { jsonText } from '../../json.ts'
 import { Route } from './routes.ts'
 import { startRoutingEngine } from './server.ts'
 
@@ -10,7 +9,7 @@ const config = readConfig({
   ...commonEnv,
   ...natsEnv,
   PORT: port.default(50_051),
-  ROUTES: jsonText(z.array(Route)),
+  ROUTES: jsonText.pipe(z.array(Route)),
 })
 
 const logger = createLogger({ service: 'routing-engine', level: config.LOG_LEVEL })

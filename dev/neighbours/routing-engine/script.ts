@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
 /**
  * Faults on demand, by prefix of the destination, so that a test chooses the behaviour with the number it sends to.
  * All prefixes lie in one range, +447999 0, four digits from the end of a United Kingdom mobile number: the last three stay free to
@@ -79,20 +80,13 @@ const MESSAGES_MAX = 100_000
 
 /** Counts the calls of each message and says which fault, if any, this call meets. */
 export class FaultScript {
-  readonly #calls = new Map<string, number>()
+  readonly #calls = new BoundedMap<string, number>(MESSAGES_MAX)
 
   next(messageId: string, to: string): Fault | undefined {
     const scripted = SCRIPT.find(({ prefix }) => to.startsWith(prefix))
     if (scripted === undefined) return undefined
     const call = (this.#calls.get(messageId) ?? 0) + 1
     this.#calls.set(messageId, call)
-    this.#forgetOldest()
     return call <= scripted.calls ? scripted.fault : undefined
-  }
-
-  #forgetOldest(): void {
-    if (this.#calls.size <= MESSAGES_MAX) return
-    const oldest = this.#calls.keys().next()
-    if (oldest.done !== true) this.#calls.delete(oldest.value)
   }
 }

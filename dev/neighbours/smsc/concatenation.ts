@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
 import type { Concatenation } from './text.ts'
 
 /** What the operator knows of one segment, whichever account it came through: a copy through the backup is a copy all the same. */
@@ -13,7 +14,7 @@ const PARTIAL_MESSAGES_MAX = 100_000
 
 /** A segment is the same when destination, reference, index and text are the same. Oldest are forgotten first. */
 export class SeenSegments {
-  readonly #seen = new Map<string, Seen>()
+  readonly #seen = new BoundedMap<string, Seen>(SEGMENTS_MAX)
 
   arrive(destination: string, concatenation: Concatenation | undefined, text: string): Seen {
     const place = concatenation === undefined ? '' : `${concatenation.reference}/${concatenation.index}`
@@ -21,7 +22,6 @@ export class SeenSegments {
     const known = this.#seen.get(key) ?? { tries: 0, taken: 0, answer: undefined }
     known.tries += 1
     this.#seen.set(key, known)
-    forgetOldest(this.#seen, SEGMENTS_MAX)
     return known
   }
 }
@@ -31,11 +31,10 @@ export class SeenSegments {
  * the response, or a reset may have thrown it away. Only a copy sent after a response that cannot have been lost proves a fault.
  */
 export class Answers {
-  readonly #endedAtMs = new Map<number, number>()
+  readonly #endedAtMs = new BoundedMap<number, number>(SESSIONS_MAX)
 
   sessionEnded(session: number, atMs: number): void {
     this.#endedAtMs.set(session, atMs)
-    forgetOldest(this.#endedAtMs, SESSIONS_MAX)
   }
 
   hasArrived({ answer }: Seen): boolean {
@@ -50,7 +49,7 @@ const IN_DOUBT_MS = 1_000
 
 /** Joins the parts of long messages as a handset does. */
 export class Assembler {
-  readonly #parts = new Map<string, Map<number, string>>()
+  readonly #parts = new BoundedMap<string, Map<number, string>>(PARTIAL_MESSAGES_MAX)
 
   /** The whole text, once, when the last missing part arrives. */
   add(destination: string, concatenation: Concatenation | undefined, text: string): string | undefined {
@@ -60,7 +59,6 @@ export class Assembler {
     const parts = this.#parts.get(key) ?? new Map<number, string>()
     parts.set(index, text)
     this.#parts.set(key, parts)
-    forgetOldest(this.#parts, PARTIAL_MESSAGES_MAX)
     if (parts.size < total) return undefined
     this.#parts.delete(key)
     return [...parts]
@@ -68,10 +66,4 @@ export class Assembler {
       .map(([, part]) => part)
       .join('')
   }
-}
-
-function forgetOldest<K, V>(map: Map<K, V>, entriesMax: number): void {
-  if (map.size <= entriesMax) return
-  const oldest = map.keys().next()
-  if (oldest.done !== true) map.delete(oldest.value)
 }

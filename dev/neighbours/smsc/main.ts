@@ -1,8 +1,14 @@
 import { z } from 'zod'
-import { commonEnv, milliseconds, port, positive, readConfig } from '../../../streams/platform/config.ts'
+import {
+  commonEnv,
+  jsonText,
+  milliseconds,
+  port,
+  positive,
+  readConfig,
+} from '../../../streams/platform/config.ts'
 import { createLogger } from '../../../streams/platform/logger.ts'
 import { runProcess } from '../../../streams/platform/process.ts'
-import { jsonText } from '../../json.ts'
 import { DEFAULT_TIMING, SmscAccount } from './options.ts'
 import { startSmsc } from './server.ts'
 
@@ -10,7 +16,7 @@ const config = readConfig({
   ...commonEnv,
   PORT: port.default(2775),
   CONTROL_PORT: port.default(2776),
-  OPERATORS: jsonText(z.array(SmscAccount).min(1)),
+  OPERATORS: jsonText.pipe(z.array(SmscAccount).min(1)),
   LOG_FILE: z.string().optional(),
   RECEIPT_DELAY_MIN_MS: milliseconds.default(DEFAULT_TIMING.receiptDelayMs.min),
   RECEIPT_DELAY_MAX_MS: milliseconds.default(DEFAULT_TIMING.receiptDelayMs.max),

@@ -7,11 +7,11 @@ import { performance } from 'node:perf_hooks'
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { prefixedLog } from '../../../bridges/nats/testing/prefixed-log.suite.ts'
+import { OwnNats } from '../../../streams/nats/testing/own-nats.suite.ts'
 import {
   bridgesBetween,
   ensureTopics,
   OPERATOR,
-  OwnNats,
   PARTITIONS,
   provisioned,
 } from '../../../bridges/nats/testing/scene.suite.ts'

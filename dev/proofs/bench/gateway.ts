@@ -5,8 +5,8 @@ import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
 import { z } from 'zod'
 import { operatorSettings, TIMINGS } from '../../../smpp-gateway/config.ts'
-import { startGateway } from '../../../smpp-gateway/gateway.ts'
-import { connectNats } from '../../../smpp-gateway/nats.ts'
+import { createGateway } from '../../../smpp-gateway/gateway.ts'
+import { connectNats } from '../../../streams/nats/link.ts'
 import { connectRedis } from '../../../smpp-gateway/redis.ts'
 import { encode } from '../../../streams/contracts/decode.ts'
 import { commandExample } from '../../../streams/contracts/examples.ts'
@@ -146,7 +146,7 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
   // Lines are made as in production, and dropped: a pipe would measure its reader.
   const logger = createLogger({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
   const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
-  const nats = await connectNats({ url: config.NATS_URL, creds: undefined, logger })
+  const nats = connectNats({ url: config.NATS_URL, user: 'smpp-connector', logger })
   const credentials = {
     ...ACCOUNT,
     operatorId,
@@ -157,7 +157,7 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
     bindMode: 'TRANSCEIVER' as const,
     backupOperatorId: null,
   }
-  const gateway = startGateway({
+  const gateway = createGateway({
     operatorIds: [operatorId],
     settings: { [operatorId]: operatorSettings({ window: config.BENCH_WINDOW }) },
     timings: TIMINGS,
@@ -171,9 +171,10 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
     elapsed,
     sleep,
   })
+  gateway.start()
   return async () => {
     await gateway.stop()
-    await nats.connection.close()
+    await nats.close()
     shared.close()
   }
 }

@@ -3,10 +3,9 @@ import {
   OutboundDeadLetter,
   type SubmitResult,
 } from '../../../streams/contracts/outbound.ts'
-import type { LogClient, LogRecord } from '../../../streams/log/port.ts'
+import { isReplayed, type LogClient, type LogRecord } from '../../../streams/log/port.ts'
 import type { Dice } from './dice.ts'
 import { eventId, instant, MINUTE_MS, operatorOf } from './checks/ids.ts'
-import { isReplayed } from './readings.ts'
 import type { Routing } from './routing.ts'
 import type { Sender } from './sender.ts'
 import { RECEIPTS, REQUESTS, RESULTS } from './traffic.ts'
@@ -81,7 +80,7 @@ export class Gateway {
 
   #take(record: LogRecord): void {
     // P4: the bridge publishes nothing that a replay has repeated.
-    if (isReplayed(record)) return
+    if (isReplayed(record.headers)) return
     const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
     if (record.topic === DEAD_LETTERS) return this.#repair(OutboundDeadLetter.parse(value))
     const command = DispatchCommand.parse(value)

@@ -1,6 +1,6 @@
 import { decode } from '../../../streams/contracts/decode.ts'
 import type { Topic } from '../../../streams/contracts/topic.ts'
-import { headerText, type LogRecord } from '../../../streams/log/port.ts'
+import { headerText, isReplayed, type LogRecord } from '../../../streams/log/port.ts'
 import type { World } from './world.ts'
 
 export interface Reading<V> {
@@ -13,7 +13,7 @@ export interface Reading<V> {
 export function readings<V>(world: World, topic: Topic<V>): readonly Reading<V>[] {
   return world.log.dump(topic.name).flatMap((record) => {
     const read = decode(topic, record.value)
-    return read.ok && !isReplayed(record)
+    return read.ok && !isReplayed(record.headers)
       ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }]
       : []
   })
@@ -29,8 +29,6 @@ export function byKey<V>(all: readonly Reading<V>[]): ReadonlyMap<string, readon
   }
   return grouped
 }
-
-export const isReplayed = (record: LogRecord): boolean => headerText(record.headers, 'replayed') !== undefined
 
 export const headerOf = (record: LogRecord, name: string): string | undefined =>
   headerText(record.headers, name)

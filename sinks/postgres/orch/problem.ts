@@ -1,3 +1,5 @@
+import { problemType } from '../../../streams/contracts/problem.ts'
+
 /** RFC 9457, as the API shows it (spec http.md section 6). */
 export interface Problem {
   readonly type: string
@@ -6,8 +8,6 @@ export interface Problem {
   readonly instance: string
   readonly code: string
 }
-
-const PROBLEMS = 'https://docs.ghasi.io/problems/'
 
 /** What a status event says went wrong. It depends on the event only, so that a second processing stores the same. */
 export function problemOf(
@@ -20,7 +20,7 @@ export function problemOf(
     .filter((word) => word !== '')
   const title = words.join(' ')
   return {
-    type: `${PROBLEMS}${words.join('-')}`,
+    type: problemType(words.join('-')),
     title: title.charAt(0).toUpperCase() + title.slice(1),
     detail: error.detail,
     instance: `urn:uuid:${eventId}`,

@@ -1,4 +1,5 @@
 import { encode } from '../../contracts/decode.ts'
+import { deadLetterTopicOf } from '../../contracts/topic.ts'
 import { changelogTopicOf, MARKS_STORE, type Topology } from '../../dsl/topology.ts'
 import type { Headers, OutRecord } from '../../log/port.ts'
 import { partitionOf } from '../../log/partitioner.ts'
@@ -40,14 +41,30 @@ function headersOf({ topic, value, trace, replayed }: Emitted): Headers {
   }
 }
 
-export const poisonRecord = (poison: Poison): OutRecord => ({
-  topic: poison.topic,
-  partition: poison.record.partition,
-  key: poison.record.key,
-  value: poison.value,
-  timestamp: poison.record.timestamp,
-  headers: { ...poison.record.headers, ...(poison.replayed && { replayed: '1' }) },
-})
+/** In the partition of the record, with its key and headers, unless these alone could fill a record. */
+export function poisonRecord({ record, letter, replayed }: Poison): OutRecord {
+  const { key, headers, partition, timestamp } = record
+  const fits = (key?.length ?? 0) + headerBytes(headers) <= KEY_AND_HEADER_BYTES_MAX
+  return {
+    topic: deadLetterTopicOf(record.topic),
+    partition,
+    key: fits ? key : null,
+    value: encode(fits ? letter : { ...letter, truncated: true }),
+    timestamp,
+    headers: { ...(fits && headers), ...(replayed && { replayed: '1' }) },
+  }
+}
+
+const KEY_AND_HEADER_BYTES_MAX = 65_536
+
+function headerBytes(headers: Headers): number {
+  let bytes = 0
+  for (const [name, value] of Object.entries(headers)) {
+    const values = typeof value === 'string' || Buffer.isBuffer(value) ? [value] : value
+    for (const one of values) bytes += name.length + Buffer.byteLength(one)
+  }
+  return bytes
+}
 
 /** Row changes stay in the partition of their task, whatever the partitioner would say of their key. */
 export const changelogRecord = (change: RowChange, context: OutputContext, nowMs: number): OutRecord => ({

@@ -1,6 +1,5 @@
-import { decode, encode } from '../../contracts/decode.ts'
-import { deadLetterTopicOf, SCHEMA_VERSION } from '../../contracts/topic.ts'
-import { topicDeadLetterId } from '../../domain/event-id.ts'
+import { topicDeadLetter, type TopicDeadLetter } from '../../contracts/dead-letter.ts'
+import { decode, type Unreadable } from '../../contracts/decode.ts'
 import {
   handleRecord,
   handleTimer,
@@ -12,7 +11,7 @@ import {
 } from '../../dsl/execute.ts'
 import type { Questions } from '../../dsl/processor.ts'
 import type { ErasedProcessor, Note, Topology } from '../../dsl/topology.ts'
-import { headerText, type LogRecord } from '../../log/port.ts'
+import { headerText, isReplayed, type LogRecord } from '../../log/port.ts'
 import type { StoredTimer } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
 
@@ -33,10 +32,7 @@ export interface Step {
 /** A record that cannot be read: it goes to its dead-letter topic with its bytes, and the partition goes on. */
 export interface Poison {
   readonly record: LogRecord
-  readonly topic: string
-  readonly value: string
-  readonly reason: string
-  readonly paths: readonly string[]
+  readonly letter: TopicDeadLetter
   /** The record lies below the mark: its dead letter was written before. */
   readonly replayed: boolean
 }
@@ -83,7 +79,7 @@ export function planRound(
     if (topic === undefined) throw new Error(`${record.topic} is no input of ${topology.name}`)
     const read = decode(topic, record.value)
     if (read.ok) addRecordSteps(plan.steps, topology, record, topic.key(read.value), read.value, marks)
-    else plan.poison.push(poisonOf(record, read.reason, read.errors, isReplayed(record, marks)))
+    else plan.poison.push(poisonOf(record, read, isBelow(record, marks)))
   }
   for (const timer of timers.slice(fired)) plan.steps.push(timerStep(topology, timer))
   return plan
@@ -97,7 +93,7 @@ function addRecordSteps(
   value: unknown,
   marks: ReadonlyMap<string, number>,
 ): void {
-  const cause = new RecordCause(record, key, isReplayed(record, marks))
+  const cause = new RecordCause(record, key, isBelow(record, marks))
   const trace = cause.header('traceparent')
   for (const processor of topology.processors) {
     if (!processor.on.has(record.topic)) continue
@@ -163,8 +159,9 @@ class RecordCause implements Cause {
   }
 }
 
-const isReplayed = (record: LogRecord, marks: ReadonlyMap<string, number>): boolean =>
-  record.offset < (marks.get(record.topic) ?? 0) || headerText(record.headers, 'replayed') === '1'
+/** Read before by this task, or caused by what another one read again. */
+const isBelow = (record: LogRecord, marks: ReadonlyMap<string, number>): boolean =>
+  record.offset < (marks.get(record.topic) ?? 0) || isReplayed(record.headers)
 
 function timerStep(topology: Topology, timer: StoredTimer): Step {
   const processor = topology.processors.find((candidate) => candidate.state?.store === timer.store)
@@ -179,32 +176,18 @@ function timerStep(topology: Topology, timer: StoredTimer): Step {
   return { processor, cause, record: undefined, timer, trace: undefined }
 }
 
-function poisonOf(
-  record: LogRecord,
-  reason: 'not_json' | 'schema' | 'version',
-  errors: readonly { path: string; message: string }[],
-  replayed: boolean,
-): Poison {
-  const at = new Date(record.timestamp).toISOString()
-  const offset = String(record.offset)
-  const value = encode({
-    schemaVersion: SCHEMA_VERSION,
-    eventId: topicDeadLetterId(record.topic, record.partition, offset),
-    occurredAt: at,
-    sourceTopic: record.topic,
-    sourcePartition: record.partition,
-    sourceOffset: offset,
-    reason,
-    errors,
-    payloadBase64: (record.value ?? Buffer.alloc(0)).toString('base64'),
-    failedAt: at,
-  })
-  return {
-    record,
-    topic: deadLetterTopicOf(record.topic),
-    value,
-    reason,
-    paths: errors.map((error) => error.path),
-    replayed,
-  }
+/** The record's place in its dead letter (spec pipeline.md D1). */
+function poisonOf(record: LogRecord, { reason, errors }: Unreadable, replayed: boolean): Poison {
+  const letter = topicDeadLetter(
+    {
+      sourceTopic: record.topic,
+      sourcePartition: record.partition,
+      sourceOffset: String(record.offset),
+      reason,
+      errors,
+      payload: record.value,
+    },
+    record.timestamp,
+  )
+  return { record, letter, replayed }
 }

@@ -281,8 +281,9 @@ export class Task {
     const done = await this.#ledger.commit(store, table, { effects, poison, positions, nowMs })
     this.#timers.armed(done.earliestArmedMs)
     this.#timerCount.changed(done.changes)
-    for (const { record, reason, paths } of poison) {
-      hooks.poisoned(this.id, record.topic, record.offset, reason, paths)
+    for (const { record, letter } of poison) {
+      const paths = letter.errors.map(({ path }) => path)
+      hooks.poisoned(this.id, record.topic, record.offset, letter.reason, paths)
     }
     if (effects.notes.length > 0) hooks.noted(this.id, effects.notes)
     const read = countByTopic(records)

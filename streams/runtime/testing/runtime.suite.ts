@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { TopicDeadLetter as DeadLetter } from '../../contracts/operators.ts'
+import { TopicDeadLetter as DeadLetter } from '../../contracts/dead-letter.ts'
 import type { LogClient } from '../../log/port.ts'
 import { headerText } from '../../log/port.ts'
 import {
@@ -126,6 +126,33 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
         payloadBase64: garbage.value.toString('base64'),
       })
       expect(headerText(dead[0]?.headers ?? {}, 'traceparent')).toBe('kept')
+    })
+
+    it('R3 writes a dead letter that fits, whatever the size of the record that it reports', async () => {
+      await start()
+      const writer = log.writer()
+      const good = wordRecord(given, 'a', 0, PARTITIONS)
+      const large = 'x'.repeat(850_000)
+      await writer.write([{ ...good, value: large }])
+      await writer.write([{ ...good, value: '{"word":', headers: { note: large } }])
+      await writer.write([{ ...good, value: '{"word":', key: large }])
+      await writer.write([good])
+      await writer.close()
+      await until(async () => (await tallies()).length === 1, 'the good record')
+      const dead = await readAll(log, `${given.words}.deadletter`, PARTITIONS)
+      const letters = dead.map((record) => DeadLetter.parse(JSON.parse(record.value?.toString() ?? '')))
+      expect(letters.map(({ sourceOffset, truncated }) => [sourceOffset, truncated])).toEqual([
+        ['0', true],
+        ['1', true],
+        ['2', true],
+      ])
+      expect(letters[0]?.payloadBytes).toBe(850_000)
+      expect(Buffer.from(letters[0]?.payloadBase64 ?? '', 'base64').toString()).toBe(large.slice(0, 524_288))
+      expect(dead.map((record) => [record.key?.toString(), Object.keys(record.headers)])).toEqual([
+        [String(good.key), []],
+        [undefined, []],
+        [undefined, []],
+      ])
     })
 
     it('stops the task loudly when a handler throws, and skips nothing', async () => {

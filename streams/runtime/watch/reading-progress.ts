@@ -1,6 +1,7 @@
 import type { ReadingProgress } from '../../contracts/lookups.ts'
 import type { Lookup } from '../../contracts/question.ts'
-import { LogError, partitionKey, type LogAdmin, type TopicPartition } from '../../log/port.ts'
+import { groupPositions, partitionsOf } from '../../log/group-positions.ts'
+import { LogError, type LogAdmin, type TopicPartition } from '../../log/port.ts'
 
 /**
  * Answers how far everything on a path has been read, stage by stage: whoever finds all of it read that was there when it
@@ -51,22 +52,17 @@ export interface Reading {
 export function groupProgress({ admin, group, topic }: Reading): Stage {
   let partitions: readonly TopicPartition[] | undefined
   return async () => {
-    partitions ??= await partitionsOf(admin, topic)
-    const bounds = await admin.bounds(partitions)
-    const committed = await admin.committed(group, partitions)
-    const keys = partitions.map(partitionKey)
-    // What retention took before anybody read it is not waited for.
-    const readOf = (key: string): number =>
-      Math.max(committed.get(key)?.next ?? 0, bounds.get(key)?.start ?? 0)
-    return { ends: keys.map((key) => bounds.get(key)?.end ?? 0), read: keys.map(readOf) }
+    partitions ??= await existing(admin, topic)
+    const positions = await groupPositions(admin, group, partitions)
+    return { ends: positions.map(({ end }) => end), read: positions.map(({ next }) => next) }
   }
 }
 
-async function partitionsOf(
+async function existing(
   admin: Pick<LogAdmin, 'partitions'>,
   topic: string,
 ): Promise<readonly TopicPartition[]> {
-  const count = (await admin.partitions([topic])).get(topic)
-  if (count === undefined) throw new LogError('fatal', `topic ${topic} does not exist`)
-  return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+  const partitions = await partitionsOf(admin, [topic])
+  if (partitions.length === 0) throw new LogError('fatal', `topic ${topic} does not exist`)
+  return partitions
 }

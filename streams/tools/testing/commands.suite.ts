@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { encode } from '../../contracts/decode.ts'
-import { TopicDeadLetter } from '../../contracts/operators.ts'
+import { TopicDeadLetter } from '../../contracts/dead-letter.ts'
 import { deadLetterTopicOf, SCHEMA_VERSION } from '../../contracts/topic.ts'
 import { topicDeadLetterId } from '../../domain/event-id.ts'
 import { describeTopology } from '../../dsl/describe.ts'

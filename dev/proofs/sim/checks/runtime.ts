@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { TOPICS } from '../../../../streams/contracts/catalogue.ts'
 import { decode } from '../../../../streams/contracts/decode.ts'
-import { TopicDeadLetter } from '../../../../streams/contracts/operators.ts'
+import { TopicDeadLetter } from '../../../../streams/contracts/dead-letter.ts'
 import { deadLetterTopicOf, type Topic } from '../../../../streams/contracts/topic.ts'
 import { changelogTopicOf, MARKS_STORE } from '../../../../streams/dsl/topology.ts'
-import type { LogRecord } from '../../../../streams/log/port.ts'
+import { isReplayed, type LogRecord } from '../../../../streams/log/port.ts'
 import { partitionOf } from '../../../../streams/log/partitioner.ts'
 import type { Store, StoredTimer } from '../../../../streams/runtime/store/store.ts'
-import { isReplayed, sameTexts, type Complain } from '../readings.ts'
+import { sameTexts, type Complain } from '../readings.ts'
 import type { World } from '../world.ts'
 
 /** What the runtime guarantees whatever the topologies mean (architecture.md section 4). */
@@ -41,7 +41,8 @@ function checkRecords(world: World, complain: Complain): void {
 }
 
 function checkPlace(world: World, record: LogRecord, complain: Complain): void {
-  if (isReplayed(record) && world.replays.count === 0) complain(`${placeOf(record)} is marked as replayed`)
+  if (isReplayed(record.headers) && world.replays.count === 0)
+    complain(`${placeOf(record)} is marked as replayed`)
   if (record.key === null || partitionOf(record.key, world.partitions) !== record.partition)
     complain(`${placeOf(record)} lies in a partition that its key does not name`)
 }
@@ -59,7 +60,7 @@ function checkOnce(topic: Topic<unknown>, records: readonly LogRecord[], complai
     const { eventId } = Identified.parse(read.value)
     const value = record.value?.toString('utf8') ?? ''
     const said = seen.get(eventId)
-    if (isReplayed(record)) checkRepetition(record, said, complain)
+    if (isReplayed(record.headers)) checkRepetition(record, said, complain)
     else if (said !== undefined) complain(`${placeOf(record)} repeats event ${eventId}`)
     else seen.set(eventId, value)
   }
@@ -83,7 +84,9 @@ function checkDeadLetters(world: World, complain: Complain): void {
       if (decode(topic, record.value).ok) return []
       return [`${record.partition}:${record.offset} ${record.value?.toString('base64')}`]
     })
-    const letters = world.log.dump(deadLetterTopicOf(topic.name)).filter((record) => !isReplayed(record))
+    const letters = world.log
+      .dump(deadLetterTopicOf(topic.name))
+      .filter((record) => !isReplayed(record.headers))
     const dead = letters.map((record) => {
       const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
       const { sourcePartition, sourceOffset, payloadBase64 } = TopicDeadLetter.parse(value)
