@@ -51,7 +51,7 @@ describe('what the gateway needs goes away', () => {
     await until(() => running.gateway.ready().ready)
   }, 40_000)
 
-  it('G7 a NATS connection that the client library has given up is replaced, and commands go out', async () => {
+  it('fault G7: a NATS connection that the client library has given up is replaced, and commands go out', async () => {
     const { heard, running } = await rig.openAll()
     await connectionOf(running.nats).close()
     await until(() => !running.gateway.ready().ready)

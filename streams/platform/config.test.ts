@@ -60,7 +60,7 @@ describe('an invalid environment', () => {
     )
   })
 
-  it('R7 names what is wrong with a NATS address, and never its password', () => {
+  it('fault R7: names what is wrong with a NATS address, and never its password', () => {
     for (const url of [
       'localhost:4222',
       'nats://a:hunter2@',

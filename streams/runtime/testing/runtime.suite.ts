@@ -128,7 +128,7 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       expect(headerText(dead[0]?.headers ?? {}, 'traceparent')).toBe('kept')
     })
 
-    it('R3 writes a dead letter that fits, whatever the size of the record that it reports', async () => {
+    it('fault R3: writes a dead letter that fits, whatever the size of the record that it reports', async () => {
       await start()
       const writer = log.writer()
       const good = wordRecord(given, 'a', 0, PARTITIONS)
