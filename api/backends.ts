@@ -31,7 +31,7 @@ export interface Backends {
   readonly delivered: DeliveredRows
 }
 
-/** Twenty connections per process (spec data.md section 5), two of them for the outbox. */
+/** Twenty connections per process [DB59], two of them for the outbox. */
 const SERVICE_POOL = { connectionsMax: 18, connectMsMax: 2_000, statementMsMax: 2_500 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 

@@ -15,7 +15,7 @@ const shape = {
   JWT_AUDIENCE: z.string().default('ghasi-platform'),
   /** `tid` is looked at when a token lacks this claim. */
   JWT_TENANT_CLAIM: z.string().default('tenant_id'),
-  /** Spec http.md section 7. */
+  /** [FL1] */
   SUBMIT_API_ENABLED: flag.default(false),
 }
 

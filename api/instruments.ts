@@ -2,7 +2,7 @@ import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
 
 export type Instruments = ReturnType<typeof createInstruments>
 
-/** The metrics of the submit path (spec operations.md section 1). */
+/** The metrics of the submit path: [M4], [M5], [M11], [M13] to [M15]. */
 export const createInstruments = (metrics: Metrics) => ({
   submits: metrics.counter('orch_submit_total', 'Submitted messages by result', ['result']),
   submitSeconds: metrics.histogram('orch_submit_latency_seconds', 'From request to 202', BUCKETS_B1),
@@ -13,6 +13,6 @@ export const createInstruments = (metrics: Metrics) => ({
   redisErrors: metrics.counter('orch_redis_errors_total', 'Failed commands', ['op']),
   outboxPending: metrics.gauge('orch_outbox_pending', 'Outbox rows, counted up to a bound'),
   outboxOldestSeconds: metrics.gauge('orch_outbox_oldest_seconds', 'Age of the oldest outbox row'),
-  /** Ours: what the share of 5xx (alert OrchHigh5xx) is computed from. */
+  /** Ours: the alert OrchHigh5xx [A9] needs the share of 5xx. As yet there is no rule file. */
   responses: metrics.counter('orch_http_responses_total', 'Answers by route and status', ['route', 'status']),
 })

@@ -6,7 +6,7 @@ export interface Listener {
   close(): Promise<void>
 }
 
-// Kong sends a request at once; whoever is slower than this only holds a socket.
+// Kong sends a request at once. A client that is slower than this only holds a socket.
 const HEADERS_MS_MAX = 10_000
 const REQUEST_MS_MAX = 30_000
 const DRAIN_MS_MAX = 10_000

@@ -4,7 +4,10 @@ import type { Identity } from './middleware/token.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
 
-/** Spec http.md section 4, H3. Instants are ISO 8601 UTC; null where nothing has happened yet. */
+/**
+ * The reply of [H3], as yet without the fields from `to` to `sendAt` of [RD1]. Instants are ISO
+ * 8601 UTC, null where nothing has happened yet.
+ */
 export interface MessageView {
   readonly messageId: string
   readonly status: string
@@ -21,7 +24,7 @@ export interface MessageView {
   readonly statusUpdatedAt: string
 }
 
-/** Spec http.md section 4, H4. */
+/** One segment in the reply of [H4], see [RD4]. */
 export interface SegmentView {
   readonly messageId: string
   readonly segmentIndex: number
@@ -31,13 +34,16 @@ export interface SegmentView {
   readonly receivedAt: string | null
 }
 
-/** What a client may read: undefined for another tenant's or account's message as for none. Throws DependencyUnavailable. */
+/**
+ * What a client may read. Undefined for a message of another tenant or account, as for none [RD2].
+ * Throws DependencyUnavailable.
+ */
 export interface MessageReader {
   message(reader: Reader, messageId: string): Promise<MessageView | undefined>
   segments(reader: Reader, messageId: string): Promise<readonly SegmentView[] | undefined>
 }
 
-/** Reads the primary: a replica may be more than the allowed two seconds behind. */
+/** Reads the primary: a replica may be more than the allowed two seconds behind [RD3]. */
 export const messageReader = (database: Database): MessageReader => ({
   async message(reader, messageId) {
     const values = [messageId, reader.tenantId, reader.accountId]
@@ -116,9 +122,10 @@ const SegmentRow = z.object({
 export type SegmentRow = z.infer<typeof SegmentRow>
 
 /**
- * One entry per segment. `rows` come in order of arrival, possibly several for a segment: the first terminal one counts, and
- * UNKNOWN only until there is one. How many segments went out is known from their rows; before the first, `segmentCount` as
- * counted at submit stands in (a message sent as one TLV has fewer, one with a 16-bit reference may have more).
+ * One entry per segment [RD4]. `rows` come in order of arrival, and a segment may have several. The
+ * first terminal one counts; UNKNOWN counts only until there is one. The rows say how many segments
+ * went out. Before the first row the `segmentCount` of the submit stands in: a message sent as one
+ * TLV has fewer, one with a 16-bit reference may have more.
  */
 export function segmentViews(
   messageId: string,

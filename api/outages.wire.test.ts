@@ -16,7 +16,7 @@ const isUp = async (name: string) => Details.parse((await api.call('/ready')).js
 const idOf = (json: unknown) => SubmitReply.parse(json).messageId
 const correlations = async () => (await api.published()).map(({ headers }) => headers['X-Correlation-ID'])
 
-describe('PLT-5 F3 ORC-1.11 Redis down', () => {
+describe('PLT-5 [F3] ORC-1.11 Redis down', () => {
   test('submits go on, and Postgres remembers the keys', async () => {
     await api.cuts.redis.cut()
     const key = { 'Idempotency-Key': randomUUID() }
@@ -32,7 +32,7 @@ describe('PLT-5 F3 ORC-1.11 Redis down', () => {
   })
 })
 
-describe('PLT-5 F2 ORC-1.11 Postgres down', () => {
+describe('PLT-5 [F2] ORC-1.11 Postgres down', () => {
   test('a submit is 503 with Retry-After and stores nothing; the first one after it is new', async () => {
     const key = { 'Idempotency-Key': randomUUID() }
     await api.cuts.postgres.cut()
@@ -73,7 +73,7 @@ describe('PLT-5 F2 ORC-1.11 Postgres down', () => {
   })
 })
 
-describe('PLT-5 F4 ORC-1.7 NATS down', () => {
+describe('PLT-5 [F4] ORC-1.7 NATS down', () => {
   test('submits are accepted; once NATS is back the relay publishes each exactly once', async () => {
     await api.cuts.nats.cut()
     await until(async () => !(await isUp('nats')))

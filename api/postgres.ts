@@ -30,8 +30,8 @@ export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool 
     pipeline: true,
   }
   const pool = new Pool(options)
-  // Without a listener a broken connection would end the process. The pool listens to those that are idle only; whoever uses
-  // one learns of the break from his statement, and the pool replaces it.
+  // Without a listener a broken connection would end the process. The pool listens to idle ones
+  // only. When one in use breaks, its statement fails, and the pool replaces it.
   const lost = (error: Error) => logger.warn('api.postgres_connection_lost', { reason: codeOf(error) })
   pool.on('error', lost)
   pool.on('connect', (client) => client.on('error', lost))
@@ -42,9 +42,10 @@ const CLIENT_PATIENCE_MS = 500
 
 export interface Database {
   /**
-   * Runs the statements in one transaction of `tenantId`, outside of which row-level security shows no rows and takes none
-   * (spec data.md section 4), and gives one result per statement. `op` labels a failure.
-   * Throws DependencyUnavailable when Postgres is away; then nothing is known to be stored.
+   * Runs the statements in one transaction of `tenantId` and gives one result per statement.
+   * Outside of it row-level security shows no rows and takes none [DB41], [DB42]. `op` labels a
+   * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be
+   * stored.
    */
   inTenant(op: string, tenantId: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
   /** Throws DependencyUnavailable when Postgres does not answer. */
@@ -78,8 +79,9 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
 }
 
 /**
- * Everything is on the wire before the first answer. After an error Postgres refuses the rest and turns COMMIT into ROLLBACK;
- * the connection is then closed, because what it has prepared is no longer known.
+ * Everything is on the wire before the first answer. After an error Postgres refuses the rest and
+ * turns COMMIT into ROLLBACK. The connection is then closed, because what it has prepared is no
+ * longer known.
  */
 async function inOneTrip(
   pool: Pool,
@@ -99,7 +101,7 @@ const query = (client: PoolClient, statement: Statement | string): Promise<Query
 // SQLSTATE classes: connection, resources, operator intervention, system, internal, and rolled back for concurrency.
 const OUTAGE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
-/** Whatever is not an answer of the server at all (refused, reset, timed out) is an outage too. */
+/** An error that is no answer of the server (refused, reset, timed out) is an outage too. */
 export const isOutage = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2))
 

@@ -1,14 +1,8 @@
 import { problemType } from '../streams/contracts/problem.ts'
 
 /**
- * api: the front door. Clients submit messages, read their status and their segments.
- *
- * It guarantees that a 202 is given only after the message, its idempotency key and its outbox row are committed in one
- * Postgres transaction, that one idempotency key makes one message, and that nobody reads what is not his own.
- * It never decides what becomes of a message (topologies do), never waits for NATS longer than half a second, and never puts
- * what a client sent into an answer's text, a log line or a label.
- *
- * This file: the closed list of things that go wrong, as RFC 9457 describes them (spec http.md section 6).
+ * The problems that this API answers with, as RFC 9457 describes them [ER1]. Of [ER3] to [ER21] it
+ * lacks RATE_LIMITED, which is Kong's, and those of routes and limits that do not exist yet.
  */
 export const PROBLEMS = {
   INVALID_PAYLOAD: { status: 400, title: 'Invalid payload', detail: 'the body does not follow the schema' },

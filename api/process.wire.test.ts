@@ -53,7 +53,7 @@ async function startProcess(): Promise<{ child: ChildProcess; url: string }> {
   throw new Error('the process ended before it listened')
 }
 
-test('PLT-5 F3 F4 starts and accepts with Redis and NATS away, and a signal lets the open submit finish', async () => {
+test('PLT-5 [F3] [F4] starts and accepts with Redis and NATS away, and a signal lets the open submit finish', async () => {
   const { child, url } = await startProcess()
   const exited = once(child, 'exit')
   const key = randomUUID()

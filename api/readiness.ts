@@ -10,7 +10,10 @@ export interface ReadinessDeps {
 
 const PING_MS_MAX = 1_000
 
-/** Ready means that Postgres answers; submits go on without Redis and NATS, so these are only reported. */
+/**
+ * Ready means that Postgres answers [H32]. Submits go on without Redis and NATS, so these are only
+ * reported.
+ */
 export const readinessOf = (deps: ReadinessDeps) => async (): Promise<Readiness> => {
   const ready = await answers(deps.database)
   const details = {

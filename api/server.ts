@@ -14,7 +14,7 @@ import type { TokenVerifier } from './middleware/token.ts'
 
 export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
   readonly verify: TokenVerifier
-  /** SUBMIT_API_ENABLED: off, H1 to H4 answer 503 and the rest works (spec http.md section 7). */
+  /** SUBMIT_API_ENABLED [FL1]. When off, [H1] to [H4] answer 503 and the rest works. */
   readonly enabled: boolean
   readonly logger: Logger
   readonly newId: () => string

@@ -32,9 +32,12 @@ export interface BridgesOptions {
 }
 
 export interface Bridges {
-  /** Every NATS consumer active, the log reachable, the group joined (spec http.md §1). */
+  /** Every NATS consumer is active, the log can be reached, the group is joined [H32]. */
   ready(): Promise<Readiness>
-  /** No partition of the outbound direction is stuck (position-watch.ts); the inbound one is NATS's to watch, by ack_wait. */
+  /**
+   * No partition of the outbound direction is stuck [H9], see position-watch.ts. NATS watches the
+   * inbound direction, by ack_wait.
+   */
   live(): Readiness
   close(): Promise<void>
 }

@@ -17,9 +17,12 @@ import type { ProvisionOptions } from './nats/provision.ts'
 export const provisionEnv = {
   NATS_REPLICAS: positive.default(3),
   OPERATOR_IDS: list.default([]),
-  /** Receipts in work at a time, which is `max_ack_pending` of `dlr-processor` (spec operations.md §5). */
+  /** Receipts in work at a time, which is `max_ack_pending` of `dlr-processor` [SL10]. */
   DLR_MAX_CONCURRENCY: positive.default(10),
-  /** Commands given back with a delay count as pending too; the gateway bounds its own work, so this must not (PLT-7). */
+  /**
+   * Commands given back with a delay count as pending too. The gateway bounds its own work, so this
+   * should bound nothing (PLT-7). As yet 1,000 waiting commands of one operator fill it [B6].
+   */
   COMMAND_ACK_PENDING: positive.default(1000),
 }
 
@@ -39,13 +42,19 @@ export const bridgesEnv = {
   ...natsEnv,
   ...provisionEnv,
   PORT: port.default(9465),
-  /** The bridges are three users of NATS (spec operations.md §6); each may have an address, with its user and password. */
+  /**
+   * The bridges are three users of NATS: [NU4], [NU5], [NU7]. Each may have an address, with its
+   * user and password.
+   */
   NATS_ORCHESTRATOR_URL: natsUrl.optional(),
   NATS_DLR_URL: natsUrl.optional(),
   NATS_MIRROR_URL: natsUrl.optional(),
   /** Folder with `<user>.creds` of each of the three; NATS_CREDS then counts for none of them. */
   NATS_CREDS_DIR: z.string().optional(),
-  /** Makes the streams and durables at the start. In production `bridges/provision.ts` does, under its own user. */
+  /**
+   * Makes the streams and durables at the start: as yet that is the default [NU1]. In production
+   * `bridges/provision.ts` makes them, under its own user.
+   */
   NATS_PROVISION: flag.default(true),
   /** A partition with records behind it that does not move for this long fails the health check. */
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),

@@ -1,7 +1,10 @@
 import type { Counter, Gauge, Histogram } from 'prom-client'
 import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
 
-/** Metrics of the bridges (spec operations.md §1). `subject` is the topic's name: never one per operator. */
+/**
+ * Metrics of the bridges: [M8], [M13], [M23], [M25], [M38], [M39]. `subject` is the topic's name:
+ * never one per operator.
+ */
 export interface Instruments {
   readonly in: Counter<'subject'>
   readonly out: Counter<'subject'>

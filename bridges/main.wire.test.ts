@@ -47,7 +47,7 @@ test('the provisioner makes the streams and the durables of the operators, and e
   await nc.close()
 })
 
-test('F4 F5 the bridges start without NATS and without the log, are alive, not ready, and end on SIGTERM', async () => {
+test('[F4] [F5] the bridges start without NATS and without the log, are alive, not ready, and end on SIGTERM', async () => {
   await nats.kill()
   const [port, nobody] = [await freePort(), await freePort()]
   const child = start('main.ts', { PORT: String(port), KAFKA_BROKERS: `127.0.0.1:${nobody}` })

@@ -5,7 +5,10 @@ import { provisionEnv, provisionOptions } from './config.ts'
 import { connectNats } from '../streams/nats/link.ts'
 import { provisionThrough } from './nats/provision.ts'
 
-/** Runs once, under the NATS user `provisioner`: the only one that may make streams and durables (spec operations.md §6). */
+/**
+ * Runs once, under the NATS user `provisioner`. No other user should make streams and durables; as
+ * yet the bridges do by default [NU1].
+ */
 const config = readConfig({ ...commonEnv, ...natsEnv, ...provisionEnv })
 const logger = createLogger({ service: 'nats-provisioner', level: config.LOG_LEVEL })
 const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config

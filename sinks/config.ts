@@ -17,7 +17,10 @@ const shape = {
   ...redisEnv,
   PORT: port.default(9466),
   DATABASE_URL: z.string().url(),
-  /** One address a role, with its password. Absent: DATABASE_URL as that role without a password, which only a trusting cluster takes. */
+  /**
+   * One address a role, with its password. Absent: DATABASE_URL as that role without a password,
+   * which only a trusting cluster takes.
+   */
   SINK_ORCH_URL: z.string().url().optional(),
   SINK_DLR_URL: z.string().url().optional(),
   SINK_SMPP_URL: z.string().url().optional(),

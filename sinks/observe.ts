@@ -5,12 +5,15 @@ import { LogError, type TopicPartition } from '../streams/log/port.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 
-/** What a sink tells the people who run it: metrics of spec operations.md section 1, log events of section 4. */
+/**
+ * What a sink tells the people who run it: the metrics [M14], [M22], [M41] and the log event
+ * [LG13].
+ */
 export interface Observation {
   readonly hooks: (sinkName: string) => SinkHooks
   /** A batch was refused and will be tried again. */
   readonly fault: (sinkName: string, at: TopicPartition, error: unknown, attempt: number) => void
-  /** Redis was away; the keys are skipped (spec pipeline.md O12). */
+  /** Redis was away; the keys are skipped [O12]. */
   readonly mirrorsSkipped: (keys: number, error: unknown) => void
   readonly lag: (sinkName: string, topic: string, records: number) => void
 }

@@ -5,7 +5,7 @@ import { within } from '../streams/platform/process.ts'
 
 const ANSWER_MS_MAX = 2_000
 
-/** Postgres and the log answer (spec http.md section 1); Redis is only a mirror and does not count. */
+/** Postgres and the log answer [H32]. Redis is only a mirror and does not count. */
 export function readiness(
   log: LogClient,
   topic: string,

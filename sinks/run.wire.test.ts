@@ -37,7 +37,7 @@ const waitUntil = async (holds: () => Promise<boolean> | boolean): Promise<void>
   while (!(await holds())) await sleep(10)
 }
 
-/** A log of one partition a topic, the sinks on it, and all that they have told their operators. */
+/** A log of one partition a topic, the sinks on it, and all that they have reported. */
 async function sinksOn(log: MemoryLog) {
   await log.admin.ensureTopics(
     TOPICS.map((name) => ({ name, partitions: 1, replicas: 1, config: { 'cleanup.policy': 'delete' } })),
@@ -123,7 +123,7 @@ describe('a running sink', () => {
     expect(lines.join('')).not.toContain('447700900123')
   })
 
-  it('P6 leaves the tables as they are when its group is reset to the beginning', async () => {
+  it('[P6] leaves the tables as they are when its group is reset to the beginning', async () => {
     const log = memoryLog()
     const { start, orch, dlr, taken } = await sinksOn(log)
     const messageId = randomUUID()
@@ -150,7 +150,7 @@ describe('a running sink', () => {
     expect(first[0]).toContainEqual(expect.objectContaining({ message_id: messageId, status: 'DELIVERED' }))
   })
 
-  it('F2 F18 waits with its partition while Postgres refuses, alerts, and catches up afterwards', async () => {
+  it('[F2] [F18] waits with its partition while Postgres refuses, says so, and catches up afterwards', async () => {
     const log = memoryLog()
     const { metrics, lines, start, dlr, taken } = await sinksOn(log)
     const late = { ...receiptExample, messageId: randomUUID(), enqueuedAt: '2027-01-15T00:00:00.000Z' }

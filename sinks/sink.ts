@@ -3,14 +3,7 @@ import type { Topic } from '../streams/contracts/topic.ts'
 import type { LogRecord } from '../streams/log/port.ts'
 import type { Batch } from '../streams/runtime/consume.ts'
 
-/**
- * Sinks project the log onto Postgres and Redis, for people, the API and outside readers.
- *
- * They guarantee that every readable record reaches its tables at least once, that a second time changes nothing, and that no
- * row ever goes back to an older state, so their offsets may be reset at any time. A record that a table refuses holds its
- * partition and raises an alert; it is never dropped.
- * They never write to the log, and nothing in the topologies waits for them or reads their tables.
- */
+/** A reader of some topics that stores their records in one place, in a group of its own. */
 export interface Sink {
   /** For logs and the `sink` label. */
   readonly name: string
@@ -21,7 +14,10 @@ export interface Sink {
 }
 
 export interface SinkHooks {
-  /** Not what the contract says. Topologies dead-letter what they cannot read; a sink only has to say so and go on. */
+  /**
+   * Not what the contract says. Topologies dead-letter what they cannot read. A sink only has to
+   * say so and go on.
+   */
   unreadable(record: LogRecord, reason: string, errors: readonly DecodeError[]): void
   written(topic: string, records: number): void
 }

@@ -6,7 +6,7 @@ import type { Batch } from '../streams/runtime/consume.ts'
 /** Enough to find the batch from any of its messages in practice, without a span of a megabyte. */
 const LINKS_MAX = 64
 
-/** `sink.write`, one span a batch, linked to whoever made its records (spec operations.md section 3). */
+/** `sink.write` [TR3], one span a batch, linked to the spans that made its records. */
 export const inWriteSpan = (sink: string, batch: Batch, work: () => Promise<void>): Promise<void> =>
   inSpan(
     'sinks',

@@ -34,7 +34,7 @@ const TonNpiSettings = z.strictObject({
 
 const WINDOW_MAX = 1_000
 
-/** Spec smpp.md section 2; every field has a default, an unknown one is a mistake. */
+/** The options of one operator [PD2], as yet without charset, longMessage and tls. An unknown one is a mistake. */
 const OperatorSettings = z.strictObject({
   window: positive.max(WINDOW_MAX).default(10),
   failoverAfterMs: milliseconds.default(30_000),
@@ -50,7 +50,10 @@ export type OperatorSettings = z.infer<typeof OperatorSettings>
 export const operatorSettings = (given: z.input<typeof OperatorSettings> = {}): OperatorSettings =>
   OperatorSettings.parse(given)
 
-/** Durations in ms, so that a test may shrink them; the figures are those of spec smpp.md sections 1, 2, 6 and 8. */
+/**
+ * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8], [B10], [B12], [B14], [B17], [CI5],
+ * [S5], [S7], [R6] and [SD1].
+ */
 export interface Timings {
   readonly connectMs: number
   readonly bindMs: number
@@ -108,7 +111,7 @@ const environment = {
 }
 export type GatewayConfig = ReturnType<typeof readGatewayConfig>
 
-/** The environment of spec smpp.md section 9. */
+/** The environment of [GE1]. */
 export const readGatewayConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(environment, env)
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Recorded, SubmitEntry } from '../dev/neighbours/smsc/journal.ts'
-import type { Smsc } from '../dev/neighbours/smsc/server.ts'
+import type { Smsc } from '../dev/neighbours/smsc/smsc.ts'
 import { freePort } from '../dev/stack/ports.ts'
 import type { DispatchCommand, SubmitResult } from '../streams/contracts/outbound.ts'
 import { phone, until } from './testing/invented.suite.ts'
@@ -129,7 +129,7 @@ describe('CON-5.5 killed at any step', () => {
     expect(heard.results.every((result) => result.outcome === 'ACCEPTED')).toBe(true)
   }, 120_000)
 
-  it('spec section 8: SIGTERM lets open responses finish, tells UNBOUND and gives the lease back', async () => {
+  it('[SD1] SIGTERM lets open responses finish, tells UNBOUND and gives the lease back', async () => {
     const smsc = await openAround(300)
     const heard = await rig.hear()
     const running = await spawnGateway()

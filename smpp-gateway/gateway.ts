@@ -43,7 +43,7 @@ export interface Gateway {
   readonly operators: ReadonlyMap<string, Operator>
   start(): void
   ready(): Readiness
-  /** Orderly end (spec smpp.md section 8); everything that it was given stays open. */
+  /** Orderly end [SD1]. Everything that it was given stays open. */
   stop(): Promise<void>
 }
 
@@ -143,7 +143,7 @@ function bindOptions(
   }
 }
 
-/** The limit is kept without Redis too, so that is worth one line a minute and not one a PDU. */
+/** The limit is kept without Redis too [TP7], so that is worth one line a minute and not one a PDU. */
 function openThrottle(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): Throttle {
   const { shared, elapsed, logger } = options
   let warnedAt = Number.NEGATIVE_INFINITY
@@ -168,7 +168,7 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
   },
 })
 
-/** Spec http.md section 1: NATS, and every operator bound or on standby; Redis is only told about. */
+/** [H32]: NATS, and every operator bound or on standby. Redis stands in the details only. */
 function readiness({ nats, shared }: GatewayOptions, operators: Gateway['operators']): Readiness {
   const isConnected = nats.connection !== undefined
   const states = [...operators].map(([operatorId, { view }]) => [operatorId, view.state] as const)

@@ -52,7 +52,7 @@ await runProcess(logger, async (closers) => {
     route: sessionsRoute(gateway.operators, config.INTERNAL_SERVICE_TOKEN),
   })
   closers.add('operations', operations, (opened) => opened.close())
-  // Added last, so that it ends first: health is told while it drains.
+  // Added last, so that it ends first: while it drains, NATS and the health endpoints still work.
   closers.add('gateway', gateway, (opened) => opened.stop())
   gateway.start()
 })

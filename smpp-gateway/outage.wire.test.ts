@@ -61,7 +61,7 @@ describe('what the gateway needs goes away', () => {
     expect(heard.results[0]?.outcome).toBe('ACCEPTED')
   }, 40_000)
 
-  it('F4 NATS hangs: a receipt is refused, and answered ESME_ROK only once NATS holds it', async () => {
+  it('[F4] NATS hangs: a receipt is refused, and answered ESME_ROK only once NATS holds it', async () => {
     const { proxy, through } = await proxyTo(envOf('NATS_URL'))
     const { smsc, heard } = await rig.openAll({ natsUrl: through, timings: { receiptAckMs: 300 } }, 10, {
       timing: { receiptDelayMs: { min: 400, max: 400 }, receiptRetryMs: 200 },
@@ -110,13 +110,13 @@ describe('what the gateway needs goes away', () => {
     const { proxy, through } = await proxyTo(envOf('REDIS_URL'))
     const { smsc, heard } = await rig.openAll({ redisUrl: through })
     proxy.cut()
-    // Segment 2 is refused for good only after segment 1 is taken; 932 refuses the first try of each, so the command comes back twice.
+    // 932 refuses the first try of each segment. Segment 2 has its first try only after segment 1 is taken, so the command comes back twice.
     await rig.send({ to: phone('932'), body: 'a'.repeat(200) })
     await until(() => heard.results.length === 2, 15_000)
     expect(smsc.entries().filter((entry) => entry.kind === 'submit' && entry.taken)).toHaveLength(2)
   }, 30_000)
 
-  it('CON-2.5 operator away: UNBOUND is told once, attempts back off, BOUND is told when it is back', async () => {
+  it('CON-2.5 operator away: UNBOUND is published once, attempts back off, BOUND is published when it is back', async () => {
     const { smsc, heard, running } = await rig.openAll()
     smsc.dropConnections(600)
     await until(() => heard.health.some((health) => health.status === 'UNBOUND'))

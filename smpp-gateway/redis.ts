@@ -2,8 +2,8 @@ import { Redis } from 'ioredis'
 import type { Logger } from '../streams/platform/logger.ts'
 
 /**
- * Redis as the gateway uses it: a limiter, a journal and a lease, never the only reason that something works. A call that fails or
- * hangs answers `undefined`, and for a moment after it nobody waits for Redis again.
+ * Redis as the gateway uses it: a limiter, a journal and a lease. As yet only a start needs it: without Redis a new process gets no
+ * lease [B4]. A call that fails or hangs answers `undefined`, and for a moment after it nobody waits for Redis again.
  */
 export interface SharedState {
   /** The result, or undefined when Redis could not be asked. */

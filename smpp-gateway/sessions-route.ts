@@ -6,7 +6,7 @@ import type { Operator } from './operator/operator.ts'
 
 const RECONNECT = /^\/sessions\/([^/]+)\/reconnect$/
 
-/** `GET /sessions` and `POST /sessions/{operatorId}/reconnect` (spec http.md H12, H13); false for other paths. */
+/** `GET /sessions` [H12] and `POST /sessions/{operatorId}/reconnect` [H13]; false for other paths. */
 export const sessionsRoute =
   (operators: ReadonlyMap<string, Operator>, token: string) =>
   (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
@@ -28,7 +28,7 @@ function reconnect(operator: Operator | undefined, authorised: boolean, response
   send(response, 202, { status: 'ok' })
 }
 
-/** RFC 9457, as everywhere in the platform (spec http.md section 6). */
+/** RFC 9457, as everywhere in the platform [ER1]. */
 function problem(response: ServerResponse, status: number, code: string, title: string): void {
   response.writeHead(status, { 'content-type': 'application/problem+json' })
   response.end(JSON.stringify({ type: problemType(code), title, status, code }))

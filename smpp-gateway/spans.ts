@@ -8,7 +8,7 @@ interface Subject {
   readonly accountId?: string
 }
 
-/** Runs `work` in a span (spec operations.md section 3) that continues the trace of the headers. */
+/** Runs `work` in a span [TR3] that continues the trace of the headers. */
 export function withinSpan<T>(
   name: 'smpp.submit_sm' | 'smpp.deliver_sm',
   about: Subject,
@@ -31,7 +31,7 @@ interface Incoming {
   keys(): string[]
 }
 
-/** The trace context of a NATS message, passed on as it came even when this process records no spans. */
+/** The trace context of a NATS message [TR4], passed on as it came even when this process records no spans. */
 export function traceOf(incoming: Incoming | undefined): TraceHeaders {
   const found: Record<string, string> = {}
   if (incoming === undefined) return found

@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 /**
- * The rulebook of docs/rules and those who cite it. A rule is defined once, as `**[D18]**`; code, tests and pages cite it as
- * `[D18]` and in no other spelling, so that a search finds every place that keeps a rule.
+ * The rulebook of docs/rules and those who cite it. A rule is defined once, as `**[D18]**`. Code, tests and pages cite it as `[D18]` and in no other spelling. So a search finds every place that keeps a rule.
  */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })

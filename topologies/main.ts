@@ -1,26 +1,13 @@
-import { z } from 'zod'
 import { connectNats } from '../streams/nats/link.ts'
 import { mirrorProgress } from '../bridges/nats/mirror-progress.ts'
-import { routingEnv, routingLookup, routingTls } from '../bridges/routing/lookup.ts'
+import { routingLookup, routingTls } from '../bridges/routing/lookup.ts'
 import { ROUTE_LOOKUP, SUBMIT_RESULTS_READ_LOOKUP } from '../streams/contracts/lookups.ts'
 import { submitResults } from '../streams/contracts/outbound.ts'
 import type { Lookup } from '../streams/contracts/question.ts'
 import { SUBMIT_RESULT_MIRROR } from '../streams/contracts/subjects.ts'
-import { uuid } from '../streams/contracts/topic.ts'
-import { CANONICAL_ID_RULES } from '../streams/domain/receipt/canonical-id.ts'
 import { connectKafka } from '../streams/log/kafka.ts'
 import type { LogAdmin, LogClient } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import {
-  commonEnv,
-  jsonText,
-  logEnv,
-  milliseconds,
-  natsEnv,
-  port,
-  positive,
-  readConfig,
-} from '../streams/platform/config.ts'
 import { createLogger } from '../streams/platform/logger.ts'
 import { Metrics } from '../streams/platform/metrics.ts'
 import { serveOperations } from '../streams/platform/operations-server.ts'
@@ -29,39 +16,18 @@ import { startTracing } from '../streams/platform/tracing.ts'
 import { systemClock } from '../streams/runtime/clock.ts'
 import { gaugeTasks, observe, readinessOf } from '../streams/runtime/watch/observe.ts'
 import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/watch/observe-positions.ts'
-import { STUCK_AFTER_MS } from '../streams/runtime/watch/position-watch.ts'
 import { Prefetcher } from '../streams/runtime/task/prefetch.ts'
 import { levelStores, writeBufferBytesOf } from '../streams/runtime/store/level.ts'
-import { DEFAULT_LIMITS, NO_STANDBYS, STANDBY_REPLICAS_MAX } from '../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, NO_STANDBYS } from '../streams/runtime/limits.ts'
 import { groupProgress, progressAlong } from '../streams/runtime/watch/reading-progress.ts'
 import { groupOf } from '../streams/runtime/task/task.ts'
 import { Worker } from '../streams/runtime/worker.ts'
 import { allTopologies, APP } from './all.ts'
-import { NOTES } from './notes.ts'
+import { readTopologiesConfig } from './config.ts'
+import { NOTES, POISON } from './notes.ts'
 import { SEGMENTS } from './segments/segments.ts'
 
-const config = readConfig({
-  ...commonEnv,
-  ...logEnv,
-  PORT: port.default(9464),
-  STATE_DIR: z.string().default('.state'),
-  ...natsEnv,
-  ...routingEnv,
-  /** Operator id → rules that bring its two kinds of message id together (spec pipeline.md §3.4). */
-  OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
-  /** A partition with records behind it that does not move for this long fails the health check. */
-  STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
-  COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
-  /**
-   * Copies of each task's store that other processes keep, for a take-over without a restore. One survives the loss of a process;
-   * each costs every row a second write and place on another disk. Without other processes none is kept.
-   */
-  STANDBY_REPLICAS: z.coerce.number().int().min(0).max(STANDBY_REPLICAS_MAX).default(1),
-  /** Spec http.md §8; a machine that is shared with everything else needs more. */
-  ROUTING_DEADLINE_MS: positive.default(200),
-  /** Spec operations.md §5. */
-  ROUTING_IN_FLIGHT: positive.default(16),
-})
+const config = readTopologiesConfig()
 
 /** One call and its one repetition, with room for the wait for a place. */
 const ROUTING_DEADLINES = 10
@@ -108,20 +74,20 @@ await runProcess(logger, async (closers, fail) => {
     opened.close(),
   )
   const metrics = new Metrics().withProcessMetrics()
-  const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', logger })
-  closers.add('log', client, (opened) => opened.close())
+  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', logger })
+  closers.add('log', log, (opened) => opened.close())
   const routing = openRouting()
   closers.add('routing', routing, (opened) => opened.close())
   const prefetcher = new Prefetcher({
     lookups: {
       [ROUTE_LOOKUP]: routing.lookup,
-      [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(client, closers),
+      [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(log, closers),
     },
     clock: systemClock,
     inFlightMax: config.ROUTING_IN_FLIGHT,
     deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
   })
-  const hooks = observe(logger, metrics, NOTES, systemClock.now)
+  const hooks = observe({ logger, metrics, now: systemClock.now, notes: NOTES, poison: POISON })
   const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const workers = topologies.map(
@@ -129,7 +95,7 @@ await runProcess(logger, async (closers, fail) => {
       new Worker({
         app: APP,
         topology,
-        log: client,
+        log,
         stores: levelStores(config.STATE_DIR, sleep, bufferBytes),
         prefetcher,
         clock: systemClock,
@@ -141,7 +107,7 @@ await runProcess(logger, async (closers, fail) => {
       }),
   )
   gaugeTasks(metrics, workers)
-  const watch = watchOf(workers, client.admin, metrics).start()
+  const watch = watchOf(workers, log.admin, metrics).start()
   closers.add('watch', watch, (opened) => opened.close())
   const health = { ready: () => readinessOf(workers), live: () => livenessOf(watch) }
   const operations = await serveOperations({ host: config.HOST, port: config.PORT, metrics, ...health })

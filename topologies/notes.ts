@@ -1,7 +1,7 @@
 /**
- * What the topologies find worth counting or logging, as data: the observer of the runtime turns it into metrics and log
- * lines (spec operations.md §1 and §4). A label is the note's field of the same name in camel case. A note carries ids and
- * bounded words only; numbers, senders and texts of a message have no field here.
+ * What the topologies find worth counting or logging, as data: the observer of the runtime turns it into metrics ([M4] to [M27])
+ * and log lines ([LG8] to [LG17]). A label is the note's field of the same name in camel case. A note carries ids and
+ * bounded words only. Numbers, senders and texts of a message have no field here.
  */
 interface Counter {
   readonly name: string
@@ -73,7 +73,7 @@ export const NOTES = {
       counted('dlr_orphan_total', 'Alias of dlr_orphans_total', 'operator_id'),
     ],
   },
-  /** An accepted segment without an id can never be correlated: the gateway must not send it (spec smpp.md §5). */
+  /** An accepted segment without an id can never be correlated. As yet the gateway reports none [ST1]. */
   'dlr.sent_without_id': { level: 'warn' },
   'dlr.duplicate': {
     level: 'info',
@@ -108,3 +108,11 @@ export const NOTES = {
 } as const satisfies Readonly<Record<string, NoteRule>>
 
 export type NoteName = keyof typeof NOTES
+
+/** What a record that cannot be read is called, by its topic, where the rules have a name for it [D1]. */
+export const POISON = {
+  'sms.dlr.inbound': {
+    event: 'dlr.validation_failed',
+    counter: counted('dlr_validation_errors_total', 'Receipts that cannot be read'),
+  },
+} as const

@@ -222,7 +222,7 @@ describe('a message through all four topologies', () => {
     expect(platform.read(unmatchedReceipts)).toEqual([])
   })
 
-  it('F10 ends as PARTIAL, 0 of 2, when its command reaches nobody', () => {
+  it('[F10] ends as PARTIAL, 0 of 2, when its command reaches nobody', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
     deliver(platform, [])
@@ -230,7 +230,7 @@ describe('a message through all four topologies', () => {
     expect(platform.read(billingEvents)).toMatchObject([{ dlrStatus: 'PARTIAL', deliveredSegments: 0 }])
   })
 
-  it('F14 DLR-015.4 a receipt repeated for a day neither bills nor calls twice', () => {
+  it('[F14] DLR-015.4 a receipt repeated for a day neither bills nor calls twice', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 1))
     const repeats = [6000, 20_000, 90_000, HOUR_MS, 20 * HOUR_MS]
@@ -242,7 +242,7 @@ describe('a message through all four topologies', () => {
     expect(platform.read(dlrRecords)).toHaveLength(1)
   })
 
-  it('P4 a replay of everything sends nothing', () => {
+  it('[P4] a replay of everything sends nothing', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 1))
     deliver(platform, [delivered])
@@ -255,7 +255,7 @@ describe('a message through all four topologies', () => {
 })
 
 const STATS = ['DELIVRD', 'UNDELIV', 'REJECTD', 'EXPIRED', 'DELETED', 'ACCEPTD', 'ENROUTE']
-/** With the day of silence this stays within 72 h: what is older is forgotten and, read again, would be new (P5). */
+/** With the day of silence this stays within 72 h: what is older is forgotten and, read again, would be new [P5]. */
 const DELAYS = [-5000, -50, 1000, 1000, 6000, 70_000, HOUR_MS, 23 * HOUR_MS, 30 * HOUR_MS]
 const fate: fc.Arbitrary<Fate> = fc.record({
   refused: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
@@ -312,7 +312,7 @@ describe('whatever operators and routing do', () => {
     )
   })
 
-  it('P1 P2 P3 reading everything again emits known bytes, all of them marked, and leaves every row as it is', () => {
+  it('[P1] [P2] [P3] reading everything again emits known bytes, all of them marked, and leaves every row as it is', () => {
     fc.assert(
       fc.property(world, (given) => {
         const platform = run(given)

@@ -6,9 +6,10 @@ const JSON_TYPE = /^application\/json *(;.*)?$/i
 const OTHER_CHARSET = /; *charset *= *"?(?!utf-8)/i
 
 /**
- * Reads JSON of at most `bytesMax` bytes into `ctx.state.json`. The bytes are counted as they arrive, whatever Content-Length
- * says, and nothing is parsed before the count is known to be within the limit. What JSON.parse returns is only read through a
- * schema, never merged into anything, so a `__proto__` member stays harmless data.
+ * Reads JSON of at most `bytesMax` bytes into `ctx.state.json`. The bytes are counted as they
+ * arrive, whatever Content-Length says. Nothing is parsed before the count is known to be within
+ * the limit. What JSON.parse returns is only read through a schema and never merged into anything,
+ * so a `__proto__` member does no harm.
  */
 export const jsonBody =
   (bytesMax: number): ApiMiddleware =>
@@ -25,7 +26,10 @@ function refuseOtherMedia(request: IncomingMessage): void {
     throw new Problem('UNSUPPORTED_MEDIA_TYPE')
 }
 
-/** Listeners instead of `for await`, which destroys the request when left early, and with it the socket for the answer. */
+/**
+ * Listeners instead of `for await`: left early, that destroys the request, and with it the socket
+ * for the answer.
+ */
 function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
     request.resume()

@@ -4,15 +4,16 @@ import { Problem } from '../problem.ts'
 import { identityOf, type ApiContext, type ApiMiddleware } from '../state.ts'
 import type { Identity, Scope, TokenVerifier } from './token.ts'
 
-/** Two of one of these could mean one thing to Kong and another to us (spec http.md section 2). */
+/** Two of one of these could mean one thing to Kong and another to us [ID13]. */
 const ONCE_ONLY = ['X-Tenant-Id', 'X-Account-Id', 'Idempotency-Key', 'Authorization'] as const
 
 /** An API key says nothing about scopes, so its bearer may do what an account does (ours). */
 const KEY_SCOPES: ReadonlySet<Scope> = new Set(['sms:send', 'sms:read'])
 
 /**
- * Finds out on whose behalf a request is made: by the bearer token, whose signature is checked again, else by the headers
- * that Kong sets on routes with API keys. Those are trusted, so this API must be reachable only from Kong.
+ * Finds out on whose behalf a request is made. A bearer token says so, and its signature is checked
+ * again [ID7]. Without one the headers count that Kong sets on routes with API keys [ID6]. As yet
+ * these are believed without a proof [ID10], so this API must be reachable only from Kong.
  */
 export const identified =
   (verify: TokenVerifier): ApiMiddleware =>

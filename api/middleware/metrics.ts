@@ -19,8 +19,9 @@ export const counted =
   }
 
 /**
- * In-flight submits, their latency up to the 202, and those that were refused (4xx). Accepted and replayed messages are
- * counted where that is decided, in submit.ts. What failed on our side is neither: see the route's answers by status.
+ * Measures submits: how many are in flight, their latency up to the 202, and how many were refused
+ * (4xx). Accepted and replayed messages are counted where that is decided, in submit/submit.ts.
+ * What failed on our side is neither: see the route's answers by status.
  */
 export const submitMeasured =
   (instruments: Instruments, now: () => number): ApiMiddleware =>

@@ -2,12 +2,13 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import { DependencyUnavailable, Problem, problemBody } from '../problem.ts'
 import type { ApiContext } from '../state.ts'
 
-/** Long enough for a failover of the database, short enough that a client still waits (spec http.md section 6). */
+/** Long enough for a failover of the database, short enough that a client still waits [ER20]. */
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Answers whatever ends a request early as application/problem+json, and also what nobody answered: unknown paths and
- * methods. Only defects are logged as errors; what a client did wrong is counted, not logged.
+ * Answers everything that ends a request early as application/problem+json [ER1], and so also
+ * unknown paths and methods, which no route answers. Only defects are logged as errors. What a
+ * client did wrong is counted, not logged.
  */
 export const problems =
   (logger: Logger) =>
@@ -22,7 +23,7 @@ export const problems =
 
 function unanswered(ctx: ApiContext): void {
   if (ctx.status === 404) return answer(ctx, new Problem('NOT_FOUND'))
-  // 501 is the router's word for a method that it has never heard of.
+  // The router answers 501 for a method that it does not know at all.
   if (ctx.status === 405 || ctx.status === 501) answer(ctx, new Problem('METHOD_NOT_ALLOWED'))
 }
 

@@ -32,7 +32,7 @@ export interface TokenOptions {
   readonly now: () => number
 }
 
-/** Spec http.md section 2. */
+/** [ID14] */
 export const ROLE_SCOPES: Readonly<Record<string, readonly Scope[]>> = {
   'account.sender': ['sms:send', 'sms:read'],
   'account.admin': ['sms:send', 'sms:read'],
@@ -45,11 +45,14 @@ const TOKEN_AGE_MAX = '24h'
 // Two hosts' clocks are never equal; a token fresh from its issuer must not look as if it came from the future.
 const CLOCK_TOLERANCE_SECONDS = 5
 
-/** The keys are fetched at the first token and again after five minutes, or when a token names an unknown key. */
+/**
+ * The keys are fetched at the first token, again after five minutes [ID7], and when a token names
+ * an unknown key. As yet older keys do not stay valid while the provider is away [ID12].
+ */
 export const remoteKeys = (url: string): JWTVerifyGetKey =>
   createRemoteJWKSet(new URL(url), { cacheMaxAge: 300_000, timeoutDuration: 2_000 })
 
-/** RS256 only: without the list every algorithm that fits the key would be taken. */
+/** RS256 only [ID7]: without the list every algorithm that fits the key would be taken. */
 export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): TokenVerifier {
   const rules = {
     algorithms: ['RS256'],
@@ -78,7 +81,7 @@ const isTokenFault = (error: unknown): boolean =>
   !(error instanceof errors.JWKSTimeout) &&
   !(error instanceof errors.JWKSInvalid)
 
-/** Given as a list or separated by blanks; the claims `scope` and `roles` are ours, since the specification names none. */
+/** Given as a list or separated by blanks. The claims `scope` and `roles` are ours (ADR 0008). */
 const words = z
   .union([z.string().transform((value) => value.split(' ')), z.array(z.string())])
   .catch([])

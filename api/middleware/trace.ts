@@ -6,8 +6,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /**
- * Gives every request a request id and a trace context: Kong's, else new ones (spec http.md section 2). The trace context
- * is handed on to NATS even when this process exports no spans, so that those behind it can still join theirs.
+ * Gives every request a request id and a trace context: Kong's, else new ones [ID4]. The trace
+ * context goes on to NATS even when this process exports no spans, so that the services behind it
+ * can still join their spans.
  */
 export const traced =
   (newId: () => string) =>

@@ -9,9 +9,10 @@ export interface DeliveredRow {
 }
 
 /**
- * Deletes the outbox rows whose events NATS has acknowledged, lazily and in batches: one statement for what came together,
- * never one per message. It may forget rows (when Postgres is away, or over the bound): the relay then publishes them once more
- * under the same Nats-Msg-Id and deletes them itself.
+ * Deletes the outbox rows whose events NATS has acknowledged, later and in batches [SM25]: one
+ * statement for what came together, never one per message. It may forget rows, when Postgres is
+ * away or when more than the bound are waiting. The relay then publishes them once more under the
+ * same Nats-Msg-Id and deletes them itself.
  */
 export interface DeliveredRows {
   add(row: DeliveredRow): void

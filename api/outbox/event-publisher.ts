@@ -26,8 +26,8 @@ export interface PublisherOptions {
 }
 
 /**
- * Publishes while NATS is there, so that submits are taken while it is away (spec operations.md F4): a publish without a
- * connection fails at once. The client library would keep it in memory, without a bound, although the outbox already holds it.
+ * A publish without a connection fails at once, so that submits are taken while NATS is away [F4].
+ * The client library would keep it in memory without a bound, although the outbox already holds it.
  */
 export function eventPublisher({ link, subjectPrefix = '', instruments }: PublisherOptions): EventPublisher {
   return {
@@ -43,7 +43,7 @@ export function eventPublisher({ link, subjectPrefix = '', instruments }: Publis
         })
         return true
       } catch {
-        // The outbox repeats it; that it failed is all there is to know.
+        // The outbox repeats it. That it failed is all there is to know.
         instruments.publishErrors.inc({ stream: streamOf(event.subject) })
         return false
       }

@@ -6,13 +6,16 @@ import type { EventPublisher } from './event-publisher.ts'
 import type { Instruments } from '../instruments.ts'
 import { codeOf } from '../postgres.ts'
 
-/** Spec http.md section 3. */
+/** [SM24] */
 const EVERY_MS = 1_000
 const AGE_MS_MIN = 2_000
 const BATCH_MAX = 500
 /** The relay has time: a slow NATS still gets everything. */
 const ACK_MS_MAX = 5_000
-/** A gauge needs no exact figure of a backlog, and counting a million rows every second would slow its way out. */
+/**
+ * A gauge needs no exact figure, and counting a million rows every second would slow down their
+ * delivery.
+ */
 const COUNTED_MAX = 100_000
 
 export interface RelayOptions {
@@ -32,9 +35,9 @@ export interface Relay {
 }
 
 /**
- * Publishes the outbox rows whose first publish was not acknowledged: NATS was away, or the process died between commit and
- * publish. Several relays work side by side, since each locks its rows and skips those of the others. A crash between ack and
- * delete repeats a publish under the same Nats-Msg-Id.
+ * Publishes the outbox rows whose first publish was not acknowledged: NATS was away, or the process
+ * died between commit and publish. Several relays work side by side: each locks its rows and skips
+ * those of the others. A crash between ack and delete repeats a publish under the same Nats-Msg-Id.
  */
 export function startRelay(options: RelayOptions): Relay {
   const stopping = new AbortController()
@@ -117,13 +120,17 @@ async function relayLocked(client: PoolClient, { publisher, now }: RelayOptions)
     [new Date(now() - AGE_MS_MIN)],
   )
   const batch = z.array(OutboxRow).parse(rows)
-  const acknowledged = await Promise.all(batch.map((row) => publish(publisher, row)))
-  const [done, left] = [true, false].map((acked) =>
-    batch.filter((_, index) => acknowledged[index] === acked).map((row) => row.id),
-  )
+  const done: string[] = []
+  const left: string[] = []
+  const relay = async (row: OutboxRow): Promise<void> => {
+    const isAcknowledged = await publish(publisher, row)
+    if (isAcknowledged) done.push(row.id)
+    else left.push(row.id)
+  }
+  await Promise.all(batch.map(relay))
   await client.query(`DELETE FROM orch.outbox WHERE id = ANY($1::bigint[])`, [done])
   await client.query(`UPDATE orch.outbox SET attempts = attempts + 1 WHERE id = ANY($1::bigint[])`, [left])
-  return done?.length ?? 0
+  return done.length
 }
 
 const publish = (publisher: EventPublisher, row: OutboxRow): Promise<boolean> =>

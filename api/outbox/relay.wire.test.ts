@@ -79,7 +79,7 @@ const dying = async (): Promise<boolean> => {
   return true
 }
 
-describe('PLT-5 F1 the outbox relay', () => {
+describe('PLT-5 [F1] the outbox relay', () => {
   test('publishes what is older than two seconds as it was written, and deletes it', async () => {
     const [old] = await insert(1, before(2_001))
     const [young] = await insert(1, before(1_999))

@@ -12,7 +12,7 @@ const live: ApiMiddleware = (ctx) => {
   ctx.body = { status: 'ok' }
 }
 
-/** H9 to H11 (spec http.md section 1): for the cluster, without credentials; Kong must not route them. */
+/** [H9] to [H11], for the cluster, without credentials. Kong must not route them [H31]. */
 export const addHealth = (router: ApiRouter, { metrics, ready }: HealthDeps): void => {
   const readiness: ApiMiddleware = async (ctx) => {
     const { ready: isReady, details } = await ready()

@@ -3,7 +3,7 @@ import { counted } from '../middleware/metrics.ts'
 import { identityOf, type ApiRouter } from '../state.ts'
 import { found, messageIdOf, type ReadDeps } from './message.ts'
 
-/** H4: `GET /v1/sms/{messageId}/segments` (spec http.md section 4). */
+/** [H4]: `GET /v1/sms/{messageId}/segments`. */
 export const addSegments = (router: ApiRouter, { identify, reader, instruments }: ReadDeps): void => {
   router.get(
     '/v1/sms/:messageId/segments',

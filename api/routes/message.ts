@@ -12,7 +12,7 @@ export interface ReadDeps {
   readonly instruments: Instruments
 }
 
-/** H3: `GET /v1/sms/{messageId}` (spec http.md section 4). */
+/** [H3]: `GET /v1/sms/{messageId}`. */
 export const addMessage = (router: ApiRouter, { identify, reader, instruments }: ReadDeps): void => {
   router.get(
     '/v1/sms/:messageId',
@@ -31,7 +31,10 @@ export function messageIdOf(ctx: ApiRouteContext): string {
   return found(uuid.safeParse(messageId).data)
 }
 
-/** The same answer for unknown and for somebody else's, so that nobody can find out which ids exist. */
+/**
+ * The same answer for an unknown message and for another's [RD2], so that nobody can find out which
+ * ids exist.
+ */
 export function found<T>(value: T | undefined): T {
   if (value === undefined) throw new Problem('NOT_FOUND')
   return value

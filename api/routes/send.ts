@@ -10,7 +10,7 @@ import { Problem } from '../problem.ts'
 import { identityOf, type ApiContext, type ApiMiddleware, type ApiRouter } from '../state.ts'
 import type { Submit } from '../submit/submit.ts'
 
-/** Spec http.md section 6; Kong refuses the same. */
+/** [ER14]. Kong refuses the same. */
 const SEND_BYTES_MAX = 64 * 1024
 
 export interface SendDeps {
@@ -20,7 +20,7 @@ export interface SendDeps {
   readonly now: () => number
 }
 
-/** H1: `POST /v1/sms/send` (spec http.md section 3). */
+/** [H1]: `POST /v1/sms/send`, in the order of [SM23]. */
 export const addSend = (router: ApiRouter, deps: SendDeps): void => {
   router.post(
     '/v1/sms/send',

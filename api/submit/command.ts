@@ -8,10 +8,13 @@ export const CALLBACK_URL_CHARS_MAX = 2048
 export const METADATA_ENTRIES_MAX = 20
 export const METADATA_KEY_CHARS_MAX = 64
 export const METADATA_VALUE_CHARS_MAX = 256
-/** How long a message may wait before it is worthless, when the client does not ask for less (spec http.md section 3). */
+/**
+ * How long a message may wait before it is worthless, when the client does not ask for less [SM7].
+ */
 export const LIFETIME_MS_MAX = 48 * 3_600_000
 
-// NUL and half of a surrogate pair can be written in JSON but stored neither as text nor as jsonb by Postgres.
+// NUL and half of a surrogate pair can be written in JSON. Postgres stores them neither as text nor as
+// jsonb.
 // oxlint-disable-next-line no-control-regex -- NUL is exactly what is looked for.
 const UNSTORABLE = /\u0000|\p{Surrogate}/u
 
@@ -32,7 +35,10 @@ const instantOf = z.iso
   .datetime({ offset: true, error: 'must be an ISO 8601 instant' })
   .transform((value) => new Date(value).toISOString())
 
-/** Spec http.md section 3, H1. Unknown fields are ignored. */
+/**
+ * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8] and most checks of a callback URL
+ * [SM9]. Unknown fields are ignored [SM1].
+ */
 const Fields = z.object(
   {
     to: destination,
@@ -87,7 +93,10 @@ export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
 
 const Expiry = z.object({ expiresAt: instantOf })
 
-/** Apart from the schema, because it needs the clock; on the raw input, so that it is reported beside other faults. */
+/**
+ * Apart from the schema, because it needs the clock; on the raw input, so that it is reported
+ * beside other faults. As yet a repeated request is judged as well [SM7].
+ */
 function expiryFaults(input: unknown, nowMs: number): Fault[] {
   const expiry = Expiry.safeParse(input)
   if (!expiry.success) return []
@@ -98,7 +107,10 @@ function expiryFaults(input: unknown, nowMs: number): Fault[] {
 
 type Issue = z.core.$ZodIssue
 
-/** The special codes only when nothing else is wrong, so that a client that handles them has nothing more to mend. */
+/**
+ * The special codes [ER4], [ER5] only when nothing else is wrong, so that a client that handles
+ * them has nothing more to correct.
+ */
 function codeOf(errors: readonly Fault[], issues: readonly Issue[]): ProblemCode {
   if (errors.every((fault) => fault.path === 'to')) return 'INVALID_DESTINATION'
   const tooLong = issues.some((issue) => issue.path[0] === 'body' && issue.code === 'too_big')

@@ -3,10 +3,10 @@ import { uuid, instant } from '../../streams/contracts/topic.ts'
 import { idempotencyHash, requestFingerprint } from '../../streams/domain/message/idempotency.ts'
 import type { SubmitCommand } from './command.ts'
 
-/** Both in Redis and in Postgres (spec http.md section 3, data.md sections 1 and 7). */
+/** Both in Redis and in Postgres: [SM17], [DB4], [DB80]. */
 export const KEY_LIFETIME_MS = 48 * 3_600_000
 
-/** The 202 of a submit, in this order of members also when it is replayed out of jsonb. */
+/** The 202 of a submit. Its members have this order also when it is replayed out of jsonb. */
 export const SubmitReply = z.object({
   messageId: uuid,
   status: z.literal('QUEUED'),
@@ -39,7 +39,10 @@ export const claimOf = (accountId: string, key: string, command: SubmitCommand):
 
 export type KeyVerdict = 'new' | 'replay' | 'conflict'
 
-/** The table of spec http.md section 3. A key of another tenant was certainly not used with this request. */
+/**
+ * [SM17] to [SM19]. As yet the hash does not hold the tenant [SM14]. A key of another tenant was
+ * certainly not used with this request.
+ */
 export function judge(
   claim: KeyClaim,
   tenantId: string,

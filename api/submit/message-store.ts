@@ -19,8 +19,9 @@ export type Insertion =
 
 export interface MessageStore {
   /**
-   * Message, key and outbox row in one transaction (spec http.md section 3); a key that another request is just using makes
-   * this one wait until that one has committed or rolled back. Throws DependencyUnavailable.
+   * Stores message, key and outbox row in one transaction [SM23]. While another request is using
+   * the key, this one waits until that one has committed or rolled back [SM20]. Throws
+   * DependencyUnavailable.
    */
   insert(message: NewMessage): Promise<Insertion>
 }
@@ -50,8 +51,9 @@ export const storedReplyOf = ({ request, reply }: NewMessage, claim: KeyClaim): 
 })
 
 /**
- * `claim` yields one row when the message may be stored. Values are cast because Postgres takes a parameter in a select list for
- * text. The outbox row carries the instant of the message, by which its index finds it again for deletion.
+ * `claim` yields one row when the message may be stored. Values are cast because Postgres takes a
+ * parameter in a select list for text. The outbox row carries the instant of the message: by its
+ * index it is found again for deletion.
  */
 const insertFrom = (claim: string): string => `
   WITH claim AS (${claim}),

@@ -4,7 +4,10 @@ import { maskDigits, type Logger } from '../../streams/platform/logger.ts'
 import { KEY_LIFETIME_MS, StoredReply } from './idempotency.ts'
 import type { Instruments } from '../instruments.ts'
 
-/** Replies of used keys. A cache: an answer of undefined, also while Redis is away, means that Postgres decides. */
+/**
+ * Replies of used keys. Only a cache [SM15]: undefined, also while Redis is away, means that
+ * Postgres decides.
+ */
 export interface ReplyCache {
   get(hash: string): Promise<StoredReply | undefined>
   /** Never rejects. */

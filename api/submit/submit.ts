@@ -14,9 +14,12 @@ import type { ReplyCache } from './reply-cache.ts'
 import { inSpan } from '../../streams/platform/tracing.ts'
 import type { Identity } from '../middleware/token.ts'
 
-/** How long a client waits for NATS after its message is safe (spec http.md section 3). */
+/** How long a client waits for NATS after its message is safe [SM23]. */
 export const PUBLISH_ACK_MS_MAX = 500
-/** A key may expire, or be purged, just between the two looks at it; more often than this it belongs to another tenant. */
+/**
+ * A key may expire, or be purged, just between two looks at it. When this seems to happen more
+ * often, the key belongs to another tenant.
+ */
 const INSERTIONS_MAX = 3
 
 export interface SubmitRequest {
@@ -44,9 +47,10 @@ export interface SubmitDeps {
 export type Submit = (request: SubmitRequest) => Promise<SubmitOutcome>
 
 /**
- * Takes one message (spec http.md section 3, "Order of work"): the key's reply if it has one, else one transaction, then the
- * cache and the publish side by side. Once the transaction has committed the message is accepted, whatever fails after it: the
- * outbox relay publishes what was not acknowledged. Throws DependencyUnavailable when Postgres is away.
+ * Takes one message in the order of [SM23]: the key's reply if it has one, else one transaction,
+ * then the cache and the publish side by side. Once the transaction has committed the message is
+ * accepted, whatever fails after it: the outbox relay publishes what was not acknowledged. Throws
+ * DependencyUnavailable when Postgres is away.
  */
 export const createSubmit =
   (deps: SubmitDeps): Submit =>
@@ -137,7 +141,7 @@ function newMessage(deps: SubmitDeps, submitted: SubmitRequest, claim: KeyClaim 
   }
 }
 
-/** Spec events.md section 5.1. */
+/** [SC1] */
 function requestEvent(deps: SubmitDeps, { identity, command }: SubmitRequest): OutboundRequest {
   const nowMs = deps.now()
   const messageId = deps.newId()

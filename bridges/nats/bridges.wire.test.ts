@@ -43,7 +43,7 @@ beforeAll(async () => {
   const made = await provisioned(nats.url)
   nc = made.nc
   manager = made.manager
-  // What a killed process held comes again after two seconds instead of thirty.
+  // What a killed process held comes again after two seconds instead of ten.
   await manager.consumers.update('SMS_OUTBOUND', 'orch-consumer', { ack_wait: nanos(2_000) })
   log = prefixedLog(connectKafka({ brokers: brokers.split(','), clientId: 'bridges-test' }), prefix)
   await ensureTopics(log)

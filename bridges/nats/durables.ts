@@ -18,15 +18,19 @@ export interface DurableSpec {
 export interface DurableOptions {
   /** One `smpp-connector-{operatorId}` for each. */
   readonly operatorIds: readonly string[]
-  /** Consumer concurrency of receipts (spec operations.md §5): the only bound of `dlr-processor`. */
+  /** Consumer concurrency of receipts [SL10]: the only bound of `dlr-processor`. */
   readonly dlrConcurrency: number
-  /** Four times the SMPP window of the gateway. */
+  /**
+   * Commands of one operator that the gateway has not acknowledged, those that wait among them
+   * [B6].
+   */
   readonly commandAckPending: number
 }
 
 /**
- * What a killed bridge had in hand comes again after this, and receipts that need it wait for so long. A bridge at work says so
- * three times as often, and a message that comes twice is dropped by its id further on.
+ * What a killed bridge had in hand comes again after this, and receipts that need it wait for so
+ * long. A bridge at work says so three times as often. A message that comes twice is dropped by its
+ * id further on.
  */
 export const INBOUND_ACK_WAIT_MS = 10_000
 /** Messages that go to the log in one write. */
@@ -61,9 +65,10 @@ const mirrorDurable = (mirror: InboundMirror, options: DurableOptions): DurableS
 })
 
 /**
- * `operator.health` is the state of an operator by key, on a compacted topic: the last value wins, so its order must survive
- * even a lost connection, and one message at a time is enough for it. Of the others every message stands for itself; there
- * one batch may be on its way to the log while the next is being delivered.
+ * `operator.health` is the state of an operator by key, on a compacted topic, where the last value
+ * wins. So its order must survive even a lost connection, and one message at a time is enough for
+ * it. Of the others every message stands for itself: one batch may be on its way to the log while
+ * the next is being delivered.
  */
 function mirrorAckPending(mirror: InboundMirror, options: DurableOptions): number {
   if (mirror.subject === HEALTH_SUBJECT) return 1

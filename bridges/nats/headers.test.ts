@@ -12,7 +12,7 @@ describe('headers on their way to the log', () => {
     expect(toLogHeaders(given, 7)).toEqual({ 'X-Tenant-Id': 'v', 'x-src-seq': '7' })
   })
 
-  test('P3 nobody outside can mark a message as replayed: its command would never be sent', () => {
+  test('[P3] nobody outside can mark a message as replayed: its command would never be sent', () => {
     const given = natsHeaders()
     given.set('Replayed', 'true')
     given.set('replayed', '1')

@@ -1,27 +1,21 @@
 import { headers as emptyNatsHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import type { Headers, HeaderValue } from '../../streams/log/port.ts'
 
-/**
- * The bridges mirror NATS subjects and topics one to one, byte for byte, both ways (spec events.md §1), and ask the routing
- * engine on behalf of the topologies.
- *
- * They guarantee at-least-once delivery with stable ids in both directions, that nothing is acknowledged before the other
- * side holds it for good, and that a command which was replayed, or which NATS has acknowledged before, is never published
- * again (spec operations.md §7, P4 and P7).
- * They never judge or change a payload, and they keep no state of their own besides `bridge.marks`.
- */
-
 /** Position in the NATS stream; where a mirrored record came from. */
 export const SOURCE_SEQUENCE_HEADER = 'x-src-seq'
 const REPLAYED = 'replayed'
-/** Written by us alone: a message that claims to be replayed would lose its command. */
+/** Written by us alone [P3]: a message that claims to be replayed would lose its command. */
 const OWN: ReadonlySet<string> = new Set([SOURCE_SEQUENCE_HEADER, REPLAYED])
 
-/** A copied `Nats-Rollup` would wipe a stream, a copied `Nats-Msg-Id` swallow an event: everything of NATS's own stays behind. */
+/**
+ * A copied `Nats-Rollup` would wipe a stream, a copied `Nats-Msg-Id` swallow an event. So
+ * everything of NATS's own stays behind [EV57].
+ */
 const isOwnedByNats = (lowerName: string): boolean => lowerName.startsWith('nats-')
 
 /**
- * Names that differ in case only become one header in its first spelling, values in the order given (spec events.md §2).
+ * Names that differ in case only become one header in its first spelling, values in the order given
+ * [EV57].
  */
 export function toLogHeaders(given: MsgHdrs | undefined, streamSequence: number): Headers {
   const merged = new Map<string, { readonly name: string; readonly values: string[] }>()
@@ -43,7 +37,10 @@ const oneOrMany = (values: readonly string[]): string | readonly string[] =>
 const NAME = /^[!-9;-~]+$/
 const LINE_BREAK = /[\r\n]/
 
-/** `replayed` becomes `Replayed: true`; what NATS cannot carry in a header is left out, the payload is what counts. */
+/**
+ * `replayed` becomes `Replayed: true` [EV54]. What NATS cannot carry in a header is left out: the
+ * payload is what counts.
+ */
 export function toNatsHeaders(given: Headers): MsgHdrs {
   const headers = emptyNatsHeaders()
   for (const [name, value] of Object.entries(given)) {

@@ -21,8 +21,9 @@ export interface LagWatch {
 }
 
 /**
- * Follows what is committed and not yet acknowledged by NATS, for the whole group and from the group's own cursors, so that
- * the figure is right whichever replica reports it and also while one of them is stuck.
+ * Follows how many records NATS has not acknowledged yet [M23], [M39], for the whole group and from
+ * the group's own cursors. So the figure is right whichever replica reports it, also while one of
+ * them is stuck.
  */
 export function watchLag(options: LagOptions): LagWatch {
   const stop = new AbortController()

@@ -4,9 +4,9 @@ import type { InboundMirror } from '../../streams/contracts/subjects.ts'
 import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
 
 /**
- * How far the stream of a mirror goes, and how far it is on the log, in sequences of the stream: a bridge that was killed took
- * messages with it, which come again after their ack_wait, behind newer ones. Needs the durable's CONSUMER.INFO and nothing
- * else. Rejects while NATS does not answer.
+ * How far the stream of a mirror goes, and how far it is on the log, in sequences of the stream.
+ * The messages that a killed bridge had taken come again after their ack_wait, behind newer ones.
+ * Needs the durable's CONSUMER.INFO and nothing else. Rejects while NATS does not answer.
  */
 export function mirrorProgress(
   link: NatsLink,

@@ -28,9 +28,9 @@ export class ProvisionError extends Error {
 }
 
 /**
- * Creates the streams and durables of spec events.md §1 and verifies what exists: what can be changed in place without loss
- * is changed, any other difference is a ProvisionError that names the stream or durable and the field. Repeatable. Uses
- * nothing that nats-server 2.9 does not know.
+ * Creates the streams and durables of [EV2] and [EV4] to [EV16], and verifies what exists. What can
+ * be changed in place without loss is changed. Any other difference is a ProvisionError that names
+ * the stream or durable and the field. Repeatable. Uses nothing that nats-server 2.9 does not know.
  */
 export async function provisionNats(manager: JetStreamManager, options: ProvisionOptions): Promise<void> {
   for (const spec of STREAMS) await ensureStream(manager, streamConfig(spec, options.replicas))
@@ -126,7 +126,8 @@ const durableConfig = (spec: DurableSpec): OurDurable => ({
   deliver_policy: DeliverPolicy.All,
   replay_policy: ReplayPolicy.Instant,
   ack_wait: nanos(spec.ackWaitMs),
-  // The server never gives a message up: what to do with a poisonous one is its reader's decision.
+  // The server never gives a message up: what to do with one that cannot be read is its reader's
+  // decision.
   max_deliver: -1,
   max_ack_pending: spec.maxAckPending,
 })

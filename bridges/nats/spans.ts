@@ -5,8 +5,9 @@ import { contextFrom } from '../../streams/platform/tracing.ts'
 const tracer = trace.getTracer('bridges')
 
 /**
- * The span `bridge.mirror` of one record, a child of whoever made the record (spec operations.md §3); the record's own trace
- * headers travel on unchanged. Returns how to end it. A record without a trace has none.
+ * The span `bridge.mirror` of one record, a child of the span that made the record [TR3]. The
+ * record's own trace headers travel on unchanged. Returns how to end it. A record without a trace
+ * has no span.
  */
 export function mirrorSpan(headers: Headers, subject: string): () => void {
   const traceparent = headerText(headers, 'traceparent')

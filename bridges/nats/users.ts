@@ -1,6 +1,9 @@
 import type { Mirror } from '../../streams/contracts/subjects.ts'
 
-/** The users that the bridges are to NATS, so that each may do only what one duty needs (spec operations.md §6). */
+/**
+ * The bridges are three users to NATS, so that each may do only what one duty needs: [NU4], [NU5],
+ * [NU7].
+ */
 export type NatsUser = 'sms-orchestrator' | 'dlr-processor' | 'smpp-mirror'
 
 const USER_OF_STREAM: Readonly<Record<string, NatsUser>> = {

@@ -1,4 +1,4 @@
-/** Spec http.md §8. */
+/** [CI3] */
 export interface BreakerSettings {
   readonly windowMs: number
   /** Below this many calls in the window nothing is concluded. */
@@ -16,7 +16,7 @@ export const ROUTING_BREAKER: BreakerSettings = {
   probeAfterMs: 5_000,
 }
 
-/** Permission for one call; its end must be told, once. */
+/** Permission for one call. Its holder must report the end of the call, once. */
 export type Permit = (succeeded: boolean) => void
 
 interface Slot {
@@ -30,8 +30,9 @@ interface Slot {
 const SLICES = 100
 
 /**
- * Closed: calls pass and are counted. Open: none passes; after `probeAfterMs` one does, and its end closes the breaker or
- * opens it for as long again. The end of a call that began before the breaker last changed says nothing any more.
+ * Closed: calls pass and are counted. Open: none passes. After `probeAfterMs` one does, and its end
+ * closes the breaker or opens it for as long again. The end of a call that began before the breaker
+ * last changed no longer counts.
  */
 export class CircuitBreaker {
   readonly #settings: BreakerSettings

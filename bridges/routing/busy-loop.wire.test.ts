@@ -45,7 +45,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('F8 an answer that came in time counts, though the event loop was too busy to read it', async () => {
+test('[F8] an answer that came in time counts, though the event loop was too busy to read it', async () => {
   const answer = client.selectRoute(REQUEST)
   // Until the request is on its way.
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))

@@ -27,7 +27,7 @@ export interface RoutingClientOptions {
   readonly tls?: RoutingTls | undefined
 }
 
-/** By the names of the proto file (spec http.md §8). */
+/** By the names of the proto file [CI1]. */
 export interface SelectRouteRequest {
   readonly message_id: string
   readonly tenant_id: string
@@ -78,15 +78,16 @@ export function routingClient(options: RoutingClientOptions): RoutingClient {
 }
 
 /**
- * The library's own deadline would be checked before the sockets are read: an event loop that was busy with a replay would
- * throw away answers that came in time, and spend the message's retries on it. Two turns, because a reply is read in one and
- * told in the next.
+ * The library checks its own deadline before it reads the sockets. An event loop that was busy with
+ * a replay would throw away answers that came in time, and spend the message's retries on that. Two
+ * turns, because a reply is read in one and handed over in the next.
  */
 const afterReading = (act: () => void): void => void setImmediate(() => setImmediate(act))
 
 /**
- * Balanced over all addresses of the name. The connection is kept alive between calls and a lost one tried again soon,
- * because a question does not wait longer than its deadline for a connection. Repeating a call is the caller's decision.
+ * Balanced over all addresses of the name [CI2]. The connection is kept alive between calls, and a
+ * lost one is tried again soon, because a question does not wait longer than its deadline for a
+ * connection. Repeating a call is the caller's decision.
  */
 const CHANNEL = {
   'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),

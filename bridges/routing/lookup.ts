@@ -33,11 +33,9 @@ export interface RoutingLookupOptions {
   /** `host:port` of the routing engine. */
   readonly address: string
   readonly now: () => number
-  /** Of one call. Default: 200 (spec http.md §8). */
+  /** Of one call. Default: 200 [CI2]. */
   readonly deadlineMs?: number
   readonly tls?: RoutingTls | undefined
-  /** Told the code name of every call that brought no answer, and `circuit_open`: orch_routing_engine_errors_total. */
-  readonly onError?: (code: string) => void
 }
 
 export interface RoutingLookup {
@@ -48,8 +46,9 @@ export interface RoutingLookup {
 const DEADLINE_MS = 200
 
 /**
- * Answers `routeFor` questions with SelectRoute (spec http.md §8, pipeline.md O6 to O8): deadline 200 ms a call, one
- * immediate repetition of an UNAVAILABLE, a circuit breaker around every call. Never rejects.
+ * Answers `routeFor` questions with SelectRoute [CI1], as [O6] to [O8] need it. A call has a
+ * deadline of 200 ms, an UNAVAILABLE is repeated once, at once [CI2], and a circuit breaker stands
+ * around every call [CI3]. Never rejects.
  */
 export function routingLookup(options: RoutingLookupOptions): RoutingLookup {
   const { address, tls, deadlineMs = DEADLINE_MS } = options
@@ -60,9 +59,8 @@ export function routingLookup(options: RoutingLookupOptions): RoutingLookup {
 /** The same over any client, so that its decisions can be tested without a network. */
 export function lookupOver(
   client: Pick<RoutingClient, 'selectRoute'>,
-  options: Pick<RoutingLookupOptions, 'now' | 'onError'>,
+  { now }: Pick<RoutingLookupOptions, 'now'>,
 ): Lookup {
-  const { now, onError } = options
   const breaker = new CircuitBreaker(ROUTING_BREAKER, now)
   const call = async (request: SelectRouteRequest): Promise<SelectRouteResult> => {
     const end = breaker.enter()
@@ -75,8 +73,7 @@ export function lookupOver(
     const span = tracer.startSpan('routing-engine.select_route')
     const request = requestOf(question)
     const first = await call(request)
-    if (!ANSWERED.has(first.code)) onError?.(first.code)
-    const result = first.code === 'UNAVAILABLE' ? await repeated(call, request, first, onError) : first
+    const result = first.code === 'UNAVAILABLE' ? await repeated(call, request, first) : first
     span.end()
     return answerOf(result, now())
   }
@@ -92,12 +89,9 @@ async function repeated(
   call: (request: SelectRouteRequest) => Promise<SelectRouteResult>,
   request: SelectRouteRequest,
   first: SelectRouteResult,
-  onError: ((code: string) => void) | undefined,
 ): Promise<SelectRouteResult> {
   const second = await call(request)
-  if (second.code === CIRCUIT_OPEN) return first
-  if (!ANSWERED.has(second.code)) onError?.(second.code)
-  return second
+  return second.code === CIRCUIT_OPEN ? first : second
 }
 
 const MESSAGE_TYPES: Readonly<Record<string, SelectRouteRequest['message_type']>> = {

@@ -53,7 +53,7 @@ test.each([
   expect(await ask(to)).toMatchObject(expected)
 })
 
-test('F8 an engine that is not there is unavailable, and found again when it is', async () => {
+test('[F8] an engine that is not there is unavailable, and found again when it is', async () => {
   const port = await freePort()
   const lonely = routingLookup({ address: `127.0.0.1:${port}`, now: Date.now })
   const answer = await ask('+447700900123', lonely.lookup)

@@ -17,20 +17,20 @@ process.exitCode = await withStack(async (stack, abort) => {
     const report = await runDemo(platform, { messages: SAMPLE_MESSAGES, kill: [], abort, table: true })
     for (const violation of report.violations) say(`VIOLATION ${violation}`)
     const token = await platform.identity.token(SAMPLE_IDENTITY)
+    const metrics = [ports.api, ports.topologies, ports.bridges, ports.sinks, ports.gateway]
     console.log(
       [
         '',
         `sample     ${report.accepted} messages accepted, ${report.billingEvents} billed, ${report.lost} lost`,
-        `API        ${platform.apiUrl}  (POST /v1/sms/send)`,
-        `metrics    http://127.0.0.1:{${[ports.api, ports.topologies, ports.bridges, ports.sinks, ports.gateway].join(',')}}/metrics`,
+        `metrics    http://127.0.0.1:{${metrics.join(',')}}/metrics`,
         `operators  ${platform.smscControlUrl}/counters  (the simulated SMSC)`,
         `logs       ${runPath}/*.log`,
         '',
-        'Send one yourself, then read it by the messageId that comes back:',
+        'Paste these lines into another shell, then the curl lines of README.md:',
         '',
-        `T=${token}`,
-        `curl -s ${platform.apiUrl}/v1/sms/send -H "authorization: Bearer $T" -H 'x-tenant-id: ${SAMPLE_IDENTITY.tenantId}' -H 'content-type: application/json' -d '{"to":"+447700900123","from":"GHASI","body":"hello"}'`,
-        `curl -s ${platform.apiUrl}/v1/sms/MESSAGE_ID/segments -H "authorization: Bearer $T" -H 'x-tenant-id: ${SAMPLE_IDENTITY.tenantId}'`,
+        `export API=${platform.apiUrl}`,
+        `export TENANT=${SAMPLE_IDENTITY.tenantId}`,
+        `export TOKEN=${token}`,
         '',
         'Running. Ctrl-C ends everything.',
       ].join('\n'),

@@ -25,14 +25,18 @@ interface Month {
 }
 
 const PARTITION_LOCK = 4_711_002
-/** Attaching waits for running transactions on the table; new ones queue behind it, so it must give up soon. */
+/**
+ * Attaching waits for running transactions on the table, and new ones queue behind it, so it must
+ * give up soon.
+ */
 const LOCK_TIMEOUT = '5s'
 
 /**
- * Creates the missing monthly partitions of every partitioned table (spec data.md section 6) and returns their names. There is
- * no DEFAULT partition: attaching would have to scan it, and rows in it could not be archived by month. No role gets a
- * grant on a partition, and a partition of a secured table is secured itself, because the policies of the parent do not
- * apply to whoever names the partition directly.
+ * Creates the missing monthly partitions of every partitioned table and returns their names. As yet
+ * only a migration calls it, no daily job [DB70]. There is no DEFAULT partition: attaching would
+ * have to scan it, and rows in it could not be archived by month. No role gets a grant on a
+ * partition [DB44]. A partition of a secured table is secured itself, because the policies of the
+ * parent do not apply to a statement that names the partition directly.
  */
 export async function ensurePartitions(options: PartitionOptions): Promise<readonly string[]> {
   const { client } = options
@@ -46,7 +50,10 @@ export async function ensurePartitions(options: PartitionOptions): Promise<reado
   return created
 }
 
-/** For the gauge `partitions_months_ahead`: by table, how many months after the current one have their partition. */
+/**
+ * For the gauge `partitions_months_ahead`, which does not exist yet [M42]: by table, how many
+ * months after the current one have their partition.
+ */
 export async function partitionMonthsAhead(
   client: ClientBase,
   nowMs: number,
@@ -97,7 +104,10 @@ export function monthsAround(nowMs: number, monthsBack: number, monthsAhead: num
 const partitionName = ({ schema, table }: PartitionedTable, { suffix }: Month): string =>
   `${schema}.${table}_${suffix}`
 
-/** False when there is nothing to do. One transaction a partition, so that a lock held elsewhere delays one only. */
+/**
+ * False when there is nothing to do. One transaction a partition, so that a lock held elsewhere
+ * delays only one.
+ */
 async function ensurePartition(client: ClientBase, table: PartitionedTable, month: Month): Promise<boolean> {
   await client.query('BEGIN')
   try {
@@ -114,7 +124,10 @@ async function ensurePartition(client: ClientBase, table: PartitionedTable, mont
   }
 }
 
-/** A month that the archive has taken is not made anew: an empty twin would be archived over the real one. */
+/**
+ * A month that the archive has taken is not made again: an empty twin would be archived over the
+ * real one.
+ */
 async function isMissing(client: ClientBase, table: PartitionedTable, month: Month): Promise<boolean> {
   const { rows } = await client.query<{ missing: boolean }>(
     `SELECT to_regclass($1) IS NULL

@@ -9,7 +9,10 @@ export interface PoolOptions {
 }
 
 const CONNECT_MS_MAX = 5_000
-/** A statement of one batch takes milliseconds; one that waits longer waits for a lock that will not come. */
+/**
+ * A statement of one batch takes milliseconds. One that waits longer waits for a lock that will not
+ * come.
+ */
 const STATEMENT_MS_MAX = 30_000
 
 export function openPool(options: PoolOptions): Pool {
@@ -27,8 +30,8 @@ export function openPool(options: PoolOptions): Pool {
 }
 
 /**
- * The same database as another role, without a password: enough where the cluster trusts its network, as the development
- * stack does. Production gives each role its own address.
+ * The same database as another role, without a password. This is enough where the cluster trusts
+ * its network, as the development stack does. Production gives each role its own address.
  */
 export function addressAs(databaseUrl: string, role: string): string {
   const address = new URL(databaseUrl)
@@ -40,7 +43,8 @@ export function addressAs(databaseUrl: string, role: string): string {
 /** Runs `work` in one transaction. After a failure the connection is closed: its state is not worth knowing. */
 export async function inTransaction<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect()
-  // A connection that breaks while in use tells its query, which rejects below, and emits an event that would end the process.
+  // A connection that breaks while in use fails its query, which rejects below. It also emits an
+  // event that would end the process.
   client.on('error', alreadyTold)
   try {
     await client.query('BEGIN')

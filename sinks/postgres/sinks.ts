@@ -9,7 +9,7 @@ import { writeStatuses } from './orch/messages.ts'
 import { inTransaction } from './pool.ts'
 import { markAfterSubmit, type SubmitFrontier } from './submit-frontier.ts'
 
-/** Message rows and dead letters, as `orch_sink` (spec pipeline.md O11). */
+/** Message rows and dead letters, as `orch_sink` [O11]. */
 export const orchSink = (pool: Pool, hooks: SinkHooks): Sink =>
   sink('orch', [
     taking(statusEvents, hooks, async (events) => {
@@ -22,7 +22,7 @@ export const orchSink = (pool: Pool, hooks: SinkHooks): Sink =>
     }),
   ])
 
-/** Everything that the receipt topologies have decided, as `dlr_svc` (spec pipeline.md D30 to D32). */
+/** Everything that the receipt topologies have decided, as `dlr_svc` [D30] to [D32]. */
 export const dlrSink = (pool: Pool, hooks: SinkHooks): Sink =>
   sink('dlr', [
     taking(dlrRecords, hooks, async (records) => {
@@ -33,7 +33,7 @@ export const dlrSink = (pool: Pool, hooks: SinkHooks): Sink =>
 
 export const SMPP_SINK_GROUP = 'sms.sink.smpp'
 
-/** Which operator id stands for which segment, as `smpp_svc` (spec data.md section 3). */
+/** Which operator id stands for which segment, as `smpp_svc` [DB33]. */
 export function smppSink(pool: Pool, hooks: SinkHooks, frontier: SubmitFrontier): Sink {
   const mark = markAfterSubmit(frontier)
   return sink('smpp', [

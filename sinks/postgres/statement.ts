@@ -5,8 +5,8 @@ import { storableInstant, storableText } from './storable.ts'
 export type Queryable = Pick<ClientBase, 'query'>
 
 /**
- * A statement did not do its work. Its text names the operation and the SQLSTATE only: what Postgres says quotes values, and
- * values are personal data.
+ * A statement did not do its work. The text names only the operation and the SQLSTATE: what
+ * Postgres says quotes values, and values are personal data.
  */
 export class StatementFailed extends Error {
   override readonly name = 'StatementFailed'
@@ -30,7 +30,10 @@ export interface Column<R> {
   readonly of: (row: R) => Cell
 }
 
-/** The rows travel as one array a column: COPY is refused under row-level security, and the text stays the same for any count. */
+/**
+ * The rows travel as one array a column: COPY is refused under row-level security. The text stays
+ * the same for any count of rows.
+ */
 export const unnested = <R>(columns: readonly Column<R>[]): string =>
   `unnest(${columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')})`
 

@@ -1,6 +1,7 @@
 /**
- * Postgres stores every Unicode text but two: U+0000, and halves of surrogate pairs in JSON. Operators do send such bytes,
- * and a receipt must not hold its partition for ever because of one, so each becomes U+FFFD, the replacement character.
+ * Postgres stores every Unicode text but two: U+0000, and halves of surrogate pairs in JSON.
+ * Operators do send such bytes, and one of them must not hold a partition for ever. So each becomes
+ * U+FFFD, the replacement character (ADR 0020).
  */
 const NUL = '\u0000'
 const REPLACEMENT = '\uFFFD'
@@ -9,7 +10,10 @@ const LONE_SURROGATE = /\p{Surrogate}/gu
 export const storableText = (text: string): string =>
   text.includes(NUL) ? text.replaceAll(NUL, REPLACEMENT) : text
 
-/** The contracts let the 30th of February pass, Postgres does not: it becomes the 2nd of March, as Date reads it. */
+/**
+ * The contracts let the 30th of February pass, Postgres does not. It becomes the 2nd of March, as
+ * Date reads it.
+ */
 export const storableInstant = (instant: string): string => new Date(instant).toISOString()
 
 /** JSON text for a jsonb column; cleans keys and values at any depth. */

@@ -31,15 +31,16 @@ export class SubmitResultsPending extends Error {
 }
 
 /**
- * Marks receipts that may overtake the row which they belong to: the two come by different topics. A receipt is always
- * written after the submit result that it belongs to, and both are keyed by messageId, so once the sink has taken that partition of
- * `smpp.submit.result` up to where it ended when the receipt was seen, a missing row will not come any more (its
- * receipt was released by hand, or its row has been purged).
+ * Marks receipts that may overtake the row which they belong to, because the two come by different
+ * topics (ADR 0019). A receipt is always written after its submit result, and both are keyed by
+ * messageId. So the sink notes where that partition of `smpp.submit.result` ends, and waits until
+ * it has taken it up to there. A row that is missing then will not come any more: its receipt was
+ * released by hand, or it has been purged.
  */
 export function markAfterSubmit(
   frontier: SubmitFrontier,
 ): (client: Queryable, records: readonly DlrRecord[], partition: number) => Promise<void> {
-  // By partition: the batch that waits, told by its first record, and the end that it waits for.
+  // By partition: the batch that waits, known by its first record, and the end that it waits for.
   const waiting = new Map<number, { readonly first: string | undefined; readonly end: number }>()
   return async (client, records, partition) => {
     const first = records[0]?.eventId

@@ -3,7 +3,7 @@ import { outboundRequests } from '../../streams/contracts/outbound.ts'
 import { receiptLookups } from '../../streams/contracts/receipts.ts'
 import { sink, taking, type Sink, type SinkHooks } from '../sink.ts'
 
-/** 48 h and 24 h (spec data.md section 7). */
+/** [DB81], [DB82] */
 const MESSAGE_SECONDS = 172_800
 const FINGERPRINT_SECONDS = 86_400
 /** A mirror is worth a moment, not a wait: beyond it the batch goes on without. */
@@ -24,8 +24,9 @@ export function openRedis(url: string, onError: (error: Error) => void): Redis {
 }
 
 /**
- * Keys for outside readers: which messages and which receipt fingerprints have been seen. Nothing of ours reads them, so
- * they are skipped and counted while Redis is away (spec pipeline.md O12). A key that is there keeps its age.
+ * Keys for outside readers: which messages and which receipt fingerprints have been seen. Nothing
+ * of ours reads them, so they are skipped and counted while Redis is away [O12]. A key that is
+ * there keeps its age.
  */
 export function redisSink(
   redis: Redis,

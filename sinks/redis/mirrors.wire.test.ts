@@ -68,7 +68,7 @@ describe('key mirrors', () => {
 })
 
 describe('while Redis is away', () => {
-  it('O12 F3 keys are skipped and counted, and the batch counts as done', async () => {
+  it('[O12] [F3] keys are skipped and counted, and the batch counts as done', async () => {
     // Port 1 is reserved and nobody listens there.
     const redis = openRedis('redis://127.0.0.1:1', () => {})
     const skipped: number[] = []

@@ -12,7 +12,9 @@ const SERVICE_ROLES = [
   'dlr_recon',
 ] as const
 
-/** Spec data.md section 5. A word with brackets is a grant on those columns only. */
+/**
+ * [DB50] to [DB56], compared as [DB60] asks. A word with brackets is a grant on those columns only.
+ */
 const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[]>> = {
   orch_svc: [
     'orch.sms_messages: INSERT, SELECT',
@@ -87,7 +89,7 @@ async function grantsOf(grantee: string): Promise<readonly string[]> {
 }
 
 describe('grants', () => {
-  it.each(SERVICE_ROLES)('DLR-014.4 %s has what data.md section 5 lists, on parents only', async (role) => {
+  it.each(SERVICE_ROLES)('DLR-014.4 %s has what [DB50] to [DB56] list, on parents only', async (role) => {
     expect(await grantsOf(role)).toEqual(EXPECTED[role].toSorted())
   })
 

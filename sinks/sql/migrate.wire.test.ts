@@ -99,7 +99,7 @@ describe('tables', () => {
       )
     ).map(({ name, definition }) => `${String(name)}: ${String(definition)}`)
 
-  it('DAT-1 sms_messages has the columns and the key of the specification', async () => {
+  it('DAT-1 sms_messages has the columns and the key of [DB2]', async () => {
     const columns = await scene.rows(
       `SELECT column_name || ' ' || data_type || CASE is_nullable WHEN 'NO' THEN ' NN' ELSE '' END AS text
        FROM information_schema.columns WHERE table_schema = 'orch' AND table_name = 'sms_messages'`,
@@ -171,7 +171,7 @@ describe('tables', () => {
     ])
   })
 
-  it('correlations have the named keys of the specification', async () => {
+  it('correlations have the named keys of [DB32]', async () => {
     expect(await indexesOf('smpp.message_correlations')).toEqual([
       `idx_mc_expires_at: btree (expires_at) WHERE ((status)::text = 'SUBMITTED'::text)`,
       'idx_mc_message_id: btree (message_id)',

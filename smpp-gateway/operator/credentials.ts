@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 
-/** The answer of operator-management (spec http.md section 8), with the field limits of SMPP 3.4 section 4.1. */
+/** The answer of operator-management, with the field limits of SMPP 3.4 section 4.1. As yet a longer password does not fit [CI6]. */
 const Credentials = z.object({
   operatorId: uuid,
   host: z.string().min(1),
@@ -15,7 +15,7 @@ const Credentials = z.object({
   backupOperatorId: uuid.nullable().default(null),
   operatorName: z.string().exactOptional(),
 })
-/** Holds the password: lives only while a bind is tried, and is never logged, stored or put into an error. */
+/** Holds the password: lives only while a bind is tried, and is never logged, stored or put into an error [B15]. */
 export type Credentials = z.infer<typeof Credentials>
 
 export type CredentialsReply =
@@ -31,7 +31,7 @@ export interface CredentialsOptions {
 
 export type FetchCredentials = (operatorId: string) => Promise<CredentialsReply>
 
-/** Asks operator-management for the credentials of one operator; whatever fails is `unavailable`, with a reason that quotes nothing. */
+/** Asks for the credentials of one operator [CI5]. Any failure is `unavailable` [CI7], with a reason that quotes nothing. */
 export const credentialsFrom =
   ({ url, token, timeoutMs }: CredentialsOptions): FetchCredentials =>
   async (operatorId) => {

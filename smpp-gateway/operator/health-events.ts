@@ -12,7 +12,7 @@ export interface HealthOptions {
   readonly now: () => number
 }
 
-/** Tells the neighbours how one operator is: every change in order, and a heartbeat while nothing changes. */
+/** Tells the neighbours how one operator is [B17]: every change in order, and a heartbeat while nothing changes. */
 export interface Health {
   /** Publishes when `status` differs from the last one; a repeated failure is no news. */
   report(status: HealthStatus, reason: string, operatorName: string): void

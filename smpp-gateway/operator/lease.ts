@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Sleep } from '../../streams/platform/backoff.ts'
 import type { SharedState } from '../redis.ts'
 
-/** The right of one process to bind for one operator (spec smpp.md section 1). */
+/** The right of one process to bind for one operator [B3]. */
 export interface Lease {
   /** Aborts when another process holds the lease: this one must unbind at once. */
   readonly lost: AbortSignal
@@ -28,13 +28,13 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `
-/** Redis has not answered, most often because the process has just started; the lease may well be free. */
+/** Redis has not answered, most often because the process has just started. As yet a free lease is then taken at once [B4]. */
 const UNKNOWN_RETRY_MS = 250
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
 /**
  * Waits as a standby until the lease is ours; undefined when `signal` aborts first. Only a token of another process ends a lease:
- * while Redis is away its holder goes on and nobody can take over.
+ * while Redis is away its holder goes on and nobody can take over. As yet a process that starts without Redis waits too [B4].
  */
 export async function holdLease(options: LeaseOptions, signal: AbortSignal): Promise<Lease | undefined> {
   const key = `smpp:lease:${options.operatorId}`

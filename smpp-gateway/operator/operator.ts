@@ -19,9 +19,9 @@ import { aborted, atMost } from '../wait.ts'
 type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
 
 /**
- * One operator from the assignment to this process until its end.
+ * One operator from the assignment to this process until its end [B16].
  *
- * - DISCONNECTED: not started, standby (another process holds the lease), or shut down. Nothing is pulled, no health is told.
+ * - DISCONNECTED: not started, standby (another process holds the lease), or shut down. Nothing is pulled, no health is published.
  * - CONNECTING: credentials are fetched and a bind is tried.
  * - BOUND: commands are pulled and receipts taken.
  * - UNBOUND: lost or refused; waits for the next attempt. Commands wait in NATS.
@@ -73,7 +73,7 @@ export class Operator {
     return isDown ? this.#unboundSince : undefined
   }
 
-  /** Bound, or on standby for another process: nothing is wrong with it here. */
+  /** Bound, or on standby for another process: nothing is wrong with it here. As yet also while Redis has never answered [H32]. */
   get isSettled(): boolean {
     return this.#state === 'BOUND' || this.#state === 'DISCONNECTED'
   }
@@ -89,12 +89,12 @@ export class Operator {
     this.#life ??= this.#run()
   }
 
-  /** H13: ends a pause or the wait for the next attempt. */
+  /** [AD5]: ends a pause or the wait for the next attempt. */
   reconnect(): void {
     this.#wake.abort()
   }
 
-  /** Spec smpp.md section 7: from now on `backup` carries the commands. */
+  /** [FO1]: from now on `backup` carries the commands. */
   failOver(backup: () => Carrier | undefined): void {
     if (this.#state !== 'UNBOUND') return
     this.#backup = backup
@@ -102,7 +102,7 @@ export class Operator {
     this.#queue.start()
   }
 
-  /** The backup carries no more. */
+  /** [FO3]: the backup carries no more. */
   endFailover(): void {
     if (this.#state !== 'FAILBACK') return
     this.#queue.halt()
@@ -110,7 +110,7 @@ export class Operator {
     this.#enter('UNBOUND', 'backup lost')
   }
 
-  /** Spec smpp.md section 8. */
+  /** Orderly end [SD1]. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#wake.abort()
@@ -162,7 +162,7 @@ export class Operator {
     return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
   }
 
-  /** From a good bind to its end, whoever ends it. */
+  /** From a good bind to its end, whichever side ends it. */
   async #whileBound(bind: OperatorBind, lost: AbortSignal): Promise<string> {
     this.#bind = bind
     this.#lastBoundAt = new Date(this.#options.now()).toISOString()
@@ -210,7 +210,7 @@ export class Operator {
     if (previous === 'BOUND') this.#unboundSince = now()
     if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#bind?.mode })
     if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
-    // Another holder of the lease tells from now on how the operator is.
+    // Another holder of the lease publishes the health from now on.
     if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)
   }
 }

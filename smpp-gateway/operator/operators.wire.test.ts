@@ -92,7 +92,7 @@ describe('CON-4.1 assignment', () => {
 })
 
 describe('sessions over HTTP', () => {
-  it('H12 tells the sessions, H10 whether all is well', async () => {
+  it('[H12] tells the sessions, [H10] whether all is well', async () => {
     const { running } = await rig.openAll()
     const url = await serve(running)
     const reply = await fetch(`${url}/sessions`)
@@ -111,7 +111,7 @@ describe('sessions over HTTP', () => {
     expect((await fetch(`${url}/health/ready`)).status).toBe(200)
   })
 
-  it('H13 ends a paused retry, asks for the token, and knows its operators', async () => {
+  it('[H13] ends a paused retry, asks for the token, and knows its operators', async () => {
     await rig.openNats()
     await rig.addDurable(rig.operatorId, 40)
     const smsc = await rig.openSmsc({}, { bindStatus: 0x0d })
@@ -142,7 +142,7 @@ describe('CON-5.9 secrets and personal data', () => {
     await rig.send({ to: phone('902'), body: 'Marker-Text-4712' })
     await rig.send({ to: phone('927'), body: 'Marker-Text-4713' })
     await rig.send({ body: '', from: 'MarkerSendr' })
-    // R7: without an id the receipt still arrives, with its content.
+    // [R7]: without an id the receipt still arrives, with its content.
     await until(() => heard.receipts.some((receipt) => receipt.operatorMessageId === ''), 30_000)
     await until(() => heard.results.length >= 4, 30_000)
     rig.setOperator(rig.operatorId, smsc.port, { password: 'Wr0ngPw' })

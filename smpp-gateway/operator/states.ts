@@ -4,7 +4,7 @@ import type { BindMode } from '../smpp/bind.ts'
 export const OPERATOR_STATES = ['DISCONNECTED', 'CONNECTING', 'BOUND', 'UNBOUND', 'FAILBACK'] as const
 export type OperatorState = (typeof OPERATOR_STATES)[number]
 
-/** Spec smpp.md section 1; DISCONNECTED is entered from everywhere when the lease is lost or the process ends. */
+/** [B16]. DISCONNECTED is entered from every state when the lease is lost or the process ends. */
 export const OPERATOR_NEXT: Readonly<Record<OperatorState, readonly OperatorState[]>> = {
   DISCONNECTED: ['CONNECTING'],
   CONNECTING: ['BOUND', 'UNBOUND', 'DISCONNECTED'],
@@ -15,7 +15,7 @@ export const OPERATOR_NEXT: Readonly<Record<OperatorState, readonly OperatorStat
 
 export type HealthStatus = OperatorHealth['status']
 
-/** What the neighbours see of a state (spec events.md section 5.12). */
+/** What the neighbours see of a state [SC12]. */
 export const HEALTH_OF: Readonly<Record<OperatorState, HealthStatus>> = {
   DISCONNECTED: 'UNBOUND',
   CONNECTING: 'UNBOUND',
@@ -24,7 +24,7 @@ export const HEALTH_OF: Readonly<Record<OperatorState, HealthStatus>> = {
   FAILBACK: 'FAILBACK',
 }
 
-/** What the rest of the process may know of an operator (spec http.md H12); nothing of it is secret. */
+/** What the rest of the process may know of an operator [AD4]. Nothing of it is secret. */
 export interface OperatorView {
   readonly operatorId: string
   readonly operatorName: string

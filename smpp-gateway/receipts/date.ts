@@ -7,8 +7,9 @@ const FORMS: Readonly<Record<number, readonly RegExp[]>> = {
 const CENTURY = 2000
 
 /**
- * A date of a receipt text as ISO instant, or null (spec smpp.md R4). Twelve digits with a year of four are told from those
- * with seconds by their impossible month: no year after 2012 reads as one. `timeZone` is the operator's, an IANA name.
+ * A date of a receipt text as ISO instant, or null [R4]. As yet the SMPP form and Unix seconds give null, and a date in the future is
+ * taken. Twelve digits are tried with seconds first: a year of four digits after 2012 then gives an impossible month. `timeZone` is
+ * the operator's, an IANA name.
  */
 export function receiptInstant(digits: string, timeZone: string): string | null {
   for (const form of FORMS[digits.length] ?? []) {
@@ -29,7 +30,7 @@ function utcOf([year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0]:
 
 /**
  * How far `timeZone` is ahead of UTC when its clocks show `localMs`. The offset is looked up twice, because the first look
- * is at an instant that is off by the offset itself; within the hour that a clock change repeats, the later instant wins.
+ * is at an instant that is off by the offset itself. Within the hour that a clock change repeats, the later instant wins.
  */
 function offsetMs(localMs: number, timeZone: string): number {
   if (timeZone === 'UTC') return 0
@@ -57,7 +58,7 @@ function shownMinus(atMs: number, timeZone: string): number {
   return shown - Math.floor(atMs / 1000) * 1000
 }
 
-// Making a format costs a hundred times its use; zones come from the configuration, so there are few.
+// Making a format costs a hundred times its use. Zones come from the configuration, so there are few.
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone)
   if (known !== undefined) return known

@@ -30,7 +30,7 @@ const deliver = (fields: Pdu['fields'], tlvs: readonly (readonly [number, Buffer
 const text = (value: string): Pdu['fields'] => ({ short_message: Buffer.from(value, 'latin1') })
 
 describe('CON-5.8 receipts', () => {
-  it('R1 tells receipts from other messages by esm_class or receipted_message_id', () => {
+  it('[R1] tells receipts from other messages by esm_class or receipted_message_id', () => {
     expect(isReceipt(deliver({}))).toBe(true)
     expect(isReceipt(deliver({ esm_class: 0x44 }))).toBe(true)
     expect(isReceipt(deliver({ esm_class: 0 }))).toBe(false)
@@ -53,7 +53,7 @@ describe('CON-5.8 receipts', () => {
     expect(readReceipt(deliver(text(TEXT)), context).eventId).toBe(event.eventId)
   })
 
-  it('R2 prefers the TLVs, exactly as written, over the text', () => {
+  it('[R2] prefers the TLVs, exactly as written, over the text', () => {
     const tlvs = [
       [0x001e, Buffer.from('6aad5\0')],
       [0x0427, Buffer.from([5])],
@@ -85,7 +85,7 @@ describe('CON-5.8 receipts', () => {
     expect(readReceipt(pdu, context).stat).toBe(word)
   })
 
-  it('R5 reads message_payload, skips a user data header, and honours UCS-2', () => {
+  it('[R5] reads message_payload, skips a user data header, and honours UCS-2', () => {
     const payload = deliver({ short_message: Buffer.alloc(0) }, [[0x0424, Buffer.from(`${TEXT}\0`)]])
     expect(readReceipt(payload, context).operatorMessageId).toBe('17')
     const withHeader = deliver({
@@ -97,7 +97,7 @@ describe('CON-5.8 receipts', () => {
     expect(readReceipt(ucs2, context).operatorMessageId).toBe('17')
   })
 
-  it('R7 keeps a receipt without id with all its content, in a form that the next reader refuses', () => {
+  it('[R7] keeps a receipt without id with all its content, in a form that the next reader refuses', () => {
     const event = readReceipt(deliver(text('stat:DELIVRD err:000')), context)
     expect(event.operatorMessageId).toBe('')
     expect(event.rawPayload).toMatchObject({ text: 'stat:DELIVRD err:000' })

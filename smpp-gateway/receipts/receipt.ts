@@ -13,7 +13,7 @@ const TAG = {
   messageState: 0x0427,
 } as const
 
-/** SMPP 3.4 section 5.2.28, in the words of Appendix B (spec smpp.md R2). */
+/** SMPP 3.4 section 5.2.28, in the words of Appendix B [R2]. */
 const STATE_WORD: Readonly<Record<number, string>> = {
   1: 'ENROUTE',
   2: 'DELIVRD',
@@ -34,7 +34,7 @@ const ID_CHARS_MAX = 64
 const WORD_CHARS_MAX = 32
 
 export interface ReceiptContext {
-  /** Operator of the session that the PDU came on (R9). */
+  /** Operator of the session that the PDU came on [R9]. */
   readonly operatorId: string
   /** ISO 8601 UTC with milliseconds. */
   readonly receivedAt: string
@@ -42,13 +42,14 @@ export interface ReceiptContext {
   readonly timeZone: string
 }
 
-/** R1. Anything else is a mobile-originated message. */
+/** [R1], as yet by these two marks only. Anything else is a mobile-originated message. */
 export const isReceipt = (pdu: Pdu): boolean =>
   (numberField(pdu, 'esm_class') & ESM_TYPE_BITS) === ESM_RECEIPT || pdu.tlvs.has(TAG.receiptedMessageId)
 
 /**
- * The event `sms.dlr.inbound` of a receipt (R2 to R5). Without a readable id or status the field is the empty string, which
- * its schema refuses: the event then ends in the dead-letter topic with all its content instead of being lost (R7).
+ * The event `sms.dlr.inbound` of a receipt ([R2] to [R5]). Without a readable id or status the field is the empty string, which
+ * its schema refuses. The event then ends in the dead-letter topic with all its content instead of being lost [R7]. As yet receipts
+ * without an id that share millisecond and status share an event id too, and one of them remains.
  */
 export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
   const text = receiptTextOf(octetsOf(pdu), numberField(pdu, 'data_coding'))
@@ -75,7 +76,7 @@ export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
 const deliveredAt = ({ doneDate }: ReceiptText, timeZone: string): string | null =>
   doneDate === undefined ? null : receiptInstant(doneDate, timeZone)
 
-/** The text itself: from short_message, else from message_payload, without a user data header (R5). */
+/** The text itself: from short_message, else from message_payload [R5], without a user data header. */
 function octetsOf(pdu: Pdu): Buffer {
   const short = pdu.fields['short_message']
   const given = Buffer.isBuffer(short) && short.length > 0 ? short : pdu.tlvs.get(TAG.messagePayload)
@@ -102,7 +103,7 @@ function networkError(pdu: Pdu): string | undefined {
   return /^\d{3}$/.test(ascii) ? ascii : String(value.readUInt16BE(1)).padStart(3, '0')
 }
 
-/** A receipt travels backwards: its source is the phone that the message went to. */
+/** A receipt travels backwards: its source is the phone that the message went to. As yet the event has it as destAddr [R12]. */
 function addresses(pdu: Pdu): { sourceAddr?: string; destAddr?: string } {
   const phone = addressOf(pdu, 'source_addr')
   const sender = addressOf(pdu, 'dest_addr', 'destination_addr')

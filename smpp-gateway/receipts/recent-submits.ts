@@ -8,7 +8,7 @@ export interface RecentSubmit {
   readonly totalSegments: number
 }
 
-/** Best-effort memory of what operators accepted lately (spec smpp.md R8); the topologies do the real correlation. */
+/** Best-effort memory of what operators accepted lately [R8]. The topologies do the real correlation. */
 export interface RecentSubmits {
   note(operatorId: string, operatorMessageId: string, submit: RecentSubmit): void
   find(operatorId: string, operatorMessageId: string): RecentSubmit | undefined

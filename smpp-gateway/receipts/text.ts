@@ -1,6 +1,6 @@
 import { decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 
-/** What the text of a receipt says, each value as written; absent keys are absent (spec smpp.md R3). */
+/** What the text of a receipt says, each value as written; absent keys are absent [R3]. */
 export interface ReceiptText {
   readonly id?: string
   readonly stat?: string
@@ -8,7 +8,7 @@ export interface ReceiptText {
   readonly doneDate?: string
 }
 
-// The sender's words follow `text:` and may hold anything, forged keys included: nothing after it is looked at.
+// The sender's words follow `text:` and may hold anything, forged keys included: nothing after it is looked at [R10].
 const TEXT_KEY = /(?:^|[\s\0])text:/i
 const KEY = /(?<=^|[\s\0])(id|sub|dlvrd|submit ?date|done ?date|stat|err)\s?:/gi
 /** Some operators pad with NUL, blanks or the septet 0 that became a commercial at. */
@@ -51,7 +51,7 @@ const UCS2 = 0x08
 const SEPTET_UNDERSCORE = String.fromCharCode(0x11)
 
 /**
- * The text of a receipt by its data_coding (R5). Under UCS-2 some operators still send ASCII: keys that are readable as single
+ * The text of a receipt by its data_coding [R5]. Under UCS-2 some operators still send ASCII: keys that are readable as single
  * octets prove it, since in UCS-2 a NUL stands between any two letters.
  */
 export function receiptTextOf(octets: Buffer, dataCoding: number): string {

@@ -19,7 +19,7 @@ export interface OperatorBind {
 
 export type OperatorBindReply =
   | { readonly kind: 'bound'; readonly bind: OperatorBind }
-  /** The operator refuses the credentials: without other ones a retry is pointless (spec smpp.md section 1). */
+  /** The operator refuses the credentials: without other ones a retry is pointless [B14]. */
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -34,7 +34,7 @@ const BINDS: Readonly<Record<BindMode, readonly BindCommand[]>> = {
   'TRANSMITTER+RECEIVER': ['bind_transmitter', 'bind_receiver'],
 }
 
-/** Binds as the credentials say; an operator that knows no transceivers gets a transmitter and a receiver. */
+/** Binds as the credentials say [B8]. An operator that knows no transceivers gets a transmitter and a receiver [B9]. */
 export async function bindOperator(
   credentials: Credentials,
   options: OperatorBindOptions,

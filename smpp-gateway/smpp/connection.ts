@@ -3,7 +3,7 @@ import { createFramer } from './framing.ts'
 import { decodePdu, encodePdu, isResponseId, type Pdu } from './pdu.ts'
 import { ESME_RINVCMDID, ESME_RINVCMDLEN } from './status-class.ts'
 
-/** Told about what happens on the wire. */
+/** Called for what happens on the wire. */
 export interface WireHooks {
   sent(bytes: number): void
   received(bytes: number): void
@@ -15,7 +15,7 @@ export interface ConnectionOptions {
   readonly timeoutMs: number
   readonly hooks: WireHooks
   readonly onPdu: (pdu: Pdu) => void
-  /** Once, whoever closed and why. */
+  /** Called once, whichever side has closed. */
   readonly onClosed: (reason: string) => void
 }
 
@@ -28,7 +28,7 @@ export interface Connection {
 }
 
 const KEEPALIVE_MS = 30_000
-/** Answers to requests that come while the peer does not read; above it the peer has stopped living. */
+/** Answers that pile up while the peer does not read. Above this the peer counts as dead. */
 const UNSENT_BYTES_MAX = 1_048_576
 
 /** Rejects when no TCP connection stands within `timeoutMs`. */

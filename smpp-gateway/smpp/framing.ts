@@ -1,6 +1,6 @@
 import { HEADER_BYTES } from './pdu.ts'
 
-/** Largest PDU that we take; the longest legal receipt, with everything in TLVs, stays far below. */
+/** Largest PDU that we take. As yet a larger receipt ends the session, although [R1] allows up to 70 kB. */
 export const PDU_BYTES_MAX = 16_384
 
 export interface Framed {

@@ -1,16 +1,6 @@
 import smpp from 'smpp'
 
-/**
- * smpp-gateway: our side (ESME) of SMPP 3.4 sessions. Takes commands from NATS, submits them, publishes what the operator
- * answered and every receipt that it sends back.
- *
- * It guarantees that a command is acknowledged only after every segment has a published result, that a receipt is answered
- * only after NATS holds it, and that a segment whose fate is unknown is counted as in doubt and handled by the operator's
- * policy. It never maps an operator's words to our statuses, never talks to Postgres or the log, never writes a password or
- * a phone number anywhere.
- *
- * This file is the codec: bytes to PDU and back. Nothing here decides what a PDU means.
- */
+/** The codec: bytes to PDU and back. Nothing here decides what a PDU means. */
 export interface Pdu {
   readonly command: string
   readonly status: number

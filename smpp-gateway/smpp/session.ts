@@ -7,7 +7,7 @@ export type BindCommand = 'bind_transceiver' | 'bind_transmitter' | 'bind_receiv
 
 export interface SessionHooks extends WireHooks {
   enquireLinkTimedOut(): void
-  /** A response that nobody waits for, most often a late one. */
+  /** A response that nobody waits for, most often a late one. As yet it is only counted [S9]. */
   strayResponse(): void
 }
 
@@ -33,7 +33,7 @@ export type BindReply =
 
 export type SubmitReply =
   | { readonly kind: 'answered'; readonly status: number; readonly messageId: string }
-  /** Written, but its fate is unknown (spec smpp.md S9). */
+  /** Written, but its fate is unknown [S9]. */
   | { readonly kind: 'in_doubt'; readonly reason: 'timeout' | 'disconnect' }
   /** Never written: no harm in sending it later. */
   | { readonly kind: 'not_sent' }
@@ -58,9 +58,9 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  *
  * - idle: made, nothing opened.
  * - connecting: TCP handshake within `connectMs`.
- * - open: bind sent; the operator's short messages are refused until it is answered.
- * - bound: requests may be sent; enquire_link keeps watch.
- * - unbinding: no new requests; open ones still get their responses, then unbind.
+ * - open: bind sent. The operator's short messages are refused, as yet also those in the same read as the answer [B11].
+ * - bound: requests may be sent. enquire_link keeps watch; as yet only its own answer proves the line [B10].
+ * - unbinding: no new requests. Open ones still get their responses, then unbind.
  * - closed: every open request was ended as in doubt.
  */
 export class Session {

@@ -22,7 +22,7 @@ describe('CON-5.4 status classes', () => {
     for (const code of codes) expect(classOfSubmit(code, NONE)).toBe(name)
   })
 
-  it('a status that nobody knows is transient: refusing for good needs a known reason', () => {
+  it('a status that nobody knows is transient, as yet [ST2]', () => {
     for (const code of [0x09, 0x22, 0x67, 0x400, 0x4a1, 0xffffffff])
       expect(classOfSubmit(code, NONE)).toBe('transient')
   })
@@ -37,7 +37,7 @@ describe('CON-5.4 status classes', () => {
     expect(classOfSubmit(0x00, overrides)).toBe('accepted')
   })
 
-  it('the four bind refusals pause the bind, and as answer to a submit end the session', () => {
+  it('the four bind refusals pause the bind, as yet 0x0D too [B13], and as answer to a submit end the session', () => {
     for (const code of [0x0d, 0x0e, 0x0f, 0x53]) {
       expect(isBindRefusal(code)).toBe(true)
       expect(classOfSubmit(code, NONE)).toBe('session')

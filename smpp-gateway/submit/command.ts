@@ -16,11 +16,11 @@ export type CommandIdentity = z.infer<typeof CommandIdentity>
 
 export type CommandRead =
   | { readonly kind: 'command'; readonly command: DispatchCommand }
-  /** Cannot be sent, but its sender can be told. `paths` name the faulty fields. */
+  /** Cannot be sent, but a result can be published for it. `paths` name the faulty fields. */
   | { readonly kind: 'refused'; readonly identity: CommandIdentity; readonly paths: readonly string[] }
   | { readonly kind: 'unreadable'; readonly reason: string; readonly paths: readonly string[] }
 
-/** Spec smpp.md S1: the schema, and the operator of the subject. */
+/** [S1]: the schema, and the operator of the subject. */
 export function readCommand(data: Uint8Array, operatorId: string): CommandRead {
   const read = decode(dispatchCommands, data)
   if (read.ok && read.value.operatorId === operatorId) return { kind: 'command', command: read.value }

@@ -66,7 +66,7 @@ describe('CON-5.1 encoding', () => {
     )
   })
 
-  it('the header is 05 00 03 or 06 08 04 with the end of messageId as reference', () => {
+  it('the header is 05 00 03 or 06 08 04 with the end of messageId as reference, as yet [EN6]', () => {
     const long = command({ body: 'a'.repeat(200), messageId: '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7' })
     const headerOf = (refBits: 8 | 16): string[] =>
       segmentsOf(long, refBits).map((segment) =>

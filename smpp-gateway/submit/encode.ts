@@ -8,7 +8,7 @@ import type { PduFields } from '../smpp/pdu.ts'
 export type TonNpi = readonly [ton: number, npi: number]
 export type TonNpiRules = Readonly<Record<SenderKind | 'destination', TonNpi>>
 
-/** Spec smpp.md section 2; operators differ, so each may override them. */
+/** [PD1]. Operators differ, so each may override them [PD2]. */
 export const TON_NPI_DEFAULT = {
   alphanumeric: [5, 0],
   e164: [1, 1],
@@ -32,12 +32,12 @@ export interface Segment {
 
 const UDH_INDICATOR = 0x40
 const DATA_CODING: Readonly<Record<Encoding, number>> = { GSM7: 0x00, UCS2: 0x08 }
-/** Message class 0, shown at once and not stored (GSM 03.38 section 4; values: spec smpp.md section 3). */
+/** Message class 0, shown at once and not stored (GSM 03.38 section 4; values: [EN4]). */
 const FLASH_CLASS = 0x10
 
 /**
- * The segments of a command (spec smpp.md section 3): the text decides the alphabet, and the parts are split by the rule of
- * the queue's operator, so that a message keeps its parts when another operator carries the rest.
+ * The segments of a command ([EN1] to [EN9]). The text decides the alphabet. The parts are split by the rule of the queue's
+ * operator, so that a message keeps its parts when another operator carries the rest.
  */
 export function segmentsOf(command: DispatchCommand, refBits: ReferenceBits): readonly Segment[] {
   const { encoding, parts } = splitText(command.body, refBits)
@@ -63,8 +63,8 @@ const octets = (text: string, encoding: Encoding): Buffer =>
   encoding === 'GSM7' ? encodeGsm7(text) : encodeUcs2(text)
 
 /**
- * User data header with the concatenation element (3GPP TS 23.040 sections 9.2.3.24.1 and 9.2.3.24.8). The reference is the
- * end of messageId: random enough to keep two messages to one phone apart, and the same when a command comes again.
+ * User data header with the concatenation element (3GPP TS 23.040 sections 9.2.3.24.1 and 9.2.3.24.8). As yet the reference is the
+ * end of messageId and not a counter [EN6]: mostly different for two messages to one phone, and the same when a command comes again.
  */
 function concatenationHeader(messageId: string, bits: ReferenceBits, total: number, index: number): Buffer {
   const reference = Number.parseInt(messageId.slice(-bits / 4), 16)
@@ -75,7 +75,7 @@ function concatenationHeader(messageId: string, bits: ReferenceBits, total: numb
 
 /** Addresses and validity, as the carrying operator wants them. */
 export function addressFields(command: DispatchCommand, { tonNpi, sendValidity }: Addressing): PduFields {
-  // A sender that fits no kind was accepted upstream under other rules; as a name it reaches the operator, who then decides.
+  // A sender that fits no kind was accepted upstream under other rules. As a name it reaches the operator, who then decides.
   const [sourceTon, sourceNpi] = tonNpi[senderKind(command.from) ?? 'alphanumeric']
   const [destTon, destNpi] = tonNpi.destination
   return {

@@ -3,7 +3,7 @@ import { instant, uuid } from '../../streams/contracts/topic.ts'
 import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import type { SharedState } from '../redis.ts'
 
-/** What became of one segment, as it is published (spec events.md section 5.6). */
+/** What became of one segment, as it is published [SC6]. */
 export const SegmentResult = z.object({
   outcome: z.enum(['ACCEPTED', 'REJECTED', 'EXPIRED']),
   /** Operator that really carried it. */
@@ -27,7 +27,7 @@ export type SegmentProgress = z.infer<typeof SegmentProgress>
 export type CommandProgress = ReadonlyMap<number, SegmentProgress>
 
 /**
- * Progress of the commands in work (spec smpp.md S4): in Redis for whoever resumes after a crash, and in memory for this process,
+ * Progress of the commands in work [S4]: in Redis [DB84] for the process that goes on after a crash, and in memory for this process,
  * so that a command that comes back while Redis is away is not sent again.
  */
 export interface Journal {

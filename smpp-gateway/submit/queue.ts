@@ -46,9 +46,9 @@ type Handled = Verdict | { readonly kind: 'unreadable' }
 /**
  * The commands of one operator, from NATS to their verdict.
  *
- * - still: nothing is asked for; commands wait in NATS. So it is made.
- * - pulling, from `start` to `halt`: commands are worked on as they come, so many at a time as `#hasRoom` allows.
- * - after `halt`, what has not been sent is given back, what was sent keeps its response deadline; `idle` tells when all is done.
+ * - still, as it is made: nothing is asked for; commands wait in NATS.
+ * - pulling, from `start` to `halt`: commands are worked on as they come, as many at a time as `#hasRoom` allows.
+ * - after `halt`, what has not been sent is given back. What was sent keeps its response deadline. `idle` says when all is done.
  */
 export class CommandQueue {
   readonly #options: QueueOptions
@@ -57,7 +57,7 @@ export class CommandQueue {
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
-  /** Commands given back because the operator can take no more: until they come again, their places stay taken. */
+  /** Commands given back because the operator can take no more. As yet they keep their places until they come again [B6]. */
   #congested = 0
   #onRoom: (() => void) | undefined
 
@@ -88,7 +88,7 @@ export class CommandQueue {
     while (this.#work.size > 0) await Promise.all(this.#work)
   }
 
-  /** Ends for good: what still waits for NATS stops waiting; its command will be delivered again. */
+  /** The end. What still waits for NATS stops waiting, and its command will be delivered again. */
   async close(): Promise<void> {
     this.halt()
     this.#giveUp.abort()

@@ -10,7 +10,7 @@ export interface SegmentPlace {
   readonly total: number
 }
 
-/** The event of one segment (spec events.md section 5.6); the same result always makes the same event, byte for byte. */
+/** The event of one segment [SC6]. The same result always makes the same event, byte for byte. */
 export function submitResultOf(
   identity: CommandIdentity,
   place: SegmentPlace,
@@ -36,7 +36,7 @@ export function submitResultOf(
   }
 }
 
-/** Tells the sender of a command that cannot be sent (S1): every segment is rejected, without a status of the operator. */
+/** The results of a command that cannot be sent [S1]: every segment is rejected, without a status of the operator. */
 export async function publishRefusal(
   identity: CommandIdentity,
   operatorId: string,

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import { backoffMs } from '../../streams/platform/backoff.ts'
 
-/** Delays of spec smpp.md section 5, per message; kept in memory only, so after a restart they begin anew. */
+/** Delays of [ST3] and [ST4], per message. As yet they are kept in memory only, so after a restart they begin anew [B6]. */
 export interface Retries {
   /** 1, 2, 4 … 30 s. */
   afterThrottle(messageId: string): number

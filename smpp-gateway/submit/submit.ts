@@ -17,18 +17,18 @@ import {
 
 /** Time for the session to come back before the command is looked at again. */
 const REBIND_MS = 1_000
-/** Commands that come in the moment between the end of a session and the end of pulling; at once they would only come back. */
+/** For commands that come between the end of a session and the end of pulling. Given back at once, they would only come back. */
 const NOBODY_BOUND_MS = 250
 const ID_CHARS_MAX = 64
 
-/** Steps S2 to S10 of spec smpp.md section 2: one segment after the other, from the first without a published result. */
+/** Steps [S2] to [S10]: one segment after the other, from the first without a published result. */
 export async function submitCommand(job: Submission): Promise<Verdict> {
   const { messageId, body, encoding } = job.command
   if (encodingOf(body) !== encoding) job.metrics.encodingHintIgnored()
   const progress = await job.journal.read(messageId)
   let refusal: number | undefined
   for (const segment of segmentsOf(job.command, job.settings.refBits)) {
-    const step = await settle(job, segment, progress.get(segment.index), refusal)
+    const step = await proceed(job, segment, progress.get(segment.index), refusal)
     if (step.kind !== 'settled') return step
     if (step.result.outcome === 'REJECTED') refusal ??= step.result.commandStatus
   }
@@ -37,8 +37,8 @@ export async function submitCommand(job: Submission): Promise<Verdict> {
   return { kind: 'done' }
 }
 
-/** `refusal`: with which the operator refused an earlier segment; a torn message is useless, so the rest is not sent. */
-async function settle(
+/** `refusal`: the status with which the operator refused an earlier segment. A torn message is useless, so the rest is not sent [ST6]. */
+async function proceed(
   job: Submission,
   segment: Segment,
   progress: SegmentProgress | undefined,
@@ -75,7 +75,7 @@ async function send(job: Submission, segment: Segment): Promise<SegmentVerdict> 
 }
 
 /**
- * S5 to S7, with a place in the window. The place comes before the permit, so that a permit is used in the second that it was
+ * [S5] to [S7], with a place in the window. The place comes before the permit, so that a permit is used in the second that it was
  * granted for and not after a wait.
  */
 async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): Promise<Sent | Redeliver> {
@@ -94,6 +94,7 @@ async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): 
   return { kind: 'sent', reply, sentAt }
 }
 
+/** What the operator's answer means for the segment ([ST1] to [ST6]). */
 function judge(
   job: Submission,
   segment: Segment,
@@ -102,74 +103,54 @@ function judge(
 ): Promise<SegmentVerdict> {
   if (reply.kind === 'not_sent') return again(job, segment, later(0))
   if (reply.kind === 'in_doubt') return concludeDoubt(job, segment, carrier.operatorId, reply.reason)
-  const { label, settle } = ANSWERS[classOfSubmit(reply.status, carrier.statusOverrides)]
-  carrier.metrics.submitted(label, (job.elapsed() - sentAt) / 1000)
-  return settle({ job, segment, carrier, sentAt, status: reply.status, operatorMessageId: reply.messageId })
-}
-
-interface Answer {
-  readonly job: Submission
-  readonly segment: Segment
-  readonly carrier: Carrier
-  readonly sentAt: number
-  readonly status: number
-  readonly operatorMessageId: string
-}
-
-/** What each class of status does (spec smpp.md section 5). */
-const ANSWERS: Readonly<
-  Record<
-    SubmitClass,
-    {
-      readonly label: 'success' | 'throttled' | 'error'
-      readonly settle: (answer: Answer) => Promise<SegmentVerdict>
-    }
-  >
-> = {
-  accepted: { label: 'success', settle: accepted },
-  throttle: {
-    label: 'throttled',
-    settle: ({ job, segment, carrier, sentAt, status }) => {
+  const { status, messageId: operatorMessageId } = reply
+  const { operatorId } = carrier
+  const statusClass = classOfSubmit(status, carrier.statusOverrides)
+  carrier.metrics.submitted(LABELS[statusClass], (job.elapsed() - sentAt) / 1000)
+  switch (statusClass) {
+    case 'accepted':
+      return accepted(job, segment, operatorId, operatorMessageId)
+    case 'throttle':
       carrier.window.throttled(sentAt)
-      job.logger.warn('smpp.submit_sm.throttled', { operatorId: carrier.operatorId, commandStatus: status })
+      job.logger.warn('smpp.submit_sm.throttled', { operatorId, commandStatus: status })
       return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
-    },
-  },
-  transient: {
-    label: 'error',
-    settle: ({ job, segment }) =>
-      again(job, segment, later(Math.min(job.retries.afterFault(job.command.messageId), untilExpiryMs(job)))),
-  },
-  session: {
-    label: 'error',
-    settle: ({ job, segment, carrier, status }) => {
+    case 'transient':
+      return again(job, segment, later(afterFaultMs(job)))
+    case 'session':
       carrier.drop(`submit_sm answered 0x${status.toString(16).padStart(2, '0')}`)
       return again(job, segment, later(REBIND_MS))
-    },
-  },
-  permanent: {
-    label: 'error',
-    settle: ({ job, segment, carrier, status }) =>
-      conclude(job, segment, carrier.operatorId, { outcome: 'REJECTED', commandStatus: status }),
-  },
+    case 'permanent':
+      return conclude(job, segment, operatorId, { outcome: 'REJECTED', commandStatus: status })
+  }
 }
 
-/** Just past the end, so that the next look finds the command expired. */
-const untilExpiryMs = (job: Submission): number =>
-  Math.max(0, Date.parse(job.command.expiresAt) - job.now()) + 1
+const LABELS: Readonly<Record<SubmitClass, 'success' | 'throttled' | 'error'>> = {
+  accepted: 'success',
+  throttle: 'throttled',
+  transient: 'error',
+  session: 'error',
+  permanent: 'error',
+}
 
-function accepted({ job, segment, carrier, operatorMessageId }: Answer): Promise<SegmentVerdict> {
-  // Without a usable id no receipt could ever be matched (spec smpp.md section 5).
+function accepted(
+  job: Submission,
+  segment: Segment,
+  operatorId: string,
+  operatorMessageId: string,
+): Promise<SegmentVerdict> {
+  // Without a usable id no receipt could ever be matched. As yet the segment is in doubt, and may be sent again [ST1].
   if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
-    return concludeDoubt(job, segment, carrier.operatorId, 'no message_id')
+    return concludeDoubt(job, segment, operatorId, 'no message_id')
   const { messageId } = job.command
-  // The operator takes messages again: the next refusal begins at one second, or a long message would wait for minutes.
+  // The operator takes messages again. So the next refusal begins at one second, or a long message would wait for minutes.
   job.retries.forget(messageId)
   const submit = { messageId, segmentIndex: segment.index, totalSegments: segment.total }
-  job.recent.note(carrier.operatorId, operatorMessageId, submit)
-  return conclude(job, segment, carrier.operatorId, {
-    outcome: 'ACCEPTED',
-    operatorMessageId,
-    commandStatus: 0,
-  })
+  job.recent.note(operatorId, operatorMessageId, submit)
+  return conclude(job, segment, operatorId, { outcome: 'ACCEPTED', operatorMessageId, commandStatus: 0 })
+}
+
+/** At the latest just past the command's end, so that the next look finds it expired. */
+function afterFaultMs(job: Submission): number {
+  const untilExpiryMs = Math.max(0, Date.parse(job.command.expiresAt) - job.now()) + 1
+  return Math.min(job.retries.afterFault(job.command.messageId), untilExpiryMs)
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Recorded, SubmitEntry } from '../../dev/neighbours/smsc/journal.ts'
-import type { Smsc } from '../../dev/neighbours/smsc/server.ts'
+import type { Smsc } from '../../dev/neighbours/smsc/smsc.ts'
 import { commandSubject } from '../../streams/contracts/subjects.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
 import { phone, until } from '../testing/invented.suite.ts'
@@ -90,7 +90,7 @@ describe('CON-5.4 status classes on the wire', () => {
 })
 
 describe('commands that cannot be sent', () => {
-  it('S1: a readable identity is told REJECTED without a status; an unreadable command is given up', async () => {
+  it('[S1] a readable identity gets REJECTED without a status; an unreadable command is given up', async () => {
     const { heard, smsc } = await rig.openAll()
     await rig.send({ body: '', segmentCount: 2 })
     await rig.nats.request(commandSubject(rig.operatorId), '{"operatorId":', { timeout: 5_000 })
@@ -102,7 +102,7 @@ describe('commands that cannot be sent', () => {
     expect(submitsOf(smsc)).toEqual([])
   })
 
-  it('S2: an expired command is EXPIRED and never sent', async () => {
+  it('[S2] an expired command is EXPIRED and never sent', async () => {
     const { heard, smsc } = await rig.openAll()
     await rig.send({ expiresAt: new Date(Date.now() - 1_000).toISOString() })
     await acknowledged()
@@ -128,7 +128,7 @@ describe('CON-5.3 in doubt', () => {
     )
   })
 
-  it('policy drop: REJECTED without a status, sent once', async () => {
+  it('policy drop: sent once, and as yet REJECTED without a status [S9]', async () => {
     const { smsc, heard, running } = await rig.openAll({
       timings: { responseMs: 300 },
       options: { [rig.operatorId]: { inDoubt: 'drop' } },

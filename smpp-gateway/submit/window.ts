@@ -1,9 +1,9 @@
-/** Spec smpp.md section 5: after a throttle the window is halved, and grows by one per this time without another. */
+/** [ST3]: after a throttle the window is halved, and grows by one per this time without another. */
 const GROW_MS = 10_000
 
 /**
- * At most `limit` unanswered PDUs of one operator; first come, first served. The limit is a single number that only `throttled`
- * and time change, so there are no states: it stands at the configured size, or below it and growing.
+ * At most `limit` unanswered PDUs of one operator [S6]; first come, first served. The limit is a single number that only `throttled`
+ * and time change. So there are no states: it stands at the configured size, or below it and growing.
  */
 export class Window {
   readonly #size: number
@@ -54,7 +54,7 @@ export class Window {
   }
 
   /**
-   * The operator throttled a PDU that was sent at `sentAt`. A whole window of PDUs is throttled together; those sent before the
+   * The operator throttled a PDU that was sent at `sentAt`. A whole window of PDUs is throttled together. Those sent before the
    * limit was halved say nothing about the new one.
    */
   throttled(sentAt: number): void {

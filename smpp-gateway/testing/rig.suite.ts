@@ -5,7 +5,8 @@ import {
   startOperatorManagement,
   type OperatorManagement,
 } from '../../dev/neighbours/operator-management/server.ts'
-import { startSmsc, type Smsc, type SmscOptions } from '../../dev/neighbours/smsc/server.ts'
+import { startSmsc } from '../../dev/neighbours/smsc/server.ts'
+import type { Smsc, SmscOptions } from '../../dev/neighbours/smsc/smsc.ts'
 import { encode } from '../../streams/contracts/decode.ts'
 import type { OperatorHealth } from '../../streams/contracts/operators.ts'
 import type { DispatchCommand, SubmitResult } from '../../streams/contracts/outbound.ts'

@@ -61,7 +61,7 @@ export const TOPICS: readonly Topic<unknown>[] = [
   bridgeMarks,
 ]
 
-/** Spec events.md §1, both tables. */
+/** How [EV3] to [EV28] keep their topics; as yet without [EV7] and [EV23]. */
 const KEEPING: readonly Keeping[] = [
   kept('sms.outbound.request', 7),
   kept('sms.outbound.retry', 7),

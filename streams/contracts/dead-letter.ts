@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { topicDeadLetterId } from '../domain/event-id.ts'
 import { count, envelope, instant, SCHEMA_VERSION } from './topic.ts'
 
-/** A record that could not be read, or that NATS refuses: original bytes, position and reason (spec events.md §5.7). */
+/** A record that could not be read, or that NATS refuses: original bytes, position and reason [SC21]. */
 export const TopicDeadLetter = z.object({
   ...envelope,
   sourceTopic: z.string(),

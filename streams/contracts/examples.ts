@@ -19,7 +19,7 @@ import type {
 } from './receipts.ts'
 
 /**
- * One valid example of every event: the examples of spec events.md §5, each merged over their common base. Tests, contract
+ * One valid example of every event: the examples of the rulebook, each merged over their common base [SC20]. Tests, contract
  * tests and documentation start from these.
  */
 const ids = {

@@ -2,7 +2,7 @@ import type { Question } from './question.ts'
 
 /** The questions that our topologies ask. */
 
-/** SelectRoute of the routing engine (spec http.md §8). `reason` of unavailable and refused is the gRPC code name. */
+/** SelectRoute of the routing engine [CI1]. `reason` of unavailable and refused is the gRPC code name. */
 export interface Route {
   readonly operatorId: string
   readonly routeId: string

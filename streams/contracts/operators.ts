@@ -3,7 +3,7 @@ import { count, envelope, topic, uuid } from './topic.ts'
 
 const state = z.enum(['BOUND', 'UNBOUND', 'FAILBACK'])
 
-/** Spec events.md §5.12. `version` stays beside schemaVersion for its older consumers. */
+/** [SC12]. `version` stays beside schemaVersion for its older consumers. */
 export const OperatorHealth = z.object({
   ...envelope,
   version: z.string(),

@@ -3,9 +3,7 @@ import { MESSAGE_STATUSES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
 /**
- * The way out: request, retry, dead letter, status, command. `to`, `from` and `body` are plain strings in the request:
- * a request with readable identity but wrong content must reach FAILED with a reason (spec pipeline.md O5), not vanish into a
- * dead-letter topic; `outbound` checks the content itself.
+ * The way out: request, retry, dead letter, status, command. In a request `to`, `from` and `body` are plain strings. A request with readable identity but wrong content must reach FAILED with a reason [O5], not vanish into a dead-letter topic. So `outbound` checks the content itself.
  */
 const content = {
   ...ids,
@@ -21,12 +19,12 @@ const content = {
   metadata: metadata.exactOptional(),
 }
 
-/** Spec events.md §5.1. */
+/** [SC1]. */
 export const OutboundRequest = z.object({ ...envelope, ...content })
 export type OutboundRequest = z.infer<typeof OutboundRequest>
 export const outboundRequests = topic('sms.outbound.request', OutboundRequest, (request) => request.messageId)
 
-/** Spec events.md §5.2: the retry now scheduled. */
+/** [SC2]: the retry now scheduled. */
 export const OutboundRetry = z.object({
   ...envelope,
   ...ids,
@@ -42,7 +40,7 @@ export const outboundRetries = topic('sms.outbound.retry', OutboundRetry, (retry
 export const DEAD_LETTER_REASONS = ['validation', 'no_route', 'publish_fail', 'max_attempts'] as const
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
 
-/** Spec events.md §5.3. */
+/** [SC3]. */
 export const OutboundDeadLetter = z.object({
   ...envelope,
   ...content,
@@ -60,7 +58,7 @@ export const outboundDeadLetters = topic(
   (dead) => dead.messageId,
 )
 
-/** Spec events.md §5.4: one per transition, seq without gaps. */
+/** [SC4]: one per transition, seq without gaps. */
 export const StatusEvent = z.object({
   ...envelope,
   ...ids,
@@ -77,7 +75,7 @@ export const StatusEvent = z.object({
 export type StatusEvent = z.infer<typeof StatusEvent>
 export const statusEvents = topic('sms.events.status', StatusEvent, (status) => status.messageId)
 
-/** Spec events.md §5.5, SmsDispatchCommand v1.0: here the content is strict, because it goes to the operator. */
+/** [SC5], SmsDispatchCommand v1.0: here the content is strict, because it goes to the operator. */
 export const DispatchCommand = z.object({
   ...envelope,
   ...content,
@@ -94,7 +92,7 @@ export const dispatchCommands = topic('smpp.operator', DispatchCommand, (command
   operatorHeader: true,
 })
 
-/** Spec events.md §5.6: the operator's answer for one segment. */
+/** [SC6]: the operator's answer for one segment. */
 export const SubmitResult = z.object({
   ...envelope,
   ...ids,

@@ -1,6 +1,5 @@
 /**
- * What topologies may ask the world outside the log. A question is data: the runtime asks for a whole batch at once, bounded
- * in number and time, and hands the answers to the handler as values (architecture: prefetch, then commit).
+ * What topologies may ask the world outside the log. A question is data. The runtime asks for a whole batch at once, bounded in number and time. The handler gets the answers as values (ARCHITECTURE.md, section 3).
  */
 export interface Question<A> {
   readonly lookup: string

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
-/** The way back: receipts as received, correlated, and what became of each (spec events.md §5.7, §5.9, §5.13). */
+/** The way back: receipts as received [SC7], correlated [SC13], and what became of each [SC9] [SC13]. */
 
 const received = {
   operatorId: uuid,
@@ -12,7 +12,7 @@ const received = {
   messageId: uuid.exactOptional(),
   segmentIndex: ordinal.exactOptional(),
   totalSegments: ordinal.exactOptional(),
-  /** Whose message it is: only on a released receipt, from the quarantine payload (spec pipeline.md D8). */
+  /** Whose message it is: only on a released receipt, from the quarantine payload [D8]. */
   tenantId: uuid.exactOptional(),
   accountId: uuid.exactOptional(),
   enqueuedAt: instant.exactOptional(),
@@ -21,7 +21,7 @@ const received = {
   rawPayload: z.record(z.string(), z.unknown()).exactOptional(),
 }
 
-/** Spec events.md §5.7, DlrInboundEvent v1.0. `deliveredAt` absent means null, `receivedAt` absent means occurredAt. */
+/** [SC7], DlrInboundEvent v1.0. `deliveredAt` absent means null, `receivedAt` absent means occurredAt. */
 export const InboundReceipt = z.object({
   ...envelope,
   ...received,
@@ -77,7 +77,7 @@ const sentSegment = {
   metadata: metadata.exactOptional(),
 }
 
-/** A segment that its operator accepted; receipts may come until `expiresAt` (submittedAt + 72 h). */
+/** A segment that its operator accepted. Receipts may come until `expiresAt`, as yet submittedAt + 72 h [K8]. */
 export const SentSegment = z.object({ ...envelope, ...sentSegment, canonicalId: z.string() })
 export type SentSegment = z.infer<typeof SentSegment>
 export const sentSegments = topic('dlr.sent', SentSegment, (sent) => `${sent.operatorId}:${sent.canonicalId}`)
@@ -128,7 +128,7 @@ export const SegmentFact = z.discriminatedUnion('kind', [ExpectedFact, ReceiptFa
 export type SegmentFact = z.infer<typeof SegmentFact>
 export const segmentFacts = topic('dlr.segment.facts', SegmentFact, (fact) => fact.messageId)
 
-/** Spec events.md §5.9. */
+/** [SC9]. */
 export const UnmatchedReceipt = z.object({
   ...envelope,
   orphanId: uuid,
@@ -161,7 +161,7 @@ const messageRecord = {
 }
 const place = { segmentIndex: ordinal, totalSegments: ordinal }
 
-/** One record per decided receipt or segment: what the sinks write (spec pipeline.md §3.6). */
+/** One record per decided receipt or segment: what the sinks write [D30] to [D32]. */
 export const DlrRecord = z.discriminatedUnion('kind', [
   z.object({
     ...messageRecord,

@@ -1,6 +1,5 @@
 /**
- * The one table that says which NATS subject mirrors which topic, in which direction, through which stream and durable
- * (spec events.md §1). A subject and its topic carry the same payload, byte for byte.
+ * The one table that says which NATS subject mirrors which topic, in which direction, through which stream and durable [EV4] to [EV16]. A subject and its topic carry the same payload, byte for byte [EV1].
  */
 export interface StreamSpec {
   readonly name: string
@@ -13,13 +12,9 @@ export interface Mirror {
   /** `smpp.operator.{operatorId}` is filled from the record's key. */
   readonly subject: string
   readonly stream: string
-  readonly way: 'nats-to-log' | 'log-to-nats'
-  /** First part of Nats-Msg-Id: the subject without the operator id. */
-  readonly type: string
 }
 
 export interface InboundMirror extends Mirror {
-  readonly way: 'nats-to-log'
   readonly durable: string
 }
 
@@ -46,18 +41,10 @@ const inbound = (topic: string, stream: string, durable: string): InboundMirror 
   topic,
   subject: topic,
   stream,
-  way: 'nats-to-log',
-  type: topic,
   durable,
 })
 
-const outbound = (topic: string, stream: string, subject = topic): Mirror => ({
-  topic,
-  subject,
-  stream,
-  way: 'log-to-nats',
-  type: topic,
-})
+const outbound = (topic: string, stream: string, subject = topic): Mirror => ({ topic, subject, stream })
 
 export const SUBMIT_RESULT_MIRROR = inbound('smpp.submit.result', 'SMPP_EVENTS', 'submit-result-mirror')
 
@@ -79,7 +66,7 @@ export const OUTBOUND_MIRRORS: readonly Mirror[] = [
   outbound('webhook.dispatch', 'WEBHOOK_EVENTS'),
 ]
 
-/** `<type>:<eventId>`; for the request the messageId, so that the relay and the first publish collapse (spec events.md §2). */
+/** `<type>:<eventId>`. For a request it is as yet `<type>:<messageId>` [EV50], so that the relay and the first publish collapse. */
 export const natsMessageId = (type: string, eventId: string): string => `${type}:${eventId}`
 
 export const commandSubject = (operatorId: string): string => `smpp.operator.${operatorId}`

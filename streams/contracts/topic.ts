@@ -1,13 +1,7 @@
 import { z } from 'zod'
 
 /**
- * What is on the log. A topic is a named log of values of one shape; the key is a function of the value, so no record can
- * be filed under the wrong key, and re-keying is always another topic.
- *
- * Terminology. *Message*: one submitted SMS. *Segment*: one part of a long message, counted from 1. *Command*: the record that
- * tells the gateway to send. *Submit result*: the operator's answer to one submit_sm. *Receipt*: an operator's report on one
- * segment. *Outcome*: the one final status of a message. *Orphan*: a receipt that matches no submitted segment. *Late*: a
- * receipt for a message that has its outcome. *Subject*: the NATS name of a mirrored topic.
+ * A named log of values of one shape. The key is a function of the value. So no record can be filed under the wrong key, and re-keying is always another topic.
  */
 export interface Topic<V> {
   readonly name: string
@@ -27,14 +21,14 @@ interface Identified {
   readonly operatorId?: unknown
 }
 
-/** Defines a topic; `operatorHeader` adds X-Operator-ID (spec events.md §2: command, receipt, submit result, health). */
+/** Defines a topic. `operatorHeader` adds X-Operator-ID: command, receipt, submit result and health have it [EV53]. */
 export function topic<V extends object>(
   name: string,
   schema: z.ZodType<V>,
   key: (value: V) => string,
   options: { readonly operatorHeader?: true } = {},
 ): Topic<V> {
-  // Assigned one by one: an object for every header that is spread into another is dear where every record passes.
+  // Assigned one by one: spreading an object for every header costs too much where every record passes.
   const headers = (value: V & Identified): Readonly<Record<string, string>> => {
     const given: Record<string, string> = {}
     if (typeof value.tenantId === 'string') given['X-Tenant-Id'] = value.tenantId
@@ -55,7 +49,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** Strict enough that Date.parse takes every match: a text that only looks like a time would reach a timer as NaN. */
 const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
-/** Lower case (spec events.md §2). */
+/** Lower case [EV44]. */
 export const uuid = z.string().regex(UUID, 'must be a lower-case uuid')
 /** ISO 8601 UTC with milliseconds. */
 export const instant = z.string().regex(INSTANT, 'must be an ISO 8601 UTC instant with milliseconds')
@@ -71,5 +65,5 @@ export const envelope = {
   occurredAt: instant,
 }
 
-/** `ids` of the specification: whose message it is. */
+/** Whose message it is [EV46]. */
 export const ids = { messageId: uuid, tenantId: uuid, accountId: uuid }

@@ -50,7 +50,7 @@ function referenceUuidV5(namespace: string, name: string): string {
   return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-describe('PLT-2 every example id of events.md section 5 comes out of its cause', () => {
+describe('PLT-2 every example id of [SC1] to [SC12] comes out of its cause', () => {
   test.each([
     ['5.1 request', requestEventId(messageId), '71e6b2de-c54b-5149-bc4d-1925e4067659'],
     ['5.2 retry, seq 3', retryEventId(messageId, 3), 'a2e83961-c590-51d0-9e8f-59d04d292b86'],
@@ -103,7 +103,7 @@ test('PLT-2 the namespace is itself the v5 id of events.sms.ghasi.io in the DNS 
 
 const named = (name: string): string => referenceUuidV5(EVENT_NAMESPACE, name)
 
-test('PLT-2 the ids that have no example follow the names of events.md section 3', () => {
+test('PLT-2 the ids that have no example follow the names of [EV61]', () => {
   expect(releasedReceiptEventId(messageId)).toBe(named(`release|${messageId}`))
   expect(quarantineRowId(messageId)).toBe(named(`quarantine|${messageId}`))
   expect(lateRowId(messageId)).toBe(named(`late|${messageId}`))

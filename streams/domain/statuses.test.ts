@@ -7,7 +7,7 @@ import {
   TERMINAL_SEGMENT_STATUSES,
 } from './statuses.ts'
 
-test('DAT-1 the message statuses are the eleven of events.md 5.4', () => {
+test('DAT-1 the message statuses are those of [SC4], as yet eleven', () => {
   expect(MESSAGE_STATUSES.join(', ')).toBe(
     'QUEUED, ROUTING, ROUTED, SENT, DELIVERED, UNDELIVERED, EXPIRED, REJECTED, FAILED, PARTIAL, DEAD_LETTER',
   )

@@ -6,7 +6,7 @@ import { asMarkdown } from './describe-markdown.ts'
 import { asMermaid } from './describe-mermaid.ts'
 import { asText, describeTopology } from './describe.ts'
 import { defineProcessor } from './processor.ts'
-import { defineTopology, erase } from './topology.ts'
+import { defineTopology } from './topology.ts'
 
 const Word = z.object({ ...envelope, word: z.string(), place: z.object({ page: z.string() }) })
 const words = topic('words.said', Word, (value) => value.word)
@@ -30,7 +30,7 @@ const passing = defineProcessor({
   emits: { mixed },
   on: { word: (value, scope) => scope.emit('mixed', value) },
 })
-const description = describeTopology(defineTopology('reading', [erase(counting), erase(passing)]))
+const description = describeTopology(defineTopology('reading', [counting, passing]))
 
 describe('describeTopology', () => {
   it('names inputs and outputs with the fields that make their keys', () => {
@@ -69,7 +69,7 @@ describe('describeTopology', () => {
 })
 
 describe('a description', () => {
-  it('is told as text, a fact a line', () => {
+  it('is written as text, a fact a line', () => {
     const lines = asText(description).split('\n')
     expect(lines).toContain('topology reading')
     expect(lines).toContain('    keeps         counts  in reading-counts-changelog')

@@ -1,5 +1,6 @@
 import { deadLetterTopicOf, type Topic } from '../contracts/topic.ts'
-import { changelogsOf, changelogTopicOf, type ErasedProcessor, type Topology } from './topology.ts'
+import { changelogsOf, changelogTopicOf, type Topology } from './topology.ts'
+import type { ErasedProcessor } from './processor.ts'
 
 /**
  * What a topology does, read off its definition: nothing here is written by hand, so it cannot be out of date. `asText` is

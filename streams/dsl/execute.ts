@@ -1,7 +1,7 @@
 import type { Answer } from '../contracts/question.ts'
 import type { Topic, Topics } from '../contracts/topic.ts'
-import type { NoteFields, Questions, Scope } from './processor.ts'
-import type { ErasedProcessor, Note } from './topology.ts'
+import type { NoteFields, Questions, Scope, ErasedProcessor } from './processor.ts'
+import type { Note } from './topology.ts'
 
 /**
  * Runs one handler and records its effects. The runtime and the test driver share this file, so that a processor means the

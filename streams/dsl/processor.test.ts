@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { envelope, topic } from '../contracts/topic.ts'
 import { defineProcessor } from './processor.ts'
-import { defineTopology, erase } from './topology.ts'
+import { defineTopology } from './topology.ts'
 
 const Word = z.object({ ...envelope, word: z.string() })
 const words = topic('words', Word, (value) => value.word)
@@ -28,19 +28,21 @@ describe('the compiler', () => {
       },
       due: { later: (kept, scope) => scope.note('later', { count: kept.count }) },
     })
-    expect(erase(processor).on.has('words')).toBe(true)
+    expect(processor.on.has('words')).toBe(true)
   })
 
   it('refuses each way of breaking it', () => {
     // tsc checks these lines; at run time the literal without a handler shows what the compiler prevents.
     // @ts-expect-error -- `word` is read but has no handler
-    expect(erase(defineProcessor({ ...shape, on: {} })).on.size).toBe(0)
+    expect(defineProcessor({ ...shape, on: {} }).on.size).toBe(0)
     // @ts-expect-error -- `other` is not a declared output
     defineProcessor({ ...shape, on: { word: (_, scope) => scope.emit('other', event) } })
     // @ts-expect-error -- the value is not of the output's type
     defineProcessor({ ...shape, on: { word: (_, scope) => scope.emit('echo', { word: 1 }) } })
     // @ts-expect-error -- no such timer
     defineProcessor({ ...shape, state, on: { word: (_, s) => s.arm('x', 1) }, due: { y: () => {} } })
+    // @ts-expect-error -- no such note
+    defineProcessor({ ...shape, notes: { seen: {} }, on: { word: (_, s) => s.note('lost', {}) } })
     // @ts-expect-error -- the state has another type
     defineProcessor({ ...shape, state, on: { word: (_, scope) => scope.put({ count: 'one' }) } })
     // @ts-expect-error -- nothing was asked
@@ -51,7 +53,7 @@ describe('the compiler', () => {
 })
 
 describe('defineTopology', () => {
-  const plain = erase(defineProcessor({ ...shape, on: { word: () => {} } }))
+  const plain = defineProcessor({ ...shape, on: { word: () => {} } })
 
   it('refuses two processors of one name, two owners of one store, and timers without state', () => {
     expect(() => defineTopology('twice', [plain, plain])).toThrow(/two processors named x/)

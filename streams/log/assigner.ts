@@ -27,12 +27,9 @@ export interface Share {
 const LAG_RECORDS_MAX = 50_000
 
 /**
- * Co-partitioned, balanced and sticky: partition p of every topic goes to the same member, shares differ by one at most, and
- * members keep what they hold up to their share. What becomes free goes to the freshest copy. The same for every order of the
- * applicants.
+ * Co-partitioned, balanced and sticky. Partition p of every topic goes to the same member. Shares differ by one at most. Members keep what they hold, up to their share. What becomes free goes to the freshest copy. The order of the applicants changes nothing.
  *
- * Balance comes second to warmth: a partition whose heir would have to restore it stays with its owner (or goes to the freshest
- * copy when the owner is gone), and the heir keeps a standby of it that is `due`; it applies again once that has caught up.
+ * Balance comes second to warmth. A partition whose heir would have to restore it stays with its owner, or goes to the freshest copy when the owner is gone. The heir keeps a standby of it that is `due`, and applies again once that has caught up.
  *
  * While a new version that reads more topics is being rolled out, only members that read them all get any: otherwise partitions
  * of the new topics would be without a reader.

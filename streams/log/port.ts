@@ -1,9 +1,5 @@
 /**
- * The log as the runtime sees it: partitions of records, one group cursor per reader, and a fenced writer that commits
- * outputs and cursor together. Two implementations stand behind it: `kafka.ts` (a real broker) and `memory.ts` (tests and
- * simulation). Both must pass `log.suite.ts`. How an implementation fences, retries or finds coordinators never shows.
- *
- * Terminology. *next* is always the offset of the first record not yet taken, and counts control records. *end* is the last
+ * Words of the port. *next* is always the offset of the first record not yet taken, and counts control records. *end* is the last
  * stable offset of a partition: everything below it is decided. Offsets are plain numbers: 2^53 records in one partition is
  * 285 years at a million a second, and a bigint a record costs the hot path an allocation.
  */
@@ -17,7 +13,7 @@ export type HeaderValue = string | Buffer
 /** A header may repeat; then its value is a list in the order written. */
 export type Headers = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
 
-/** Header names are compared without case (spec events.md §2); of a repeated header the first value counts. */
+/** Header names are compared without case [EV57]; of a repeated header the first value counts. */
 export function headerText(headers: Headers, name: string): string | undefined {
   const wanted = name.toLowerCase()
   for (const given in headers) {
@@ -29,7 +25,7 @@ export function headerText(headers: Headers, name: string): string | undefined {
   return undefined
 }
 
-/** Marks what was emitted while an input was read again, and what came of that (spec operations.md P3). */
+/** Marks what was emitted while an input was read again, and what came of that [P3]. */
 export const isReplayed = (headers: Headers): boolean => headerText(headers, 'replayed') !== undefined
 
 /** A record as read: always committed, never from an aborted transaction. */
@@ -76,8 +72,7 @@ export interface TopicSpec {
 }
 
 /**
- * What went wrong, by what the caller may do: `retriable` nothing happened, do it again; `fenced` another writer has taken
- * over, stop; `unknown` it may or may not have happened, fence again and compare cursors; `fatal` no repetition will help.
+ * What went wrong, by what the caller may do. `retriable`: nothing happened, do it again. `fenced`: another writer has taken over, stop. `unknown`: it may or may not have happened; fence again and compare cursors. `fatal`: no repetition will help.
  */
 export type LogErrorCode = 'retriable' | 'fenced' | 'unknown' | 'fatal'
 
@@ -117,8 +112,7 @@ export interface StandbyOptions {
   /** How many copies of each partition are kept besides the owner's, each by another member; 0: this member keeps none. */
   readonly replicas: number
   /**
-   * Synchronous. How far the copies that this member has reach, by partition number, those that it owns included: any count
-   * that grows with what was written, and that means the same for all members. Absent means that there is nothing.
+   * Synchronous. How far the copies of this member reach, by partition number, those that it owns included. Any count will do that grows with what was written and means the same for all members. Absent means that there is nothing.
    */
   progress(): ReadonlyMap<number, number>
 }
@@ -138,7 +132,7 @@ export interface ConsumerOptions {
   onAssigned(held: readonly TopicPartition[], generation: number, standbys: readonly Standby[]): void
   /** Synchronous: enqueue only. `next` counts control records and is where the partition goes on; records may be empty. */
   onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
-  /** The consumer is gone for good; its owner must start another. */
+  /** The consumer has ended; its owner must start another. */
   onFailed(error: LogError): void
 }
 
@@ -168,7 +162,7 @@ export interface LogReader {
 
 /** The only writer under one transactional id. */
 export interface LogTransactions {
-  /** Fences whoever held the id before and settles their open transaction. Must precede reading cursors (take-over order). */
+  /** Fences the former holder of the id and settles its open transaction. Must precede reading cursors (take-over order). */
   fence(): Promise<void>
   /**
    * Writes all records and moves the cursors, or neither. `cursors` is called once the records have been written, because a

@@ -13,7 +13,7 @@ import type { Logger } from '../platform/logger.ts'
 export interface NatsOptions {
   /** One server or several, separated by commas; with one `tls://` among them all must speak TLS. A user and password in the first count for all. */
   readonly url: string
-  /** NATS user, and the prefix of its inboxes: replies to one user must not be readable by another (spec operations.md §6). */
+  /** NATS user, and the prefix of its inboxes: replies to one user must not be readable by another [NU2]. */
   readonly user: string
   /** The user's credentials; read again at every connect, so that they may be exchanged while we run. */
   readonly credsFile?: string | undefined
@@ -53,7 +53,7 @@ export function jetstreamOf(link: NatsLink): JetStreamClient {
 }
 
 /**
- * Returns at once and connects in the background, for ever, so that a process may start while NATS is away (spec F4).
+ * Returns at once and connects in the background, for ever, so that a process may start while NATS is away [F4].
  *
  * @throws ConfigError for an address that is none.
  */
@@ -149,7 +149,7 @@ class ReconnectingLink implements NatsLink {
   }
 }
 
-// Constant, far below the 30 s that spec F4 allows: the library asks for it several times per attempt, so a growing wait
+// Constant, far below the 30 s that [F4] allows: the library asks for it several times per attempt, so a growing wait
 // would never elapse.
 const RECONNECT_MS = 1_000
 const FLUSH_MS_MAX = 2_000
@@ -169,7 +169,7 @@ function connectionOptions({ url, user, credsFile, caFile }: NatsOptions): NodeC
     // A server that is gone without a word is noticed after 20 s at the latest.
     pingInterval: 10_000,
     maxPingOut: 1,
-    // A stack for every request costs a sixth of the whole throughput, and ours are told apart by their subjects.
+    // A stack for every request costs a sixth of the whole throughput, and ours are known by their subjects.
     noAsyncTraces: true,
     // Given, the library refuses a server without TLS instead of sending it a password in the clear.
     ...(isEncrypted && { tls: caFile === undefined ? {} : { caFile } }),

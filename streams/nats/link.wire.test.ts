@@ -80,7 +80,7 @@ describe('tls://', () => {
 })
 
 describe('a second life', () => {
-  test('faults G7, R7: a connection that the library has closed for good is replaced', async () => {
+  test('faults G7, R7: a connection that the library has given up is replaced', async () => {
     const nats = await server()
     const one = link(nats.url)
     await connected(one)

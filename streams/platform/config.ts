@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /**
  * The environment is read once per process, here, and handed down as typed values. An invalid environment stops the start
- * with every faulty variable named; values are never printed, they may be secrets. A blank variable counts as not given: read
+ * with every faulty variable named. Values are never printed: they may be secrets. A blank variable counts as not given: read
  * as a number it would be 0.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
@@ -58,7 +58,7 @@ export const commonEnv = {
 
 export const logEnv = {
   KAFKA_BROKERS: list.pipe(z.array(z.string()).min(1)),
-  /** Partitions of a topic; scales the whole platform (spec events.md §1: 12). */
+  /** Partitions of a topic; scales the whole platform [EV3]. */
   LOG_PARTITIONS: positive.default(12),
   LOG_REPLICAS: positive.default(3),
 }

@@ -107,11 +107,8 @@ describe('DLR-011.2 a phone number', () => {
       operatorId: '33333333-3333-4333-8333-333333333333',
       operatorMessageId: '00123456789',
       orphanId: '44444444-4444-5444-8444-444444444444',
-      quarantineId: '55555555-5555-5555-8555-555555555555',
       receiptId: '66666666-6666-5666-8666-666666666666',
       requestId: '1234567890',
-      to_hash: '1234567890abcdef',
-      planId: '20260418102340',
       subject: 'smpp.operator.33333333-3333-4333-8333-333333333333',
       durable: 'smpp-connector-33333333-3333-4333-8333-333333333333',
       offset: 12_345_678_901,
@@ -133,7 +130,7 @@ describe('an error', () => {
     })
   })
 
-  it('that is none is told by its type, and cannot break the logging', () => {
+  it('that is none is named by its type, and cannot break the logging', () => {
     const untold = { type: 'object', message: 'no Error' }
     expect(describeError({ toString: () => 'the body' })).toEqual(untold)
     expect(describeError(Object.create(null))).toEqual(untold)

@@ -2,16 +2,13 @@ import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { pino, type DestinationStream } from 'pino'
 
 /**
- * JSON on stdout. A line is an event name and fields from this allow-list, nothing else: no phone number, sender, body,
- * metadata, token or payload has a field to stand in (spec operations.md §4). As a last line of defence every digit run of
- * 8 and more in a text is masked.
+ * JSON on stdout. A line is an event name and fields from this allow-list, nothing else. So no phone number, sender, body, metadata, token or payload has a field to stand in [LG3]. As a last defence every digit run of 8 and more in a text is masked [LG4].
  */
 export interface LogFields {
   readonly messageId?: string | undefined
   readonly tenantId?: string | undefined
   readonly accountId?: string | undefined
   readonly operatorId?: string | undefined
-  readonly operatorName?: string | undefined
   readonly operatorMessageId?: string | undefined
   readonly attempt?: number | undefined
   readonly stage?: string | undefined
@@ -23,7 +20,6 @@ export interface LogFields {
   readonly paths?: readonly string[] | undefined
   readonly orphanId?: string | undefined
   readonly deadLetterId?: string | undefined
-  readonly quarantineId?: string | undefined
   readonly receiptId?: string | undefined
   readonly received?: number | undefined
   readonly expected?: number | undefined
@@ -40,17 +36,13 @@ export interface LogFields {
   readonly records?: number | undefined
   readonly remaining?: number | undefined
   readonly perSecond?: number | undefined
-  readonly planId?: string | undefined
   readonly actor?: string | undefined
   readonly requestId?: string | undefined
-  readonly route?: string | undefined
-  readonly httpStatus?: number | undefined
   readonly code?: string | undefined
   readonly segmentIndex?: number | undefined
   readonly totalSegments?: number | undefined
   readonly commandStatus?: number | undefined
   readonly body_len?: number | undefined
-  readonly to_hash?: string | undefined
   readonly address?: string | undefined
   readonly signal?: string | undefined
   /** Recorded as type and masked text; never with its stack, which may quote values. */
@@ -72,7 +64,7 @@ export interface LoggerOptions {
 
 type Level = keyof Logger
 
-// Prefix of a message id in logs only (story DAT-10); on the wire it is bare.
+// Prefix of a message id in logs only [W20]; on the wire it is bare.
 const MESSAGE_PREFIX = 'msg_'
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -90,8 +82,7 @@ export function createLogger(options: LoggerOptions): Logger {
 }
 
 /**
- * Lines are written behind the work, so a slow reader of stdout holds nobody up; what waits for it is bounded, and beyond that
- * lines are dropped rather than the process.
+ * Lines are written behind the work, so a slow reader of stdout holds nobody up. What waits for it is bounded: beyond that lines are dropped rather than the process.
  */
 const standardOutput = (): DestinationStream =>
   pino.destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX })
@@ -108,15 +99,13 @@ function traced(): { traceId: string; spanId: string } | undefined {
 }
 
 /**
- * The same list at run time, since an object may carry more than its type says. `id`: opaque and kept, a uuid or an
- * operator's message id may well contain eight digits in a row; `text`: masked; `figure`: a number.
+ * The same list at run time, since an object may carry more than its type says. `id`: opaque and kept, since a uuid or an operator's message id may well contain eight digits in a row (as yet against [LG5]). `text`: masked. `figure`: a number.
  */
 const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   messageId: 'id',
   tenantId: 'id',
   accountId: 'id',
   operatorId: 'id',
-  operatorName: 'text',
   operatorMessageId: 'id',
   attempt: 'figure',
   stage: 'text',
@@ -128,7 +117,6 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   paths: 'text',
   orphanId: 'id',
   deadLetterId: 'id',
-  quarantineId: 'id',
   receiptId: 'id',
   received: 'figure',
   expected: 'figure',
@@ -145,17 +133,13 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   records: 'figure',
   remaining: 'figure',
   perSecond: 'figure',
-  planId: 'id',
   actor: 'text',
   requestId: 'id',
-  route: 'text',
-  httpStatus: 'figure',
   code: 'text',
   segmentIndex: 'figure',
   totalSegments: 'figure',
   commandStatus: 'figure',
   body_len: 'figure',
-  to_hash: 'id',
   address: 'text',
   signal: 'text',
   error: 'text',
@@ -188,6 +172,6 @@ export function describeError(error: unknown): { type: string; message: string; 
   return { type: error.name, message: maskDigits(error.message), ...(code !== undefined && { code }) }
 }
 
-/** What is no Error may turn into any text, or refuse to: only a text or a number is told. */
+/** What is no Error may turn into any text, or refuse to: only a text or a number is shown. */
 const describeThrown = (thrown: unknown): string =>
   typeof thrown === 'string' || typeof thrown === 'number' ? maskDigits(String(thrown)) : 'no Error'

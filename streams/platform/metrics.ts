@@ -1,10 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** Buckets B1 and B2 of spec operations.md §1, in seconds. */
+/** Buckets B1 and B2 of [M2], in seconds. */
 export const BUCKETS_B1 = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5]
 export const BUCKETS_B2 = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 
-/** One registry a process; a metric is made once, where it is used, and labels are bounded and free of personal data. */
+/** One registry a process. A metric is made once, where it is used. Its labels are bounded and hold no personal data [M1]. */
 export class Metrics {
   readonly registry = new Registry()
 

@@ -45,7 +45,7 @@ const get = (server: OperationsServer, path: string): Promise<Reply> =>
     call.end()
   })
 
-describe('H9 liveness', () => {
+describe('[H9] liveness', () => {
   it.each(['/health/live', '/health', '/health?probe=1'])('%s says ok, ready or not', async (path) => {
     const server = await serve({ ready: () => ({ ready: false, details: {} }) })
     const reply = await get(server, path)
@@ -56,13 +56,13 @@ describe('H9 liveness', () => {
 const live = () => ({ ready: false, details: { 'segments.3': 'stuck' } })
 
 describe('what only a new start can help', () => {
-  it.each(['/health/live', '/health'])('H9 %s is 503 and says what it is', async (path) => {
+  it.each(['/health/live', '/health'])('[H9] %s is 503 and says what it is', async (path) => {
     const reply = await get(await serve({ live }), path)
     expect(reply.status).toBe(503)
     expect(JSON.parse(reply.body)).toEqual({ status: 'error', details: { 'segments.3': 'stuck' } })
   })
 
-  it('H10 is not ready either, and keeps its own details', async () => {
+  it('[H10] is not ready either, and keeps its own details', async () => {
     const reply = await get(await serve({ live }), '/ready')
     expect(reply.status).toBe(503)
     expect(JSON.parse(reply.body)).toEqual({
@@ -72,7 +72,7 @@ describe('what only a new start can help', () => {
   })
 })
 
-describe('H10 readiness', () => {
+describe('[H10] readiness', () => {
   it.each(['/health/ready', '/ready'])('%s is 200 with details while the process can work', async (path) => {
     const reply = await get(await serve(), path)
     expect(reply.status).toBe(200)
@@ -114,7 +114,7 @@ describe('H10 readiness', () => {
   })
 })
 
-describe('H11 DLR-010.2 metrics', () => {
+describe('[H11] DLR-010.2 metrics', () => {
   it('are Prometheus text under its content type', async () => {
     const metrics = new Metrics()
     metrics

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Metrics } from './metrics.ts'
 
-/** Whether a process can do its work now, and why not (spec http.md §1: /health/ready). */
+/** Whether a process can do its work now, and why not [H32]. */
 export interface Readiness {
   readonly ready: boolean
   readonly details: Readonly<Record<string, string>>
@@ -14,7 +14,7 @@ export interface OperationsOptions {
   readonly metrics: Metrics
   readonly ready: () => Promise<Readiness> | Readiness
   /**
-   * Not ready when only a new start helps: H9 then answers 503 with the details, and H10 too, whatever `ready` says.
+   * Not ready when only a new start helps: [H9] then answers 503 with the details, and [H10] too, whatever `ready` says.
    * Absent: always alive.
    */
   readonly live?: () => Readiness
@@ -27,7 +27,7 @@ export interface OperationsServer {
   close(): Promise<void>
 }
 
-/** Health, readiness and metrics of a process without an API of its own (H9 to H11). Reachable from the cluster only. */
+/** Health, readiness and metrics of a process without an API of its own [H9] to [H11]. Reachable from the cluster only. */
 export async function serveOperations(options: OperationsOptions): Promise<OperationsServer> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch(() => sendFailure(response))
@@ -57,7 +57,7 @@ async function answer(
   send(response, 404, { status: 'error' })
 }
 
-/** Alive is one word (spec http.md H9); only what is wrong needs details. */
+/** Alive is one word [H9]; only what is wrong needs details. */
 const sendLiveness = (response: ServerResponse, liveness: Readiness | undefined): void =>
   liveness === undefined || liveness.ready
     ? send(response, 200, { status: 'ok' })

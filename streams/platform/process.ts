@@ -1,8 +1,7 @@
 import type { Logger } from './logger.ts'
 
 /**
- * The life of a process: what was opened is closed in reverse order, once, each step within a bound, on SIGTERM, SIGINT or a
- * fatal error. Exit code 0 after a signal, 1 after an error.
+ * The life of a process. On SIGTERM, SIGINT or a fatal error everything that was opened is closed in reverse order. Each step happens once and within a bound. Exit code 0 after a signal, 1 after an error.
  */
 export class Closers {
   readonly #steps: { readonly name: string; readonly close: () => Promise<void> | void }[] = []
@@ -24,7 +23,7 @@ export class Closers {
   }
 }
 
-// Long enough for the gateway to wait for its open responses (spec smpp.md §8: 30 s).
+// Long enough for the gateway to wait for its open responses, 30 s [SD1].
 const STEP_MS_MAX = 40_000
 
 type Start = (closers: Closers, fail: (error: unknown) => void) => Promise<void>

@@ -11,8 +11,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { core, NodeSDK } from '@opentelemetry/sdk-node'
 
 /**
- * Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to nothing. Nothing but spans
- * leaves: left unsaid, the SDK would export metrics and logs as well, and pass on the `baggage` header, which clients fill.
+ * Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to nothing. Nothing but spans leaves. Left unsaid, the SDK would export metrics and logs as well. It would also pass on the `baggage` header, which clients fill.
  */
 export function startTracing(service: string, endpoint: string | undefined): { close(): Promise<void> } {
   if (endpoint === undefined) return { close: () => Promise.resolve() }
@@ -28,7 +27,7 @@ export function startTracing(service: string, endpoint: string | undefined): { c
   return { close: () => sdk.shutdown() }
 }
 
-/** W3C trace context travels in these headers through HTTP, NATS, the log and the outbox (spec operations.md §3). */
+/** W3C trace context travels in these headers through HTTP, NATS, the log and the outbox [TR4]. */
 export const TRACE_HEADERS = ['traceparent', 'tracestate'] as const
 
 const getter: TextMapGetter<Readonly<Record<string, string | undefined>>> = {

@@ -34,7 +34,7 @@ export interface ConsumeOptions {
    */
   readonly excuse?: (at: TopicPartition) => string | undefined
   readonly onFault?: (at: TopicPartition, error: unknown, attempt: number) => void
-  /** The consumer is gone for good: the process should stop. */
+  /** The consumer has ended: the process should stop. */
   readonly onFailed: (error: unknown) => void
 }
 

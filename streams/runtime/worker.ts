@@ -22,8 +22,7 @@ import { groupOf, Task, type TaskState } from './task/task.ts'
 
 /**
  * One member of a topology's group: it opens a task for every partition that the group assigns to it and closes the task
- * when the partition goes. A task that stays keeps running through a rebalance. Correctness never rests on being told in
- * time: an owner that was not told is fenced by its successor. Beside its tasks it keeps standbys: copies of other members' stores,
+ * when the partition goes. A task that stays keeps running through a rebalance. Correctness never rests on news in time: an owner without news is fenced by its successor. Beside its tasks it keeps standbys: copies of other members' stores,
  * from which it can take their partitions over with a short restore.
  */
 export interface WorkerOptions {
@@ -38,7 +37,7 @@ export interface WorkerOptions {
   readonly limits: TaskLimits
   /** Default: none. */
   readonly standbys?: StandbyLimits
-  /** The consumer is gone for good. */
+  /** The consumer has ended. */
   readonly onFailed: (error: unknown) => void
 }
 
@@ -55,7 +54,7 @@ export class Worker {
   readonly #options: WorkerOptions
   readonly #tasks = new Map<number, Task>()
   readonly #standbys: Standbys
-  /** Closings under way, by partition: whoever opens the same store next waits for them. */
+  /** Closings under way, by partition: the next user of the same store waits for them. */
   readonly #closing = new Map<number, Promise<void>>()
   /** Where the stores stood that lie on disk and are not open. */
   readonly #left = new Map<number, Checkpoint>()
@@ -149,7 +148,7 @@ export class Worker {
     return new Map(fresh.map(([partition, at]) => [partition, recordsOf(at)]))
   }
 
-  /** Whoever leaves takes nothing more: its tasks would go on after it and fence those of the next owner. */
+  /** A member that leaves takes nothing more: its tasks would go on after it and fence those of the next owner. */
   #assigned(held: readonly TopicPartition[], standbys: readonly Standby[]): void {
     if (this.#leaving) return
     this.#joined = true

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Question } from '../contracts/question.ts'
 import { envelope, topic } from '../contracts/topic.ts'
 import { defineProcessor } from '../dsl/processor.ts'
-import { defineTopology, erase } from '../dsl/topology.ts'
+import { defineTopology } from '../dsl/topology.ts'
 import { Driver } from './driver.ts'
 
 const Word = z.object({ ...envelope, word: z.string() })
@@ -41,7 +41,7 @@ const counting = defineProcessor({
   },
 })
 
-const driver = () => new Driver([defineTopology('counting', [erase(counting)])], { now: 0 })
+const driver = () => new Driver([defineTopology('counting', [counting])], { now: 0 })
 
 describe('the test driver', () => {
   it('fires a timer once, at the instant it was last moved to, on a silent topic', () => {
@@ -107,7 +107,7 @@ const asking = defineProcessor({
 
 describe('questions', () => {
   it('of a lookup that the processor does not name are a programmer error', () => {
-    const silent = erase({ ...asking, lookups: [] })
+    const silent = { ...asking, lookups: [] }
     const given = new Driver([defineTopology('asking', [silent])], {
       now: 5,
       answer: (_, now) => ({ kind: 'absent', at: now }),
@@ -116,7 +116,7 @@ describe('questions', () => {
   })
 
   it('are answered before the handler runs, and only when asked', () => {
-    const given = new Driver([defineTopology('asking', [erase(asking)])], {
+    const given = new Driver([defineTopology('asking', [asking])], {
       now: 5,
       answer: (question, now) => ({ kind: 'found', value: `red-${question.key}`, at: now }),
     })

@@ -11,12 +11,11 @@ import {
   type GivenAnswers,
   type Row,
 } from '../dsl/execute.ts'
-import type { Questions } from '../dsl/processor.ts'
-import type { ErasedProcessor, Note, Topology } from '../dsl/topology.ts'
+import type { Questions, ErasedProcessor } from '../dsl/processor.ts'
+import type { Note, Topology } from '../dsl/topology.ts'
 
 /**
- * The synchronous driver: topologies in memory, no broker, no event loop. `pipe` runs a record to quiescence, what the
- * topologies emit to each other included; time moves only by `advance`. All values go through their codec, so an output that
+ * The synchronous driver: topologies in memory, no broker, no event loop. `pipe` runs a record and all that follows from it, what the topologies emit to each other included. Time moves only by `advance`. All values go through their codec, so an output that
  * its own schema refuses fails the test that caused it.
  */
 export interface DriverOptions {
@@ -217,7 +216,7 @@ export class Driver {
   }
 }
 
-/** Header names are compared without case (spec events.md §2). */
+/** Header names are compared without case [EV57]. */
 function headerOf(headers: Readonly<Record<string, string>>, name: string): string | undefined {
   const wanted = name.toLowerCase()
   return Object.entries(headers).find(([given]) => given.toLowerCase() === wanted)?.[1]

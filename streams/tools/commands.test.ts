@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { envelope, topic } from '../contracts/topic.ts'
 import { describeTopology } from '../dsl/describe.ts'
 import { defineProcessor } from '../dsl/processor.ts'
-import { defineTopology, erase } from '../dsl/topology.ts'
+import { defineTopology } from '../dsl/topology.ts'
 import { memoryLog } from '../log/memory.ts'
 import { silentLogger } from '../platform/logger.ts'
 import { commandsSuite } from './testing/commands.suite.ts'
@@ -19,9 +19,7 @@ commandsSuite('the log in memory', {
 const words = topic('words', z.object(envelope), (value) => value.eventId)
 const topologyNamed = (name: string) =>
   describeTopology(
-    defineTopology(name, [
-      erase(defineProcessor({ name, reads: { words }, emits: {}, on: { words: () => {} } })),
-    ]),
+    defineTopology(name, [defineProcessor({ name, reads: { words }, emits: {}, on: { words: () => {} } })]),
   )
 
 async function run(...args: readonly string[]): Promise<readonly [number, string, string]> {

@@ -3,9 +3,7 @@ import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { partitionKey, type LogClient, type LogReader, type LogRecord, type OutRecord } from '../log/port.ts'
 
 /**
- * What an operator does by hand with the log, from a shell and never from a service: here with the records that a topology could
- * not read (spec events.md §5.7). Everything reads without a group, so it disturbs nobody; the one thing that writes is
- * `requeue`. Payloads are personal data: nothing here prints, and whoever does shows a payload only when told to.
+ * The records that a topology could not read [SC21]. Payloads are personal data, so nothing here prints.
  */
 export interface FoundDeadLetter {
   /** The record in the dead-letter topic: the key and headers of the unreadable one, with a description as its value. */

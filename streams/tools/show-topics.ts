@@ -36,7 +36,7 @@ export const topicsPage = (specs: readonly TopicSpec[], command: string): string
 function cellsOf({ name, partitions, replicas, config }: TopicSpec): readonly string[] {
   const { [CLEANUP]: cleanup = '', [RETENTION]: retentionMs, ...others } = config
   const settings = Object.entries(others).map(([setting, value]) => `${setting}=${value}`)
-  // Without a retention of its own a compacted topic keeps the last record of each key for good.
+  // Without a retention of its own a compacted topic keeps the last record of each key for ever.
   const retention = retentionMs === undefined ? 'for good' : durationOf(Number(retentionMs))
   return [name, String(partitions), String(replicas), cleanup, retention, settings.join(' ')]
 }

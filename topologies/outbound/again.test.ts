@@ -35,8 +35,8 @@ function dead(): World {
   return world
 }
 
-describe('a request read again (O4)', () => {
-  it('ORC-4.1 P2 emits the same bytes as the first time, the retries of its timer included', () => {
+describe('a request read again [O4]', () => {
+  it('ORC-4.1 [P2] emits the same bytes as the first time, the retries of its timer included', () => {
     const world = given([unavailable(), unavailable('INTERNAL'), found])
     const offset = world.request()
     world.driver.advance(60_000)
@@ -48,7 +48,7 @@ describe('a request read again (O4)', () => {
     expect(world.asked).toBe(3)
   })
 
-  it('P3 is marked as replayed, and not counted again', () => {
+  it('[P3] is marked as replayed, and not counted again', () => {
     const world = new World()
     const offset = world.request()
     world.emitted()
@@ -74,7 +74,7 @@ describe('a request read again (O4)', () => {
     expect(world.emitted().commands).toHaveLength(1)
   })
 
-  it('P5 after its state is gone is new, but stays marked', () => {
+  it('[P5] after its state is gone is new, but stays marked', () => {
     const world = new World()
     const offset = world.request()
     world.driver.advance(97 * HOUR_MS)
@@ -89,7 +89,7 @@ describe('a request read again (O4)', () => {
   })
 })
 
-describe('another request of the same message (O4)', () => {
+describe('another request of the same message [O4]', () => {
   it.each([
     ['SENT', [found]],
     ['ROUTING', [unavailable()]],
@@ -106,7 +106,7 @@ describe('another request of the same message (O4)', () => {
   })
 })
 
-describe('a dead-letter replay (T12)', () => {
+describe('a dead-letter replay [T12]', () => {
   it('goes on from the seq of the dead letter, with attempts from 0 and 48 h to live', () => {
     const world = dead()
     world.request({}, { headers: replayHeader(6) })

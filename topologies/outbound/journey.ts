@@ -9,7 +9,7 @@ import {
 import { segmentFacts } from '../../streams/contracts/receipts.ts'
 import { canMove } from '../../streams/domain/message/lifecycle.ts'
 import type { MessageStatus } from '../../streams/domain/statuses.ts'
-import type { NoteFields, Scope } from '../../streams/dsl/processor.ts'
+import type { Scope } from '../../streams/dsl/processor.ts'
 import type { NoteName } from '../notes.ts'
 import {
   commandEvent,
@@ -38,10 +38,55 @@ export const emits = {
   command: dispatchCommands,
   fact: segmentFacts,
 }
-export type OutboundScope = Scope<Message, typeof emits, 'retry' | 'expire'>
+export type OutboundScope = Scope<Message, typeof emits, 'retry' | 'expire', NoteName>
 
-export const note = (scope: OutboundScope, name: NoteName, fields: NoteFields): void =>
-  scope.note(name, fields)
+export interface Continuation {
+  readonly run: Run
+  readonly steps: readonly Transition[]
+  readonly route?: TakenRoute | undefined
+  readonly request: OutboundRequest | null
+  readonly about: About
+  /** Runs before this one. */
+  readonly earlier: readonly Run[]
+}
+
+/**
+ * Adds steps to a run: tells them, keeps them, and arms what they need. When the table of transitions refuses
+ * one of them, nothing happens but a count and a log line [T21].
+ */
+export function proceed(scope: OutboundScope, given: Continuation): void {
+  const { run, steps, request, about } = given
+  if (!isLegal(scope, run.steps.at(-1)?.status ?? run.from, steps)) return
+  const longer: Run = {
+    ...run,
+    ...(given.route !== undefined && { route: given.route }),
+    steps: [...run.steps, ...steps],
+  }
+  tell(scope, about, request, longer, run.steps.length)
+  keep(scope, given, longer)
+  for (let index = run.steps.length; index < longer.steps.length; index += 1) {
+    noteStep(scope, placed(longer, index))
+  }
+}
+
+function isLegal(scope: OutboundScope, from: MessageStatus | null, steps: readonly Transition[]): boolean {
+  let previous = from
+  for (const { status } of steps) {
+    if (!canMove(previous, status)) {
+      noteRefusal(scope, previous, status)
+      return false
+    }
+    previous = status
+  }
+  return true
+}
+
+export const noteRefusal = (scope: OutboundScope, from: MessageStatus | null, to: MessageStatus): void =>
+  scope.note('orch.illegal_transition', {
+    messageId: scope.key,
+    previousStatus: from ?? 'none',
+    status: to,
+  })
 
 /** Emits what a run has caused: `from` is the first of its steps that has not been told yet, 0 for a re-read. */
 export function tell(
@@ -72,54 +117,6 @@ function tellMore(scope: OutboundScope, request: OutboundRequest, place: Placed)
     scope.emit('fact', expectedFact(request, run.route, seq, step.at))
   }
 }
-
-export interface Continuation {
-  readonly run: Run
-  readonly steps: readonly Transition[]
-  readonly route?: TakenRoute | undefined
-  readonly request: OutboundRequest | null
-  readonly about: About
-  /** Runs before this one. */
-  readonly earlier: readonly Run[]
-}
-
-/**
- * Adds steps to a run: tells them, keeps them, and arms what they need. When the table of transitions refuses
- * one of them, nothing happens but a count and a log line.
- */
-export function proceed(scope: OutboundScope, given: Continuation): void {
-  const { run, steps, request, about } = given
-  if (!isLegal(scope, run.steps.at(-1)?.status ?? run.from, steps)) return
-  const longer: Run = {
-    ...run,
-    ...(given.route !== undefined && { route: given.route }),
-    steps: [...run.steps, ...steps],
-  }
-  tell(scope, about, request, longer, run.steps.length)
-  keep(scope, given, longer)
-  for (let index = run.steps.length; index < longer.steps.length; index += 1) {
-    noteStep(scope, placed(longer, index))
-  }
-}
-
-function isLegal(scope: OutboundScope, from: MessageStatus | null, steps: readonly Transition[]): boolean {
-  let previous = from
-  for (const { status } of steps) {
-    if (!canMove(previous, status)) {
-      noteRefusal(scope, previous, status)
-      return false
-    }
-    previous = status
-  }
-  return true
-}
-
-export const noteRefusal = (scope: OutboundScope, from: MessageStatus | null, to: MessageStatus): void =>
-  note(scope, 'orch.illegal_transition', {
-    messageId: scope.key,
-    previousStatus: from ?? 'none',
-    status: to,
-  })
 
 function keep(scope: OutboundScope, given: Continuation, run: Run): void {
   const last = run.steps.at(-1)

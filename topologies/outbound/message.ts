@@ -3,14 +3,6 @@ import { OutboundRequest } from '../../streams/contracts/outbound.ts'
 import { count, instant, ordinal, uuid } from '../../streams/contracts/topic.ts'
 import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
 
-/**
- * The outbound topology: from an accepted request to a command for an operator, and to the message's final status.
- *
- * It guarantees: every transition is one of T1 to T12 (spec pipeline.md §1), seq has no gaps, time never runs backwards within
- * a message, a request read again emits what it emitted before, and a second request of one message changes nothing. It never
- * waits: a retry is a durable timer. It never sends twice by a replay: what a re-read causes is marked by the runtime.
- */
-
 const status = z.enum(MESSAGE_STATUSES)
 
 /** One transition. `at` and `retryAt` are epoch milliseconds. */
@@ -61,7 +53,7 @@ export const Message = z.object({
 })
 export type Message = z.infer<typeof Message>
 
-/** A message is replayed by hand, so more runs than this are a loop; the oldest is then dropped and not repeated any more. */
+/** A message is replayed by hand, so more runs than this are a loop. The oldest is then dropped and not repeated any more. */
 export const RUNS_MAX = 16
-/** Counted from the last transition (spec data.md §8). */
+/** Counted from the last transition [DB91]. */
 export const MESSAGE_LIFETIME_MS = 96 * 3_600_000

@@ -25,7 +25,7 @@ const moves = (statuses: readonly { previousStatus: string | null; newStatus: st
   statuses.map((event) => `${event.seq} ${event.previousStatus ?? 'none'}>${event.newStatus}`)
 const HOUR_MS = 3_600_000
 
-describe('a request with a route (T1, T3, T4, T9)', () => {
+describe('a request with a route ([T1], [T3], [T4], [T9])', () => {
   it('ORC-4.3 ORC-4.7 ORC-4.10 goes QUEUED, ROUTING, ROUTED, SENT, one status event each', () => {
     const world = new World()
     world.request()
@@ -132,7 +132,7 @@ describe('a request that cannot be sent', () => {
     ['encoding', { encoding: 'UCS2' as const }],
     ['segmentCount', { segmentCount: 2 }],
     ['expiresAt', { expiresAt: requestExample.enqueuedAt }],
-  ])('T2 ORC-4.2 fails without a question or a retry for its %s', (field, changes) => {
+  ])('[T2] ORC-4.2 fails without a question or a retry for its %s', (field, changes) => {
     const world = new World()
     world.request(changes)
     const { statuses, deadLetters, commands, retries, facts } = world.emitted()
@@ -152,8 +152,8 @@ describe('a request that cannot be sent', () => {
   })
 
   it.each([
-    ['T5 ORC-4.5', absent, 'no_route', 'NOT_FOUND'],
-    ['T6', refused, 'validation', 'INVALID_ARGUMENT'],
+    ['[T5] ORC-4.5', absent, 'no_route', 'NOT_FOUND'],
+    ['[T6]', refused, 'validation', 'INVALID_ARGUMENT'],
   ] as const)('%s fails with a dead letter and no retry', (_, reply, reason, code) => {
     const world = new World(reply)
     world.request()
@@ -177,7 +177,7 @@ describe('a request that cannot be sent', () => {
       found,
       { metadata: Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, 'x'.repeat(25_000)])) },
     ],
-  ])('T10 is a dead letter when its command %s', (_, reply, changes) => {
+  ])('[T10] is a dead letter when its command %s', (_, reply, changes) => {
     const world = new World(reply)
     world.request(changes)
     const { statuses, deadLetters, commands, facts } = world.emitted()
@@ -186,14 +186,14 @@ describe('a request that cannot be sent', () => {
     expect([commands, facts]).toEqual([[], []])
   })
 
-  it('T9 sends a command just below 900 KiB', () => {
+  it('[T9] sends a command just below 900 KiB', () => {
     const world = new World()
     world.request({ metadata: { k: 'x'.repeat(900 * 1024 - 2000) } })
     expect(world.emitted().commands).toHaveLength(1)
   })
 })
 
-describe('a transient failure (T7, T8)', () => {
+describe('a transient failure ([T7], [T8])', () => {
   it('ORC-5.1 is retried after 1, 2 and 4 s, then given up', () => {
     const world = new World(unavailable())
     world.request()
@@ -243,7 +243,7 @@ describe('a transient failure (T7, T8)', () => {
     'INTERNAL',
     'circuit_open',
     'DATA_LOSS',
-  ])('O6 ORC-4.6 %s is transient, and the retry names it', (reason) => {
+  ])('[O6] ORC-4.6 %s is transient, and the retry names it', (reason) => {
     const world = new World(unavailable(reason))
     world.request()
     const { retries, statuses } = world.emitted()
@@ -251,7 +251,7 @@ describe('a transient failure (T7, T8)', () => {
     expect(statuses.at(-1)?.error).toMatchObject({ code: reason })
   })
 
-  it('O6 an answer without an operator is transient', () => {
+  it('[O6] an answer without an operator is transient', () => {
     const world = new World((at) => ({ kind: 'found', value: { operatorId: '', routeId: '' }, at }))
     world.request()
     expect(world.emitted().retries).toMatchObject([{ reason: 'EMPTY_OPERATOR' }])
@@ -282,7 +282,7 @@ describe('a transient failure (T7, T8)', () => {
   })
 })
 
-describe('the outcome (T11)', () => {
+describe('the outcome [T11]', () => {
   it.each(OUTCOMES)('takes SENT to %s, once', (status) => {
     const world = new World()
     world.request()

@@ -3,9 +3,10 @@ import { outboundRequests, type OutboundRequest } from '../../streams/contracts/
 import { aggregatedOutcomes, type AggregatedOutcome } from '../../streams/contracts/outcomes.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
 import { defineProcessor } from '../../streams/dsl/processor.ts'
-import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
-import { emits, note, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
+import { NOTES } from '../notes.ts'
+import { emits, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
 import { REPLAY_EXPIRES_AFTER_MS, REPLAY_HEADER, replayedSeq } from './replay.ts'
 import { brokenRule } from './request-rules.ts'
@@ -24,15 +25,16 @@ interface Context {
   readonly strategyOf: (operatorId: string) => TakenRoute['strategy']
 }
 
-/** The topology `outbound` (spec pipeline.md §1 and §2). */
+/** The topology `outbound` ([T1] to [T12], [O3] to [O9]). */
 export const outbound = (options: OutboundOptions = {}): Topology =>
-  defineTopology('outbound', [erase(outboundProcessor(options.strategyOf ?? (() => 'CSMS')))])
+  defineTopology('outbound', [outboundProcessor(options.strategyOf ?? (() => 'CSMS'))])
 
 const outboundProcessor = (strategyOf: Context['strategyOf']) =>
   defineProcessor({
     name: 'outbound',
     reads: { request: outboundRequests, outcome: aggregatedOutcomes },
     emits,
+    notes: NOTES,
     state: { store: 'messages', schema: Message },
     lookups: [ROUTE_LOOKUP],
     asks: {
@@ -56,7 +58,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
     },
   })
 
-/** O4: the order of the rows is the order of the lines. */
+/** [O4]: the order of the rows is the order of the lines. */
 function takeRequest(request: OutboundRequest, context: Context): void {
   const { scope } = context
   const { state } = scope
@@ -64,13 +66,13 @@ function takeRequest(request: OutboundRequest, context: Context): void {
   if (known !== undefined) return tell(scope, request, withExpiry(request, known.expiresAt), known)
   const deadSeq = replayedSeq(scope.key, scope.header(REPLAY_HEADER), state)
   if (deadSeq !== null) return replay(request, deadSeq, context)
-  if (state !== undefined) return note(scope, 'orch.stage', DUPLICATE)
+  if (state !== undefined) return scope.note('orch.stage', DUPLICATE)
   begin(request, context)
 }
 
 const DUPLICATE = { stage: 'idempotency', result: 'duplicate' }
 
-/** T1, then T2, or T3 and what the answer says. */
+/** [T1], then [T2], or [T3] and what the answer says. */
 function begin(request: OutboundRequest, context: Context): void {
   const { scope } = context
   const at = scope.now
@@ -86,29 +88,6 @@ function begin(request: OutboundRequest, context: Context): void {
   proceed(scope, { run, steps: [toQueued, toFailed], request, about: request, earlier: [] })
 }
 
-/** T12. The text was validated when the message was new, and an expiry of days ago would only expire it again. */
-function replay(request: OutboundRequest, deadSeq: number, context: Context): void {
-  const { now, position, state } = context.scope
-  const expiresAt = instantOf(now + REPLAY_EXPIRES_AFTER_MS)
-  const run: Run = { position, from: 'DEAD_LETTER', firstSeq: deadSeq + 1, expiresAt, steps: [] }
-  const at = Math.max(now, lastAt(state))
-  route(context, {
-    run,
-    steps: [{ status: 'ROUTING', at, attempt: 0 }],
-    request: withExpiry(request, expiresAt),
-    earlier: state?.runs ?? [],
-  })
-}
-
-/** The timer of T7: asks again, at most three times. */
-function retry(message: Message, context: Context): void {
-  const { request, runs } = message
-  const run = runs.at(-1)
-  if (request === undefined || run === undefined)
-    throw new Error('a retry is armed for a message that is not ROUTING')
-  route(context, { run, steps: [], request, earlier: runs.slice(0, -1) })
-}
-
 interface ToRoute {
   readonly run: Run
   /** Steps up to ROUTING that the run does not have yet. */
@@ -122,12 +101,35 @@ function route({ scope, answer, strategyOf }: Context, given: ToRoute): void {
   const last = steps.at(-1) ?? run.steps.at(-1)
   const notBeforeMs = Math.max(scope.now, last?.at ?? 0)
   const routing = routed({ request, attempt: last?.attempt ?? 0, answer, notBeforeMs, strategyOf })
-  if (routing.grpcCode !== undefined) note(scope, 'orch.routing_error', { grpcCode: routing.grpcCode })
+  if (routing.grpcCode !== undefined) scope.note('orch.routing_error', { grpcCode: routing.grpcCode })
   proceed(scope, { ...given, steps: [...steps, ...routing.steps], route: routing.route, about: request })
 }
 
+/** [T12]. The text was validated when the message was new, and an expiry of days ago would only expire it again. */
+function replay(request: OutboundRequest, deadSeq: number, context: Context): void {
+  const { now, position, state } = context.scope
+  const expiresAt = instantOf(now + REPLAY_EXPIRES_AFTER_MS)
+  const run: Run = { position, from: 'DEAD_LETTER', firstSeq: deadSeq + 1, expiresAt, steps: [] }
+  const at = Math.max(now, lastAt(state))
+  route(context, {
+    run,
+    steps: [{ status: 'ROUTING', at, attempt: 0 }],
+    request: withExpiry(request, expiresAt),
+    earlier: state?.runs ?? [],
+  })
+}
+
+/** The timer of [T7]: asks again, at most three times. */
+function retry(message: Message, context: Context): void {
+  const { request, runs } = message
+  const run = runs.at(-1)
+  if (request === undefined || run === undefined)
+    throw new Error('a retry is armed for a message that is not ROUTING')
+  route(context, { run, steps: [], request, earlier: runs.slice(0, -1) })
+}
+
 /**
- * T11. A message has one outcome, so a second one is the first one read again, here or upstream: it is repeated, not refused.
+ * [T11]. A message has one outcome, so a second one is the first one read again, here or upstream: it is repeated, not refused.
  */
 function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const { state } = scope

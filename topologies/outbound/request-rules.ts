@@ -11,7 +11,7 @@ interface Rule {
   readonly says: string
 }
 
-/** Spec pipeline.md O5, in order; the first broken rule is the reason. */
+/** [O5], in order; the first broken rule is the reason. */
 const RULES: readonly Rule[] = [
   { broken: ({ to }) => !isE164(to), says: 'to is not an E.164 number' },
   {

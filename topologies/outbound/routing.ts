@@ -6,7 +6,7 @@ import { RETRIES_MAX, retryDelayMs } from '../../streams/domain/message/retry.ts
 import { commandEvent } from './events.ts'
 import type { Transition, TakenRoute } from './message.ts'
 
-/** Spec pipeline.md O9: a record that the log or NATS would refuse must not be written. */
+/** [O9]: a record that the log or NATS would refuse must not be written. */
 export const COMMAND_BYTES_MAX = 900 * 1024
 
 export interface RoutingCase {
@@ -28,7 +28,7 @@ export interface Routing {
 }
 
 /**
- * From ROUTING onwards: rows O6 to O9, which are T4 to T10. All of its steps carry the time of the answer and not that of the
+ * From ROUTING onwards: rows [O6] to [O9], which are [T4] to [T10]. All of its steps carry the time of the answer and not that of the
  * record: after a backlog of an hour the retries must still lie 1, 2 and 4 s apart, and SENT must be when it was sent. The
  * time is kept in the run, so that a re-read repeats it.
  */
@@ -36,14 +36,14 @@ export function routed(given: RoutingCase): Routing {
   const { answer, attempt, notBeforeMs } = given
   const at = Math.max(notBeforeMs, answer?.at ?? notBeforeMs)
   if (answer === null) return transient('UNASKED', attempt, at)
-  if (answer.kind === 'absent') return failed('no_route', 'NOT_FOUND', attempt, at) // O7, T5
-  if (answer.kind === 'refused') return failed('validation', answer.reason, attempt, at) // O8, T6
-  if (answer.kind === 'unavailable') return transient(answer.reason, attempt, at) // O6
-  if (answer.value.operatorId === '') return transient('EMPTY_OPERATOR', attempt, at) // O6
+  if (answer.kind === 'absent') return failed('no_route', 'NOT_FOUND', attempt, at) // [O7], [T5]
+  if (answer.kind === 'refused') return failed('validation', answer.reason, attempt, at) // [O8], [T6]
+  if (answer.kind === 'unavailable') return transient(answer.reason, attempt, at) // [O6]
+  if (answer.value.operatorId === '') return transient('EMPTY_OPERATOR', attempt, at) // [O6]
   return dispatched(given, answer.value, at)
 }
 
-/** T7 while retries are left, else T8. */
+/** [T7] while retries are left, else [T8]. */
 function transient(code: string, attempt: number, at: number): Routing {
   const detail = `routing-engine ${code}`
   if (attempt >= RETRIES_MAX) {
@@ -63,7 +63,7 @@ const failed = (code: string, grpcCode: string, attempt: number, at: number): Ro
   grpcCode,
 })
 
-/** T4, then T9, or T10 when the command cannot be published. */
+/** [T4], then [T9], or [T10] when the command cannot be published. */
 function dispatched({ request, attempt, strategyOf }: RoutingCase, found: Route, at: number): Routing {
   const { operatorId, routeId } = found
   const route: TakenRoute = { operatorId, routeId, strategy: strategyOf(operatorId) }

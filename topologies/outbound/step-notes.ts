@@ -8,7 +8,7 @@ interface Notes {
   note(name: NoteName, fields: NoteFields): void
 }
 
-/** Which step of the pipeline a message has passed when it reaches a status (spec operations.md §1). */
+/** Which step of the pipeline a message has passed when it reaches a status [M6]. */
 const PASSED: Readonly<Partial<Record<MessageStatus, NoteFields>>> = {
   QUEUED: { stage: 'idempotency', result: 'ok' },
   ROUTING: { stage: 'validate', result: 'ok' },

@@ -93,7 +93,7 @@ class World {
 }
 const NOTHING = { facts: [], records: [], unmatched: [] }
 
-describe('a receipt whose segment is known (D7)', () => {
+describe('a receipt whose segment is known [D7]', () => {
   it('is joined with it at once', () => {
     const world = new World()
     world.sent(sent())
@@ -149,7 +149,7 @@ describe('a receipt whose segment is known (D7)', () => {
   })
 })
 
-describe('a receipt whose segment is not known (D9, D10)', () => {
+describe('a receipt whose segment is not known ([D9], [D10])', () => {
   it('DLR-007.1 DLR-007.3 DLR-007.4 is looked for again after 3 and 6 s, then an orphan', () => {
     const world = new World()
     world.lookup(lookup())
@@ -200,7 +200,7 @@ describe('a receipt whose segment is not known (D9, D10)', () => {
   })
 
   it.each([1, 2999, 3000, 5999])(
-    'DLR-007.2 F15 is joined as soon as its segment comes, after %i ms',
+    'DLR-007.2 [F15] is joined as soon as its segment comes, after %i ms',
     (ms) => {
       const world = new World()
       world.lookup(lookup())
@@ -241,7 +241,7 @@ describe('a receipt whose segment is not known (D9, D10)', () => {
   })
 })
 
-describe('a look that finds nothing (D9)', () => {
+describe('a look that finds nothing [D9]', () => {
   it('does not count before the submit results have been read that were there at the look before', () => {
     const world = new World()
     world.results = { ends: [7, 9], read: [7, 8] }
@@ -307,7 +307,7 @@ describe('a look that finds nothing (D9)', () => {
   })
 })
 
-describe('a released receipt (D8)', () => {
+describe('a released receipt [D8]', () => {
   const { messageId, tenantId, accountId, enqueuedAt } = sentExample
   const owners = { messageId, tenantId, accountId, enqueuedAt, segmentIndex: 2, totalSegments: 3 }
   const release = { release: { quarantineId } }
@@ -320,7 +320,7 @@ describe('a released receipt (D8)', () => {
     expect(facts[0]).not.toHaveProperty('submission')
   })
 
-  it('D7 is joined like any other while its segment is known', () => {
+  it('[D7] is joined like any other while its segment is known', () => {
     const world = new World()
     world.sent(sent())
     world.lookup({ ...lookup('UNDELIV', START, owners), ...release })
@@ -337,7 +337,7 @@ describe('a released receipt (D8)', () => {
 })
 
 describe('reading again', () => {
-  it('P2 a joined receipt emits the same fact, also when the id has a newer submission since', () => {
+  it('[P2] a joined receipt emits the same fact, also when the id has a newer submission since', () => {
     const world = new World()
     world.sent(sent())
     const offset = world.lookup(lookup())
@@ -350,7 +350,7 @@ describe('reading again', () => {
     expect(world.emitted()).toEqual(first)
   })
 
-  it('P2 an orphan stays the same orphan, also when its segment has come since', () => {
+  it('[P2] an orphan stays the same orphan, also when its segment has come since', () => {
     const world = new World()
     const offset = world.lookup(lookup())
     world.driver.advance(6000)
@@ -368,7 +368,7 @@ describe('reading again', () => {
     expect(world.emitted().facts).toHaveLength(1)
   })
 
-  it('P1 whatever the order, every receipt is decided once and the second reading says the same', () => {
+  it('[P1] whatever the order, every receipt is decided once and the second reading says the same', () => {
     const inputs = [
       ...[0, 1, 2].map((i) => ({ lookup: lookup('DELIVRD', START + i) })),
       ...[0, 1].map((hours) => ({ sent: sent(hours) })),

@@ -14,9 +14,9 @@ import {
   type SentSegment,
 } from '../../streams/contracts/receipts.ts'
 import { orphanRowId } from '../../streams/domain/event-id.ts'
-import { defineProcessor, type NoteFields, type Scope } from '../../streams/dsl/processor.ts'
-import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
-import type { NoteName } from '../notes.ts'
+import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
+import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
+import { NOTES, type NoteName } from '../notes.ts'
 import {
   Correlation,
   decided,
@@ -37,27 +37,26 @@ import {
 } from './correlation.ts'
 
 const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedReceipts }
-type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire'>
+type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire', NoteName>
 type Asked = { readonly results: Answer<ReadingProgress> } | null
 
-/** The topology `correlate` (spec pipeline.md §3.4): a join of receipts and submissions in which nobody waits for anybody else. */
+/** The topology `correlate` ([K1], [D7] to [D10]): a join of receipts and submissions in which nobody waits for anybody else. */
 export const correlate: Topology = defineTopology('correlate', [
-  erase(
-    defineProcessor({
-      name: 'correlate',
-      reads: { lookup: receiptLookups, sent: sentSegments },
-      emits,
-      state: { store: 'sent', schema: Correlation },
-      lookups: [SUBMIT_RESULTS_READ_LOOKUP],
-      asks: {
-        lookup: (lookup: ReceiptLookup, row: Correlation | undefined) =>
-          isDecided(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
-        again: () => ({ results: submitResultsRead }),
-      },
-      on: { lookup: takeLookup, sent: takeSent },
-      due: { again: lookAgain, expire },
-    }),
-  ),
+  defineProcessor({
+    name: 'correlate',
+    reads: { lookup: receiptLookups, sent: sentSegments },
+    emits,
+    notes: NOTES,
+    state: { store: 'sent', schema: Correlation },
+    lookups: [SUBMIT_RESULTS_READ_LOOKUP],
+    asks: {
+      lookup: (lookup: ReceiptLookup, row: Correlation | undefined) =>
+        isDecided(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
+      again: () => ({ results: submitResultsRead }),
+    },
+    on: { lookup: takeLookup, sent: takeSent },
+    due: { again: lookAgain, expire },
+  }),
 ])
 
 function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
@@ -65,7 +64,7 @@ function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
   return row.decided.some((decision) => decision.eventId === eventId) || decided(row, lookup, 0) !== null
 }
 
-/** D7 to D9 for the first look. */
+/** [D7] to [D9] for the first look. */
 function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope, asked: Asked): void {
   const row = scope.state ?? NOTHING_KNOWN
   const { eventId } = lookup.receipt
@@ -78,7 +77,7 @@ function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope, asked: Asked):
   keep(scope, remembering(row, [decision], scope.now))
 }
 
-/** D9. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
+/** [D9]. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
 function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation, asked: Asked): void {
   const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS }
   if (asked?.results.kind === 'found') newcomer.results = [...asked.results.value.ends]
@@ -90,7 +89,7 @@ function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation, as
   keep(scope, { ...remembering(row, [decision], scope.now), waiting: [...others, newcomer] })
 }
 
-/** The newest submission of an id wins; one that is known is its record read again here or upstream. */
+/** As yet the newest submission of an id wins [K6]. One that is known is its record read again, here or upstream. */
 function takeSent(sent: SentSegment, scope: CorrelateScope): void {
   const row = scope.state ?? NOTHING_KNOWN
   if (row.sents.some((known) => known.eventId === sent.eventId)) return
@@ -104,16 +103,16 @@ const newestFirst = (a: SentSegment, b: SentSegment): number => {
   return a.submittedAt > b.submittedAt ? -1 : 1
 }
 
-/** D9, D10: the second and the third look. */
+/** [D9], [D10]: the second and the third look. */
 function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked): void {
   settleWaiting(scope, row, (waiting) => {
     if (waiting.nextMs > scope.now) return waiting
-    if (waiting.looks < LOOKS_MAX) note(scope, 'dlr.correlation_retry', {})
+    if (waiting.looks < LOOKS_MAX) scope.note('dlr.correlation_retry', {})
     return lookedAgain(waiting, asked?.results, scope.now)
   })
 }
 
-/** Decides whatever can be decided of what waits; `otherwise` says what becomes of the rest. */
+/** Decides what can be decided of what waits. `otherwise` says what becomes of the rest. */
 function settleWaiting(
   scope: CorrelateScope,
   row: Correlation,
@@ -140,10 +139,10 @@ function settle(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision
   const { operatorId, operatorMessageId, dlrStatus } = lookup.receipt
   if (decision.as === 'orphan') {
     const orphanId = orphanRowId(decision.eventId)
-    return note(scope, 'dlr.orphaned', { operatorId, operatorMessageId, orphanId })
+    return scope.note('dlr.orphaned', { operatorId, operatorMessageId, orphanId })
   }
   const { messageId, accountId } = (decision.as === 'joined' ? row.sents[0] : undefined) ?? lookup.receipt
-  note(scope, 'dlr.correlated', { messageId, accountId, dlrStatus })
+  scope.note('dlr.correlated', { messageId, accountId, dlrStatus })
 }
 
 /** What a decision says, at first and whenever its receipt is read again. */
@@ -178,5 +177,3 @@ function expire(row: Correlation, scope: CorrelateScope): void {
   if (row.waiting.length === 0) return scope.forget()
   scope.put({ ...NOTHING_KNOWN, waiting: row.waiting })
 }
-
-const note = (scope: CorrelateScope, name: NoteName, fields: NoteFields): void => scope.note(name, fields)

@@ -55,9 +55,9 @@ export type Correlation = z.infer<typeof Correlation>
 
 export const NOTHING_KNOWN: Correlation = { sents: [], waiting: [], decided: [] }
 
-/** An operator that reuses an id faster than this is broken; older submissions are needed only to repeat their receipts. */
+/** An operator that reuses an id faster is broken. Older submissions only serve to repeat their receipts. As yet 4, not 16 [K7]. */
 export const SUBMISSIONS_MAX = 4
-/** Identities times minutes of a wait give a dozen; beyond this the oldest is settled as an orphan at once. */
+/** Identities times minutes of a wait give a dozen. Beyond this the oldest is settled as an orphan at once [K9]. */
 export const WAITING_MAX = 32
 /** What exceeds it is decided as usual and not remembered. */
 export const DECIDED_MAX = 32
@@ -66,7 +66,7 @@ export const DECISION_LIFETIME_MS = 72 * 3_600_000
 export const LOOKS_MAX = 3
 export const LOOK_AGAIN_AFTER_MS = 3000
 
-/** D7, D8; null: not yet (D9). */
+/** [D7], [D8]; null: not yet [D9]. */
 export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: number): Decision | null {
   const { eventId, receivedAt } = lookup.receipt
   const newest = sents[0]
@@ -77,9 +77,9 @@ export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: numbe
 }
 
 /**
- * D9: what a look that found nothing means. It counts when all submit results have been read that were there at the look
- * before: those lag or are down at times, and a receipt is not an orphan for that. So at the third look every result that was
- * in NATS when the receipt came is on the log as a submission, and the receipt is given up only when that too has been read:
+ * [D9]: what a look that found nothing means. It counts when all submit results have been read that were there at the look
+ * before: those are late or down at times, and a receipt is not an orphan for that. So at the third look every result that was
+ * in NATS when the receipt came is on the log as a submission. The receipt is given up only when that too has been read:
  * a timer waits for what the log held when it became due. Looks are spaced from the answer's time, because after a backlog
  * their record times lie in the past.
  */
@@ -145,7 +145,7 @@ export function factOf(
   return fact
 }
 
-/** D8: the message and segment that the quarantine stored with the receipt. */
+/** [D8]: the message and segment that the quarantine stored with the receipt. */
 function ownersOf({ receipt }: ReceiptLookup): Place | null {
   const { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments } = receipt
   if (messageId === undefined || tenantId === undefined || accountId === undefined) return null

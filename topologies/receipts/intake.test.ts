@@ -35,7 +35,7 @@ class World {
 }
 
 describe('intake', () => {
-  it('D2 D6 passes a receipt on, normalised, fingerprinted and under its canonical id', () => {
+  it('[D2] [D6] passes a receipt on, normalised, fingerprinted and under its canonical id', () => {
     const world = new World()
     world.pipe(inboundReceiptExample)
     const { schemaVersion: _, occurredAt: __, ...received } = inboundReceiptExample
@@ -64,7 +64,7 @@ describe('intake', () => {
     ])
   })
 
-  it('D4 DLR-003.2 drops a receipt whose event came before, within 72 h', () => {
+  it('[D4] DLR-003.2 drops a receipt whose event came before, within 72 h', () => {
     const world = new World()
     world.pipe(inbound())
     world.lookups()
@@ -74,7 +74,7 @@ describe('intake', () => {
     expect(world.noted('dlr.redelivered')).toHaveLength(1)
   })
 
-  it('D5 DLR-015.3 drops what the operator repeats within the same minute', () => {
+  it('[D5] DLR-015.3 drops what the operator repeats within the same minute', () => {
     const world = new World()
     world.pipe(inbound())
     world.lookups()
@@ -97,7 +97,7 @@ describe('intake', () => {
     expect(world.lookups().map((lookup) => lookup.receipt.dlrStatus)).toEqual(['DELIVERED', 'UNDELIVERED'])
   })
 
-  it('D5 forgets a fingerprint after 24 h, an event after 72 h', () => {
+  it('[D5] forgets a fingerprint after 24 h, an event after 72 h', () => {
     const world = new World()
     world.pipe(inbound())
     world.driver.advance(24 * HOUR_MS)
@@ -115,7 +115,7 @@ describe('intake', () => {
     expect(world.driver.rowCount).toBe(0)
   })
 
-  it('D3 lets a released receipt through although its fingerprint is known, and says so', () => {
+  it('[D3] lets a released receipt through although its fingerprint is known, and says so', () => {
     const world = new World()
     world.pipe(inbound())
     world.lookups()
@@ -124,7 +124,7 @@ describe('intake', () => {
     expect(world.lookups()).toMatchObject([{ release: { quarantineId }, receipt: { eventId } }])
   })
 
-  it('D4 drops a release that comes twice', () => {
+  it('[D4] drops a release that comes twice', () => {
     const world = new World()
     const release = inbound(0, { eventId: releasedReceiptEventId(quarantineId) })
     const headers = { 'X-Dlr-Release': quarantineId }
@@ -139,7 +139,7 @@ describe('intake', () => {
     expect(world.lookups()[0]).not.toHaveProperty('release')
   })
 
-  it('P2 a re-read passes again unchanged, a duplicate is dropped again', () => {
+  it('[P2] a re-read passes again unchanged, a duplicate is dropped again', () => {
     const world = new World()
     const first = world.pipe(inbound())
     const told = world.lookups()
@@ -152,7 +152,7 @@ describe('intake', () => {
     expect(world.row).toBe(row)
   })
 
-  it('F13 keeps a bounded row under a flood, and finds it unchanged when all is read again', () => {
+  it('[F13] keeps a bounded row under a flood, and finds it unchanged when all is read again', () => {
     const world = new World()
     const offsets = Array.from({ length: SEEN_MAX + 10 }, (_, minute) =>
       world.pipe(inbound(minute * MINUTE_MS)),

@@ -10,19 +10,16 @@ import { canonicalOf } from '../../streams/domain/receipt/canonical-id.ts'
 import { lookupEventId } from '../../streams/domain/event-id.ts'
 import { receiptFingerprint } from '../../streams/domain/receipt/fingerprint.ts'
 import { normaliseStat } from '../../streams/domain/receipt/stat.ts'
-import { defineProcessor, type NoteFields, type Scope } from '../../streams/dsl/processor.ts'
-import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
+import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
-import type { NoteName } from '../notes.ts'
+import { NOTES, type NoteName } from '../notes.ts'
 import type { SentOptions } from './sent.ts'
 
 /**
- * The way of a receipt to its segment: `intake` takes it once and normalises it, `correlate` joins it with what was sent.
- *
- * `intake` keeps one row per operator and operator's message id, with the event ids and fingerprints seen for it. That says
- * the same as the two stores of spec data.md §8, keyed by event id and by fingerprint, because both contain this key; and it
- * is one row to read and one to write instead of two. It guarantees that of receipts that repeat one another one passes, and
- * that a receipt read again passes again. It never judges: what a receipt means is decided where its message is known.
+ * One row per operator and operator's message id, with the event ids and fingerprints seen for it. That says the same as one
+ * store keyed by event id [DB92] and one by fingerprint [DB93], because both contain this key. It is one row to read and one to
+ * write instead of two.
  */
 
 const Seen = z.object({
@@ -39,8 +36,8 @@ const SeenReceipts = z.object({ seen: z.array(Seen) })
 type SeenReceipts = z.infer<typeof SeenReceipts>
 
 /**
- * Per id. An operator has at most a handful of statuses for a segment, so only a flood gets here; what exceeds it passes
- * without being remembered, and its repetitions fall to the identity layer in `segments`. The first ones are kept and not the
+ * Per id. An operator has at most a handful of statuses for a segment, so only a flood gets here. What exceeds it passes
+ * without being remembered, and its repetitions fall to the identity layer in `segments` [L3]. The first ones are kept and not the
  * last ones, because then reading everything again finds the rows as they are.
  */
 export const SEEN_MAX = 32
@@ -49,28 +46,27 @@ export const FINGERPRINT_LIFETIME_MS = 24 * 3_600_000
 export const RELEASE_HEADER = 'X-Dlr-Release'
 
 const emits = { lookup: receiptLookups }
-type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire'>
+type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire', NoteName>
 
 export const intake = ({ rulesOf }: SentOptions): Topology =>
   defineTopology('intake', [
-    erase(
-      defineProcessor({
-        name: 'intake',
-        reads: { receipt: inboundReceipts },
-        emits,
-        state: { store: 'receipts', schema: SeenReceipts },
-        on: {
-          receipt: (inbound, scope) => {
-            const canonicalId = canonicalOf(inbound.operatorMessageId, 'receipt', rulesOf(inbound.operatorId))
-            takeReceipt(normalised(inbound), canonicalId, scope)
-          },
+    defineProcessor({
+      name: 'intake',
+      reads: { receipt: inboundReceipts },
+      emits,
+      notes: NOTES,
+      state: { store: 'receipts', schema: SeenReceipts },
+      on: {
+        receipt: (inbound, scope) => {
+          const canonicalId = canonicalOf(inbound.operatorMessageId, 'receipt', rulesOf(inbound.operatorId))
+          takeReceipt(normalised(inbound), canonicalId, scope)
         },
-        due: { expire: (_, scope: IntakeScope) => scope.forget() },
-      }),
-    ),
+      },
+      due: { expire: (_, scope: IntakeScope) => scope.forget() },
+    }),
   ])
 
-/** D2 to D6: the order of the rows is the order of the lines. A record read again finds itself first of all. */
+/** [D2] to [D6]: the order of the rows is the order of the lines. A record read again finds itself first of all. */
 function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope): void {
   const { now, position } = scope
   const { operatorId, operatorMessageId, eventId, fingerprint } = receipt
@@ -79,13 +75,13 @@ function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope):
   if (seen.some((entry) => entry.position === position))
     return emitLookup(receipt, canonicalId, quarantineId, scope)
   const fields = { operatorId, operatorMessageId }
-  note(scope, 'dlr.received', fields) // D2
+  scope.note('dlr.received', fields) // [D2]
   if (seen.some((entry) => entry.eventId === eventId && now - entry.at < EVENT_LIFETIME_MS))
-    return note(scope, 'dlr.redelivered', fields) // D4
+    return scope.note('dlr.redelivered', fields) // [D4]
   const isRepeated = (entry: Seen): boolean =>
     entry.fingerprint === fingerprint && now - entry.at < FINGERPRINT_LIFETIME_MS
-  if (quarantineId === undefined && seen.some(isRepeated)) return note(scope, 'dlr.dedup', fields) // D3, D5
-  remember({ eventId, fingerprint, position, at: now }, seen, scope) // D6
+  if (quarantineId === undefined && seen.some(isRepeated)) return scope.note('dlr.dedup', fields) // [D3], [D5]
+  remember({ eventId, fingerprint, position, at: now }, seen, scope) // [D6]
   emitLookup(receipt, canonicalId, quarantineId, scope)
 }
 
@@ -126,5 +122,3 @@ const quarantineIdOf = (scope: IntakeScope): string | undefined => {
   const header = scope.header(RELEASE_HEADER)
   return header !== undefined && uuid.safeParse(header).success ? header : undefined
 }
-
-const note = (scope: IntakeScope, name: NoteName, fields: NoteFields): void => scope.note(name, fields)

@@ -5,14 +5,14 @@ import { canonicalOf, type CanonicalIdRule } from '../../streams/domain/receipt/
 import { sentEventId } from '../../streams/domain/event-id.ts'
 import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
-import type { NoteName } from '../notes.ts'
+import { NOTES } from '../notes.ts'
 
 export interface SentOptions {
-  /** How the operator's two writings of an id are brought together (spec pipeline.md §3.4). */
+  /** How the operator's two writings of an id are brought together ([K2], [K3]). */
   readonly rulesOf: (operatorId: string) => readonly CanonicalIdRule[]
 }
 
-/** How long a receipt may take (spec events.md §5.13). */
+/** How long a receipt may take. As yet fixed, where [K8] has `CORRELATION_HOURS`. */
 export const CORRELATION_MS = 72 * 3_600_000
 
 /** Re-keys accepted segments by the id under which their receipts will come. Stateless: a re-read says the same again. */
@@ -21,6 +21,7 @@ export const sent = ({ rulesOf }: SentOptions) =>
     name: 'sent',
     reads: { result: submitResults },
     emits: { sent: sentSegments },
+    notes: NOTES,
     on: {
       result: (result, scope) => {
         if (result.outcome !== 'ACCEPTED') return
@@ -29,8 +30,7 @@ export const sent = ({ rulesOf }: SentOptions) =>
           const canonicalId = canonicalOf(operatorMessageId, 'submit', rulesOf(operatorId))
           return scope.emit('sent', sentSegment(result, operatorMessageId, canonicalId))
         }
-        const name: NoteName = 'dlr.sent_without_id'
-        scope.note(name, { messageId, operatorId })
+        scope.note('dlr.sent_without_id', { messageId, operatorId })
       },
     },
   })

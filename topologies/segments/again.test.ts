@@ -34,12 +34,12 @@ class Told {
   }
 }
 
-describe('a receipt read again (D16)', () => {
+describe('a receipt read again [D16]', () => {
   it.each([
     ['that closed the message', ['DELIVRD'], 1],
     ['UNKNOWN, with its webhook', ['ACCEPTD', 'DELIVRD'], 1],
     ['that did not change its segment', ['DELIVRD', 'UNDELIV'], 2],
-  ])('P2 %s emits the same bytes and changes nothing', (_, stats, total) => {
+  ])('[P2] %s emits the same bytes and changes nothing', (_, stats, total) => {
     const world = new World().submitted(total)
     const piped = stats.map((stat) => {
       const fact = receipt(1, total, stat)
@@ -53,7 +53,7 @@ describe('a receipt read again (D16)', () => {
     expect(JSON.stringify(world.row)).toBe(row)
   })
 
-  it('P6 re-emitted by the topology before, at another position, does not turn into a late one', () => {
+  it('[P6] re-emitted by the topology before, at another position, does not turn into a late one', () => {
     const world = new World().submitted(1)
     const unknown = receipt(1, 1, 'ACCEPTD')
     world.fact(unknown)
@@ -64,7 +64,7 @@ describe('a receipt read again (D16)', () => {
     expect(by(world)).toEqual(first)
   })
 
-  it('P2 a duplicate is dropped again, also when the message has been closed since', () => {
+  it('[P2] a duplicate is dropped again, also when the message has been closed since', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'ACCEPTD'))
     const repeated = receipt(1, 1, 'ACCEPTD', { receivedAt: START + HOUR_MS })
@@ -75,7 +75,7 @@ describe('a receipt read again (D16)', () => {
     expect(by(world)).toEqual([])
   })
 
-  it('P2 a late one is late again, with the same id', () => {
+  it('[P2] a late one is late again, with the same id', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'DELIVRD'))
     world.emitted()
@@ -147,7 +147,7 @@ describe('every order of arrival', () => {
     )
   })
 
-  it('P1 P2 reading everything again emits nothing new and leaves the row as it is', () => {
+  it('[P1] [P2] reading everything again emits nothing new and leaves the row as it is', () => {
     fc.assert(
       fc.property(scenario, ({ order, repeats }) => {
         const { world, piped, told } = play(order, repeats)

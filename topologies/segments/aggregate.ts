@@ -6,20 +6,12 @@ import { PARTS_MAX } from '../../streams/domain/message/text-segments.ts'
 import { OUTCOMES, SEGMENT_STATUSES } from '../../streams/domain/statuses.ts'
 
 /**
- * The segments topology: what operators say of the parts of a message, until the message has its one outcome.
- *
- * It guarantees: one aggregated outcome, one billing event and at most two webhooks per message, whatever comes twice, late or
- * in another order; a closed message is never opened again; a message without answers is closed by its grace. It never keeps
- * anything of a receipt that it may have to tell again, because a record that is read again brings it along.
- */
-
-/**
  * A receipt that a segment has seen while its message was open. The event id stands for the position: `intake` lets an
  * event id pass once, so a second fact of one event is the first one read again, here or upstream.
  */
 export const Taken = z.object({
   eventId: uuid,
-  /** Identity: operator, its message id and status (spec pipeline.md §3.1), as the id of the receipt's row. */
+  /** Identity: operator, its message id and status [L3], as the id of the receipt's row. */
   receiptId: uuid,
   /** `applied` changed the status, `kept` came after a terminal one, `dropped` repeats an identity. */
   effect: z.enum(['applied', 'kept', 'dropped']),
@@ -37,7 +29,7 @@ export const Segment = z.object({
 })
 export type Segment = z.infer<typeof Segment>
 
-/** Frozen with the outcome: nothing changes a closed aggregate, so that its events can be told again from it. */
+/** Frozen with the outcome: nothing changes a closed aggregate, so that its events can be made again from it. */
 export const Aggregate = z.object({
   tenantId: uuid,
   accountId: uuid,
@@ -48,7 +40,7 @@ export const Aggregate = z.object({
   segmentCount: ordinal,
   callbackUrl: z.string().exactOptional(),
   metadata: metadata.exactOptional(),
-  /** M: parts on the wire. */
+  /** M: parts on the wire [AG2]. */
   expected: ordinal,
   /** Latest, epoch milliseconds; absent while unknown. */
   sentMs: z.number().int().exactOptional(),
@@ -57,7 +49,7 @@ export const Aggregate = z.object({
   segments: z.array(Segment),
   /** N: how many of them are terminal. */
   terminal: count,
-  /** The one UNKNOWN webhook, as it was told (D23). */
+  /** The one UNKNOWN webhook, as it was emitted [D23]. */
   unknown: z
     .object({ by: uuid, at: instant, operatorId: uuid, segments: z.array(SegmentOutcome) })
     .exactOptional(),
@@ -76,12 +68,12 @@ export type Outcome = NonNullable<Aggregate['outcome']>
 
 export const SEGMENTS_MAX = PARTS_MAX
 /**
- * Per segment. Identities are few, so only a flood of repetitions gets here; what exceeds it is decided as usual and not
- * remembered, and what changes the status always is.
+ * Per segment. Identities are few, so only a flood of repetitions gets here. What exceeds it is decided as usual and not
+ * remembered. What changes the status always is.
  */
 export const RECEIPTS_MAX = 32
 export const GRACE_MS = 24 * 3_600_000
-/** After closing (spec data.md §8). */
+/** After closing [DB96]. */
 export const CLOSED_LIFETIME_MS = 96 * 3_600_000
 
 const UNHEARD: Segment = { status: 'PENDING', receipts: [] }
@@ -98,7 +90,7 @@ export function withSegment(aggregate: Aggregate, index: number, segment: Segmen
   return { ...aggregate, segments, terminal: aggregate.terminal + (closes ? 1 : 0) }
 }
 
-/** When to give up: 24 h after the latest submission, or after the command while nothing was submitted. */
+/** When to give up [AG4]: 24 h after the latest submission, or after the command while nothing was submitted. */
 export function graceEndMs({ submittedMs, sentMs }: Aggregate): number {
   const base = submittedMs ?? sentMs
   if (base === undefined) throw new Error('an aggregate was opened by nothing')

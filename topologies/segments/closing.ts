@@ -1,7 +1,7 @@
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../../streams/contracts/outcomes.ts'
 import { dlrRecords } from '../../streams/contracts/receipts.ts'
 import { evaluateSegments } from '../../streams/domain/receipt/aggregate.ts'
-import type { NoteFields, Scope } from '../../streams/dsl/processor.ts'
+import type { Scope } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
 import type { NoteName } from '../notes.ts'
 import { CLOSED_LIFETIME_MS, graceEndMs, type Aggregate } from './aggregate.ts'
@@ -14,12 +14,9 @@ export const emits = {
   billing: billingEvents,
   webhook: webhookEvents,
 }
-export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire'>
+export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire', NoteName>
 
-export const note = (scope: SegmentsScope, name: NoteName, fields: NoteFields): void =>
-  scope.note(name, fields)
-
-/** D27: closes the message when its last segment has become terminal. `at` and `by` are those of the cause. */
+/** [D27]: closes the message when its last segment has become terminal. `at` and `by` are those of the cause. */
 export function evaluated(aggregate: Aggregate, at: string, by: string): Aggregate {
   // Counted rather than looked at, so that a message of many segments is looked through once.
   if (aggregate.terminal < aggregate.expected) return aggregate
@@ -29,7 +26,7 @@ export function evaluated(aggregate: Aggregate, at: string, by: string): Aggrega
     : { ...aggregate, outcome: { status, at, by, closedBy: 'ALL_RECEIVED' } }
 }
 
-/** D29. */
+/** [D29]. */
 export function tellOutcome(scope: SegmentsScope, aggregate: Aggregate): void {
   const { outcome } = aggregate
   if (outcome === undefined) throw new Error(`message ${scope.key} has no outcome to tell`)
@@ -49,7 +46,7 @@ export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
   scope.arm('expire', scope.now + CLOSED_LIFETIME_MS)
 }
 
-/** D25, D26: a segment that is only UNKNOWN counts as missing. */
+/** [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never accepted is PARTIAL too [D26b]. */
 export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
   if (aggregate.outcome !== undefined) return
   const outcome = {
@@ -63,5 +60,5 @@ export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
   tellOutcome(scope, closed)
   keep(scope, closed)
   const { terminal: received, expected } = closed
-  note(scope, 'dlr.partial', { messageId: scope.key, operatorId: operatorOf(closed), received, expected })
+  scope.note('dlr.partial', { messageId: scope.key, operatorId: operatorOf(closed), received, expected })
 }

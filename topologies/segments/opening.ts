@@ -2,7 +2,7 @@ import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact, Submission } from '../../streams/contracts/receipts.ts'
 import { SEGMENTS_MAX, type Aggregate } from './aggregate.ts'
 
-/** Whoever comes first opens the aggregate; what all of them say of the message is the same. */
+/** The first fact of any kind opens the aggregate [AG3]. What all of them say of the message is the same. */
 
 type Identity = Pick<
   Aggregate,
@@ -26,7 +26,7 @@ function opened(identity: Identity, expected: number): Aggregate {
   return aggregate
 }
 
-/** D13. A dead-letter replay sends a second command: the latest one counts. */
+/** [D13]. A dead-letter replay sends a second command: the latest one counts. */
 export function withExpected(state: Aggregate | undefined, fact: ExpectedFact): Aggregate {
   const aggregate = state ?? opened(fact, fact.expectedSegments)
   const sentMs = Date.parse(fact.sentAt)
@@ -42,7 +42,7 @@ interface Submitted {
   readonly submittedAt: string
 }
 
-/** D14: the first submission knows how many parts there really are, the latest one moves the grace. */
+/** [D14]: the first submission knows how many parts there really are [AG2], the latest one moves the grace. */
 export function withSubmitted(aggregate: Aggregate, { totalSegments, submittedAt }: Submitted): Aggregate {
   const submittedMs = Date.parse(submittedAt)
   if (aggregate.submittedMs !== undefined && aggregate.submittedMs >= submittedMs) return aggregate

@@ -8,7 +8,7 @@ import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { aggregatedEventId, billingEventId, webhookEventId } from '../../streams/domain/event-id.ts'
 import { segmentOf, type Aggregate, type Outcome, type Segment } from './aggregate.ts'
 
-/** Who is told of a message's outcome (D29). Pure functions of the closed aggregate: called again, they give the same bytes. */
+/** The events of a message's outcome [D29]. Pure functions of the closed aggregate: called again, they give the same bytes. */
 
 // Optional members are assigned afterwards and not spread in: a conditional spread costs more than the rest of the event.
 

@@ -33,7 +33,7 @@ function reported(letters: string): World {
   return world
 }
 
-describe('D27 the outcome of all segments', () => {
+describe('[D27] the outcome of all segments', () => {
   it.each([
     ['D', 'DELIVERED'],
     ['D D D', 'DELIVERED'],
@@ -99,7 +99,7 @@ describe('D27 the outcome of all segments', () => {
   })
 })
 
-describe('D29 who is told', () => {
+describe('[D29] who is told', () => {
   it('DLR-018.4 emits outcome, bill and webhook once, with the row of the receipt that closed the message', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'DELIVRD', { errorCode: '000' }))
@@ -186,13 +186,13 @@ describe('D29 who is told', () => {
     })
   })
 
-  it('D23 tells UNKNOWN once, however many receipts say it', () => {
+  it('[D23] tells UNKNOWN once, however many receipts say it', () => {
     const world = reported('? ?')
     world.fact(receipt(1, 2, 'UNKNOWN', { operatorMessageId: 'OP-1b' }))
     expect(world.emitted().webhooks).toMatchObject([{ dlrStatus: 'UNKNOWN' }])
   })
 
-  it('D23 does not tell UNKNOWN while a segment has said nothing', () => {
+  it('[D23] does not tell UNKNOWN while a segment has said nothing', () => {
     expect(reported('? -').emitted().webhooks).toEqual([])
   })
 

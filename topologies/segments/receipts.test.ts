@@ -24,7 +24,7 @@ function delivered(): World {
 }
 
 describe('a receipt while the message is open', () => {
-  it('D24 is a row, and counted as processed', () => {
+  it('[D24] is a row, and counted as processed', () => {
     const world = new World().submitted(2)
     world.fact(receipt(1, 2, 'DELIVRD'))
     expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind: 'RECEIPT', applied: true }] })
@@ -33,7 +33,7 @@ describe('a receipt while the message is open', () => {
     ])
   })
 
-  it('D21 DLR-003.2 DLR-003.3 is dropped and counted when its identity was taken', () => {
+  it('[D21] DLR-003.2 DLR-003.3 is dropped and counted when its identity was taken', () => {
     const world = new World().submitted(2)
     world.fact(receipt(1, 2, 'DELIVRD'))
     world.emitted()
@@ -49,7 +49,7 @@ describe('a receipt while the message is open', () => {
     ])
   })
 
-  it('D22 is kept without effect when its segment is terminal: the first terminal one wins', () => {
+  it('[D22] is kept without effect when its segment is terminal: the first terminal one wins', () => {
     const world = new World().submitted(2)
     world.fact(receipt(1, 2, 'DELIVRD'))
     world.fact(receipt(1, 2, 'UNDELIV'))
@@ -59,7 +59,7 @@ describe('a receipt while the message is open', () => {
     expect(aggregated).toMatchObject([{ status: 'DELIVERED' }])
   })
 
-  it('D23 UNKNOWN never hides a later terminal one', () => {
+  it('[D23] UNKNOWN never hides a later terminal one', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'ENROUTE'))
     world.fact(receipt(1, 1, 'UNDELIV'))
@@ -81,14 +81,14 @@ describe('a receipt while the message is open', () => {
 describe('a receipt for a closed message', () => {
   const late: ReceiptChanges = { receivedAt: START + 25 * HOUR_MS }
 
-  it('D18 DLR-003.2 is a duplicate when it says what is known', () => {
+  it('[D18] DLR-003.2 is a duplicate when it says what is known', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'DELIVRD', late))
     expect(world.emitted()).toEqual(NOTHING)
     expect(world.noted('dlr.duplicate')).toHaveLength(1)
   })
 
-  it('D20 DLR-017.1 DLR-017.2 is late when it says something else', () => {
+  it('[D20] DLR-017.1 DLR-017.2 is late when it says something else', () => {
     const world = delivered()
     const fact = receipt(1, 1, 'UNDELIV', late)
     world.fact(fact)
@@ -111,7 +111,7 @@ describe('a receipt for a closed message', () => {
     ['only the buffer', 23 * HOUR_MS, 6 * MINUTE_MS, 'LATE'],
     ['only the age', 25 * HOUR_MS, 5 * MINUTE_MS, 'LATE'],
     ['no done date', 25 * HOUR_MS, null, 'LATE'],
-  ] as const)('D19 DLR-016.1 with %s is %4$s', (_, age, buffered, kind) => {
+  ] as const)('[D19] DLR-016.1 with %s is %4$s', (_, age, buffered, kind) => {
     const world = delivered()
     const receivedAt = START + 6000 + age
     const deliveredAt = buffered === null ? null : receivedAt - buffered
@@ -119,7 +119,7 @@ describe('a receipt for a closed message', () => {
     expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind }] })
   })
 
-  it('D19 carries what a release needs, and is counted', () => {
+  it('[D19] carries what a release needs, and is counted', () => {
     const world = delivered()
     const receivedAt = START + 25 * HOUR_MS
     const fact = receipt(1, 1, 'UNDELIV', { receivedAt, deliveredAt: receivedAt - HOUR_MS })
@@ -159,7 +159,7 @@ describe('a released receipt', () => {
     submitted: false,
   }
 
-  it('D17 is late when the message is not known any more', () => {
+  it('[D17] is late when the message is not known any more', () => {
     const world = new World()
     world.fact(receipt(1, 1, 'UNDELIV', released))
     expect(world.emitted()).toMatchObject({
@@ -169,19 +169,19 @@ describe('a released receipt', () => {
     expect(world.driver.rowCount).toBe(0)
   })
 
-  it('D17 is late for an unknown message, also when its segment is still known', () => {
+  it('[D17] is late for an unknown message, also when its segment is still known', () => {
     const world = new World()
     world.fact(receipt(1, 1, 'UNDELIV', { ...released, submitted: true }))
     expect(world.emitted().records).toMatchObject([{ kind: 'LATE', messageStatus: null }])
   })
 
-  it('D19 D20 is late and never quarantined again', () => {
+  it('[D19] [D20] is late and never quarantined again', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'UNDELIV', released))
     expect(world.emitted().records).toMatchObject([{ kind: 'LATE', release: { quarantineId } }])
   })
 
-  it('D18 is answered when it is a duplicate', () => {
+  it('[D18] is answered when it is a duplicate', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'DELIVRD', released))
     expect(world.emitted().records).toMatchObject([

@@ -4,7 +4,7 @@ import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { lateRowId, quarantineRowId, recordEventId } from '../../streams/domain/event-id.ts'
 import type { Aggregate, Outcome } from './aggregate.ts'
 
-/** Rows for the sinks, one record per decision (spec pipeline.md §3.6). What they say comes from the input and the aggregate. */
+/** Rows for the sinks, one record per decision ([D30] to [D32]). What they say comes from the input and the aggregate. */
 
 type RecordOf<K extends DlrRecord['kind']> = Extract<DlrRecord, { kind: K }>
 
@@ -84,7 +84,7 @@ export const partialRecord = (
   messageOutcome: messageOutcome(aggregate, outcome),
 })
 
-/** Without an outcome the message is not known any more (D17). */
+/** Without an outcome the message is not known any more [D17]. */
 export function lateRecord(fact: ReceiptFact, outcome: Outcome | undefined): RecordOf<'LATE'> {
   const record: RecordOf<'LATE'> = {
     schemaVersion: SCHEMA_VERSION,

@@ -1,8 +1,9 @@
 import { submitResults } from '../../streams/contracts/outbound.ts'
 import { segmentFacts } from '../../streams/contracts/receipts.ts'
 import { defineProcessor } from '../../streams/dsl/processor.ts'
-import { defineTopology, erase, type Topology } from '../../streams/dsl/topology.ts'
+import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { sent, type SentOptions } from '../receipts/sent.ts'
+import { NOTES } from '../notes.ts'
 import { Aggregate } from './aggregate.ts'
 import { emits, giveUp, type SegmentsScope } from './closing.ts'
 import { takeReceipt } from './take-receipt.ts'
@@ -12,6 +13,7 @@ const aggregation = defineProcessor({
   name: 'segments',
   reads: { result: submitResults, fact: segmentFacts },
   emits,
+  notes: NOTES,
   state: { store: 'aggregates', schema: Aggregate },
   on: {
     result: takeResult,
@@ -27,8 +29,8 @@ const aggregation = defineProcessor({
 export const SEGMENTS = 'segments'
 
 /**
- * The topology `segments` (spec pipeline.md §3.5). `sent` rides along: it reads what the aggregation reads, by the same key, so
- * one task and one transaction serve both, and every submit result is fetched and decoded once.
+ * The topology `segments` ([AG1] to [AG4], [D11] to [D29]). `sent` runs here too: it reads what the aggregation reads, by the same key.
+ * So one task and one transaction serve both, and every submit result is fetched and decoded once.
  */
 export const segments = (options: SentOptions): Topology =>
-  defineTopology(SEGMENTS, [erase(sent(options)), erase(aggregation)])
+  defineTopology(SEGMENTS, [sent(options), aggregation])

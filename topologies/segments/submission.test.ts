@@ -35,9 +35,9 @@ describe('the sent processor', () => {
   })
 })
 
-describe('submit results (D11 to D15)', () => {
+describe('submit results ([D11] to [D15])', () => {
   it.each(['REJECTED', 'EXPIRED'] as const)(
-    'D15 %s ends its segment and, being the last, the message',
+    '[D15] %s ends its segment and, being the last, the message',
     (outcome) => {
       const world = new World()
       world.fact(expected(1))
@@ -53,7 +53,7 @@ describe('submit results (D11 to D15)', () => {
     },
   )
 
-  it('D15 leaves a terminal segment alone', () => {
+  it('[D15] leaves a terminal segment alone', () => {
     const world = new World().submitted(2)
     world.fact(receipt(1, 2, 'DELIVRD'))
     world.emitted()
@@ -61,7 +61,7 @@ describe('submit results (D11 to D15)', () => {
     expect(world.emitted()).toEqual(NOTHING)
   })
 
-  it('D12 has no effect on a closed message', () => {
+  it('[D12] has no effect on a closed message', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'DELIVRD'))
     const row = JSON.stringify(world.row)
@@ -72,7 +72,7 @@ describe('submit results (D11 to D15)', () => {
     expect(JSON.stringify(world.row)).toBe(row)
   })
 
-  it('D11 a re-read emits the same again, outcome included', () => {
+  it('[D11] a re-read emits the same again, outcome included', () => {
     const world = new World()
     world.fact(expected(2))
     world.fact(receipt(1, 2, 'DELIVRD'))
@@ -110,7 +110,7 @@ describe('submit results (D11 to D15)', () => {
   })
 })
 
-describe('the grace (D25, D26)', () => {
+describe('the grace ([D25], [D26])', () => {
   it('DLR-019.1 fires 24 h after the command on a silent partition when nothing was submitted', () => {
     const world = new World()
     world.fact(expected(2))
@@ -135,7 +135,7 @@ describe('the grace (D25, D26)', () => {
     expect(world.noted('dlr.partial')).toMatchObject([{ received: 0, expected: 2 }])
   })
 
-  it('D14 moves with the latest submission, whatever order the submissions are read in', () => {
+  it('[D14] moves with the latest submission, whatever order the submissions are read in', () => {
     const world = new World()
     world.fact(expected(2))
     world.result(result(2, 2, 'ACCEPTED', later(3 * HOUR_MS)))
@@ -165,7 +165,7 @@ describe('the grace (D25, D26)', () => {
     expect(world.emitted().aggregated).toEqual([])
   })
 
-  it('D25 does not fire for a closed message', () => {
+  it('[D25] does not fire for a closed message', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'DELIVRD'))
     world.emitted()

@@ -11,20 +11,20 @@ import {
   type Segment,
   type Taken,
 } from './aggregate.ts'
-import { evaluated, keep, note, tellOutcome, type SegmentsScope } from './closing.ts'
+import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
 import { openedByReceipt, withSubmitted } from './opening.ts'
 import { operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord } from './records.ts'
 
-/** D16 to D24: the order of the rows is the order of the lines. */
+/** [D16] to [D24]: the order of the rows is the order of the lines, but for [D18], which as yet comes after [D19]. */
 export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope): void {
   const { state } = scope
   const { eventId } = fact.receipt
   const known =
     state && segmentOf(state, fact.segmentIndex).receipts.find((taken) => taken.eventId === eventId)
-  if (known !== undefined && state !== undefined) return tellReceipt(fact, scope, state, known) // D16
+  if (known !== undefined && state !== undefined) return tellReceipt(fact, scope, state, known) // [D16]
   const aggregate = opened(fact, state)
-  if (aggregate === null) return tellLate(fact, scope, undefined) // D17
+  if (aggregate === null) return tellLate(fact, scope, undefined) // [D17]
   if (fact.segmentIndex > aggregate.expected) return takeOutside(fact, scope, aggregate)
   if (aggregate.outcome !== undefined) return takeAfterClosing(fact, scope, aggregate, aggregate.outcome)
   takeWhileOpen(fact, scope, aggregate)
@@ -40,16 +40,16 @@ function opened(fact: ReceiptFact, state: Aggregate | undefined): Aggregate | nu
   return withSubmitted(aggregate, { ...submission, totalSegments })
 }
 
-/** A part that the message does not have. The receipt is kept for whoever looks into it, and changes nothing. */
+/** A part that the message does not have. The receipt is kept for a person to look into, and changes nothing. */
 function takeOutside(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void {
   keep(scope, aggregate)
   scope.emit('record', receiptRecord(fact, false))
   const { segmentIndex, totalSegments, receipt } = fact
   const { operatorId } = receipt
-  note(scope, 'dlr.segment_outside', { messageId: scope.key, operatorId, segmentIndex, totalSegments })
+  scope.note('dlr.segment_outside', { messageId: scope.key, operatorId, segmentIndex, totalSegments })
 }
 
-/** D18 to D20. The aggregate is frozen, so that a receipt read again is decided the same without being remembered. */
+/** [D18] to [D20]. The aggregate is frozen, so that a receipt read again is decided the same without being remembered. */
 function takeAfterClosing(
   fact: ReceiptFact,
   scope: SegmentsScope,
@@ -59,18 +59,18 @@ function takeAfterClosing(
   const { receipt, release } = fact
   const { operatorId, operatorMessageId, dlrStatus, receivedAt, deliveredAt } = receipt
   if (dlrStatus === segmentOf(aggregate, fact.segmentIndex).status)
-    return tellDuplicate(fact, scope, receiptRowId(operatorId, operatorMessageId, dlrStatus)) // D18
+    return tellDuplicate(fact, scope, receiptRowId(operatorId, operatorMessageId, dlrStatus)) // [D19], as yet before [D18]
   const times = {
     receivedAtMs: Date.parse(receivedAt),
     deliveredAtMs: deliveredAt === null ? null : Date.parse(deliveredAt),
     terminalAtMs: Date.parse(outcome.at),
   }
-  if (release !== undefined || !isStale(times)) return tellLate(fact, scope, outcome) // D20
-  scope.emit('record', quarantinedRecord(fact, outcome)) // D19
-  note(scope, 'dlr.quarantined', { messageId: scope.key, operatorId, operatorMessageId })
+  if (release !== undefined || !isStale(times)) return tellLate(fact, scope, outcome) // [D20]
+  scope.emit('record', quarantinedRecord(fact, outcome)) // [D18]
+  scope.note('dlr.quarantined', { messageId: scope.key, operatorId, operatorMessageId })
 }
 
-/** D21 to D24. */
+/** [D21] to [D24]. */
 function takeWhileOpen(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void {
   const { segmentIndex, receipt } = fact
   const { eventId, operatorId, operatorMessageId, dlrStatus } = receipt
@@ -78,14 +78,14 @@ function takeWhileOpen(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggre
   const receiptId = receiptRowId(operatorId, operatorMessageId, dlrStatus)
   if (segment.receipts.some((taken) => taken.receiptId === receiptId)) {
     keep(scope, remembering(aggregate, segmentIndex, { eventId, receiptId, effect: 'dropped' }))
-    return tellDuplicate(fact, scope, receiptId) // D21
+    return tellDuplicate(fact, scope, receiptId) // [D21]
   }
   const changes = !isTerminal(segment.status) && segment.status !== dlrStatus
   const taken: Taken = { eventId, receiptId, effect: changes ? 'applied' : 'kept' }
   const takes = changes || (!isTerminal(segment.status) && segment.receipts.length < RECEIPTS_MAX)
   const settled = takes
-    ? applied(fact, aggregate, taken) // D23, D24
-    : remembering(aggregate, segmentIndex, taken) // D22
+    ? applied(fact, aggregate, taken) // [D23], [D24]
+    : remembering(aggregate, segmentIndex, taken) // [D22]
   tellReceipt(fact, scope, settled, taken)
   keep(scope, settled)
   if (takes) noteProcessed(fact, scope, settled)
@@ -97,7 +97,7 @@ function remembering(aggregate: Aggregate, index: number, taken: Taken): Aggrega
   return withSegment(aggregate, index, { ...segment, receipts: [...segment.receipts, taken] })
 }
 
-/** The segment takes the status; D27 for a terminal one, the UNKNOWN webhook when nothing else is awaited before it. */
+/** The segment takes the status. Then [D27] for a terminal one, else the UNKNOWN webhook when nothing else is awaited before it [D23]. */
 function applied(fact: ReceiptFact, aggregate: Aggregate, taken: Taken): Aggregate {
   const { segmentIndex, receipt } = fact
   const { dlrStatus, operatorId, errorCode, receivedAt, eventId } = receipt
@@ -140,10 +140,10 @@ function tellReceipt(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggrega
 function tellDuplicate(fact: ReceiptFact, scope: SegmentsScope, receiptId: string): void {
   tellReleasedDuplicate(fact, scope)
   const { operatorId, operatorMessageId } = fact.receipt
-  note(scope, 'dlr.duplicate', { messageId: scope.key, operatorId, operatorMessageId, receiptId })
+  scope.note('dlr.duplicate', { messageId: scope.key, operatorId, operatorMessageId, receiptId })
 }
 
-/** A duplicate has no row, but whoever released it gets an answer. */
+/** A duplicate has no row, but its release gets an answer [AG6]. */
 function tellReleasedDuplicate(fact: ReceiptFact, scope: SegmentsScope): void {
   if (fact.release !== undefined) scope.emit('record', receiptRecord(fact, false))
 }
@@ -151,11 +151,11 @@ function tellReleasedDuplicate(fact: ReceiptFact, scope: SegmentsScope): void {
 function tellLate(fact: ReceiptFact, scope: SegmentsScope, outcome: Outcome | undefined): void {
   scope.emit('record', lateRecord(fact, outcome))
   const { operatorId, operatorMessageId } = fact.receipt
-  note(scope, 'dlr.late', { messageId: scope.key, operatorId, operatorMessageId })
+  scope.note('dlr.late', { messageId: scope.key, operatorId, operatorMessageId })
 }
 
 const noteProcessed = (fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void =>
-  note(scope, 'dlr.processed', {
+  scope.note('dlr.processed', {
     messageId: scope.key,
     operatorId: fact.receipt.operatorId,
     dlrStatus: fact.receipt.dlrStatus,

@@ -2,28 +2,28 @@ import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact } from '../../streams/contracts/receipts.ts'
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
-import { evaluated, keep, note, tellOutcome, type SegmentsScope } from './closing.ts'
+import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'
 import { messageOutcome, segmentRecord } from './records.ts'
 
-/** D12, D13. Read again it finds what it did and changes nothing; it has no outputs to repeat (D11). */
+/** [D12], [D13]. Read again it finds what it did and changes nothing. It has no outputs to repeat [D11]. */
 export function takeExpected(fact: ExpectedFact, scope: SegmentsScope): void {
   if (scope.state?.outcome === undefined) keep(scope, withExpected(scope.state, fact))
 }
 
-/** D11 to D15: the order of the rows is the order of the lines. */
+/** [D11] to [D15]: the order of the rows is the order of the lines. */
 export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
   const { state, position } = scope
   const { segmentIndex, outcome } = result
   if (state !== undefined && segmentOf(state, segmentIndex).by === position)
-    return tellResult(result, scope, state) // D11
-  if (state?.outcome !== undefined) return // D12
+    return tellResult(result, scope, state) // [D11]
+  if (state?.outcome !== undefined) return // [D12]
   const aggregate = withSubmitted(state ?? openedByResult(result), result)
   if (segmentIndex > aggregate.expected) {
     keep(scope, aggregate)
     return noteOutside(result, scope)
   }
-  if (outcome === 'ACCEPTED') return keep(scope, accepted(aggregate, result)) // D14
+  if (outcome === 'ACCEPTED') return keep(scope, accepted(aggregate, result)) // [D14]
   if (isTerminal(segmentOf(aggregate, segmentIndex).status)) return keep(scope, aggregate)
   const ended = withSegment(aggregate, segmentIndex, {
     status: outcome,
@@ -33,7 +33,7 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
     receipts: segmentOf(aggregate, segmentIndex).receipts,
   })
   const settled = evaluated(ended, result.submittedAt, position)
-  tellResult(result, scope, settled) // D15
+  tellResult(result, scope, settled) // [D15]
   keep(scope, settled)
 }
 
@@ -54,7 +54,7 @@ function accepted(aggregate: Aggregate, { segmentIndex, operatorId }: SubmitResu
 
 /** More parts than the first submission announced: one of the two is wrong, and the message is counted by the first. */
 const noteOutside = (result: SubmitResult, scope: SegmentsScope): void =>
-  note(scope, 'dlr.segment_outside', {
+  scope.note('dlr.segment_outside', {
     messageId: scope.key,
     operatorId: result.operatorId,
     segmentIndex: result.segmentIndex,

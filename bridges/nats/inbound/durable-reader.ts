@@ -10,7 +10,10 @@ export interface DurableReaderOptions {
   /** Messages asked for ahead; what may really be on its way is bounded by the durable's `max_ack_pending`. */
   readonly prefetch: number
   readonly deliver: (message: JsMsg) => void
-  /** Messages delivered and not yet acknowledged: as long as there are any, that no more come is no fault. */
+  /**
+   * Messages delivered and not yet acknowledged. While there are any, it is no fault that no more
+   * come.
+   */
   readonly held: () => number
   readonly onInfo: (info: ConsumerInfo) => void
   readonly pollMs: number
@@ -33,9 +36,9 @@ const FAULTS = new Set([
 ])
 
 /**
- * Reads one pull durable for as long as it is open. Server and client have bugs by which a pull consumer stops delivering
- * while it looks healthy (research reliability 1.2 point 7), so whatever the client notices, and a durable that has
- * messages and delivers none, makes it start over.
+ * Reads one pull durable for as long as it is open. Server and client have bugs by which a pull
+ * consumer stops delivering while it looks healthy. So every fault that the client notices makes it
+ * start over, and so does a durable that has messages and delivers none.
  */
 export class DurableReader {
   readonly #options: DurableReaderOptions

@@ -28,23 +28,27 @@ export interface InboundOptions {
 
 export interface InboundBridge {
   active(): boolean
-  /** Stops pulling, mirrors and acknowledges what has been delivered, as long as the log takes it. */
+  /**
+   * Stops pulling. Mirrors and acknowledges what has been delivered, as long as the log takes it.
+   */
   close(): Promise<void>
 }
 
 // Everything of a batch may fall into one partition, and a broker refuses more than 1 MiB at a time.
 const BATCH_BYTES_MAX = 800_000
-/** No valid event comes near it (spec pipeline.md O9: 900 KiB), and the log takes no more. */
+/** No valid event comes near it (a command has at most 900 KiB [O9]), and the log takes no more. */
 const RECORD_BYTES_MAX = 1_000_000
 const RETRY = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
 
 /**
- * Mirrors one durable to its topic, at least once (research reliability 1.3, mode A): a message is acknowledged when its
- * record is durable, in the order delivered. While the log is away nothing is acknowledged and nothing refused: the
- * messages stay here, the server is told every ack_wait/3 that they are being worked on, and the same batch is tried again.
+ * Mirrors one durable to its topic, at least once [O2]: a message is acknowledged when its record
+ * is durable, in the order delivered. While the log is away nothing is acknowledged and nothing
+ * refused. The messages stay here, and the same batch is tried again. Every ack_wait/3 the server
+ * hears that they are being worked on.
  *
- * Order: the log gets messages in stream order. A delivery that was lost with a connection comes again after ack_wait,
- * behind what was delivered meanwhile; only `operator.health`, read one at a time, is in order even then.
+ * Order: the log gets messages in stream order. A delivery that was lost with a connection comes
+ * again after ack_wait, behind what was delivered in between. Only `operator.health`, read one at a
+ * time, is in order even then.
  */
 export function mirrorInbound(options: InboundOptions): InboundBridge {
   return new InboundLoop(options)
@@ -119,7 +123,10 @@ class InboundLoop implements InboundBridge {
     })
   }
 
-  /** Repeats a step until it succeeds; false when closing finds it failing: the server then delivers the messages again. */
+  /**
+   * Repeats a step until it succeeds. False when it fails while closing: the server then delivers
+   * the messages again.
+   */
   async #insist(step: () => Promise<void>): Promise<boolean> {
     const { sleep, random, logger, mirror } = this.#options
     for (let attempt = 1; ; attempt += 1) {
@@ -193,7 +200,8 @@ class InboundLoop implements InboundBridge {
   }
 }
 
-// Names and values of headers and a little framing each; an estimate is enough this far below the broker's limit.
+// Names and values of headers and a little framing each. An estimate is enough this far below the
+// broker's limit.
 const HEADER_OVERHEAD_BYTES = 16
 
 function bytesOf(record: OutRecord): number {

@@ -107,7 +107,7 @@ async function publishUntil(stop: AbortSignal, acknowledged: string[]): Promise<
 const payloads = (records: readonly LogRecord[]): readonly string[] =>
   records.map(({ value }) => value?.toString() ?? '')
 
-/** Instead of 30 s, so that a test of redelivery is not all waiting. */
+/** Instead of 10 s, so that a test of redelivery is not all waiting. */
 const redeliverAfter = (ms: number): Promise<unknown> =>
   manager.consumers.update('SMS_OUTBOUND', 'orch-consumer', { ack_wait: nanos(ms) })
 
@@ -198,7 +198,7 @@ describe('NATS to the log', () => {
     }
   })
 
-  test('F5 a log that is away for longer than ack_wait: NATS is kept from delivering anything twice', async () => {
+  test('[F5] a log that is away for longer than ack_wait: NATS is kept from delivering anything twice', async () => {
     await start()
     await redeliverAfter(12_000)
     faults.writeLost = () => true

@@ -22,7 +22,10 @@ export function storedMessage(message: JsMsg): StoredMessage {
   }
 }
 
-/** The client throws on a header name that it would not have written; such a message is mirrored without its headers. */
+/**
+ * The client throws on a header name that it would not have written. Such a message is mirrored
+ * without its headers.
+ */
 function readableHeaders(message: JsMsg): MsgHdrs | undefined {
   try {
     return message.headers
@@ -38,9 +41,12 @@ export function topicNamed(name: string): Topic<unknown> {
 }
 
 /**
- * The record of a message: same bytes, key and partition as the topic's own writers would choose. A message that cannot be
- * read has no key; it goes to a partition by its sequence, and its topology dead-letters it (spec events.md §2). Its time is
- * that at which the log gets it: what waited in NATS must not look like something for which others have waited (ADR 0025).
+ * The record of a message: same bytes, key and partition as the topic's own writers would choose. A
+ * message that cannot be read has no key. It goes to a partition by its sequence, and its topology
+ * dead-letters it [EV58].
+ *
+ * Its time is when the log gets it: what waited in NATS must not look like something for which
+ * others have waited (ADR 0025).
  */
 export function inboundRecord(
   topic: Topic<unknown>,

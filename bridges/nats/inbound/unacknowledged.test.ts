@@ -31,7 +31,7 @@ const holding = (...messages: readonly Message[]): UnacknowledgedMessages<Messag
 
 const seqs = (messages: readonly Message[]): readonly number[] => messages.map(({ seq }) => seq)
 
-describe('held messages', () => {
+describe('unacknowledged messages', () => {
   test('come back in the order of their first delivery, within both limits', () => {
     const unacknowledged = holding(new Message(1), new Message(2), new Message(3), new Message(4))
     expect(seqs(unacknowledged.oldest(3, 1_000))).toEqual([1, 2, 3])

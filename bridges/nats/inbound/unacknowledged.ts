@@ -3,8 +3,9 @@ import type { JsMsg } from '@nats-io/jetstream'
 type Holdable = Pick<JsMsg, 'seq' | 'timestampNanos' | 'data' | 'ack' | 'working'>
 
 /**
- * Messages delivered and not yet acknowledged, in the order of their first delivery. Bounded by the durable's
- * `max_ack_pending`: a redelivery of a message that is still here replaces it in its place.
+ * Messages delivered and not yet acknowledged, in the order of their first delivery. The durable's
+ * `max_ack_pending` bounds them: a redelivery of a message that is still here replaces it in its
+ * place.
  */
 export class UnacknowledgedMessages<M extends Holdable> {
   readonly #messages = new Map<string, M>()

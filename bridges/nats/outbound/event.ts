@@ -1,10 +1,10 @@
 import { commandSubject, natsMessageId, type Mirror } from '../../../streams/contracts/subjects.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
 
-/** What publishing needs to know of a record; its content is nobody's business here. */
+/** What publishing needs to know of a record. The rest of its content does not matter here. */
 export interface OutboundEvent {
   readonly subject: string
-  /** `<type>:<eventId>` (spec events.md §2). */
+  /** `<type>:<eventId>` [EV50]. */
   readonly messageId: string
   /** Records with the same one reach NATS in the order of the log: the message, else the record's key. */
   readonly orderKey: string
@@ -33,7 +33,7 @@ export function outboundEvent(mirror: Mirror, record: LogRecord): Readable {
   const acceptedMs = mirror.topic === COMMAND_TOPIC ? Date.parse(String(enqueuedAt)) : Number.NaN
   const event = {
     subject,
-    messageId: natsMessageId(mirror.type, eventId),
+    messageId: natsMessageId(mirror.topic, eventId),
     orderKey: typeof messageId === 'string' ? messageId : (record.key?.toString() ?? eventId),
     ...(Number.isFinite(acceptedMs) && { enqueuedAtMs: acceptedMs }),
   }

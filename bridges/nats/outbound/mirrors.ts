@@ -21,7 +21,7 @@ export interface OutboundMirrorsOptions {
   readonly now: () => number
   readonly sleep: Sleep
   readonly random: () => number
-  /** The consumer is gone for good: the process should stop. */
+  /** The consumer will not come back: the process should stop. */
   readonly onFailed: (error: unknown) => void
   /** Group of the cursors and marks; tests that share a broker have their own. */
   readonly group?: string
@@ -31,12 +31,18 @@ export interface OutboundMirrors {
   /** The group has given this process its partitions, possibly none. */
   joined(): boolean
   standings(): readonly Standing[]
-  /** Finishes what is on its way and leaves the group; what waits for NATS is left to the next start. */
+  /**
+   * Finishes what is on its way and leaves the group. What waits for NATS is left to the next
+   * start.
+   */
   close(): Promise<void>
 }
 
 const RETRY = { firstMs: 200, maxMs: 5_000, jitter: 0.2 }
-/** Topics whose events belong to the receipts' side: their alerts and log events carry its name (spec operations.md §1, §4). */
+/**
+ * Topics whose events belong to the receipts' side: their alerts and log events carry its name
+ * [M23], [LG14].
+ */
 export const DLR_TOPICS: ReadonlySet<string> = new Set([
   'sms.dlr.aggregated.v1',
   'sms.dlr.unmatched',

@@ -108,7 +108,7 @@ describe('a batch on its way to NATS', () => {
           const stream = new ScriptedStream(script)
           const batch = batchOf(topic, given)
           await insist(await bridgeTo(stream, topic), batch)
-          const ids = given.map((_, offset) => `${mirrorOf(topic).type}:event-${offset}`)
+          const ids = given.map((_, offset) => `${mirrorOf(topic).topic}:event-${offset}`)
           expect([...stream.stored].sort()).toEqual([...ids].sort())
           expect(stream.publishedAfterAcknowledgement).toBe(0)
           for (const message of new Set(given)) {

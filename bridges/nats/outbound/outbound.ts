@@ -10,7 +10,10 @@ import { COMMAND_TOPIC, outboundEvent, type OutboundEvent } from './event.ts'
 import type { Publisher } from './publish.ts'
 import { mirrorSpan } from '../spans.ts'
 
-/** One group for all topics: partitions wait independently of each other anyway, and a group costs its own connections. */
+/**
+ * One group for all topics: partitions wait independently of each other anyway, and each group
+ * costs connections of its own.
+ */
 export const OUTBOUND_GROUP = 'sms.bridge-out'
 /** Records of one partition that may be on their way to NATS at a time. */
 export const OUTBOUND_BATCH_MAX = 256
@@ -29,27 +32,33 @@ export interface OutboundOptions {
   readonly now: () => number
 }
 
-/** A step of the batch that is not done: nobody knows of NATS, or the log did not take it. */
+/** A step of the batch that is not done: NATS has not answered, or the log did not take it. */
 type Unfinished = () => Promise<void>
 
 /**
- * Mirrors batches of the log to NATS, at least once and with stable ids, for `consume` (spec pipeline.md O10, D33).
+ * Mirrors batches of the log to NATS, at least once and with stable ids, for `consume` [O10],
+ * [D33].
  *
- * Order: two records of one message are never on their way together, the second is published when the first is
- * acknowledged; records of different messages are. So per message NATS has the order of the log, through resends, lost
- * connections and leader changes, as long as a resend comes within the stream's duplicate window. What is acknowledged is
- * remembered while the batch is repeated, and not published again after the window either.
+ * Order: two records of one message are never on their way together. The second is published when
+ * the first is acknowledged. Records of different messages do not wait for each other. So per
+ * message NATS has the order of the log, through resends, lost connections and leader changes, as
+ * long as a resend comes within the stream's duplicate window. What is acknowledged is remembered
+ * while the batch is repeated, and not published again after the window either.
  *
- * Commands: a replayed one is never published, nor one below the mark (P4, P7). The mark is durable before the cursor
- * moves. Between an acknowledgement and its mark lies one batch: killed there, we publish it again with the same ids, which
- * the stream drops within its window, and the gateway's journal after it.
+ * Commands: a replayed one is never published [P4], nor one below the mark [P7]. The mark is
+ * durable before the cursor moves, as yet in a commit of its own [P7]. Between an acknowledgement
+ * and its mark lies one batch. A process killed there publishes it again with the same ids. The
+ * stream drops these within its window, the gateway's journal after it.
  */
 export class OutboundBridge {
   readonly #options: OutboundOptions
   readonly #mirrors: ReadonlyMap<string, OutboundMirror>
   /** Offsets done, of batches that are being repeated. */
   readonly #done = new WeakMap<Batch, Set<number>>()
-  /** Where each partition of commands goes on; anything else means that somebody else has had it, or a reset. */
+  /**
+   * Where each partition of commands goes on. Anything else means that another member has had it,
+   * or a reset.
+   */
   readonly #expected = new Map<number, number>()
 
   constructor(options: OutboundOptions) {
@@ -121,7 +130,7 @@ export class OutboundBridge {
 
   async #publish(to: OutboundMirror, record: LogRecord, event: OutboundEvent): Promise<void> {
     const { instruments, now } = this.#options
-    const end = mirrorSpan(record.headers, to.mirror.type)
+    const end = mirrorSpan(record.headers, to.mirror.topic)
     const published = await to.publisher
       .publish({
         subject: event.subject,
@@ -159,7 +168,10 @@ export class OutboundBridge {
     logger.error('bridge.refused', { topic, partition, offset, reason })
   }
 
-  /** Commands only: of other events a second publish under the same id does no harm, so they need no mark. */
+  /**
+   * Commands only: a second publish of another event under the same id does no harm, so it needs no
+   * mark.
+   */
   async #mark(batch: Batch, done: ReadonlySet<number>): Promise<void> {
     if (batch.topic !== COMMAND_TOPIC) return
     let last: LogRecord | undefined

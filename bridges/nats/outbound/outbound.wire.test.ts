@@ -236,7 +236,7 @@ describe('the log to NATS', () => {
     )
   })
 
-  test('F20 what NATS refuses for good becomes a dead letter, and the next record goes on', async () => {
+  test('[F20] what NATS can never take becomes a dead letter, and the next record goes on', async () => {
     const bridges = bridge()
     const messageId = randomUUID()
     const good = { ...billingExample, messageId, eventId: randomUUID() }
@@ -270,7 +270,7 @@ describe('the log to NATS', () => {
 })
 
 describe('replays', () => {
-  test('P4 a replayed command is never published, any other replayed event is, and says so', async () => {
+  test('[P4] a replayed command is never published, any other replayed event is, and says so', async () => {
     const bridges = bridge()
     const bill = billing()
     const fresh = command()
@@ -284,7 +284,7 @@ describe('replays', () => {
     expect(await metricOf(bridges.metrics, 'bridge_replay_suppressed_total', 'smpp.operator')).toBe(1)
   })
 
-  test('P7 a reset of the group publishes events again under their ids, and no command, however long ago', async () => {
+  test('[P7] a reset of the group publishes events again under their ids, and no command, however long ago', async () => {
     const first = bridge()
     const commands = Array.from({ length: 20 }, () => command())
     const bills = Array.from({ length: 20 }, billing)

@@ -9,7 +9,7 @@ export interface Publication {
   readonly payload: Buffer
 }
 
-/** `refused` is for good: no repetition will help. */
+/** `refused` is final: no repetition will help. */
 export type Published =
   | { readonly kind: 'stored'; readonly duplicate: boolean }
   | { readonly kind: 'refused'; readonly message: string }
@@ -32,7 +32,7 @@ export class PublishError extends Error {
   }
 }
 
-// A full disk and a lost leader show as silence (research reliability 1.2 point 12); longer than an election takes.
+// A full disk and a lost leader show as silence [F17]. Longer than an election takes.
 const ACK_MS_MAX = 10_000
 // "message size exceeds maximum allowed" of the JetStream API.
 const MESSAGE_TOO_LARGE = 10_054

@@ -32,7 +32,7 @@ async function readAgain(log: MemoryLog, group?: string): Promise<PublishedMarks
 }
 
 describe('marks', () => {
-  test('P7 what lies at or below a mark is covered, also for the next process', async () => {
+  test('[P7] what lies at or below a mark is covered, also for the next process', async () => {
     const log = await logWithTopics()
     await marksOn(log).advance(at(1), 7, 700)
     const publishedMarks = await readAgain(log)

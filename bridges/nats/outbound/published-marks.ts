@@ -13,11 +13,13 @@ import {
 } from '../../../streams/log/port.ts'
 
 /**
- * How far NATS has acknowledged each partition, on a compacted topic (spec operations.md §7, P7): a reset of the group's
- * cursors does not move it, so what lies below is known to be published however long ago that was.
+ * How far NATS has acknowledged each partition, on the compacted topic `bridge.marks` [P7], [EV24].
+ * A reset of the group's cursors does not move it, so what lies below is known to be published,
+ * however long ago.
  *
- * A mark is the highest offset and the latest record time up to it. The time tells a topic that was deleted and made again,
- * whose offsets start over, from a replay: its records are newer than the mark, and must be published.
+ * A mark is the highest offset and the latest record time up to it (ADR 0018). The time tells a
+ * replay from a topic that was deleted and made again, whose offsets start over: its records are
+ * newer than the mark, and must be published.
  */
 interface Mark extends TopicPartition {
   readonly acknowledged: number
@@ -52,14 +54,20 @@ export class PublishedMarks {
     return mark !== undefined && record.offset <= mark.acknowledged && record.timestamp <= mark.timeMs
   }
 
-  /** Learns what any member of the group has written up to now. One after the other: each sees what was there when asked. */
+  /**
+   * Learns what any member of the group has written up to now. One call after the other: each sees
+   * what was there when it was made.
+   */
   refresh(): Promise<void> {
     const read = () => this.#readToEnd()
     this.#reading = this.#reading.then(read, read)
     return this.#reading
   }
 
-  /** Everything up to `acknowledged` is published; `timeMs` is the latest time of those records. Resolves when durable. */
+  /**
+   * Everything up to `acknowledged` is published. `timeMs` is the latest time of those records.
+   * Resolves when the mark is durable.
+   */
   async advance(at: TopicPartition, acknowledged: number, timeMs: number): Promise<void> {
     const key = partitionKey(at)
     const { topic, partition } = at
@@ -68,7 +76,8 @@ export class PublishedMarks {
       this.#marks.set(key, mark)
       this.#dirty.set(key, mark)
     }
-    // Marks of other partitions that came meanwhile go with the next write: one write at a time, for all of them.
+    // Marks of other partitions that came in the meantime go with the next write: one write at a
+    // time, for all of them.
     while (this.#dirty.has(key)) {
       this.#writing ??= this.#writeDirty().finally(() => {
         this.#writing = undefined

@@ -5,7 +5,7 @@ import { send, serveOperations, type OperationsServer } from '../../../streams/p
 import { readJsonBody } from '../../json.ts'
 import { SmscAccountChange } from './options.ts'
 import { SCENARIOS } from './script.ts'
-import type { Smsc } from './server.ts'
+import type { Smsc } from './smsc.ts'
 
 type Route = (
   smsc: Smsc,

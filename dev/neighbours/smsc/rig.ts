@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
 import { connectEsme, type ArrivedPdu, type Esme } from './esme.ts'
 import type { Recorded, SubmitEntry } from './journal.ts'
-import { startSmsc, type Smsc, type SmscOptions } from './server.ts'
+import { startSmsc } from './server.ts'
+import type { Smsc, SmscOptions } from './smsc.ts'
 
 /** What the wire tests of the simulator share: a simulator that hurries, and the requests of a well-behaved client. */
 export const ACCOUNT = { systemId: 'ghasi', password: 'secret' }

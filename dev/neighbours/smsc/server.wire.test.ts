@@ -16,7 +16,8 @@ import {
   textOf,
   waitForReceipts,
 } from './rig.ts'
-import { startSmsc, type Smsc } from './server.ts'
+import { startSmsc } from './server.ts'
+import type { Smsc } from './smsc.ts'
 
 const rig = new Rig()
 afterEach(() => rig.close())

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { encode } from '../../../streams/contracts/decode.ts'
 import { envelope, topic, type Topic } from '../../../streams/contracts/topic.ts'
 import { defineProcessor } from '../../../streams/dsl/processor.ts'
-import { changelogsOf, defineTopology, erase, type Topology } from '../../../streams/dsl/topology.ts'
+import { changelogsOf, defineTopology, type Topology } from '../../../streams/dsl/topology.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../../streams/log/port.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
@@ -45,7 +45,7 @@ export function sceneNamed(name: string): Scene {
       },
     },
   })
-  return { topology: defineTopology(name, [erase(processor)]), input, outputs: [output.name] }
+  return { topology: defineTopology(name, [processor]), input, outputs: [output.name] }
 }
 
 export async function provision(log: LogClient, scene: Scene, partitions: number): Promise<void> {

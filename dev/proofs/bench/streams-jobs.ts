@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { envelope, topic, type Topic } from '../../../streams/contracts/topic.ts'
 import { defineProcessor } from '../../../streams/dsl/processor.ts'
-import { defineTopology, erase, type Topology } from '../../../streams/dsl/topology.ts'
+import { defineTopology, type Topology } from '../../../streams/dsl/topology.ts'
 
 /**
  * Three jobs that any stream library can be asked to do, on records of 300 bytes: a stateless map, a dedupe by key, and an
@@ -45,7 +45,7 @@ function stateless(name: string): Job {
     emits: { out: output },
     on: { part: (part, scope) => scope.emit('out', { ...part, part: part.part + 1 }) },
   })
-  return { topology: defineTopology(name, [erase(map)]), input, output, kept: undefined, segments: 1 }
+  return { topology: defineTopology(name, [map]), input, output, kept: undefined, segments: 1 }
 }
 
 /** Every record of a run is the first of its key: a duplicate would cost less. */
@@ -65,7 +65,7 @@ function dedupe(name: string): Job {
     },
   })
   const kept = { store: 'seen', row: { at: Date.parse(OCCURRED_AT) } }
-  return { topology: defineTopology(name, [erase(once)]), input, output, kept, segments: 1 }
+  return { topology: defineTopology(name, [once]), input, output, kept, segments: 1 }
 }
 
 function aggregate(name: string): Job {
@@ -84,7 +84,7 @@ function aggregate(name: string): Job {
     },
   })
   const kept = { store: 'parts', row: { parts: [], last: PADDING } }
-  return { topology: defineTopology(name, [erase(collect)]), input, output, kept, segments: SEGMENTS }
+  return { topology: defineTopology(name, [collect]), input, output, kept, segments: SEGMENTS }
 }
 
 const makers: Readonly<Record<JobName, (name: string) => Job>> = { stateless, dedupe, aggregate }

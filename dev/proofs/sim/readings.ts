@@ -1,7 +1,7 @@
 import { decode } from '../../../streams/contracts/decode.ts'
 import type { Topic } from '../../../streams/contracts/topic.ts'
 import { headerText, isReplayed, type LogRecord } from '../../../streams/log/port.ts'
-import type { World } from './world.ts'
+import type { MemoryLog } from '../../../streams/log/memory.ts'
 
 export interface Reading<V> {
   readonly value: V
@@ -10,8 +10,8 @@ export interface Reading<V> {
 }
 
 /** All committed, readable records of a topic in partition and offset order, but for what a replay has repeated. */
-export function readings<V>(world: World, topic: Topic<V>): readonly Reading<V>[] {
-  return world.log.dump(topic.name).flatMap((record) => {
+export function readings<V>(log: Pick<MemoryLog, 'dump'>, topic: Topic<V>): readonly Reading<V>[] {
+  return log.dump(topic.name).flatMap((record) => {
     const read = decode(topic, record.value)
     return read.ok && !isReplayed(record.headers)
       ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }]

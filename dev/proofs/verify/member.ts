@@ -42,7 +42,7 @@ await runProcess(logger, async (closers, fail) => {
   const log = config.MUTATE === 'none' ? sound : withCursorsOutside(sound)
   closers.add('log', log, (opened) => opened.close())
   const prefetcher = new Prefetcher({ lookups: {}, clock: systemClock, inFlightMax: 1, deadlineMs: 1 })
-  const hooks = observe(logger, metrics, {}, Date.now)
+  const hooks = observe({ logger, metrics, now: Date.now, notes: {} })
   const workers = sceneOf(config.SCENE).topologies.map(
     (topology) =>
       new Worker({

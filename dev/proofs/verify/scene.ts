@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { deadLetterTopicOf, envelope, topic, type Topic } from '../../../streams/contracts/topic.ts'
 import { defineProcessor } from '../../../streams/dsl/processor.ts'
-import { changelogsOf, defineTopology, erase, type Topology } from '../../../streams/dsl/topology.ts'
+import { changelogsOf, defineTopology, type Topology } from '../../../streams/dsl/topology.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 
 /**
@@ -115,7 +115,7 @@ function countingOf(name: string, { left, right, echoes, totals, spans }: SceneT
       },
     },
   })
-  return defineTopology(`${name}-counting`, [erase(echo), erase(total)])
+  return defineTopology(`${name}-counting`, [echo, total])
 }
 
 interface TotalScope {
@@ -156,7 +156,7 @@ function alarmingOf(name: string, { echoes, alarms }: SceneTopics): Topology {
       },
     },
   })
-  return defineTopology(`${name}-alarming`, [erase(alarm)])
+  return defineTopology(`${name}-alarming`, [alarm])
 }
 
 export const writtenBy = (scene: Scene): readonly string[] => [

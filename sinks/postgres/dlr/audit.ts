@@ -2,7 +2,7 @@ import type { RecordOf } from './record-kinds.ts'
 import { insertOnce } from '../statement.ts'
 import { storableJson } from '../storable.ts'
 
-/** Messages that were closed without all their receipts (spec pipeline.md D31). */
+/** Messages that were closed without all their receipts [D31]. */
 export const insertPartialTimeouts = insertOnce<RecordOf<'PARTIAL_TIMEOUT'>>('dlr.audit_log', [
   { name: 'audit_id', type: 'uuid', of: (record) => record.eventId },
   { name: 'kind', type: 'text', of: (record) => record.kind },

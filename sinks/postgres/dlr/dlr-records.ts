@@ -10,8 +10,8 @@ import { insertSegments } from './segment-dlrs.ts'
 import type { Queryable } from '../statement.ts'
 
 /**
- * All rows that some records of `dlr.records` make (spec pipeline.md D30 to D32). The caller holds the transaction: whoever sees
- * a message delivered also sees the receipt that says so.
+ * All rows that some records of `dlr.records` make [D30] to [D32]. The caller holds the
+ * transaction: a reader who sees a message delivered also sees the receipt that says so.
  */
 export async function writeDlrRecords(client: Queryable, records: readonly DlrRecord[]): Promise<void> {
   const receipts = ofKind(records, 'RECEIPT').filter((record) => !isReleasedDuplicate(record))

@@ -289,7 +289,7 @@ describe('records of decided receipts', () => {
 })
 
 describe('a batch that Postgres refuses', () => {
-  it('F18 is kept whole when the partition of a month is missing, and its error quotes no value', async () => {
+  it('[F18] is kept whole when the partition of a month is missing, and its error quotes no value', async () => {
     const before = await everyRow()
     const elsewhere = { ...example, messageId: eventIdOf('far'), enqueuedAt: '2031-01-01T00:00:00.000Z' }
     const fine = { ...example, receipt: { ...receipt, operatorMessageId: 'OP-MSG-FINE' } }
@@ -300,7 +300,7 @@ describe('a batch that Postgres refuses', () => {
     expect(await everyRow()).toEqual(before)
   })
 
-  it('F2 goes through once Postgres is back: the pool replaces connections that were cut', async () => {
+  it('[F2] goes through once Postgres is back: the pool replaces connections that were cut', async () => {
     const pool = openPool({
       url: scene.database.urlAs('dlr_svc'),
       applicationName: 'cut',

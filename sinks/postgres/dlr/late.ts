@@ -2,7 +2,9 @@ import type { RecordOf } from './record-kinds.ts'
 import { insertOnce } from '../statement.ts'
 import { storableJson } from '../storable.ts'
 
-/** Receipts that came after their message had its outcome; they change nothing but are kept (spec pipeline.md D20). */
+/**
+ * Receipts that came after their message had its outcome [D20]. They change nothing but are kept.
+ */
 export const insertLate = insertOnce<RecordOf<'LATE'>>('dlr.late_dlrs', [
   { name: 'late_id', type: 'uuid', of: (record) => record.lateId },
   { name: 'message_id', type: 'uuid', of: (record) => record.messageId },

@@ -4,8 +4,8 @@ import { insertOnce, type Queryable } from '../statement.ts'
 import { storableJson } from '../storable.ts'
 
 /**
- * Late receipts from a stale operator buffer. The payload is the receipt with the message that it was correlated with: a
- * release must work after the correlation has expired (spec pipeline.md D8).
+ * Late receipts from a stale operator buffer [D18]. The payload is the receipt with the message
+ * that it was correlated with: a release must work after the correlation has expired [D8].
  */
 export const insertQuarantined = insertOnce<RecordOf<'QUARANTINED'>>('dlr.quarantined_dlrs', [
   { name: 'quarantine_id', type: 'uuid', of: (record) => record.quarantineId },
@@ -43,7 +43,10 @@ const insertReleaseRows = insertOnce<ReleaseRow>('dlr.quarantine_releases', [
   { name: 'released_at', type: 'timestamptz', of: (row) => row.releasedAt },
 ])
 
-/** What became of receipts that an administrator has released (spec pipeline.md D18, D20). */
+/**
+ * What became of receipts that an administrator has released [AG6]: [D19] or [D20]. As yet there is
+ * no way to release one [AD1].
+ */
 export const insertReleases = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
   insertReleaseRows(client, records.flatMap(releaseRow))
 
@@ -59,6 +62,9 @@ function releaseRow(record: DlrRecord): readonly ReleaseRow[] {
   ]
 }
 
-/** A released receipt that its segment has had already: the release is answered, and there is no second receipt row (D18). */
+/**
+ * A released receipt that its segment has had already [D19]: the release is answered, and there is
+ * no second receipt row.
+ */
 export const isReleasedDuplicate = (record: RecordOf<'RECEIPT'>): boolean =>
   record.release !== undefined && !record.applied

@@ -2,7 +2,10 @@ import { receiptRowId } from '../../../streams/domain/event-id.ts'
 import type { RecordOf } from './record-kinds.ts'
 import { insertOnce } from '../statement.ts'
 
-/** One row per identity (operator, its message id, canonical status): a duplicate finds its row there (spec data.md section 2). */
+/**
+ * One row per identity (operator, its message id, canonical status): a duplicate finds its row
+ * there [DB21].
+ */
 export const insertReceipts = insertOnce<RecordOf<'RECEIPT'>>('dlr.delivery_receipts', [
   {
     name: 'receipt_id',

@@ -23,8 +23,9 @@ const insert = insertOnce<SegmentStatusRow>('dlr.segment_dlrs', [
 ])
 
 /**
- * One row per segment and status that it has had; a reader lets a terminal one win over UNKNOWN (spec data.md section 2). A
- * receipt that did not change its segment gets none: two terminal rows of one segment would leave the reader to guess.
+ * One row per segment and status that it has had. A reader lets a terminal one win over UNKNOWN
+ * [DB22]. A receipt that did not change its segment gets none: two terminal rows of one segment
+ * would leave the reader to guess.
  */
 export const insertSegments = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
   insert(client, records.flatMap(segmentRow))

@@ -28,8 +28,8 @@ const lastError = ({ error, eventId }: StatusEvent): string | null =>
   error === undefined ? null : storableJson(problemOf(error, eventId))
 
 /**
- * Every column is a function of the newest event alone, which is why the order of events does not matter. Once the delivery
- * status is there (outcomes.ts), status and processed_at belong to it.
+ * Every column is a function of the newest event alone, so the order of events does not matter
+ * [DB14]. Once the delivery status is there (outcomes.ts), status and processed_at belong to it.
  */
 const update = statement(
   'update orch.sms_messages status',
@@ -48,12 +48,15 @@ const update = statement(
   columns,
 )
 
-/** Takes status events in any order and any number of times (spec data.md section 1, Writes). Returns the rows changed. */
+/** Takes status events in any order and any number of times [DB11]. Returns the rows changed. */
 export async function writeStatuses(client: Queryable, events: readonly StatusEvent[]): Promise<number> {
   return update(client, newestByMessage(events))
 }
 
-/** One row a message, because UPDATE … FROM takes an arbitrary one of several; in id order, to cross other writers rarely. */
+/**
+ * One row a message, because UPDATE … FROM takes any one of several. In id order, so that it rarely
+ * crosses other writers.
+ */
 function newestByMessage(events: readonly StatusEvent[]): readonly StatusEvent[] {
   const newest = new Map<string, StatusEvent>()
   for (const event of events) {

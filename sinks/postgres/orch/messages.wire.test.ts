@@ -56,7 +56,7 @@ const newMessage = async (): Promise<string> => {
   return messageId
 }
 
-/** Everything that a sink writes. updated_at says when Postgres was told, and is nobody's fact. */
+/** Everything that a sink writes but updated_at, which only says when it wrote. */
 const rowOf = async (messageId: string) =>
   (
     await scene.rows(

@@ -17,7 +17,10 @@ const columns: readonly Column<OutcomeRow>[] = [
 
 const terminal = OUTCOMES.map((status) => `'${status}'`).join(', ')
 
-/** The first delivery status stays; a row that is terminal already takes it only when both say the same. */
+/**
+ * The first delivery status stays. A row that is terminal already takes it only when both say the
+ * same [DB13].
+ */
 const update = statement(
   'update orch.sms_messages outcome',
   `UPDATE orch.sms_messages AS m
@@ -28,7 +31,10 @@ const update = statement(
   columns,
 )
 
-/** The records that closed their message set its delivery status (spec pipeline.md D30, D31). Returns the rows changed. */
+/**
+ * The records that closed their message set its delivery status [D30], [D31]. Returns the rows
+ * changed.
+ */
 export function writeOutcomes(client: Queryable, records: readonly DlrRecord[]): Promise<number> {
   const first = new Map<string, OutcomeRow>()
   for (const record of records) {

@@ -1,6 +1,6 @@
 import { problemType } from '../../../streams/contracts/problem.ts'
 
-/** RFC 9457, as the API shows it (spec http.md section 6). */
+/** RFC 9457, as the API shows it [RD1]. */
 export interface Problem {
   readonly type: string
   readonly title: string

@@ -3,7 +3,7 @@ import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
 import { ofKind, type RecordOf } from '../dlr/record-kinds.ts'
 import { namesOf, statement, unnested, type Column, type Queryable } from '../statement.ts'
 
-/** An accepted result always carries the id by which the operator will report. */
+/** As yet an accepted result always carries the id by which the operator will report [SC6]. */
 type AcceptedResult = SubmitResult & { readonly outcome: 'ACCEPTED'; readonly operatorMessageId: string }
 
 const columns: readonly Column<AcceptedResult>[] = [
@@ -16,7 +16,10 @@ const columns: readonly Column<AcceptedResult>[] = [
   { name: 'submitted_at', type: 'timestamptz', of: (result) => result.submittedAt },
 ]
 
-/** An id that its operator gives out again replaces its row once that has expired, never before (spec data.md section 3). */
+/**
+ * An id that its operator gives out again replaces its row once that has expired, never before
+ * [DB33]. As yet it expires after a fixed 72 h [DB31].
+ */
 const insert = statement(
   'insert smpp.message_correlations',
   `INSERT INTO smpp.message_correlations AS c (${namesOf(columns)}, expires_at)
@@ -60,9 +63,10 @@ const markColumns: readonly Column<RecordOf<'RECEIPT'>>[] = [
 ]
 
 /**
- * Marks, and returns a row for each receipt that found nothing to mark. One statement, hence one snapshot: asked for
- * separately, a row that was inserted in between would count as found and never be marked. The message is part of the key, so
- * that a receipt of an earlier owner of the id does not mark the row of the later one.
+ * Marks, and returns a row for each receipt that found nothing to mark. It is one statement, so
+ * that it sees one snapshot. Asked for separately, a row that was inserted in between would count
+ * as found and never be marked. The message is part of the key, so that a receipt of an earlier
+ * owner of the id does not mark the row of the later one.
  */
 const mark = statement(
   'update smpp.message_correlations',

@@ -77,8 +77,7 @@ export function encodeGsm7(text: string): Buffer {
 }
 
 /**
- * The reverse of encodeGsm7 for any octets: an escape before an undefined septet is dropped and the septet read from the
- * default alphabet, a doubled or last escape is a space (TS 23.038 6.2.1.1), and an octet above 0x7F is U+FFFD.
+ * The reverse of encodeGsm7 for any octets. An escape before an undefined septet is dropped and the septet read from the default alphabet. A doubled or last escape is a space (TS 23.038 6.2.1.1). An octet above 0x7F is U+FFFD.
  */
 export function decodeGsm7(octets: Uint8Array): string {
   let text = ''

@@ -10,8 +10,7 @@ export type JsonValue =
   | { readonly [member: string]: JsonValue | undefined }
 
 /**
- * Hex sha256 of account and key (spec/http.md section 3). The account is part of it so that two accounts that choose the
- * same key never see each other's replies; it is a uuid and holds no colon, so the two parts cannot run together.
+ * Hex sha256 of account and key, as yet without the tenant [SM14]. The account is part of it so that two accounts that choose the same key never see each other's replies. It is a uuid and holds no colon, so the two parts cannot run together.
  */
 export const idempotencyHash = (accountId: string, key: string): string =>
   hash('sha256', `${accountId}:${key}`, 'hex')

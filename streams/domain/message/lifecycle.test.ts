@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { canMove, FINAL_STATUSES, isFinal, TRANSITIONS } from './lifecycle.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../statuses.ts'
 
-/** Typed from spec/pipeline.md section 1, apart from the code under test. */
+/** Typed from [T1] to [T12], apart from the code under test. */
 const LEGAL = new Set([
   'none>QUEUED',
   'QUEUED>FAILED',
@@ -25,7 +25,7 @@ const STARTS: readonly (MessageStatus | null)[] = [null, ...MESSAGE_STATUSES]
 const pairs = STARTS.flatMap((from) => MESSAGE_STATUSES.map((to) => [from, to] as const))
 
 describe('ORC-4.10 the transition table', () => {
-  test.each(pairs)('%s to %s is decided as in T1 to T12', (from, to) => {
+  test.each(pairs)('%s to %s is decided as in [T1] to [T12]', (from, to) => {
     expect(canMove(from, to)).toBe(LEGAL.has(`${from ?? 'none'}>${to}`))
   })
 

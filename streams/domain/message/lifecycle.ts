@@ -3,7 +3,7 @@ import { MESSAGE_STATUSES, type MessageStatus, OUTCOMES } from '../statuses.ts'
 export type DeadLetterReason = 'validation' | 'no_route' | 'publish_fail' | 'max_attempts'
 
 export interface Transition {
-  /** Row of spec/pipeline.md section 1. */
+  /** The code of its rule, [T1] to [T12]. */
   readonly id: string
   /** Null: no state yet. */
   readonly from: MessageStatus | null
@@ -13,7 +13,7 @@ export interface Transition {
   readonly deadLetter?: DeadLetterReason
 }
 
-/** Every move a message can make; each emits one `sms.events.status` with seq + 1 (spec/pipeline.md section 1). */
+/** Every move a message can make, as yet [T1] to [T12]. Each emits one `sms.events.status` with seq + 1 [T20]. As yet [T10] leads from ROUTED only. */
 export const TRANSITIONS = [
   { id: 'T1', from: null, cause: 'first sms.outbound.request', to: ['QUEUED'] },
   { id: 'T2', from: 'QUEUED', cause: 'domain validation fails', to: ['FAILED'], deadLetter: 'validation' },
@@ -41,7 +41,7 @@ export const TRANSITIONS = [
   { id: 'T12', from: 'DEAD_LETTER', cause: 'operator replay', to: ['ROUTING'] },
 ] as const satisfies readonly Transition[]
 
-/** DEAD_LETTER is not among them: an operator may replay it (T12). */
+/** DEAD_LETTER is not among them: an operator may replay it [T12]. */
 export const FINAL_STATUSES = [
   'FAILED',
   'DELIVERED',
@@ -61,7 +61,7 @@ const reachable: ReadonlyMap<MessageStatus | null, ReadonlySet<MessageStatus>> =
   [null, ...MESSAGE_STATUSES].map((from) => [from, new Set(movesFrom(from))]),
 )
 
-/** Whether the table has a move between the two; anything else must be refused, logged and counted. */
+/** Whether the table has a move between the two; anything else must be refused, logged and counted [T21]. */
 export const canMove = (from: MessageStatus | null, to: MessageStatus): boolean =>
   (reachable.get(from) ?? NOTHING).has(to)
 

@@ -1,6 +1,6 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
 
-/** ITU-T E.164 with the plus sign, as spec/events.md section 2 writes it. */
+/** ITU-T E.164 with the plus sign [EV44]. */
 const E164 = /^\+[1-9]\d{1,14}$/
 
 export type Destination = { readonly ok: true; readonly e164: string } | { readonly ok: false }
@@ -10,7 +10,7 @@ const REFUSED: Destination = { ok: false }
 export const isE164 = (text: string): boolean => E164.test(text)
 
 /**
- * A number in international form, with any punctuation a person writes, brought to E.164 (spec/http.md section 3).
+ * A number in international form, with any punctuation a person writes, brought to E.164 [SM2].
  *
  * Accepted is what the numbering plan makes possible, not what the library's tables hold as assigned: they lag behind
  * new ranges, and a number refused here could never be reached at all. An extension is refused instead of dropped, since the
@@ -26,8 +26,7 @@ export function parseDestination(input: string): Destination {
 }
 
 /**
- * Where the library dropped digits, a national prefix such as the 0 of +44 0..., what is left must be a number of its own: of
- * some it would drop more when it is read again, and nobody could say which of the two was meant.
+ * The library may have dropped digits, such as the national prefix 0 of +44 0... What is left must then be a number of its own. Of some it would drop more when it is read again, and nobody could say which of the two was meant.
  */
 function isStable(e164: string, text: string): boolean {
   if (text.replaceAll(/\D/g, '') === e164.slice(1)) return true

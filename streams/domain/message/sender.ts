@@ -1,7 +1,7 @@
 import { septetCount } from './gsm7.ts'
 import { isE164 } from './msisdn.ts'
 
-/** The kind decides source TON and NPI: 1/1, 3/0 and 5/0 (spec/smpp.md section 2). */
+/** The kind decides source TON and NPI: 1/1, 3/0 and 5/0 [PD1]. */
 export type SenderKind = 'e164' | 'short_code' | 'alphanumeric'
 
 export const SENDER_CHARS_MAX = 20
@@ -13,7 +13,7 @@ const LETTER = /\p{L}/u
 const CONTROL = /\p{Cc}/u
 
 /**
- * What `from` is (spec/http.md section 3), or null when it is none of the three.
+ * What `from` is [SM3], or null when it is none of the three.
  * Digits alone are never alphanumeric: a national number would pass for a name and be shown as one.
  */
 export function senderKind(from: string): SenderKind | null {

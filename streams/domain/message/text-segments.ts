@@ -9,14 +9,14 @@ export interface SplitText {
   readonly parts: readonly string[]
 }
 
-/** The header counts the parts in one octet. */
+/** The header counts the parts in one octet [EN8]. */
 export const PARTS_MAX = 255
 
-// In septets for GSM7, in UTF-16 units for UCS2 (spec/smpp.md section 3).
+// In septets for GSM7, in UTF-16 units for UCS2 [EN1] [EN2] [EN5].
 const ALONE_MAX = { GSM7: 160, UCS2: 70 } as const
 const PER_PART_MAX = { GSM7: { 8: 153, 16: 152 }, UCS2: { 8: 67, 16: 66 } } as const
 
-/** The text alone decides (spec/smpp.md section 3). */
+/** The text alone decides [EN3]. */
 export const encodingOf = (text: string): Encoding => (isGsm7(text) ? 'GSM7' : 'UCS2')
 
 /**
@@ -34,7 +34,7 @@ export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
 }
 
 /**
- * The fewest parts in which no escape pair and no surrogate pair is torn; filling each part greedily reaches that minimum.
+ * The fewest parts in which no escape pair and no surrogate pair is torn [EN7]; filling each part greedily reaches that minimum.
  * @throws RangeError above PARTS_MAX parts: the length of a body is validated long before.
  */
 export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {

@@ -19,7 +19,7 @@ const segmentsOf = (letters: string): SegmentStatus[] =>
 const anyStatus = fc.constantFrom(...SEGMENT_STATUSES)
 const terminalStatus = fc.constantFrom(...SEGMENT_STATUSES.filter(isTerminal))
 
-describe('DLR-018.2 the rules of D27', () => {
+describe('DLR-018.2 the rules of [D27]', () => {
   test.each([
     ['D D D', 'DELIVERED', 'b'],
     ['D F -', 'PENDING', 'a'],
@@ -36,7 +36,7 @@ describe('DLR-018.2 the rules of D27', () => {
     ['- -', 'PENDING', 'a'],
     ['D S', 'PENDING', 'a'],
     ['F ?', 'PENDING', 'a'],
-    ['D', 'DELIVERED', 'b, a single segment takes the same path (D28)'],
+    ['D', 'DELIVERED', 'b, a single segment takes the same path [D28]'],
     ['U', 'UNDELIVERED', 'd'],
   ])('%s: %s (row %s)', (letters, outcome) => {
     expect(evaluateSegments(segmentsOf(letters))).toBe(outcome)

@@ -11,8 +11,8 @@ const terminals: ReadonlySet<SegmentStatus> = new Set(TERMINAL_SEGMENT_STATUSES)
 export const isTerminal = (status: SegmentStatus): status is TerminalSegmentStatus => terminals.has(status)
 
 /**
- * The message-level status of all its segments, rows a to e of D27 (spec/pipeline.md 3.5), whatever their order.
- * Whether PENDING is shown as UNKNOWN is decided by D23, since that depends on receipts and not on statuses. No segments
+ * The message-level status of all its segments, [D27a] to [D27e], whatever their order.
+ * Whether PENDING is shown as UNKNOWN is decided by [D23], since that depends on receipts and not on statuses. No segments
  * at all are PENDING: nothing has been said yet.
  */
 export function evaluateSegments(statuses: readonly SegmentStatus[]): Outcome | 'PENDING' {

@@ -1,4 +1,4 @@
-/** How an operator writes one message id in its submit response and in its receipts (spec/pipeline.md 3.4). */
+/** How an operator writes one message id in its submit response and in its receipts [K2]; as yet without `hyphens`. */
 export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex'] as const
 export type CanonicalIdRule = (typeof CANONICAL_ID_RULES)[number]
 

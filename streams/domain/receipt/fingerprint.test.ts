@@ -6,7 +6,7 @@ const operatorId = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
 const operatorMessageId = 'OP-MSG-20240418-00123'
 const receivedAtMs = Date.parse('2026-04-18T10:23:46.120Z')
 
-test('DLR-015.1 the vector of pipeline.md 3.1', () => {
+test('DLR-015.1 the vector of [N5]', () => {
   expect(receiptFingerprint(operatorId, operatorMessageId, 'DELIVERED', receivedAtMs)).toBe(
     '60ea47d997d39973e152ebd10906c731720eb9e8898635777543b48c8d649d2a',
   )

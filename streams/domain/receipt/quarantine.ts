@@ -13,8 +13,7 @@ export interface ReceiptTimes {
 }
 
 /**
- * Whether a receipt for a closed message is to be quarantined instead of filed as late: both conditions of D19
- * (spec/pipeline.md 3.5), both strict. Without a done date there is no evidence of a buffer, so it is late.
+ * Whether a receipt for a closed message is to be quarantined instead of filed as late: both conditions of [D18], both strict. Without a done date there is no evidence of a buffer, so it is late.
  */
 export function isStale(times: ReceiptTimes): boolean {
   if (times.deliveredAtMs === null) return false

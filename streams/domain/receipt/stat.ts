@@ -1,6 +1,6 @@
 import type { CanonicalStatus } from '../statuses.ts'
 
-/** The words of SMPP 3.4 Appendix B and the FAILED that operators add, as spec/pipeline.md 3.2 maps them. */
+/** The words of SMPP 3.4 Appendix B and the FAILED that operators add, as [N2] maps them. */
 const CANONICAL_OF_STAT: ReadonlyMap<string, CanonicalStatus> = new Map<string, CanonicalStatus>([
   ['DELIVRD', 'DELIVERED'],
   ['UNDELIV', 'UNDELIVERED'],
@@ -13,8 +13,7 @@ const CANONICAL_OF_STAT: ReadonlyMap<string, CanonicalStatus> = new Map<string, 
 ])
 
 /**
- * The canonical status of an operator's word, blanks and case aside. Any other word is UNKNOWN, which is not terminal: a
- * word that we misread must not end a message that the grace timer would end correctly.
+ * The canonical status of an operator's word, blanks and case aside. Any other word is UNKNOWN [N4], which is not terminal: a word that we misread must not end a message that the grace timer would end correctly. As yet whole words such as DELIVERED are among them [N3].
  */
 export const normaliseStat = (raw: string): CanonicalStatus =>
   CANONICAL_OF_STAT.get(raw.trim().toUpperCase()) ?? 'UNKNOWN'

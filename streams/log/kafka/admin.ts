@@ -1,11 +1,3 @@
-/**
- * The log on a Kafka-compatible broker, file by file. Below all is kafkajs 2.2.4 for sockets, TLS, SASL and most codecs
- * (`internals.ts` is its only door, `idle-timer`, `single-connect` and `framing` correct it). On top of it stand our own codecs
- * where kafkajs is slow or too old (`*-request`, `record-batch-*`), the cluster (`link`, `links`, `cluster`, `coordinator`), and
- * the handles of the port: `admin`, `consumer` (`membership`, `fetcher`), `reader`, `transactions`, `writer`.
- * It guarantees read-committed reads, exactly-once commits and co-partitioned sticky groups. It never creates a topic that was
- * not asked for, never chooses a partition, and never logs a payload.
- */
 import { LogError, partitionKey } from '../port.ts'
 import type { Bounds, Cursor, LogAdmin, TopicPartition } from '../port.ts'
 import { describeGroups, offsetCommit } from './codecs/apis.ts'

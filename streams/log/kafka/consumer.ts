@@ -34,8 +34,7 @@ const TROUBLE_EVERY_MS = 10_000
 const MOVING_ON = new Set([REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION])
 
 /**
- * One member of a group. Membership and fetching go on side by side: a rebalance does not hold up the partitions that stay, and
- * a full buffer does not hold up a heartbeat (K12, K13, K16).
+ * One member of a group. Membership and fetching go on side by side. A rebalance does not hold up the partitions that stay, and a full buffer does not hold up a heartbeat.
  */
 export class KafkaConsumer implements LogConsumer {
   readonly #options: KafkaConsumerOptions

@@ -64,7 +64,7 @@ interface Noted {
   readonly consumer: LogConsumer
   readonly assignments: (readonly number[])[]
   readonly records: LogRecord[]
-  /** Where the member was told to go on, the last time. */
+  /** Where the member was to go on, the last time. */
   readonly nexts: number[]
   readonly failures: LogError[]
 }

@@ -175,7 +175,7 @@ describe('a commit', () => {
 })
 
 describe('sequences', () => {
-  it('wrap where the broker expects them to (K8)', async () => {
+  it('wrap where the broker expects them to', async () => {
     const { producerId, epoch } = await cluster.sendAny(
       initProducerId({ transactionalId: null, timeoutMs: 60_000 }),
     )

@@ -21,15 +21,13 @@ export interface TransactionsOptions {
   readonly timeoutMs: number
 }
 
-/** The transaction of whoever had the id before is being settled meanwhile, which takes as long as its partitions take. */
+/** The transaction of the former holder is settled meanwhile, which takes as long as its partitions take. */
 const FENCE_WITHIN_MS = 30_000
 
 const NOTHING: Written = new Map()
 
 /**
- * Transactions under one id (K4 to K8: kafkajs asks for the coordinator before each step, gives up at the first failure and
- * never recovers). A commit is one run through AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn; between
- * commits nothing is open, so nothing holds back readers.
+ * Transactions under one id. kafkajs asks for the coordinator before each step, gives up at the first failure and never recovers, so its producer is not used. A commit is one run through AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn. Between commits nothing is open, so nothing holds back readers.
  */
 export class KafkaTransactions implements LogTransactions {
   readonly #options: TransactionsOptions

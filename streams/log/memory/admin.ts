@@ -1,9 +1,3 @@
-/**
- * The in-memory log, file by file: `broker.ts` is what outlives a client (topics, partition logs, groups, transactions), the
- * rest are the handles of the port (`admin`, `consumer`, `reader`, `transactions`, `writer`), which reach it only through a
- * `connection.ts`. It guarantees a broker's transaction semantics and the same run for the same schedule. It never looks at a
- * clock, draws a random number or starts a timer, and it keeps everything for ever: it is for tests and simulations.
- */
 import { LogError, partitionKey } from '../port.ts'
 import type { Cursor, LogAdmin, TopicPartition } from '../port.ts'
 import type { Broker } from './broker.ts'

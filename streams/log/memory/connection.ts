@@ -10,8 +10,7 @@ export interface Peer {
 }
 
 /**
- * Requests in the order sent, replies and events in the order answered, as on one TCP connection, but with nothing promised
- * between two connections. Of a crashed peer nothing arrives any more and no promise of it ever settles: a dead process does
+ * Requests in the order sent, replies and events in the order answered, as on one TCP connection. Between two connections nothing is promised. Of a crashed peer nothing arrives any more and no promise of it ever settles: a dead process does
  * not run its error handling either.
  */
 export class Connection {

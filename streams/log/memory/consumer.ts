@@ -18,8 +18,7 @@ interface OwnedPartition {
 }
 
 /**
- * One member of a group. Records flow when a partition is resumed, has a position, and something below the last stable offset
- * lies there: an event wakes it, nothing polls. As with a broker, a member that has lost a partition goes on receiving it until
+ * One member of a group. Records flow when a partition is resumed, has a position, and something below the last stable offset lies there. An event wakes it; nothing polls. As with a broker, a member that has lost a partition goes on receiving it until
  * it learns of the new generation; only fencing protects against that.
  */
 export class MemoryConsumer implements LogConsumer {
@@ -85,7 +84,7 @@ export class MemoryConsumer implements LogConsumer {
     }
   }
 
-  /** As with a broker, nobody waits for the answer; whoever is no member any more asks in vain. */
+  /** As with a broker, nobody waits for the answer. One that is no member any more asks in vain. */
   reassign(): void {
     if (this.#phase !== 'running') return
     const { groups } = this.#broker

@@ -2,7 +2,7 @@ import type { OutRecord, TopicPartition } from '../port.ts'
 
 /**
  * What may go wrong, by the point where it does. A hook that answers true makes it happen this once. Hooks are looked up at
- * every use, so a test may set and delete them while the log runs; chance, if any, lives in the hook and never here.
+ * every use, so a test may set and delete them while the log runs. Chance, if any, lives in the hook and never here.
  */
 export interface MemoryFaults {
   /** The broker takes no records: the transaction is aborted, the caller sees `retriable`. */

@@ -256,7 +256,7 @@ async function receive(log: MemoryLog, received: string[]): Promise<void> {
 const ITEMS_OF = (id: string): string[] => Array.from({ length: ITEMS }, (_, item) => `${id}-${item}`)
 
 describe('rival owners of a transactional id, with faults at every step, in any order of turns', () => {
-  it('write every item exactly once, in order, whoever crashes, lingers or is fenced', async () => {
+  it('write every item exactly once, in order, whichever owner crashes, lingers or is fenced', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
         const { log, received } = await rivalry(seed)

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 
 /**
  * `waitMs` is not waited, because there is no clock: an empty answer comes back after its turns in the scheduler. Below the
- * first retained offset reading goes on at the first retained one; above the end it is `fatal`, because the log is not the
+ * first retained offset reading goes on at the first retained one. Above the end it is `fatal`, because the log is not the
  * one that the offset came from.
  */
 export function memoryReader(broker: Broker, connection: Connection): LogReader {

@@ -47,7 +47,7 @@ export class TransactionCoordinator {
     this.#schedule = schedule
   }
 
-  /** Takes the id over: whoever held it is fenced, and nothing of theirs is undecided or unseen afterwards. */
+  /** Takes the id over. The former holder is fenced, and nothing of it stays undecided or unseen. */
   fence(transactionalId: string): ProducerSession {
     const producer = this.#producer(transactionalId)
     producer.epoch += 1

@@ -9,7 +9,7 @@ interface Pair {
   readonly right: TopicPartition
 }
 
-/** Two partitions of one topic: silence in one is told from slowness by a record in the other. */
+/** Two partitions of one topic: a record in one shows that the other is silent and not slow. */
 async function pair(scene: Scene, name: string): Promise<Pair> {
   const topic = await scene.topic(name, 2)
   return { left: { topic, partition: 0 }, right: { topic, partition: 1 } }

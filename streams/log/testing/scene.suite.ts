@@ -1,6 +1,5 @@
 /**
- * What every part of the conformance suite needs: a log under test, names of its own for each case, a group member that
- * notes what it is told, and waiting for facts instead of for time. Uses the port only, because a broker runs it too.
+ * What every part of the conformance suite needs: a log under test, names of its own for each case, a group member that notes what it gets, and waiting for facts instead of for time. Uses the port only, because a broker runs it too.
  */
 import { expect } from 'vitest'
 import { LogError, partitionKey } from '../port.ts'
@@ -80,7 +79,7 @@ export async function expectLogError(promise: Promise<unknown>, code: LogError['
   return outcome
 }
 
-/** A group member that notes what it is told. New partitions wait for `go`, unless it follows from the beginning. */
+/** A group member that notes what it gets. New partitions wait for `go`, unless it follows from the beginning. */
 export class Follower {
   readonly consumer: LogConsumer
   held: readonly TopicPartition[] = []

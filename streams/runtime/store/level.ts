@@ -17,15 +17,12 @@ import {
 
 /**
  * The store on LevelDB: fastest writer of the candidates measured, atomic batches, no install step. Keys: `c` the
- * checkpoint, `r<store>\0<key>` rows, `t<due>\0<store>\0<timer>\0<key>` the timer index, due padded so that byte order is
- * time order.
+ * checkpoint, `r<store>\0<key>` rows, `t<due>\0<store>\0<timer>\0<key>` the timer index. The due time is padded so that byte order is time order.
  */
 type Level = ClassicLevel
 
 /**
- * What LevelDB may hold, a store. It maps the tables it has open, at most 1000 of all the stores of a process (its own limit,
- * the rest it reads by pread), and what is mapped counts as resident: so tables of 1 MiB, its least, and not of 2, bound that
- * to 1 GiB, and the rate is the same. Fewer open tables would bound it too, but opening them again cost two thirds of the rate
+ * What LevelDB may hold, a store. It maps the tables it has open, at most 1000 of all the stores of a process: that is its own limit, and the rest it reads by pread. What is mapped counts as resident. So tables of 1 MiB, its least, and not of 2, bound that to 1 GiB. The rate is the same. Fewer open tables would bound it too, but opening them again cost two thirds of the rate
  * (measured, `npm run bench -- memory`).
  */
 const LEVEL = {
@@ -48,8 +45,7 @@ const WRITE_BUFFERS_BYTES_MAX = 64 * MEGABYTE
 /**
  * What each of `stores` may collect in memory before it is sorted into files. Keys come in no order, so every file that is
  * written touches all of a store, and a large state is rewritten the more often the smaller the buffer. Measured with a million
- * rows in one store: 16 MiB save 30 % of a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %; with the same rows in six
- * stores nothing is saved, so more of them share what one would get.
+ * rows in one store: 16 MiB save 30 % of a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %. With the same rows in six stores nothing is saved, so more of them share what one would get.
  */
 export function writeBufferBytesOf(stores: number): number {
   const each = Math.floor(WRITE_BUFFERS_BYTES_MAX / 2 / Math.max(1, stores))

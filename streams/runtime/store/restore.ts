@@ -12,7 +12,7 @@ import type { Checkpoint, RowChange, Store } from './store.ts'
 
 /**
  * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before, so nobody writes these
- * partitions any more and their last stable offset is their end; completion is by position, because a tail of control
+ * partitions any more and their last stable offset is their end. Completion is by position, because a tail of control
  * records never shows as a record.
  */
 export interface RestoreOptions {
@@ -35,12 +35,10 @@ export interface RestoreOptions {
   readonly signal: AbortSignal
 }
 
-/** Nothing new comes after the fence, so a read at the end is not to wait for it; not 0, lest a throttled read is repeated at once. */
+/** Nothing new comes after the fence, so a read at the end is not to wait for it. Not 0, or a throttled read would be repeated at once. */
 const WAIT_MS = 10
 /**
- * A changelog is short only if it stays short. A cursor may be seen before the markers of its transaction by one who has been
- * fenced and does not know yet; and a broker that comes back shows less than it holds until it has found its high watermark
- * and its coordinators have ended what they had promised.
+ * A changelog is short only if it stays short. An owner that has been fenced and does not know it yet may see a cursor before the markers of its transaction. And a broker that comes back shows less than it holds, until it has found its high watermark and its coordinators have ended what they had promised.
  */
 const SHORT_LOOK_AGAIN_MS = 100
 

@@ -20,8 +20,7 @@ type Ends = ReadonlyMap<string, { readonly end: number }>
 const endOf = (ends: Ends, at: TopicPartition): number => ends.get(partitionKey(at))?.end ?? 0
 
 /**
- * A former owner may have seen the answer to its last commit before the markers were written, and is ahead of the last stable
- * offset until they are; a changelog that stays short for longer than any transaction lives has lost records.
+ * A former owner may have seen the answer to its last commit before the markers were written, and is ahead of the last stable offset until they are. A changelog that stays short for longer than any transaction lives has lost records.
  */
 const SHORT_MS_MAX = 60_000
 
@@ -41,7 +40,7 @@ export class Standby {
   #store: Store | undefined
   #closed = false
   #shortSinceMs: number | undefined
-  /** The last use of the store: whoever closes waits for it, and not for a read that is under way. */
+  /** The last use of the store: closing waits for it, and not for a read that is under way. */
   #use: Promise<unknown> = Promise.resolve()
 
   constructor(context: StandbyContext, partition: number) {
@@ -75,7 +74,7 @@ export class Standby {
     await this.#using(() => store.commit([], { changelogs, atMs: nowMs }))
   }
 
-  /** Resolves when the store is free for whoever opens it next. */
+  /** Resolves when the store is free for its next user. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#use.catch(() => undefined)

@@ -1,9 +1,3 @@
-/**
- * The local copy of a task's rows. The changelog is the truth; the store only spares reading it again, so it needs no fsync,
- * and any doubt about it is settled by wiping and restoring. Data and checkpoint change in one atomic batch: after a crash
- * the store is at exactly one committed transaction, and only the tail of the changelog is read.
- */
-
 /** Where the store stands: the next offset of each changelog, by store name, and when that was, ms. */
 export interface Checkpoint {
   readonly changelogs: Readonly<Record<string, number>>
@@ -37,7 +31,7 @@ export interface Store {
   dropTimers(timers: readonly StoredTimer[]): Promise<void>
   /** The earliest entry, stale ones included; Infinity when there is none. */
   nextDueMs(): Promise<number>
-  /** Entries by store, stale ones included, as they stand at the call; takes its time, until `signal` says that it is not wanted. */
+  /** Entries by store, stale ones included, as they stand at the call. Takes its time; `signal` ends it. */
   countTimers(signal: AbortSignal): Promise<ReadonlyMap<string, number>>
   /** Forgets everything, checkpoint included. */
   wipe(): Promise<void>

@@ -67,7 +67,7 @@ describe('the inputs of a task', () => {
     expect(flows).toEqual(['pause a', 'resume a'])
   })
 
-  it('drop what they have already been offered, and start anew where they are told', () => {
+  it('drop what they have already been offered, and start anew where a reset puts them', () => {
     const { inputs } = make(100)
     inputs.offer('a', [record('a', 0, 1), record('a', 1, 1)], 2)
     inputs.offer('a', [record('a', 1, 1), record('a', 2, 1)], 3)

@@ -1,8 +1,7 @@
 import type { LogRecord } from '../../log/port.ts'
 
 /**
- * The bounded buffers of one task, one per input topic, merged by record time: of all heads the oldest is taken first, ties
- * by topic name, so that a backlog of several inputs is read in the same order on every replay.
+ * The bounded buffers of one task, one per input topic, merged by record time. Of all heads the oldest is taken first, ties by topic name. So a backlog of several inputs is read in the same order on every replay.
  */
 export interface InputLimits {
   /** A buffer at this size asks to be paused, and to be resumed at half of it. */

@@ -40,7 +40,7 @@ export interface Committed {
 const Mark = z.coerce.number().int().min(0)
 
 export class Ledger {
-  /** Everything below was processed once: reading it again is a replay (spec operations.md P3). */
+  /** Everything below was processed once: reading it again is a replay [P3]. */
   readonly marks = new Map<string, number>()
   readonly #options: LedgerOptions
   readonly #outputs: OutputContext

@@ -75,7 +75,7 @@ export const changelogRecord = (change: RowChange, context: OutputContext, nowMs
   timestamp: nowMs,
 })
 
-/** The mark of a source topic: everything below it was processed once, so reading it again is a replay (spec P3). */
+/** The mark of a source topic: everything below it was processed once, so reading it again is a replay [P3]. */
 export const markChange = (topic: string, mark: number): RowChange => ({
   store: MARKS_STORE,
   key: topic,

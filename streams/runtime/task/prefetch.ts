@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts'
 export interface PrefetchOptions {
   readonly lookups: Lookups
   readonly clock: Clock
-  /** Spec operations.md §5: 16 per process. */
+  /** [SL9]: 16 per process. */
   readonly inFlightMax: number
   /** Of one question, from when it is asked. */
   readonly deadlineMs: number
@@ -26,7 +26,7 @@ export class Prefetcher {
   }
 
   /**
-   * The answers in the order of `asked`, null where nothing was asked. Each answer is told to `onAnswer`. A batch has no more
+   * The answers in the order of `asked`, null where nothing was asked. `onAnswer` is called at each answer. A batch has no more
    * than `inFlightMax` questions asked or waiting at a time, so at most that many times the tasks of the process wait here.
    */
   async answer(
@@ -38,7 +38,7 @@ export class Prefetcher {
       for (const question of Object.values(questions ?? {})) open.set(idOf(question), question)
     }
     const answers = new Map<string, Answer<unknown>>()
-    // One iterator for all: whoever is done takes the next question.
+    // One iterator for all: an asker that is done takes the next question.
     const questions = open.entries()
     const askOn = async (): Promise<void> => {
       for (const [id, question] of questions) {

@@ -9,8 +9,8 @@ import {
   type Emission,
   type GivenAnswers,
 } from '../../dsl/execute.ts'
-import type { Questions } from '../../dsl/processor.ts'
-import type { ErasedProcessor, Note, Topology } from '../../dsl/topology.ts'
+import type { Questions, ErasedProcessor } from '../../dsl/processor.ts'
+import type { Note, Topology } from '../../dsl/topology.ts'
 import { headerText, isReplayed, type LogRecord } from '../../log/port.ts'
 import type { StoredTimer } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
@@ -176,7 +176,7 @@ function timerStep(topology: Topology, timer: StoredTimer): Step {
   return { processor, cause, record: undefined, timer, trace: undefined }
 }
 
-/** The record's place in its dead letter (spec pipeline.md D1). */
+/** The dead letter of a record: where it lies, its bytes and the reason [SC21]. */
 function poisonOf(record: LogRecord, { reason, errors }: Unreadable, replayed: boolean): Poison {
   const letter = topicDeadLetter(
     {

@@ -1,40 +1,33 @@
-import { changelogsOf, changelogTopicOf, type Topology } from '../../dsl/topology.ts'
-import { LogError, type LogClient, type LogRecord, type LogTransactions } from '../../log/port.ts'
+/**
+ * Where a task stands, word by word:
+ *
+ * - *cursor*: the `next` of an input that the group has committed on the log
+ * - *next*: first offset of an input that no round has taken; in a standing, that is not done
+ * - *offered*: first offset that the buffer of an input has not been given; never below `next`
+ * - *position*: the `next` of an input, about to be the cursor; to a handler, the name of its cause
+ * - *mark*: highest `next` ever committed; stays when the cursor is moved back; a replay is below it
+ * - *checkpoint*: the next offset of each changelog that the local store lacks, and when that was
+ * - *sight*: where all inputs ended when the log was last asked, and the instant of asking
+ * - *horizon*: instant up to which timers fire: a sight read up to, no later than a waiting record
+ * - *standing*: `next` and signs of life of one input, for the position watch
+ */
+import { changelogsOf, changelogTopicOf } from '../../dsl/topology.ts'
+import { LogError, type LogRecord, type LogTransactions } from '../../log/port.ts'
 import { backoffMs } from '../../platform/backoff.ts'
-import type { Clock } from '../clock.ts'
 import { DueTimers } from './due-timers.ts'
-import { taskName, type Hooks, type TaskId } from '../watch/hooks.ts'
-import { Inputs, type FlowControl } from './inputs.ts'
+import { taskName, type TaskId } from '../watch/hooks.ts'
+import { Inputs } from './inputs.ts'
 import { Ledger } from './ledger.ts'
-import type { TaskLimits } from '../limits.ts'
-import { LocalStore } from '../store/owned-store.ts'
-import type { Prefetcher } from './prefetch.ts'
+import { OwnedStore } from '../store/owned-store.ts'
+import type { TaskOptions } from './options.ts'
 import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
 import { Sources, type SourcePosition } from './sources.ts'
-import { StoreCorruptError, type Checkpoint, type Store, type StoreFactory } from '../store/store.ts'
+import { StoreCorruptError, type Checkpoint, type Store } from '../store/store.ts'
 import type { Standing } from '../watch/standing.ts'
 import { tableOf, type Table } from '../store/table.ts'
 import { TaskProgress, type Doing } from '../watch/task-progress.ts'
 import { TimerCount } from './timer-count.ts'
 import { Wake } from './wake.ts'
-
-export interface TaskOptions {
-  readonly app: string
-  readonly topology: Topology
-  readonly partition: number
-  readonly log: LogClient
-  readonly stores: StoreFactory
-  readonly prefetcher: Prefetcher
-  readonly clock: Clock
-  readonly random: () => number
-  readonly hooks: Hooks
-  readonly limits: TaskLimits
-  /** Partition counts of every topic that the topology writes. */
-  readonly partitions: ReadonlyMap<string, number>
-  readonly flow: FlowControl
-  /** Continues the topic's partition, paused until now, at `offset`. */
-  readonly seek: (topic: string, offset: number) => void
-}
 
 export type TaskState = 'opening' | 'running' | 'failed' | 'closed'
 
@@ -45,10 +38,7 @@ const FENCED_WAIT_MS = 2000
 /**
  * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one local store.
  *
- * States. *opening*: entered when the partition is assigned or after a transaction failed; fences, reads the cursor,
- * restores the tail, seeks; left for running. *running*: rounds of read, ask, handle, commit; left for opening when a
- * transaction fails or its outcome is unknown, for closed on revocation, for failed on a programmer error. *failed*: needs a
- * person; nothing is skipped. *closed*: the store is released.
+ * States. *opening*: fences, reads the cursor, restores the tail, seeks, then runs. *running*: rounds of read, ask, handle, commit. A failed or unknown transaction leads back to opening, and so does a broken store. A revocation leads to closed, a programmer error or a fatal one of the log to failed. *failed*: needs a person; nothing is skipped. *closed*: the store is released.
  */
 export class Task {
   readonly id: TaskId
@@ -58,7 +48,7 @@ export class Task {
   readonly #wake: Wake
   readonly #stop = new AbortController()
   readonly #transactions: LogTransactions
-  readonly #local: LocalStore
+  readonly #local: OwnedStore
   readonly #ledger: Ledger
   readonly #timers: DueTimers
   #state: TaskState = 'opening'
@@ -77,7 +67,7 @@ export class Task {
     this.#inputs = new Inputs(this.#sources.topics, limits, options.flow)
     this.#timers = new DueTimers(this.#inputs)
     this.#wake = new Wake(options.clock)
-    this.#local = new LocalStore({ ...options, id: this.id })
+    this.#local = new OwnedStore({ ...options, id: this.id })
     this.#transactions = log.transactions({
       transactionalId: `${app}.${taskName(this.id)}`,
       timeoutMs: limits.transactionTimeoutMs,

@@ -3,7 +3,7 @@ import { encode } from '../../contracts/decode.ts'
 import type { Answer, Lookups } from '../../contracts/question.ts'
 import { envelope, topic } from '../../contracts/topic.ts'
 import { defineProcessor } from '../../dsl/processor.ts'
-import { changelogsOf, defineTopology, erase, type Topology } from '../../dsl/topology.ts'
+import { changelogsOf, defineTopology, type Topology } from '../../dsl/topology.ts'
 import type { LogClient, LogRecord, OutRecord } from '../../log/port.ts'
 import { partitionOf } from '../../log/partitioner.ts'
 import { sleep } from '../../platform/backoff.ts'
@@ -72,7 +72,7 @@ export function counting(name: string, quietMs = 50): Counting {
         scope.emit('tally', { ...EVENT, word: scope.key, count: state.count, last: -1, shade: 'none' }),
     },
   })
-  return { topology: defineTopology(name, [erase(processor)]), words: words.name, tallies: tallies.name }
+  return { topology: defineTopology(name, [processor]), words: words.name, tallies: tallies.name }
 }
 
 export async function provisionCounting(

@@ -24,7 +24,7 @@ export interface RuntimeSuiteOptions {
   readonly unique: (name: string) => string
 }
 
-/** What the runtime guarantees (architecture.md section 4), on whichever log. */
+/** What the runtime guarantees (ARCHITECTURE.md, section 4), on whichever log. */
 export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
   describe(`the runtime on ${name}`, () => {
     let log: LogClient

@@ -16,7 +16,7 @@ export interface Hooks {
   restoring(task: TaskId, progress: RestoreProgress): void
   running(task: TaskId): void
   asked(task: TaskId, questions: number, elapsedMs: number): void
-  /** One transaction: records read, timers fired, records written, time of the commit, and the age of the oldest record. */
+  /** One transaction: records read, timers fired, records written, and the time of the commit. */
   committed(task: TaskId, round: RoundFigures): void
   noted(task: TaskId, notes: readonly Note[]): void
   /** The transaction did not happen, or may not have: the task reads its cursor again. */

@@ -10,7 +10,7 @@ export interface NoteRule {
   /** Absent: not logged. */
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly NamedMetric[]
-  /** A histogram (B2) of the time from the record that caused the note, or the instant of its timer, to the commit. */
+  /** A histogram (buckets B2 [M2]) of the time from the record that caused the note, or the instant of its timer, to the commit. */
   readonly age?: NamedMetric
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
@@ -42,7 +42,7 @@ export function observeNotes(
   ]
   return (_, notes) => {
     for (const note of notes) {
-      // What a replay does again was counted and logged when it happened (spec operations.md section 1).
+      // What a replay does again was counted and logged when it happened [M3].
       if (note.replayed) continue
       for (const tell of told) tell(note)
     }
@@ -89,7 +89,7 @@ function gaugeShares(metrics: Metrics, rules: NoteRules, now: () => number): Tol
   }
 }
 
-/** Label `operator_id` is the field operatorId: metrics speak snake_case (spec operations.md section 1). */
+/** Label `operator_id` is the field operatorId: metrics speak snake_case [M1]. */
 const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string, string> =>
   Object.fromEntries(labels.map((label) => [label, String(fields[camelOf(label)] ?? fields[label] ?? '')]))
 

@@ -1,9 +1,10 @@
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Readiness } from '../../platform/operations-server.ts'
-import { PositionWatch, type PositionHooks, type PositionWatchOptions, type Stuck } from './position-watch.ts'
+import { PositionWatch, type PositionHooks, type PositionWatchOptions } from './position-watch.ts'
+import type { Stuck } from './standing.ts'
 
-/** Metrics and log lines of a position watch. `lag` is for whoever has no lag of his own. */
+/** Metrics and log lines of a position watch. `lag` is for a process that has no lag gauge of its own. */
 export function observePositions(
   logger: Logger,
   metrics: Metrics,
@@ -47,7 +48,7 @@ export interface WatchOptions extends Pick<PositionWatchOptions, 'readers' | 'ad
   readonly lag?: PositionHooks['lag']
 }
 
-/** Of a topology's inputs (spec operations.md section 1: `stream_lag`). Each process reports what it holds: the sum is the lag. */
+/** `stream_lag` of a topology's inputs [M40]. Each process reports what it holds: the sum is the lag. */
 export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
   const gauge = metrics.gauge('stream_lag', 'Records up to the last stable offset that are not processed', [
     'topology',
@@ -56,7 +57,7 @@ export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
   return (topology, topic, records) => gauge.set({ topology, topic }, records)
 }
 
-/** Whether the process should be left alone: what is stuck stays so until it is started again (spec http.md H9). */
+/** Whether the process should be left alone: what is stuck stays so until it is started again [H9]. */
 export function livenessOf(watch: PositionWatch): Readiness {
   const details = new Map<string, string>()
   for (const one of watch.stuck()) {

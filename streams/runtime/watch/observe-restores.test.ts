@@ -61,7 +61,7 @@ describe('a restore', () => {
     await first.close()
     const { logger, lines } = listening()
     const metrics = new Metrics()
-    const hooks = observe(logger, metrics, {}, systemClock.now)
+    const hooks = observe({ logger, metrics, now: systemClock.now, notes: {} })
     const second = await startWorker({ log: broker, stores: memoryStores(), counting: given, hooks })
     gaugeTasks(metrics, [second])
     await until(() => second.status().some(({ pendingTimers }) => pendingTimers !== undefined), 'a count')

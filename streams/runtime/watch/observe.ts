@@ -8,8 +8,26 @@ import { observeRestores } from './observe-restores.ts'
 /** The one place where what the runtime reports becomes metrics and log lines. */
 const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-export function observe(logger: Logger, metrics: Metrics, rules: NoteRules, now: () => number): Hooks {
-  const life = observeLife(logger, metrics)
+export interface Observation {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly now: () => number
+  /** What the processors note. */
+  readonly notes: NoteRules
+  /** Unreadable records of some topics have a name of their own. */
+  readonly poison?: PoisonRules
+}
+
+/** By topic: the log event, and a counter beside `stream_poisoned_total`. */
+export type PoisonRules = Readonly<
+  Record<
+    string,
+    { readonly event: string; readonly counter: { readonly name: string; readonly help: string } }
+  >
+>
+
+export function observe({ logger, metrics, now, notes, poison = {} }: Observation): Hooks {
+  const life = observeLife(logger, metrics, poison)
   const restores = observeRestores(logger, metrics)
   return {
     ...observeRounds(metrics),
@@ -24,7 +42,7 @@ export function observe(logger: Logger, metrics: Metrics, rules: NoteRules, now:
       restores.ended(id)
       life.closed(id)
     },
-    noted: observeNotes(logger, metrics, rules, now),
+    noted: observeNotes(logger, metrics, notes, now),
   }
 }
 
@@ -63,6 +81,7 @@ function observeRounds(metrics: Metrics): Rounds {
 function observeLife(
   logger: Logger,
   metrics: Metrics,
+  rules: PoisonRules,
 ): Omit<Hooks, keyof Rounds | 'noted' | 'restored' | 'restoring'> {
   const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
     'topology',
@@ -73,7 +92,17 @@ function observeLife(
     'topic',
     'reason',
   ])
-  const invalid = metrics.counter('dlr_validation_errors_total', 'Receipts that cannot be read')
+  const named = new Map(
+    Object.entries(rules).map(
+      ([
+        topic,
+        {
+          event,
+          counter: { name, help },
+        },
+      ]) => [topic, { event, counter: metrics.counter(name, help) }],
+    ),
+  )
   const event = (level: keyof Logger, name: string) => (id: TaskId, error?: unknown) => {
     events.inc({ topology: id.topology, event: name })
     logger[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
@@ -95,11 +124,10 @@ function observeLife(
       }),
     poisoned: (id, topic, offset, reason, paths) => {
       poison.inc({ topology: id.topology, topic, reason })
-      if (topic !== 'sms.dlr.inbound') {
-        return logger.warn('stream.poisoned', { topic, partition: id.partition, offset, reason, paths })
-      }
-      invalid.inc()
-      logger.warn('dlr.validation_failed', { topic, partition: id.partition, offset, reason, paths })
+      const rule = named.get(topic)
+      rule?.counter.inc()
+      const fields = { topic, partition: id.partition, offset, reason, paths }
+      logger.warn(rule?.event ?? 'stream.poisoned', fields)
     },
   }
 }
@@ -148,7 +176,7 @@ export function gaugeTasks(metrics: Metrics, workers: readonly Watched[]): void 
   gaugeTimers(metrics, workers)
 }
 
-/** `topic` is the changelog of the store whose rows the timers stand in (spec operations.md section 1). */
+/** `topic` is the changelog of the store whose rows the timers stand in [M40]. */
 function gaugeTimers(metrics: Metrics, workers: readonly Watched[]): void {
   const labels = ['topology', 'topic'] as const
   const timers = metrics.gauge(

@@ -20,7 +20,7 @@ const STUCK_AFTER_MS = 60_000
 const EVERY_MS = 5_000
 const LOOKS = STUCK_AFTER_MS / EVERY_MS + 1
 
-/** A reader that stands as it is told, on a log that ends where it is told, at a time that is told. */
+/** A reader, the end of the log and the time, each where the test puts it. */
 function told() {
   const world = {
     standings: [RUNNING] as readonly Standing[],

@@ -1,10 +1,10 @@
 import { partitionKey, type LogAdmin, type TopicPartition } from '../../log/port.ts'
 import type { Sleep } from '../../platform/backoff.ts'
-import { Judgement, type Standing } from './standing.ts'
+import { Judgement, type Standing, type Stuck } from './standing.ts'
 
 export type { Standing }
 
-/** Whoever reads partitions: a worker with its tasks, or a consumption with its partition readers. */
+/** What reads partitions: a worker with its tasks, or a consumption with its partition readers. */
 export interface Reader {
   standings(): readonly Standing[]
 }
@@ -31,12 +31,6 @@ export interface PositionHooks {
   unknown(error: unknown): void
 }
 
-export interface Stuck {
-  readonly standing: Standing
-  readonly quietMs: number
-  readonly behind: number
-}
-
 /** One request to each leader; often enough for a gauge that is scraped every 15 s. */
 export const LOOK_EVERY_MS = 5_000
 /** Longer than any attempt at the log with the pause that follows it: fence 30 s, reopening 10 s, a batch again after 36 s. */
@@ -44,14 +38,10 @@ export const STUCK_AFTER_MS = 120_000
 const BOUNDS_WITHIN_MS = 10_000
 
 /**
- * Notices a consumer that does not get on by its positions, not by its process, which may look well for ever (a handler that
- * never resolves, a fetch loop that has ended silently). Where partitions end is asked of the log itself every `everyMs`,
+ * Notices by its positions a consumer that does not get on. Its process may look well for ever: a handler never resolves, or a fetch loop has ended silently. Where partitions end is asked of the log itself every `everyMs`,
  * because what fetches say is no evidence once fetching is what has stopped.
  *
- * It stays silent on an idle partition (control records count as read), on a reader that restores, retries or waits for
- * answers (each step is a sign of life), on what is held back on purpose (the reader names an excuse) and while the log does
- * not answer. Time is what passes between two looks, at most two intervals, so that neither a clock that was set nor a
- * process that was frozen makes anybody late.
+ * It stays silent on an idle partition: control records count as read. It stays silent on a reader that restores, retries or waits for answers: each step is a sign of life. It stays silent on what is held back on purpose, for which the reader names an excuse, and while the log does not answer. Time is what passes between two looks, at most two intervals. So neither a clock that was set nor a process that was frozen makes anybody late.
  */
 export class PositionWatch {
   readonly #options: PositionWatchOptions

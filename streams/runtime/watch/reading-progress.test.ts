@@ -18,7 +18,7 @@ async function world() {
 }
 
 describe('how far a group has read a topic', () => {
-  it('is told by partition, beside the ends', async () => {
+  it('is given by partition, beside the ends', async () => {
     const { log, write, stage } = await world()
     await write(1)
     await write(1)
@@ -33,7 +33,7 @@ describe('how far a group has read a topic', () => {
     expect(await stage()).toEqual({ ends: [1, 0], read: [1, 0] })
   })
 
-  it('cannot be told of a topic that does not exist', async () => {
+  it('is not known of a topic that does not exist', async () => {
     const { log } = await world()
     await expect(groupProgress({ admin: log.admin, group: GROUP, topic: 'elsewhere' })()).rejects.toThrow(
       'topic elsewhere does not exist',

@@ -4,18 +4,17 @@ import { groupPositions, partitionsOf } from '../../log/group-positions.ts'
 import { LogError, type LogAdmin, type TopicPartition } from '../../log/port.ts'
 
 /**
- * Answers how far everything on a path has been read, stage by stage: whoever finds all of it read that was there when it
- * asked before knows that what each stage took has reached the next one.
+ * Answers how far everything on a path has been read, stage by stage. A reader that finds all of it read that was there when it asked before knows that what each stage took has reached the next one.
  */
 
-/** How far there is to read at one place of the path, and after that how far has been read. Rejects when it cannot be told. */
+/** How far there is to read at one place of the path, and after that how far has been read. Rejects when that is not known. */
 export type Stage = () => Promise<ReadingProgress>
 
 export interface Path {
   /** In the order in which a record passes them: the end of a later stage counts what an earlier one has passed on. */
   readonly stages: readonly Stage[]
   readonly now: () => number
-  /** Nobody can be told; who waits for this answer waits on, so it must be seen. */
+  /** The progress is not known. Who waits for this answer waits on, so it must be seen. */
   readonly failed: (error: unknown) => void
 }
 

@@ -1,4 +1,4 @@
-/** Spec operations.md section 1: `dlr_orphan_rate` looks back five minutes. */
+/** [M24]: `dlr_orphan_rate` looks back five minutes. */
 export const WINDOW_MS = 300_000
 const SLOTS = 30
 const SLOT_MS = WINDOW_MS / SLOTS
@@ -26,7 +26,7 @@ export class RecentShare {
     this.#slots[number % SLOTS] = slot
   }
 
-  /** 0 when nothing has happened; at most 100, though a part may be told later than its whole. */
+  /** 0 when nothing has happened; at most 100, though a part may be counted later than its whole. */
   percent(): number {
     const number = this.#number()
     let [part, whole] = [0, 0]

@@ -1,5 +1,4 @@
 import { partitionKey, type TopicPartition } from '../../log/port.ts'
-import type { Stuck } from './position-watch.ts'
 
 /** How a reader stands to one of its partitions, now. */
 export interface Standing {
@@ -16,6 +15,12 @@ export interface Standing {
   readonly doing: string
   /** Why no movement is to be expected of it. */
   readonly excuse?: string | undefined
+}
+
+export interface Stuck {
+  readonly standing: Standing
+  readonly quietMs: number
+  readonly behind: number
 }
 
 /** What is remembered of a partition from one look to the next. */

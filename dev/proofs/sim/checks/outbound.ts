@@ -21,16 +21,16 @@ export function checkOutbound(
   accepted: ReadonlyMap<string, Accepted>,
   complain: Complain,
 ): void {
-  const requests = byKey(readings(world, outboundRequests))
+  const requests = byKey(readings(world.log, outboundRequests))
   const topics = {
-    statuses: byKey(readings(world, statusEvents)),
-    retries: byKey(readings(world, outboundRetries)),
-    deadLetters: byKey(readings(world, outboundDeadLetters)),
-    facts: byKey(readings(world, segmentFacts).filter(({ value }) => value.kind === 'EXPECTED')),
-    outcomes: byKey(readings(world, aggregatedOutcomes)),
+    statuses: byKey(readings(world.log, statusEvents)),
+    retries: byKey(readings(world.log, outboundRetries)),
+    deadLetters: byKey(readings(world.log, outboundDeadLetters)),
+    facts: byKey(readings(world.log, segmentFacts).filter(({ value }) => value.kind === 'EXPECTED')),
+    outcomes: byKey(readings(world.log, aggregatedOutcomes)),
   }
   const commands = new Map<string, string[]>()
-  for (const { value } of readings(world, dispatchCommands))
+  for (const { value } of readings(world.log, dispatchCommands))
     commands.set(value.messageId, [...(commands.get(value.messageId) ?? []), canonical(value)])
   sameTexts(complain, 'messages with a status', [...accepted.keys()], [...topics.statuses.keys()])
   for (const [messageId, message] of accepted) {

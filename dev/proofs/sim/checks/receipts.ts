@@ -16,7 +16,7 @@ import type { World } from '../world.ts'
 
 /** Spec pipeline.md 3.2 to 3.4, stated again: which receipts pass, and that each of them is joined or an orphan, once. */
 export function checkReceipts(world: World, complain: Complain): void {
-  const lookups = readings(world, receiptLookups)
+  const lookups = readings(world.log, receiptLookups)
   const passed = expectedReceipts(world)
   sameTexts(
     complain,
@@ -40,7 +40,7 @@ const CANONICAL: Readonly<Record<string, Receipt['dlrStatus']>> = {
 /** D4 and D5 over each key in the order of its partition. */
 function expectedReceipts(world: World): Receipt[] {
   const passed: Receipt[] = []
-  for (const list of byKey(readings(world, inboundReceipts)).values()) {
+  for (const list of byKey(readings(world.log, inboundReceipts)).values()) {
     const seen: { readonly eventId: string; readonly fingerprint: string; readonly at: number }[] = []
     for (const { value, record } of list) {
       const receipt = normalised(value)
@@ -69,14 +69,14 @@ function normalised(inbound: InboundReceipt): Receipt {
 
 /** Every accepted submit result is re-keyed, as often as it is on the log: that processor keeps no state. */
 function checkSent(world: World, complain: Complain): void {
-  const expected = readings(world, submitResults).flatMap(({ value }) =>
+  const expected = readings(world.log, submitResults).flatMap(({ value }) =>
     value.operatorMessageId === undefined
       ? []
       : [
           `${value.operatorId}:${receiptIdOf(value.operatorId, value.operatorMessageId)} ${value.submittedAt}`,
         ],
   )
-  const actual = readings(world, sentSegments).map(({ key, value }) => `${key} ${value.submittedAt}`)
+  const actual = readings(world.log, sentSegments).map(({ key, value }) => `${key} ${value.submittedAt}`)
   sameTexts(complain, 'dlr.sent', expected, actual)
 }
 
@@ -85,13 +85,15 @@ const receiptIdOf = (operatorId: string, submitted: string): string =>
   operatorOf(operatorId).ids === 'exact' ? submitted : BigInt(`0x${submitted}`).toString(10)
 
 function checkDecisions(world: World, passed: readonly Receipt[], complain: Complain): void {
-  const facts = readings(world, segmentFacts).flatMap(({ value }) =>
+  const facts = readings(world.log, segmentFacts).flatMap(({ value }) =>
     value.kind === 'RECEIPT' ? [value] : [],
   )
-  const orphans = readings(world, dlrRecords).flatMap(({ value }) => (value.kind === 'ORPHAN' ? [value] : []))
+  const orphans = readings(world.log, dlrRecords).flatMap(({ value }) =>
+    value.kind === 'ORPHAN' ? [value] : [],
+  )
   const decided = [...facts, ...orphans].map(({ receipt }) => canonical(receipt))
   sameTexts(complain, 'decided receipts', passed.map(canonical), decided)
-  const unmatched = readings(world, unmatchedReceipts).map(({ value }) => value.orphanId)
+  const unmatched = readings(world.log, unmatchedReceipts).map(({ value }) => value.orphanId)
   sameTexts(
     complain,
     'sms.dlr.unmatched',
@@ -101,7 +103,7 @@ function checkDecisions(world: World, passed: readonly Receipt[], complain: Comp
   checkJoins(world, complain)
   const firstSent = firstSentMs(world)
   const looked = new Map(
-    readings(world, receiptLookups).map(({ value, record }) => [value.receipt.eventId, record]),
+    readings(world.log, receiptLookups).map(({ value, record }) => [value.receipt.eventId, record]),
   )
   for (const { receipt, orphanId } of orphans) {
     if (orphanId !== eventId('orphan', receipt.eventId)) complain(`orphan ${orphanId} has a foreign id`)
@@ -117,7 +119,7 @@ function checkDecisions(world: World, passed: readonly Receipt[], complain: Comp
 
 function firstSentMs(world: World): ReadonlyMap<string, number> {
   const first = new Map<string, number>()
-  for (const { key, record } of readings(world, sentSegments))
+  for (const { key, record } of readings(world.log, sentSegments))
     first.set(key, Math.min(first.get(key) ?? Number.POSITIVE_INFINITY, record.timestamp))
   return first
 }
@@ -125,13 +127,13 @@ function firstSentMs(world: World): ReadonlyMap<string, number> {
 /** A receipt speaks for the segment that got its id. */
 function checkJoins(world: World, complain: Complain): void {
   const results = new Map(
-    readings(world, submitResults).flatMap(({ value }) =>
+    readings(world.log, submitResults).flatMap(({ value }) =>
       value.operatorMessageId === undefined
         ? []
         : [[`${value.operatorId}:${receiptIdOf(value.operatorId, value.operatorMessageId)}`, value] as const],
     ),
   )
-  for (const { value } of readings(world, segmentFacts)) {
+  for (const { value } of readings(world.log, segmentFacts)) {
     if (value.kind !== 'RECEIPT') continue
     const { receipt, submission, correlatedAt, eventId: id, ...fact } = value
     const result = results.get(`${receipt.operatorId}:${receipt.operatorMessageId}`)

@@ -12,8 +12,8 @@ import type { World } from '../world.ts'
  * after it. What happened must be one of the possible outcomes, and mostly there is only one.
  */
 export function checkSegments(world: World, complain: Complain): void {
-  const results = byKey(readings(world, submitResults))
-  const facts = byKey(readings(world, segmentFacts))
+  const results = byKey(readings(world.log, submitResults))
+  const facts = byKey(readings(world.log, segmentFacts))
   const effects = actualEffects(world)
   for (const messageId of new Set([...results.keys(), ...facts.keys(), ...effects.keys()])) {
     const possible = possibleEffects(
@@ -82,19 +82,19 @@ function actualEffects(world: World): Map<string, string[]> {
   const add = (messageId: string, effect: object): void => {
     effects.set(messageId, [...(effects.get(messageId) ?? []), canonical(effect)])
   }
-  for (const { value, key } of readings(world, aggregatedOutcomes)) {
+  for (const { value, key } of readings(world.log, aggregatedOutcomes)) {
     const { status: aggregated, received, expected, closedBy, operatorId, segments, occurredAt: at } = value
     add(key, { aggregated, received, expected, closedBy, operatorId, segments, at })
   }
-  for (const { value, key } of readings(world, billingEvents)) {
+  for (const { value, key } of readings(world.log, billingEvents)) {
     const { dlrStatus: billing, segmentCount, deliveredSegments, operatorId, occurredAt: at } = value
     add(key, { billing, segmentCount, deliveredSegments, operatorId, at })
   }
-  for (const { value, key } of readings(world, webhookEvents)) {
+  for (const { value, key } of readings(world.log, webhookEvents)) {
     const { dlrStatus: webhook, to, segments, operatorId, occurredAt: at } = value
     add(key, { webhook, at, segments, operatorId, to })
   }
-  for (const { value, key } of readings(world, dlrRecords)) {
+  for (const { value, key } of readings(world.log, dlrRecords)) {
     const effect = recordEffect(value)
     if (effect !== null) add(key, effect)
   }

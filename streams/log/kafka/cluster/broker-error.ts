@@ -92,9 +92,7 @@ const OUT_OF_STEP = new Set([45, DUPLICATE_SEQUENCE, 59])
 const START_OVER = new Set([INVALID_TXN_STATE, 49])
 
 /**
- * `lost`: no answer, it may have happened; `later`: the same again; `elsewhere`: again at the new leader; `coordinator`: again
- * at the new coordinator; `fenced`: another has taken over; `out-of-step`: sequences are off; `start-over`: fence again;
- * `abortable`: this transaction cannot commit, the next may; `refused`: no repetition helps.
+ * `lost`: no answer, it may have happened. `later`: the same again. `elsewhere`: again at the new leader. `coordinator`: again at the new coordinator. `fenced`: another has taken over. `out-of-step`: sequences are off. `start-over`: fence again. `abortable`: this transaction cannot commit, the next may. `refused`: no repetition helps.
  */
 export type Remedy =
   | 'lost'
@@ -124,7 +122,7 @@ function remedyForCode(code: number): Remedy {
   return code === 120 ? 'abortable' : 'refused'
 }
 
-/** The errors of kafkajs's connection layer. Whether the request had left is not to be told from them. */
+/** The errors of kafkajs's connection layer. They do not say whether the request had left. */
 const LOST = new Set([
   'KafkaJSConnectionError',
   'KafkaJSConnectionClosedError',

@@ -3,7 +3,7 @@ import { findCoordinator, metadata } from '../codecs/apis.ts'
 import { BrokerError, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Clock } from './clock.ts'
-import type { Call, KafkaBroker } from '../wire/internals.ts'
+import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 import { BrokerConnections } from '../wire/broker-connections.ts'
 import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.ts'
 

@@ -1,7 +1,7 @@
 import { BrokerError, remedyFor } from './broker-error.ts'
 import { Attempts, URGENT_MS_MAX } from './clock.ts'
 import type { Cluster } from './cluster.ts'
-import type { Call, KafkaBroker } from '../wire/internals.ts'
+import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 
 /** A request to a coordinator that may be repeated without harm. */

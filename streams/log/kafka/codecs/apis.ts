@@ -1,5 +1,5 @@
 import { internals } from '../wire/internals.ts'
-import type { Call, KafkaBroker } from '../wire/internals.ts'
+import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 
 /**
  * The requests for which kafkajs's codecs serve. Only the codecs: its `parse` throws at the first partition that failed and

@@ -49,8 +49,8 @@ describe('what members say of themselves', () => {
   })
 })
 
-describe('what members are told', () => {
-  it('comes back as it was told', () => {
+describe('what members get', () => {
+  it('comes back as it was given', () => {
     const standbys = [
       { partition: 4, due: false },
       { partition: 5, due: true },

@@ -12,7 +12,7 @@ export interface OffsetFetchAnswer {
 
 /**
  * OffsetFetch v7 with `require_stable` (KIP-447): a cursor that a transaction is about to move is answered with
- * UNSTABLE_OFFSET_COMMIT and not with its old value. kafkajs stops at v4, which cannot ask for that (K3).
+ * UNSTABLE_OFFSET_COMMIT and not with its old value. kafkajs stops at v4, which cannot ask for that.
  */
 export function offsetFetchRequest(
   group: string,

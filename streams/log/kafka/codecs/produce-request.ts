@@ -24,7 +24,7 @@ export interface ProduceAnswer {
   readonly clientSideThrottleTime: number
 }
 
-/** All in-sync replicas (spec: nothing that was accepted is lost). */
+/** All in-sync replicas: nothing that was accepted is lost [W1]. */
 const ACKS_ALL = -1
 
 /** How long the leader may wait for the replicas. Below the request timeout, so that the answer says so. */

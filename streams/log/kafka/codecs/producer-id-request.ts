@@ -1,6 +1,6 @@
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
-import type { Call, KafkaBroker } from '../wire/internals.ts'
+import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 import { ownCall, speaks } from '../wire/own-call.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 
@@ -22,15 +22,14 @@ export interface ProducerIdWanted {
   readonly transactionalId: string | null
   /** After which the coordinator aborts a transaction that has not ended. */
   readonly timeoutMs: number
-  /** Absent to take over from whoever has the id. */
+  /** Absent to take the id over from its holder. */
   readonly current?: CurrentProducer
 }
 
 const NAME = { apiKey: 22, apiName: 'InitProducerId' }
 
 /**
- * InitProducerId, v3 where the broker has it (KIP-360): kafkajs stops at v1, which can only take over and would, in trying to
- * go on, fence whoever has taken over from us. Going on with a broker that has v1 only is `fatal`.
+ * InitProducerId, v3 where the broker has it (KIP-360). kafkajs stops at v1, which can only take over: in trying to go on it would fence a writer that has taken over from us. Going on with a broker that has v1 only is `fatal`.
  */
 export function initProducerId(wanted: ProducerIdWanted): (broker: KafkaBroker) => Call<ProducerIdAnswer> {
   return (broker) => {

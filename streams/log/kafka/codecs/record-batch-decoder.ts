@@ -83,7 +83,7 @@ function batchAt(at: TopicPartition, bytes: Buffer, start: number, end: number):
   }
 }
 
-/** Only what Node 20 brings along: our topics say `compression.type=producer` and our writers compress nothing (K22). */
+/** Only what Node 20 brings along: brokers keep what producers send unless a topic says otherwise, ours say nothing, and our writers compress nothing. */
 function uncompressed(at: TopicPartition, body: Buffer, codec: number): Buffer {
   if (codec === 0) return body
   if (codec === GZIP) return gunzipped(at, body)

@@ -4,7 +4,7 @@ import { putVarint, putVarlong, varintBytes, varlongBytes } from './varint.ts'
 
 /**
  * RecordBatch v2 in one pass into memory that the caller has sized (Kafka protocol guide, "Record Batch"). kafkajs allocates
- * a buffer for every field and reaches a tenth of this; the bytes are the same, which a property test holds on to.
+ * a buffer for every field and reaches a tenth of this. The bytes are the same, which a property test checks.
  */
 export interface RecordBatch {
   readonly records: readonly OutRecord[]

@@ -51,7 +51,7 @@ const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
 
 const TRANSIENT = new Set(['lost', 'later', 'elsewhere', 'coordinator'])
 
-/** Keeps one member in its group: joins, leads when it is told to, and sends heartbeats of its own, whatever else goes on. */
+/** Keeps one member in its group. It joins, leads when the coordinator says so, and sends heartbeats whatever else goes on. */
 export class Membership {
   readonly #options: MembershipOptions
   readonly #joining: Coordinator
@@ -177,7 +177,7 @@ export class Membership {
       try {
         await this.#joining.once({ name: 'Heartbeat', call: heartbeat(member), codeOf: errorCode })
       } catch (error) {
-        // The session may outlast the trouble; whether it did, the next answer says.
+        // The session may outlast the trouble; whether it did, the next answer says. As yet the partitions are kept meanwhile, however long that takes [F7].
         if (!TRANSIENT.has(remedyFor(error) ?? '')) throw error
         this.#options.onTrouble(error)
       }

@@ -1,6 +1,6 @@
 import type { BrokerAddress } from '../codecs/apis.ts'
 import { internals } from './internals.ts'
-import type { Call, KafkaBroker, KafkaLogger } from './internals.ts'
+import type { Call, KafkaBroker, KafkaLogger } from './kafkajs-types.ts'
 
 /** How to reach a broker; the same for all of them. */
 export interface BrokerConnectionOptions {
@@ -14,9 +14,7 @@ export interface BrokerConnectionOptions {
 }
 
 /**
- * Connections to one broker: one for fetches and one for everything else, opened at first use. A broker answers the requests
- * of a connection one after the other and holds some of them back (fetches, joins), so whoever must not wait for the other
- * has a link of its own.
+ * Connections to one broker: one for fetches and one for everything else, opened at first use. A broker answers the requests of a connection one after the other and holds some of them back (fetches, joins). So users that must not wait for each other have a lane each.
  */
 export class BrokerConnection {
   readonly #broker: KafkaBroker

@@ -1,6 +1,6 @@
 import type { BrokerAddress } from '../codecs/apis.ts'
 import { isLost } from '../cluster/broker-error.ts'
-import type { Call, KafkaBroker } from './internals.ts'
+import type { Call, KafkaBroker } from './kafkajs-types.ts'
 import { BrokerConnection } from './broker-connection.ts'
 import type { BrokerConnectionOptions } from './broker-connection.ts'
 
@@ -15,7 +15,7 @@ export type Lane = string
 /** Where the cluster is asked about itself. */
 const CONTROL: Lane = 'control'
 
-/** All links of a client, by lane and broker. */
+/** All connections of a client, by lane and broker. */
 export class BrokerConnections {
   readonly #options: BrokerConnectionsOptions
   readonly #addresses = new Map<number, BrokerAddress>()
@@ -26,7 +26,7 @@ export class BrokerConnections {
     this.#options = options
   }
 
-  /** @param nodeId of a broker that `learn` was told of */
+  /** @param nodeId of a broker that `learn` has seen */
   async send<Answer extends object>(
     lane: Lane,
     nodeId: number,
@@ -49,7 +49,7 @@ export class BrokerConnections {
     throw last
   }
 
-  /** Remembers where brokers are; links to where one was are closed. */
+  /** Remembers where brokers are; connections to where one was are closed. */
   learn(brokers: readonly BrokerAddress[]): void {
     for (const broker of brokers) {
       const known = this.#addresses.get(broker.nodeId)

@@ -1,4 +1,4 @@
-import type { Encoded } from './internals.ts'
+import type { Encoded } from './kafkajs-types.ts'
 
 /** Room in front of a request for the header that framing.ts writes there, client id included. */
 export const HEADROOM_BYTES = 256

@@ -26,7 +26,7 @@ function queue(pending: readonly unknown[], throttledUntil = -1): ThrottledQueue
 
 const never: Frame = () => Promise.reject(new Error('copied'))
 
-describe('the idle timer (K9)', () => {
+describe('the idle timer', () => {
   beforeEach(() => vi.useFakeTimers({ now: 1_000 }))
   afterEach(() => vi.useRealTimers())
 

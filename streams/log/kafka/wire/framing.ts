@@ -1,5 +1,5 @@
 import { ByteWriter, HEADROOM_BYTES } from './byte-writer.ts'
-import type { Encoded, ProtocolRequest } from './internals.ts'
+import type { Encoded, ProtocolRequest } from './kafkajs-types.ts'
 
 /** What kafkajs hands to the function that puts a request header in front of a body (its `protocol/request`). */
 interface Unframed {

@@ -8,7 +8,7 @@ import type { ProducerIdentity } from '../codecs/produce-request.ts'
 import { sendRound } from './send-round.ts'
 import type { Sending, Sent } from './send-round.ts'
 
-/** Sequences are 31 bits and wrap (K8: kafkajs starts over at 0, which the broker refuses). */
+/** Sequences are 31 bits and wrap. kafkajs starts over at 0 instead, which the broker refuses. */
 export const nextSequence = (sequence: number, count: number): number => (sequence + count) % 2 ** 31
 
 /** Repetition may cure these; giving up on one leaves open whether the broker has appended the batch. */

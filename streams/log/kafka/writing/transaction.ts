@@ -73,7 +73,7 @@ export class Transaction {
     )
   }
 
-  /** A repetition after a lost answer is safe: the coordinator answers a second commit of the same epoch like the first. */
+  /** A lost answer is asked for again: the coordinator answers a second commit of the same epoch like the first. As yet a request that the network holds up can so commit half of the next transaction [F6]. */
   async commit(): Promise<void> {
     await this.#end(true, this.#options.deadline)
   }

@@ -1,0 +1,115 @@
+import type { OutRecord } from '../../../streams/log/port.ts'
+import { timersOf } from '../../../streams/runtime/store/row.ts'
+import type { RowChange, Store, StoredTimer, StoreFactory } from '../../../streams/runtime/store/store.ts'
+import { withTransactions } from './mutant-logs.ts'
+import { APP, type Plant } from './process.ts'
+
+/** Mutants that break what the local stores keep. */
+
+/** Timers live in the process: what an earlier one has armed is lost, and a restore brings none back. */
+export const volatileTimers = (stores: StoreFactory): StoreFactory => ({
+  open: async (name, onWiped) => new VolatileTimers(await stores.open(name, onWiped)),
+  peek: (name) => stores.peek(name),
+  destroy: (name) => stores.destroy(name),
+})
+
+class VolatileTimers implements Store {
+  readonly #inner: Store
+  #timers: StoredTimer[] = []
+  #restoring = true
+
+  constructor(inner: Store) {
+    this.#inner = inner
+  }
+
+  checkpoint() {
+    return this.#inner.checkpoint()
+  }
+
+  get(store: string, key: string) {
+    return this.#inner.get(store, key)
+  }
+
+  async commit(changes: readonly RowChange[], checkpoint: Parameters<Store['commit']>[1]): Promise<void> {
+    for (const { armed, disarmed } of this.#restoring ? [] : changes) {
+      for (const timer of disarmed) this.#timers = this.#timers.filter((one) => !isSame(timer, one))
+      this.#timers.push(...armed)
+    }
+    await this.#inner.commit(
+      changes.map((change) => ({ ...change, armed: [], disarmed: [] })),
+      checkpoint,
+    )
+  }
+
+  dueTimers(untilMs: number, limit: number): Promise<readonly StoredTimer[]> {
+    const due = this.#timers.filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs)
+    return Promise.resolve(due.slice(0, limit))
+  }
+
+  dropTimers(timers: readonly StoredTimer[]): Promise<void> {
+    this.#timers = this.#timers.filter((one) => !timers.includes(one))
+    return Promise.resolve()
+  }
+
+  /** A task asks this when it has restored, and not before. */
+  nextDueMs(): Promise<number> {
+    this.#restoring = false
+    return Promise.resolve(Math.min(...this.#timers.map(({ dueMs }) => dueMs)))
+  }
+
+  countTimers(signal: AbortSignal) {
+    return this.#inner.countTimers(signal)
+  }
+
+  wipe() {
+    return this.#inner.wipe()
+  }
+
+  close() {
+    return this.#inner.close()
+  }
+}
+
+const isSame = (a: StoredTimer, b: StoredTimer): boolean =>
+  a.dueMs === b.dueMs && a.timer === b.timer && a.key === b.key && a.store === b.store
+
+/** The local store has the rows before it is known whether they will ever be committed. */
+export function overlayBeforeCommit(): Plant {
+  const opened = new Map<string, Store>()
+  return {
+    stores: (stores) => ({
+      open: async (name, onWiped) => {
+        const store = await stores.open(name, onWiped)
+        opened.set(name, store)
+        return store
+      },
+      peek: (name) => stores.peek(name),
+      destroy: (name) => stores.destroy(name),
+    }),
+    log: (log) =>
+      withTransactions(log, (inner, { transactionalId }) => ({
+        fence: () => inner.fence(),
+        commit: async (batch) => {
+          const store = opened.get(transactionalId.slice(APP.length + 1))
+          if (store !== undefined) await store.commit(rowsIn(batch.records), store.checkpoint())
+          return inner.commit(batch)
+        },
+        close: () => inner.close(),
+      })),
+  }
+}
+
+const rowsIn = (records: readonly OutRecord[]): RowChange[] =>
+  records.flatMap(({ topic, key, value }) => {
+    const store = /^[^-]+-(.+)-changelog$/.exec(topic)?.[1]
+    if (store === undefined || key === null) return []
+    const encoded = value === null ? undefined : value.toString()
+    const timers = encoded === undefined || store === 'marks' ? {} : timersOf(encoded)
+    const armed = Object.entries(timers).map(([timer, dueMs]) => ({
+      dueMs,
+      store,
+      timer,
+      key: key.toString(),
+    }))
+    return [{ store, key: key.toString(), encoded, armed, disarmed: [] }]
+  })
