@@ -3,15 +3,16 @@ import { defineConfig } from 'vitest/config'
 const shared = { environment: 'node' as const }
 
 /**
- * Three kinds of test, told apart by suffix: pure (`x.test.ts`), with real servers (`x.wire.test.ts`, started by
- * `npm test`), and the whole system (`dev/proofs/e2e/x.e2e.test.ts`).
+ * Three kinds of test, told apart by suffix: pure (`x.test.ts`), with real servers
+ * (`x.wire.test.ts`, started by `npm test`), and the whole system (`dev/proofs/e2e/x.e2e.test.ts`).
  */
 export default defineConfig({
   test: {
     reporters: ['default', './dev/counting-reporter.ts'],
     projects: [
       {
-        // Pure tests share no globals, so isolation would only cost start-up time (measured: eight times slower).
+        // Pure tests share no globals, so isolation would only cost start-up time (measured: eight
+        // times slower).
         test: {
           ...shared,
           name: 'pure',

@@ -35,7 +35,10 @@ export interface Backends {
 const SERVICE_POOL = { connectionsMax: 18, connectMsMax: 2_000, statementMsMax: 2_500 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 
-/** Opens everything behind the API and starts the relay. None of it has to be up: each connects when it can. */
+/**
+ * Opens everything behind the API and starts the relay. None of it has to be up: each connects when
+ * it can.
+ */
 export function openBackends(config: ApiConfig, around: Surroundings, closers: Closers): Backends {
   const { logger, now, random, subjectPrefix = '' } = around
   const instruments = createInstruments(around.metrics)

@@ -2,7 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 
 export interface Listener {
   readonly port: number
-  /** Takes no new connection, lets requests finish for at most `DRAIN_MS_MAX`, then cuts what is left. */
+  /**
+   * Takes no new connection, lets requests finish for at most `DRAIN_MS_MAX`, then cuts what is
+   * left.
+   */
   close(): Promise<void>
 }
 
@@ -18,7 +21,8 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<v
 export async function listen(handler: Handler, host: string, port: number): Promise<Listener> {
   let stopping = false
   const server = createServer((request, response) => {
-    // A client that keeps its connection open would otherwise go on sending here while we wait for it to stop.
+    // A client that keeps its connection open would otherwise go on sending here while we wait for
+    // it to stop.
     if (stopping) response.setHeader('Connection', 'close')
     void handler(request, response)
   })

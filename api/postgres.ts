@@ -10,13 +10,16 @@ export interface PoolLimits {
   readonly connectionsMax: number
   /** For a free connection or a new one. */
   readonly connectMsMax: number
-  /** For one statement; the server gives up first, so that a late commit does not follow an error answer. */
+  /**
+   * For one statement; the server gives up first, so that a late commit does not follow an error
+   * answer.
+   */
   readonly statementMsMax: number
 }
 
 /**
- * Connections that write the statements of a transaction at once instead of waiting for each answer (`pipeline`), so that a
- * transaction costs one round trip.
+ * Connections that write the statements of a transaction at once instead of waiting for each answer
+ * (`pipeline`), so that a transaction costs one round trip.
  */
 export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool {
   const options = {
@@ -98,7 +101,8 @@ async function inOneTrip(
 const query = (client: PoolClient, statement: Statement | string): Promise<QueryResult<Row>> =>
   typeof statement === 'string' ? client.query<Row>(statement) : client.query<Row, unknown[]>(statement)
 
-// SQLSTATE classes: connection, resources, operator intervention, system, internal, and rolled back for concurrency.
+// SQLSTATE classes: connection, resources, operator intervention, system, internal, and rolled back
+// for concurrency.
 const OUTAGE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
 /** An error that is no answer of the server (refused, reset, timed out) is an outage too. */

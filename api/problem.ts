@@ -64,7 +64,10 @@ export interface ProblemBody {
   readonly errors?: readonly Fault[]
 }
 
-/** Ends a request with the problem `code`; thrown by middleware and routes, answered in middleware/problem.ts. */
+/**
+ * Ends a request with the problem `code`; thrown by middleware and routes, answered in
+ * middleware/problem.ts.
+ */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly code: ProblemCode
@@ -82,8 +85,8 @@ export class Problem extends Error {
 }
 
 /**
- * A dependency that the answer needs is away: worth another try by the client, never a defect of ours.
- * `dependency` is a fixed word ('postgres', 'jwks'), so it may be logged.
+ * A dependency that the answer needs is away: worth another try by the client, never a defect of
+ * ours. `dependency` is a fixed word ('postgres', 'jwks'), so it may be logged.
  */
 export class DependencyUnavailable extends Error {
   override readonly name = 'DependencyUnavailable'

@@ -26,7 +26,9 @@ afterAll(async () => {
 
 const Line = z.object({ event: z.string(), address: z.string().optional() })
 
-/** The process as production starts it, with neither Redis nor NATS to be found; ends with its URL. */
+/**
+ * The process as production starts it, with neither Redis nor NATS to be found; ends with its URL.
+ */
 async function startProcess(): Promise<{ child: ChildProcess; url: string }> {
   const child = spawn(
     process.execPath,

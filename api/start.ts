@@ -10,7 +10,10 @@ import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
 import { remoteKeys, tokenVerifier } from './middleware/token.ts'
 
-/** Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools last. */
+/**
+ * Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools
+ * last.
+ */
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {
   const backends = openBackends(config, around, closers)
   const { database, redis, publisher, instruments } = backends

@@ -1,7 +1,8 @@
 /// <reference types="node" />
-// The first thing that `npm start`, `npm test`, `npm run demo` and `npm run bench` run: plain Node without a dependency, because
-// on a fresh clone nothing is installed yet. It checks Node's version, installs what package-lock.json names when that is not
-// what stands in node_modules, then runs one TypeScript file and exits as it did.
+// The first thing that `npm start`, `npm test`, `npm run demo` and `npm run bench` run: plain Node
+// without a dependency, because on a fresh clone nothing is installed yet. It checks Node's
+// version, installs what package-lock.json names when that is not what stands in node_modules, then
+// runs one TypeScript file and exits as it did.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -33,7 +34,8 @@ const parseLock = JSON.parse
 
 /**
  * @param {string} file A lock file of npm, relative to the root.
- * @returns {Record<string, LockedPackage> | undefined} Its packages by path, or undefined when there is no such file.
+ * @returns {Record<string, LockedPackage> | undefined} Its packages by path, or undefined when
+ *   there is no such file.
  */
 const packagesOf = (file) => {
   try {
@@ -45,8 +47,9 @@ const packagesOf = (file) => {
 }
 
 /**
- * Whether node_modules holds the versions that package-lock.json names. Contents are compared, not file times: a checkout
- * and `npm install` both leave times that say nothing. Optional packages of other platforms may be absent.
+ * Whether node_modules holds the versions that package-lock.json names. Contents are compared, not
+ * file times: a checkout and `npm install` both leave times that say nothing. Optional packages of
+ * other platforms may be absent.
  */
 const isInstalled = () => {
   const wanted = packagesOf('package-lock.json')
@@ -68,7 +71,8 @@ const isInstalled = () => {
 const run = (command, args) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit', shell: false })
-    // Only the first signal is passed on: the child's orderly stop must not be cut short by its repetition.
+    // Only the first signal is passed on: the child's orderly stop must not be cut short by its
+    // repetition.
     /** @param {NodeJS.Signals} signal */
     const forward = (signal) => {
       for (const name of ['SIGINT', 'SIGTERM'])

@@ -10,7 +10,10 @@ const here = dirname(fileURLToPath(import.meta.url))
 
 let clone = ''
 
-/** What npm does as far as the bootstrap can see: it leaves its own lock file and the packages, and here also a trace. */
+/**
+ * What npm does as far as the bootstrap can see: it leaves its own lock file and the packages, and
+ * here also a trace.
+ */
 const npm = `#!/bin/sh
 echo "$@" >> npm-calls
 test ! -e npm-fails || exit 7

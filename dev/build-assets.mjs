@@ -1,7 +1,8 @@
 /// <reference types="node" />
-// The second half of `npm run build`. The compiler leaves out what is not TypeScript, and services read some of it beside their
-// own code: the migrations, the proto file of the routing engine. Such files of the production folders go to the same place
-// below dist/. Plain Node: the image is built without the tools of dev/.
+// The second half of `npm run build`. The compiler leaves out what is not TypeScript, and services
+// read some of it beside their own code: the migrations, the proto file of the routing engine. Such
+// files of the production folders go to the same place below dist/. Plain Node: the image is built
+// without the tools of dev/.
 import { cpSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -2,7 +2,10 @@ import type { LogClient, LogRecord, TopicPartition } from '../streams/log/port.t
 
 const READ = { bytesMax: 8 * 1024 * 1024, waitMs: 20 }
 
-/** What is committed in one partition from an offset on, up to the end that it has when it is reached. */
+/**
+ * What is committed in one partition from an offset on, up to the end that it has when it is
+ * reached.
+ */
 export async function* committedRecords(
   log: LogClient,
   at: TopicPartition,

@@ -7,15 +7,19 @@ import { sleep } from '../streams/platform/backoff.ts'
 export interface TemporaryDatabase {
   /** As the user of the admin address. */
   readonly url: string
-  /** The same database as a role of spec data.md section 5, for example `orch_svc`; the cluster must trust it. */
+  /**
+   * The same database as a role of [DB50] to [DB57], for example `orch_svc`; the cluster must trust
+   * it.
+   */
   readonly urlAs: (role: string) => string
   /** Ends what is still connected. */
   drop(): Promise<void>
 }
 
 /**
- * `adminUrl` is a superuser's address of any database of the cluster; `name` consists of small letters, digits and
- * underscores, and an older database of that name is dropped. Partitions surround `now`.
+ * `adminUrl` is a superuser's address of any database of the cluster; `name` consists of small
+ * letters, digits and underscores, and an older database of that name is dropped. Partitions
+ * surround `now`.
  */
 export async function createDatabase(
   adminUrl: string,
@@ -58,8 +62,8 @@ const DISCONNECT_LOOKS_MAX = 40
 const DISCONNECT_LOOK_MS = 50
 
 /**
- * A pool that has ended may still have connections that the server is about to close; one that `FORCE` kills then reports an
- * error to nobody, which ends the process that held it.
+ * A pool that has ended may still have connections that the server is about to close. One that
+ * `FORCE` kills then reports an error to nobody, which ends the process that held it.
  */
 async function disconnected(client: Client, name: string): Promise<void> {
   for (let look = 0; look < DISCONNECT_LOOKS_MAX; look++) {

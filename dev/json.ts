@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 
 /**
- * JSON in the body of a control request to a stand-in. What does not fit its schema is a named fault, never a half-read value.
+ * JSON in the body of a control request to a stand-in. What does not fit its schema is a named
+ * fault, never a half-read value.
  */
 const BODY_BYTES_MAX = 1_048_576
 

@@ -1,7 +1,8 @@
 /**
- * `npm test [-- vitest's arguments]`: brings the local stack up, runs the tests of all projects against it, and takes it down. Ends with
- * vitest's exit code, and with its closing line `N passed, N failed` as the last one: nothing is printed on the way down.
- * `--pure` runs only the pure project, without a stack.
+ * `npm test [-- vitest's arguments]`: brings the local stack up, runs the tests of all projects
+ * against it, and takes it down. Ends with vitest's exit code, and with its closing line
+ * `N passed, N failed` as the last one: nothing is printed on the way down. `--pure` runs only the
+ * pure project, without a stack.
  */
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'

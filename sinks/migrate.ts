@@ -5,7 +5,10 @@ import { createLogger } from '../streams/platform/logger.ts'
 import { ensurePartitions } from './postgres/partitions.ts'
 import { migrate } from './sql/migrate.ts'
 
-/** Brings the database of DATABASE_URL (a superuser's at first, later migrator's) up to date, then ends. Safe to repeat. */
+/**
+ * Brings the database of DATABASE_URL (a superuser's at first, later migrator's) up to date, then
+ * ends. Safe to repeat.
+ */
 const config = readConfig({ ...commonEnv, DATABASE_URL: z.string() })
 const logger = createLogger({ service: 'migrate', level: config.LOG_LEVEL })
 const client = new Client({ connectionString: config.DATABASE_URL, connectionTimeoutMillis: 10_000 })

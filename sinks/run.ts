@@ -33,7 +33,10 @@ export interface LagWatch {
   close(): Promise<void>
 }
 
-/** Keeps the gauge `sink_lag` up to date. While the log is away the last figures stay, and readiness says why. */
+/**
+ * Keeps the gauge `sink_lag` up to date. While the log is away the last figures stay, and readiness
+ * says why.
+ */
 export function watchLag(
   sinks: readonly Sink[],
   options: Pick<RunOptions, 'log' | 'observation' | 'sleep'> & {

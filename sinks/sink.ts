@@ -9,7 +9,10 @@ export interface Sink {
   readonly name: string
   readonly group: string
   readonly topics: readonly string[]
-  /** Resolves when everything of the batch is stored; a rejection means: again later, nothing is lost. */
+  /**
+   * Resolves when everything of the batch is stored; a rejection means: again later, nothing is
+   * lost.
+   */
   readonly handle: (batch: Batch) => Promise<void>
 }
 
@@ -28,7 +31,10 @@ export interface Taking {
   readonly take: (batch: Batch) => Promise<void>
 }
 
-/** `write` gets the readable values of one partition in log order, never none, and says how many it has stored. */
+/**
+ * `write` gets the readable values of one partition in log order, never none, and says how many it
+ * has stored.
+ */
 export const taking = <V>(
   topic: Topic<V>,
   hooks: SinkHooks,

@@ -34,7 +34,10 @@ const TonNpiSettings = z.strictObject({
 
 const WINDOW_MAX = 1_000
 
-/** The options of one operator [PD2], as yet without charset, longMessage and tls. An unknown one is a mistake. */
+/**
+ * The options of one operator [PD2], as yet without charset, longMessage and tls. An unknown one is
+ * a mistake.
+ */
 const OperatorSettings = z.strictObject({
   window: positive.max(WINDOW_MAX).default(10),
   failoverAfterMs: milliseconds.default(30_000),
@@ -51,8 +54,8 @@ export const operatorSettings = (given: z.input<typeof OperatorSettings> = {}): 
   OperatorSettings.parse(given)
 
 /**
- * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8], [B10], [B12], [B14], [B17], [CI5],
- * [S5], [S7], [R6] and [SD1].
+ * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8],
+ * [B10], [B12], [B14], [B17], [CI5], [S5], [S7], [R6] and [SD1].
  */
 export interface Timings {
   readonly connectMs: number

@@ -143,7 +143,9 @@ function bindOptions(
   }
 }
 
-/** The limit is kept without Redis too [TP7], so that is worth one line a minute and not one a PDU. */
+/**
+ * The limit is kept without Redis too [TP7], so that is worth one line a minute and not one a PDU.
+ */
 function openThrottle(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): Throttle {
   const { shared, elapsed, logger } = options
   let warnedAt = Number.NEGATIVE_INFINITY

@@ -1,7 +1,10 @@
 import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
 import { OPERATOR_STATES, type OperatorState } from './operator/states.ts'
 
-/** Metrics of one operator ([M28] to [M37]). The operator_id label is filled in here and nowhere else. */
+/**
+ * Metrics of one operator ([M28] to [M37]). The operator_id label is filled in here and nowhere
+ * else.
+ */
 export interface OperatorMetrics {
   state(state: OperatorState): void
   submitted(status: 'success' | 'error' | 'throttled', seconds: number): void
@@ -37,7 +40,10 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
 }
 
 const PREFIX = 'smpp_connector_'
-/** A raw status word is the operator's. Only the usual ones become labels, or it could make as many series as it likes. */
+/**
+ * A raw status word is the operator's. Only the usual ones become labels, or it could make as many
+ * series as it likes.
+ */
 const STAT_LABELS: ReadonlySet<string> = new Set([
   'DELIVRD',
   'UNDELIV',

@@ -61,6 +61,21 @@ describe('what the gateway needs goes away', () => {
     expect(heard.results[0]?.outcome).toBe('ACCEPTED')
   }, 40_000)
 
+  it('fault G11: a session that ends under flow leaves no command to wait for its ack wait', async () => {
+    const { smsc, heard } = await rig.openAll({ timings: { reconnectFirstMs: 20 } })
+    const ids = new Set<string>()
+    for (let drop = 0; drop < 6; drop += 1) {
+      for (let count = 0; count < 20; count += 1) {
+        const { messageId } = await rig.send({ to: phone('916') })
+        ids.add(messageId)
+        if (count === 10) smsc.dropConnections()
+      }
+    }
+    const reported = (): Set<string> => new Set(heard.results.map(({ messageId }) => messageId))
+    await until(() => reported().size === ids.size, 20_000)
+    expect(reported()).toEqual(ids)
+  }, 60_000)
+
   it('[F4] NATS hangs: a receipt is refused, and answered ESME_ROK only once NATS holds it', async () => {
     const { proxy, through } = await proxyTo(envOf('NATS_URL'))
     const { smsc, heard } = await rig.openAll({ natsUrl: through, timings: { receiptAckMs: 300 } }, 10, {
@@ -110,7 +125,8 @@ describe('what the gateway needs goes away', () => {
     const { proxy, through } = await proxyTo(envOf('REDIS_URL'))
     const { smsc, heard } = await rig.openAll({ redisUrl: through })
     proxy.cut()
-    // 932 refuses the first try of each segment. Segment 2 has its first try only after segment 1 is taken, so the command comes back twice.
+    // 932 refuses the first try of each segment. Segment 2 has its first try only after segment 1
+    // is taken, so the command comes back twice.
     await rig.send({ to: phone('932'), body: 'a'.repeat(200) })
     await until(() => heard.results.length === 2, 15_000)
     expect(smsc.entries().filter((entry) => entry.kind === 'submit' && entry.taken)).toHaveLength(2)

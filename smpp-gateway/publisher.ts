@@ -8,7 +8,10 @@ import type { Logger } from '../streams/platform/logger.ts'
 
 export type TraceHeaders = Readonly<Record<string, string>>
 
-/** Publishes events on the NATS subject of their topic; the event id makes every repetition harmless. */
+/**
+ * Publishes events on the NATS subject of their topic; the event id makes every repetition
+ * harmless.
+ */
 export interface Publisher {
   /** One try: true when JetStream holds the event. */
   publish<V extends Event>(topic: Topic<V>, event: V, trace?: TraceHeaders): Promise<boolean>
@@ -52,7 +55,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       await jetstreamOf(nats).publish(topic.name, encode(event), { headers, msgID, timeout })
       return true
     } catch (error) {
-      // NATS away, a full disk and a missing stream all look alike here: the event is not known to be held.
+      // NATS away, a full disk and a missing stream all look alike here: the event is not known to
+      // be held.
       logger.warn('nats.publish_failed', { subject: topic.name, error })
       return false
     }

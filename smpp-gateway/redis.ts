@@ -2,8 +2,9 @@ import { Redis } from 'ioredis'
 import type { Logger } from '../streams/platform/logger.ts'
 
 /**
- * Redis as the gateway uses it: a limiter, a journal and a lease. As yet only a start needs it: without Redis a new process gets no
- * lease [B4]. A call that fails or hangs answers `undefined`, and for a moment after it nobody waits for Redis again.
+ * Redis as the gateway uses it: a limiter, a journal and a lease. As yet only a start needs it:
+ * without Redis a new process gets no lease [B4]. A call that fails or hangs answers `undefined`,
+ * and for a moment after it nobody waits for Redis again.
  */
 export interface SharedState {
   /** The result, or undefined when Redis could not be asked. */
@@ -13,7 +14,10 @@ export interface SharedState {
 }
 
 const COMMAND_MS_MAX = 500
-/** How long a failed call keeps the others from trying: a hung Redis would cost each of them its whole timeout. */
+/**
+ * How long a failed call keeps the others from trying: a hung Redis would cost each of them its
+ * whole timeout.
+ */
 const PAUSE_MS = 500
 /** Each command of an outage fails; one line in this time says as much. */
 const WARN_MS = 10_000
@@ -30,7 +34,8 @@ export function connectRedis({ url, now, logger }: SharedStateOptions): SharedSt
   const redis = new Redis(url, {
     // Commands of one turn of the event loop travel together; each alone would be a system call.
     enableAutoPipelining: true,
-    // A command must fail at once when Redis is away, not wait in a queue until its answer is stale.
+    // A command must fail at once when Redis is away, not wait in a queue until its answer is
+    // stale.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,

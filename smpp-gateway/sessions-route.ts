@@ -6,7 +6,9 @@ import type { Operator } from './operator/operator.ts'
 
 const RECONNECT = /^\/sessions\/([^/]+)\/reconnect$/
 
-/** `GET /sessions` [H12] and `POST /sessions/{operatorId}/reconnect` [H13]; false for other paths. */
+/**
+ * `GET /sessions` [H12] and `POST /sessions/{operatorId}/reconnect` [H13]; false for other paths.
+ */
 export const sessionsRoute =
   (operators: ReadonlyMap<string, Operator>, token: string) =>
   (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {

@@ -31,7 +31,10 @@ interface Incoming {
   keys(): string[]
 }
 
-/** The trace context of a NATS message [TR4], passed on as it came even when this process records no spans. */
+/**
+ * The trace context of a NATS message [TR4], passed on as it came even when this process records no
+ * spans.
+ */
 export function traceOf(incoming: Incoming | undefined): TraceHeaders {
   const found: Record<string, string> = {}
   if (incoming === undefined) return found

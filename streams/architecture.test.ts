@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 /**
- * Who may import whom, as data: an allow-list, so a new edge is a decision and not an accident. The table in
- * ARCHITECTURE.md says the same in words.
+ * Who may import whom, as data: an allow-list, so a new edge is a decision and not an accident. The
+ * table in ARCHITECTURE.md says the same in words.
  */
 interface Rule {
   /** Folder or file prefix; the longest that fits a file applies. */
@@ -28,7 +28,7 @@ const READER = [
   'streams/log/partitioner.ts',
   'streams/log/group-positions.ts',
 ]
-const NATS = ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/nats-core']
+const NATS = ['@nats-io/transport-node', '@nats-io/jetstream']
 
 const RULES: readonly Rule[] = [
   { from: 'streams/domain/', folders: [], packages: ['node:crypto'] },

@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 /**
- * The rulebook of docs/rules and those who cite it. A rule is defined once, as `**[D18]**`. Code, tests and pages cite it as `[D18]` and in no other spelling. So a search finds every place that keeps a rule.
+ * The rulebook of docs/rules and those who cite it. A rule is defined once, as `**[D18]**`. Code,
+ * tests and pages cite it as `[D18]` and in no other spelling. So a search finds every place that
+ * keeps a rule.
  */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })
@@ -26,7 +28,9 @@ const definitions = pages.flatMap((file) => all(textOf(file), DEFINITION))
 const rules = new Set(definitions)
 
 const README = 'docs/rules/README.md'
-/** An applied migration must not change by a letter, so its comments keep the spelling of their day. */
+/**
+ * An applied migration must not change by a letter, so its comments keep the spelling of their day.
+ */
 const MIGRATION = /^sinks\/sql\/\d+_\w+\.sql$/
 const code = tracked.filter((file) => /\.(ts|sql)$/.test(file) && !MIGRATION.test(file))
 const prose = tracked.filter((file) => file.endsWith('.md') && file !== README)
@@ -35,7 +39,10 @@ const prose = tracked.filter((file) => file.endsWith('.md') && file !== README)
 const SPOKEN = /\/\*[\s\S]*?\*\/|(?<![:'"\w])\/\/[^\n]*|'[^'\n]*'/g
 const spokenIn = (file: string): readonly string[] => textOf(file).match(SPOKEN) ?? []
 
-/** A code of the rulebook without its brackets. `S3` is also a store, and faults found once have ids of their own. */
+/**
+ * A code of the rulebook without its brackets. `S3` is also a store, and faults found once have ids
+ * of their own.
+ */
 const bare = new RegExp(
   `(?<!faults? [\\w, ]*)(?<![\\w[+.'-])(${[...rules].filter((rule) => /^[TODSRPFH]\d+[a-e]?$/.test(rule) && rule !== 'S3').join('|')})(?![\\w\\]'-])`,
   'g',

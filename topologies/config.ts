@@ -28,8 +28,9 @@ const environment = {
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   COMMIT_MS: milliseconds.default(DEFAULT_LIMITS.commitMs),
   /**
-   * Copies of each task's store that other processes keep, for a take-over without a restore. One survives the loss of a
-   * process. Each costs every row a second write and place on another disk. Without other processes none is kept.
+   * Copies of each task's store that other processes keep, for a take-over without a restore. One
+   * survives the loss of a process. Each costs every row a second write and place on another disk.
+   * Without other processes none is kept.
    */
   STANDBY_REPLICAS: z.coerce.number().int().min(0).max(STANDBY_REPLICAS_MAX).default(1),
   /** [CI2]; a machine that is shared with everything else needs more. */

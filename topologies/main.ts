@@ -20,7 +20,7 @@ import { Prefetcher } from '../streams/runtime/task/prefetch.ts'
 import { levelStores, writeBufferBytesOf } from '../streams/runtime/store/level.ts'
 import { DEFAULT_LIMITS, NO_STANDBYS } from '../streams/runtime/limits.ts'
 import { groupProgress, progressAlong } from '../streams/runtime/watch/reading-progress.ts'
-import { groupOf } from '../streams/runtime/task/task.ts'
+import { groupOf } from '../streams/runtime/task/names.ts'
 import { Worker } from '../streams/runtime/worker.ts'
 import { allTopologies, APP } from './all.ts'
 import { readTopologiesConfig } from './config.ts'
@@ -35,7 +35,10 @@ const ROUTING_DEADLINES = 10
 const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
 const logger = createLogger({ service: 'topologies', level: config.LOG_LEVEL })
 
-/** From NATS to where receipts can be joined with them: the bridge's mirror, then the topology `segments`. */
+/**
+ * From NATS to where receipts can be joined with them: the bridge's mirror, then the topology
+ * `segments`.
+ */
 function submitResultsRead({ admin }: LogClient, closers: Closers): Lookup {
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
   const nats = connectNats({ url, credsFile, caFile, user: 'stream-progress', logger })

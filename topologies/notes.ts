@@ -1,7 +1,8 @@
 /**
- * What the topologies find worth counting or logging, as data: the observer of the runtime turns it into metrics ([M4] to [M27])
- * and log lines ([LG8] to [LG17]). A label is the note's field of the same name in camel case. A note carries ids and
- * bounded words only. Numbers, senders and texts of a message have no field here.
+ * What the topologies find worth counting or logging, as data: the observer of the runtime turns it
+ * into metrics ([M4] to [M27]) and log lines ([LG8] to [LG17]). A label is the note's field of the
+ * same name in camel case. A note carries ids and bounded words only. Numbers, senders and texts of
+ * a message have no field here.
  */
 interface Counter {
   readonly name: string
@@ -73,7 +74,10 @@ export const NOTES = {
       counted('dlr_orphan_total', 'Alias of dlr_orphans_total', 'operator_id'),
     ],
   },
-  /** An accepted segment without an id can never be correlated. As yet the gateway reports none [ST1]. */
+  /**
+   * An accepted segment without an id can never be correlated. As yet the gateway reports none
+   * [ST1].
+   */
   'dlr.sent_without_id': { level: 'warn' },
   'dlr.duplicate': {
     level: 'info',
@@ -81,7 +85,10 @@ export const NOTES = {
   },
   'dlr.processed': {
     level: 'info',
-    /** A receipt that waited for its submit result carries the instant at which it was found: the wait does not count. */
+    /**
+     * A receipt that waited for its submit result carries the instant at which it was found: the
+     * wait does not count.
+     */
     age: counted(
       'dlr_processing_duration_seconds',
       'From the receipt on the log to the commit of what it changed, without the correlation wait',
@@ -103,13 +110,18 @@ export const NOTES = {
     level: 'warn',
     counters: [counted('dlr_partial_total', 'Messages closed by the end of their grace')],
   },
-  /** A segment beyond the message's number of parts: one of the two statements about it is wrong. */
+  /**
+   * A segment beyond the message's number of parts: one of the two statements about it is wrong.
+   */
   'dlr.segment_outside': { level: 'warn' },
 } as const satisfies Readonly<Record<string, NoteRule>>
 
 export type NoteName = keyof typeof NOTES
 
-/** What a record that cannot be read is called, by its topic, where the rules have a name for it [D1]. */
+/**
+ * What a record that cannot be read is called, by its topic, where the rules have a name for it
+ * [D1].
+ */
 export const POISON = {
   'sms.dlr.inbound': {
     event: 'dlr.validation_failed',

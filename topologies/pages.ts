@@ -3,7 +3,10 @@ import { describeTopology, type TopologyDescription } from '../streams/dsl/descr
 import type { Topology } from '../streams/dsl/topology.ts'
 import { allTopologies } from './all.ts'
 
-/** What the generated pages of docs/ are made of. The settings of a deployment change what handlers do, not how they are wired. */
+/**
+ * What the generated pages of docs/ are made of. The settings of a deployment change what handlers
+ * do, not how they are wired.
+ */
 export const DESCRIBED: readonly Topology[] = allTopologies({ rulesOf: () => ['exact'] })
 
 export const describedTopologies = (): readonly TopologyDescription[] => DESCRIBED.map(describeTopology)

@@ -4,7 +4,10 @@ import { createLogger } from '../streams/platform/logger.ts'
 import { provisionTopics } from '../streams/runtime/provision.ts'
 import { allTopologies } from './all.ts'
 
-/** Creates every topic of the platform, or verifies it, then ends. Safe to repeat; a difference is an error that names it. */
+/**
+ * Creates every topic of the platform, or verifies it, then ends. Safe to repeat; a difference is
+ * an error that names it.
+ */
 const config = readConfig({ ...commonEnv, ...logEnv })
 const logger = createLogger({ service: 'provision-log', level: config.LOG_LEVEL })
 const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'provision', logger })

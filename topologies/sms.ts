@@ -9,7 +9,9 @@ import { topicsPage } from '../streams/tools/show-topics.ts'
 import type { StorySources } from '../streams/tools/stories.ts'
 import { DESCRIBED, describedTopologies, TOPICS_COMMAND, topologiesPage } from './pages.ts'
 
-/** The tool of those who run the platform. Answers go to stdout, log lines and complaints to stderr. */
+/**
+ * The tool of those who run the platform. Answers go to stdout, log lines and complaints to stderr.
+ */
 const { LOG_LEVEL } = readConfig({ LOG_LEVEL: commonEnv.LOG_LEVEL })
 const topicsWith = (env?: NodeJS.ProcessEnv) => {
   const { LOG_PARTITIONS, LOG_REPLICAS } = logEnv

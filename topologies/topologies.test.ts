@@ -31,7 +31,10 @@ import { Driver } from '../streams/testing/driver.ts'
 import { allTopologies } from './all.ts'
 import { NOTES } from './notes.ts'
 
-/** All four topologies together, between an API that is a list of requests and an operator that the property invents. */
+/**
+ * All four topologies together, between an API that is a list of requests and an operator that the
+ * property invents.
+ */
 
 const START = Date.parse('2026-04-18T10:23:40.020Z')
 const HOUR_MS = 3_600_000
@@ -67,7 +70,7 @@ interface Fate {
   readonly receipts: readonly { readonly stat: string; readonly afterMs: number; readonly times: number }[]
 }
 
-/** In the driver nobody lags: whatever was piped has been read by all. */
+/** In the driver nobody lags: what was piped has been read by all. */
 const NOTHING_TO_READ: ReadingProgress = { ends: [], read: [] }
 
 class Platform {
@@ -132,7 +135,10 @@ class Platform {
   }
 }
 
-/** Lets everything happen that the operator has in mind for its commands, in time order, then a day of silence. */
+/**
+ * Lets everything happen that the operator has in mind for its commands, in time order, then a day
+ * of silence.
+ */
 function deliver(platform: Platform, fates: readonly Fate[]): void {
   const events: { at: number; happen: () => void }[] = []
   for (const command of platform.take()) {
@@ -222,7 +228,7 @@ describe('a message through all four topologies', () => {
     expect(platform.read(unmatchedReceipts)).toEqual([])
   })
 
-  it('[F10] ends as PARTIAL, 0 of 2, when its command reaches nobody', () => {
+  it('[F10] ends as PARTIAL, 0 of 2, as yet [D26b], when its command reaches nobody', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
     deliver(platform, [])
@@ -255,7 +261,10 @@ describe('a message through all four topologies', () => {
 })
 
 const STATS = ['DELIVRD', 'UNDELIV', 'REJECTD', 'EXPIRED', 'DELETED', 'ACCEPTD', 'ENROUTE']
-/** With the day of silence this stays within 72 h: what is older is forgotten and, read again, would be new [P5]. */
+/**
+ * With the day of silence this stays within 72 h. What is older is forgotten and, read again, would
+ * be new [P5].
+ */
 const DELAYS = [-5000, -50, 1000, 1000, 6000, 70_000, HOUR_MS, 23 * HOUR_MS, 30 * HOUR_MS]
 const fate: fc.Arbitrary<Fate> = fc.record({
   refused: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),

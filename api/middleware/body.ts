@@ -40,8 +40,8 @@ function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> 
   return new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      // Beyond the limit the rest is read and dropped until the connection closes: unread bytes would reset it, and the
-      // client might never see the answer.
+      // Beyond the limit the rest is read and dropped until the connection closes: unread bytes
+      // would reset it, and the client might never see the answer.
       if (bytes <= bytesMax) chunks.push(chunk)
       else reject(new Problem('REQUEST_TOO_LARGE'))
     })

@@ -3,7 +3,10 @@ import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 import { DependencyUnavailable } from '../problem.ts'
 
-/** On whose behalf a request is made. Everything that is read or written is narrowed by tenant and account. */
+/**
+ * On whose behalf a request is made. Everything that is read or written is narrowed by tenant and
+ * account.
+ */
 export interface Identity {
   readonly tenantId: string
   readonly accountId: string
@@ -21,7 +24,10 @@ export interface TokenClaims {
   readonly platformAdmin: boolean
 }
 
-/** Undefined for a token that is not valid. Throws DependencyUnavailable when the keys cannot be had. */
+/**
+ * Undefined for a token that is not valid. Throws DependencyUnavailable when the keys cannot be
+ * had.
+ */
 export type TokenVerifier = (token: string) => Promise<TokenClaims | undefined>
 
 export interface TokenOptions {
@@ -42,7 +48,8 @@ const SCOPES: readonly Scope[] = ['sms:send', 'sms:read']
 const ADMIN_ROLE = 'platform.admin'
 
 const TOKEN_AGE_MAX = '24h'
-// Two hosts' clocks are never equal; a token fresh from its issuer must not look as if it came from the future.
+// Two hosts' clocks are never equal; a token fresh from its issuer must not look as if it came from
+// the future.
 const CLOCK_TOLERANCE_SECONDS = 5
 
 /**
@@ -74,7 +81,8 @@ export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): Tok
   }
 }
 
-// What jose throws without a subclass (keys that answer other than 200 or not as JSON) or from fetch is not the token's fault.
+// What jose throws without a subclass (keys that answer other than 200 or not as JSON) or from
+// fetch is not the token's fault.
 const isTokenFault = (error: unknown): boolean =>
   error instanceof errors.JOSEError &&
   error.constructor !== errors.JOSEError &&

@@ -13,7 +13,8 @@ const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}
 export const traced =
   (newId: () => string) =>
   async (ctx: ApiContext, next: () => Promise<void>): Promise<void> => {
-    // Kong appends a counter to its uuid; anything else is replaced, because it goes to the log unmasked.
+    // Kong appends a counter to its uuid; anything else is replaced, because it goes to the log
+    // unmasked.
     ctx.state.requestId = UUID.exec(ctx.get('X-Request-Id'))?.[0].toLowerCase() ?? newId()
     const given = givenTrace(ctx)
     ctx.state.trace = given ?? { traceparent: newTraceparent(newId) }
@@ -29,7 +30,10 @@ function givenTrace(ctx: ApiContext): Readonly<Record<string, string>> | undefin
 const newTraceparent = (newId: () => string): string =>
   `00-${newId().replaceAll('-', '')}-${newId().replaceAll('-', '').slice(0, 16)}-01`
 
-/** A server span around the rest of the route; what it starts is handed on instead of the caller's context. */
+/**
+ * A server span around the rest of the route; what it starts is handed on instead of the caller's
+ * context.
+ */
 export const spanned =
   (name: string): ApiMiddleware =>
   (ctx, next) =>

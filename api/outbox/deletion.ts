@@ -1,7 +1,10 @@
 import type { Pool } from 'pg'
 import type { Instruments } from '../instruments.ts'
 
-/** An outbox row by what its writer knows of it: the writer may insert rows but not read their generated id. */
+/**
+ * An outbox row by what its writer knows of it: the writer may insert rows but not read their
+ * generated id.
+ */
 export interface DeliveredRow {
   readonly eventId: string
   /** ISO 8601; the column that the index is on. */
@@ -65,7 +68,8 @@ async function deleteBatch(
   try {
     await pool.query({ ...DELETE_DELIVERED, values: [createdAts, eventIds] })
   } catch {
-    // Forgotten on purpose: the relay publishes these rows again under the same ids and deletes them.
+    // Forgotten on purpose: the relay publishes these rows again under the same ids and deletes
+    // them.
     instruments.postgresErrors.inc({ op: 'outbox_delete' })
   }
 }

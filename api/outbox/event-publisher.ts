@@ -14,7 +14,10 @@ export interface Publication {
 
 export interface EventPublisher {
   readonly connected: boolean
-  /** True when JetStream has acknowledged within `ackMsMax`; false means that nothing is known. Never rejects. */
+  /**
+   * True when JetStream has acknowledged within `ackMsMax`; false means that nothing is known.
+   * Never rejects.
+   */
   publish(event: Publication, ackMsMax: number): Promise<boolean>
 }
 

@@ -28,7 +28,10 @@ export interface RelayOptions {
 }
 
 export interface Relay {
-  /** Publishes at most one batch; the number of rows that are done with. Called by the loop, and by tests. */
+  /**
+   * Publishes at most one batch; the number of rows that are done with. Called by the loop, and by
+   * tests.
+   */
   runOnce(): Promise<number>
   /** Ends the loop after the batch under way. */
   close(): Promise<void>

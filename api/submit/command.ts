@@ -13,8 +13,8 @@ export const METADATA_VALUE_CHARS_MAX = 256
  */
 export const LIFETIME_MS_MAX = 48 * 3_600_000
 
-// NUL and half of a surrogate pair can be written in JSON. Postgres stores them neither as text nor as
-// jsonb.
+// NUL and half of a surrogate pair can be written in JSON. Postgres stores them neither as text nor
+// as jsonb.
 // oxlint-disable-next-line no-control-regex -- NUL is exactly what is looked for.
 const UNSTORABLE = /\u0000|\p{Surrogate}/u
 
@@ -75,14 +75,19 @@ const Fields = z.object(
   'must be an object',
 )
 
-/** A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave one. */
+/**
+ * A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave
+ * one.
+ */
 export type SubmitCommand = z.infer<typeof Fields>
 
 export type ParsedCommand =
   | { readonly ok: true; readonly command: SubmitCommand }
   | { readonly ok: false; readonly code: ProblemCode; readonly errors: readonly Fault[] }
 
-/** Faults name where and what is asked for, never what was given: the value may be a phone number. */
+/**
+ * Faults name where and what is asked for, never what was given: the value may be a phone number.
+ */
 export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
   const parsed = Fields.safeParse(input)
   const issues = parsed.success ? [] : parsed.error.issues

@@ -57,7 +57,10 @@ const PRINTABLE = /^[\x20-\x7e]{1,255}$/
 /** A string of RFC 8941 section 3.3.3: a quote and a backslash inside are escaped. */
 const QUOTED = /^"((?:[^"\\]|\\["\\])*)"$/
 
-/** Bare or quoted, so that `order-42` and `"order-42"` are one key; undefined for anything malformed. */
+/**
+ * Bare or quoted, so that `order-42` and `"order-42"` are one key; undefined for anything
+ * malformed.
+ */
 export function parseKey(header: string): string | undefined {
   const key = header.startsWith('"') ? QUOTED.exec(header)?.[1]?.replace(/\\(.)/g, '$1') : header
   return key !== undefined && PRINTABLE.test(key) ? key : undefined

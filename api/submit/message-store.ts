@@ -14,7 +14,9 @@ export interface NewMessage {
 
 export type Insertion =
   | { readonly kind: 'stored' }
-  /** The key is in use. `by` is undefined when its row has gone meanwhile, or is not this tenant's. */
+  /**
+   * The key is in use. `by` is undefined when its row has gone meanwhile, or is not this tenant's.
+   */
   | { readonly kind: 'taken'; readonly by: StoredReply | undefined }
 
 export interface MessageStore {

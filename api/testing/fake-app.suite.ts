@@ -55,7 +55,10 @@ export interface Fakes {
   readonly app?: Partial<AppDeps>
 }
 
-/** The whole Koa app behind a port of this process, with fakes in place of everything that it talks to. */
+/**
+ * The whole Koa app behind a port of this process, with fakes in place of everything that it talks
+ * to.
+ */
 export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
   const metrics = new Metrics()
   const instruments = createInstruments(metrics)

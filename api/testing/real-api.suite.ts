@@ -14,7 +14,10 @@ import { readApiConfig } from '../config.ts'
 import { cuttableProxy, type CuttableProxy } from './cuttable-proxy.suite.ts'
 import { startApi } from '../start.ts'
 
-/** The API of one test file: a database, a stream, keys and proxies of its own on the shared servers. */
+/**
+ * The API of one test file: a database, a stream, keys and proxies of its own on the shared
+ * servers.
+ */
 export interface RealApi {
   readonly url: string
   readonly metrics: Metrics

@@ -33,7 +33,8 @@ export function toLogHeaders(given: MsgHdrs | undefined, streamSequence: number)
 const oneOrMany = (values: readonly string[]): string | readonly string[] =>
   values.length === 1 ? (values[0] ?? '') : values
 
-// A header name of NATS is printable ASCII without a colon, a value one line (the client throws otherwise).
+// A header name of NATS is printable ASCII without a colon, a value one line (the client throws
+// otherwise).
 const NAME = /^[!-9;-~]+$/
 const LINE_BREAK = /[\r\n]/
 

@@ -22,7 +22,10 @@ export interface ProvisionOptions extends DurableOptions {
   readonly replicas: number
 }
 
-/** An existing stream or durable that differs in something which cannot be changed without losing messages or ids. */
+/**
+ * An existing stream or durable that differs in something which cannot be changed without losing
+ * messages or ids.
+ */
 export class ProvisionError extends Error {
   override readonly name = 'ProvisionError'
 }
@@ -46,7 +49,10 @@ export interface ProvisionThroughOptions extends ProvisionOptions {
 const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 const API_MS_MAX = 10_000
 
-/** Provisions as soon as NATS is there. Rejects with a ProvisionError only; everything else is tried again. */
+/**
+ * Provisions as soon as NATS is there. Rejects with a ProvisionError only; everything else is tried
+ * again.
+ */
 export async function provisionThrough(link: NatsLink, options: ProvisionThroughOptions): Promise<void> {
   const { sleep, random, logger } = options
   for (let attempt = 1; ; attempt += 1) {

@@ -7,7 +7,9 @@ import { startChild, type Child } from '../../dev/stack/child.ts'
 import { freePort } from '../../dev/stack/ports.ts'
 import { routingClient, type RoutingClient } from './client.ts'
 
-/** The engine is a process of its own here, because this one stops answering anything for a while. */
+/**
+ * The engine is a process of its own here, because this one stops answering anything for a while.
+ */
 const DEADLINE_MS = 200
 const REQUEST = {
   message_id: randomUUID(),

@@ -12,7 +12,9 @@ import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/p
 import { z } from 'zod'
 import { traceHeaders } from '../../streams/platform/tracing.ts'
 
-/** Files in PEM. Without them the connection is not encrypted, which is for one's own machine only. */
+/**
+ * Files in PEM. Without them the connection is not encrypted, which is for one's own machine only.
+ */
 export interface RoutingTls {
   readonly caFile: string
   /** The client's own, for mutual TLS. */

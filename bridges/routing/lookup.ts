@@ -12,7 +12,10 @@ import {
   type SelectRouteResult,
 } from './client.ts'
 
-/** Environment of a process that asks the routing engine. Without ROUTING_CA the connection is not encrypted. */
+/**
+ * Environment of a process that asks the routing engine. Without ROUTING_CA the connection is not
+ * encrypted.
+ */
 export const routingEnv = {
   ROUTING_ENGINE_URL: z.string(),
   ROUTING_CA: z.string().optional(),

@@ -13,7 +13,8 @@ let routing: RoutingLookup
 beforeAll(async () => {
   engine = await startRoutingEngine({ host: '127.0.0.1', port: 0, routes })
   routing = routingLookup({ address: `127.0.0.1:${engine.port}`, now: Date.now })
-  // The first call pays for the connection and the compilation of the codec, which is not what is tested.
+  // The first call pays for the connection and the compilation of the codec, which is not what is
+  // tested.
   await ask('+447700900123')
 })
 afterAll(async () => {

@@ -4,8 +4,8 @@ import type { Route } from '../neighbours/routing-engine/routes.ts'
 import type { SmscAccountInput } from '../neighbours/smsc/options.ts'
 
 /**
- * The operators of the local platform, all played by one simulated SMSC. A destination's prefix chooses the operator, its last
- * three digits what happens there (dev/neighbours/smsc/script.ts).
+ * The operators of the local platform, all played by one simulated SMSC. A destination's prefix
+ * chooses the operator, its last three digits what happens there (dev/neighbours/smsc/script.ts).
  */
 export interface LocalOperator {
   readonly operatorId: string
@@ -13,7 +13,7 @@ export interface LocalOperator {
   readonly systemId: string
   readonly password: string
   readonly prefixes: readonly string[]
-  /** Rules that bring the ids of responses and receipts together (spec pipeline.md §3.4). */
+  /** Rules that bring the ids of responses and receipts together ([K2], [K3]). */
   readonly idRules: readonly string[]
 }
 
@@ -27,7 +27,8 @@ export const LOCAL_OPERATORS: readonly LocalOperator[] = [
     idRules: ['lower'],
   },
   {
-    // Answers submits with hexadecimal ids and reports them in decimal: every number of its prefix must end in 914.
+    // Answers submits with hexadecimal ids and reports them in decimal: every number of its prefix
+    // must end in 914.
     operatorId: '0c0e6f0a-4b2f-4f0e-9d8e-3f1f5b1d2a44',
     operatorName: 'Hex-Mobile',
     systemId: 'ghasi-b',

@@ -15,7 +15,10 @@ import {
   type Surroundings,
 } from './services.ts'
 
-/** The whole platform as real processes around a running stack: prepared, started in order of need, stopped in reverse. */
+/**
+ * The whole platform as real processes around a running stack: prepared, started in order of need,
+ * stopped in reverse.
+ */
 export interface Platform {
   readonly apiUrl: string
   readonly smscControlUrl: string
@@ -38,7 +41,10 @@ export interface PlatformOptions {
   readonly keep?: boolean
 }
 
-/** One machine: fewer partitions than production's 12, because each costs a transactional producer per topology. */
+/**
+ * One machine: fewer partitions than production's 12, because each costs a transactional producer
+ * per topology.
+ */
 const LOCAL_PARTITIONS = 4
 const LOCAL_COMMIT_MS = 20
 const LISTENERS_MAX = 50
@@ -124,7 +130,10 @@ function nameOf(name: string): ServiceName {
   return found
 }
 
-/** Neighbours first; then our own, as many at a time as there are cores: each start compiles TypeScript. */
+/**
+ * Neighbours first; then our own, as many at a time as there are cores: each start compiles
+ * TypeScript.
+ */
 async function startInBatches(
   all: ReadonlyMap<ServiceName, Service>,
   say: (line: string) => void,

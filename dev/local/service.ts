@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { startChild, type Child } from '../stack/child.ts'
 import { recordProcess, type RunFolder } from '../stack/run-folder.ts'
 
-/** One process of the platform, as it is started in production but through tsx: no build between an edit and a run. */
+/**
+ * One process of the platform, as it is started in production but through tsx: no build between an
+ * edit and a run.
+ */
 export interface ServiceSpec {
   readonly name: string
   /** Relative to the root of the project. */

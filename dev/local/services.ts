@@ -3,7 +3,10 @@ import type { Stack } from '../stack/stack.ts'
 import { accounts, credentials, operatorIdRules, operatorIds, operatorOptions, routes } from './operators.ts'
 import type { ScriptSpec, ServiceSpec } from './service.ts'
 
-/** Every process of the local platform with its environment: production services as they are, and the simulated neighbours. */
+/**
+ * Every process of the local platform with its environment: production services as they are, and
+ * the simulated neighbours.
+ */
 export const SERVICE_NAMES = [
   'operator-management',
   'smsc',
@@ -34,7 +37,7 @@ const HOST = '127.0.0.1'
 const TOKEN = 'local-service-token'
 const healthUrl = (port: number): string => `http://${HOST}:${port}/health/ready`
 
-/** Roles of spec data.md §5; the local cluster trusts them. */
+/** Roles of [DB50] to [DB57]; the local cluster trusts them. */
 function databaseAs(stack: Stack, role: string): string {
   const url = new URL(stack.databaseUrl)
   url.username = role
@@ -121,6 +124,7 @@ const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<strin
   ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
   OPERATOR_ID_RULES: operatorIdRules(),
   COMMIT_MS: String(commitMs),
-  // Nine processes share a few cores here: 200 ms would measure the machine and not the routing engine.
+  // Nine processes share a few cores here: 200 ms would measure the machine and not the routing
+  // engine.
   ROUTING_DEADLINE_MS: '2000',
 })

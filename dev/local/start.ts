@@ -4,7 +4,8 @@ import { startPlatform } from './platform.ts'
 import { withStack } from '../stack/with-stack.ts'
 
 /**
- * `npm start`: brings everything up, sends sample traffic, says where things are, and stays up until Ctrl-C.
+ * `npm start`: brings everything up, sends sample traffic, says where things are, and stays up
+ * until Ctrl-C.
  */
 const SAMPLE_MESSAGES = 200
 

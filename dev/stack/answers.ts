@@ -2,7 +2,10 @@ import { connect } from 'node:net'
 
 const answerWithinMs = 1_000
 
-/** Whether the server on this port of 127.0.0.1 answers `question` with bytes that contain `expected`. */
+/**
+ * Whether the server on this port of 127.0.0.1 answers `question` with bytes that contain
+ * `expected`.
+ */
 export const answers = async (port: number, question: string, expected: string): Promise<boolean> =>
   new Promise((resolve) => {
     let seen = ''

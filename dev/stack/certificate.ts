@@ -6,7 +6,10 @@ export interface Certificate {
   readonly keyFile: string
 }
 
-/** A certificate for localhost that signs itself, so that it is its own authority; PEM files in `folder`. */
+/**
+ * A certificate for localhost that signs itself, so that it is its own authority; PEM files in
+ * `folder`.
+ */
 export async function selfSigned(folder: string): Promise<Certificate> {
   const certFile = join(folder, 'certificate.pem')
   const keyFile = join(folder, 'key.pem')

@@ -43,7 +43,8 @@ const launch = (spec: ChildSpec): ChildProcess => {
       cwd: spec.cwd,
       env: spec.env ?? process.env,
       stdio: ['ignore', log, log],
-      // A session of its own: Ctrl-C reaches the owner only, which then takes the servers down in order.
+      // A session of its own: Ctrl-C reaches the owner only, which then takes the servers down in
+      // order.
       detached: true,
       ...spec.user,
     })
@@ -73,7 +74,10 @@ const end = async (child: ChildProcess, signal: NodeJS.Signals, withinMs: number
   await exitWithin(child, withinMs)
 }
 
-/** The pid is known as soon as spawn() returns; without one the command could not be run, and the event says why. */
+/**
+ * The pid is known as soon as spawn() returns; without one the command could not be run, and the
+ * event says why.
+ */
 const pidOf = async (child: ChildProcess, spec: ChildSpec): Promise<number> => {
   if (child.pid !== undefined) return child.pid
   const cause = await new Promise<Error>((resolve) => child.once('error', resolve))
@@ -100,8 +104,9 @@ const waitUntilReady = async (child: ChildProcess, spec: ChildSpec, abort: Abort
 }
 
 /**
- * Starts one server and waits until it answers. `record` is told the pid before anything else happens, so that a killed owner
- * leaves no server behind that nobody knows. Rejects with the tail of the server's log; the process is gone then.
+ * Starts one server and waits until it answers. `record` gets the pid before anything else happens,
+ * so that a killed owner leaves no server behind that nobody knows. Rejects with the tail of the
+ * server's log; the process is gone then.
  */
 export const startChild = async (
   spec: ChildSpec,
@@ -111,7 +116,8 @@ export const startChild = async (
   const child = launch(spec)
   if (child.pid !== undefined) record(child.pid)
   const pid = await pidOf(child, spec)
-  // The owner may leave through an uncaught error: its servers then get their stop signal, and the next start clears the rest.
+  // The owner may leave through an uncaught error: its servers then get their stop signal, and the
+  // next start clears the rest.
   const onOwnerExit = (): void => void child.kill(spec.stopSignal)
   process.once('exit', onOwnerExit)
   child.once('exit', () => process.removeListener('exit', onOwnerExit))

@@ -16,7 +16,10 @@ export interface CommandResult {
 
 const outputMaxBytes = 1_000_000
 
-/** Runs a short command to its end. A command that cannot be run rejects; one that fails is a result with its code. */
+/**
+ * Runs a short command to its end. A command that cannot be run rejects; one that fails is a result
+ * with its code.
+ */
 export const runCommand = async (
   command: string,
   args: readonly string[],
@@ -41,7 +44,8 @@ export const runCommand = async (
       failure = error
       if (child.pid === undefined) reject(error)
     })
-    // An aborted command is over when it has ended, not when it is told to: its folder is removed next.
+    // An aborted command is over when it has ended, not when it gets its signal: its folder is
+    // removed next.
     child.once('close', (code) => {
       if (failure === undefined) resolve({ code: code ?? 1, output })
       else reject(failure)
@@ -50,7 +54,10 @@ export const runCommand = async (
 
 const shownLines = 25
 
-/** As `runCommand`, for a command that must succeed: otherwise an error with `what` and the last lines of its output. */
+/**
+ * As `runCommand`, for a command that must succeed: otherwise an error with `what` and the last
+ * lines of its output.
+ */
 export const runOrExplain = async (
   what: string,
   command: string,

@@ -1,6 +1,7 @@
 /**
- * The part of the Compose Specification's JSON schema that docker-compose.redpanda.yml uses, written after the specification's
- * text. It is stricter than the whole: a key that is not here is refused, so a misspelt one is found. A new key is added here with it.
+ * The part of the Compose Specification's JSON schema that docker-compose.redpanda.yml uses,
+ * written after the specification's text. It is stricter than the whole: a key that is not here is
+ * refused, so a misspelt one is found. A new key is added here with it.
  */
 
 const text = { type: 'string', minLength: 1 }

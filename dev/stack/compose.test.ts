@@ -61,7 +61,10 @@ const jsonOf = (name: string, variable: string): unknown =>
 const userOf = (name: string, variable: string): string =>
   new URL(serviceOf(name).environment[variable] ?? '').username
 
-/** `node dist/api/main.js` and `node --import tsx dev/neighbours/smsc/main.ts` by the file that they run. */
+/**
+ * `node dist/api/main.js` and `node --import tsx dev/neighbours/smsc/main.ts` by the file that they
+ * run.
+ */
 const entryOf = (command: readonly string[]): string =>
   (command.at(-1) ?? '').replace(/^dist\//, '').replace(/\.js$/, '.ts')
 
@@ -150,7 +153,7 @@ describe('docker-compose.redpanda.yml', () => {
       expect(serviceOf(name).environment['OPERATOR_IDS']).toBe(operatorIds())
   })
 
-  it('connects each service to the database under the role that the specification gives it', () => {
+  it('connects each service to the database under its role ([DB50], [DB51])', () => {
     expect(userOf('api', 'DATABASE_URL')).toBe('orch_svc')
     expect(userOf('api', 'RELAY_DATABASE_URL')).toBe('orch_relay')
   })

@@ -15,7 +15,9 @@ interface Container {
   readonly address: (port: number) => string
 }
 
-/** Which service of docker-compose.redpanda.yml serves what; `compose.test.ts` holds the file to it. */
+/**
+ * Which service of docker-compose.redpanda.yml serves what; `compose.test.ts` holds the file to it.
+ */
 export const containers: Readonly<Record<ServerName, Container>> = {
   kafka: {
     service: 'redpanda',
@@ -40,7 +42,10 @@ const succeeds = async (args: readonly string[]): Promise<boolean> => {
   }
 }
 
-/** Whether there is a Docker engine that answers, and compose with it; the client alone is not enough. */
+/**
+ * Whether there is a Docker engine that answers, and compose with it; the client alone is not
+ * enough.
+ */
 export const hasDockerEngine = async (): Promise<boolean> =>
   findProgram('docker') !== undefined &&
   (await succeeds(['info'])) &&
@@ -63,8 +68,9 @@ export interface ComposeRun {
 }
 
 /**
- * Starts these servers as containers of a compose project of their own, on free ports, and waits for their health checks.
- * The project is recorded first, so that the next start takes it down when this process is killed.
+ * Starts these servers as containers of a compose project of their own, on free ports, and waits
+ * for their health checks. The project is recorded first, so that the next start takes it down when
+ * this process is killed.
  */
 export const startContainers = async (
   names: readonly ServerName[],

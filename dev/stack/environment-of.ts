@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
- * Which environment variables a process reads, taken from its source: the shape that it hands to `readConfig`, in the entry
- * file or in the `config.ts` beside it, with the shapes that are spread into it. The text is read because importing a `main.ts`
- * starts the process. Throws when the source is not written in that form, so a new form cannot pass unseen.
+ * Which environment variables a process reads, taken from its source: the shape that it hands to
+ * `readConfig`, in the entry file or in the `config.ts` beside it, with the shapes that are spread
+ * into it. The text is read because importing a `main.ts` starts the process. Throws when the
+ * source is not written in that form, so a new form cannot pass unseen.
  */
 export interface Variable {
   /** Neither optional nor with a default. */

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { runCommand, runOrExplain } from './command.ts'
 
-/** A program that the stack starts, and the Debian packages that bring it, the preferred one first. */
+/**
+ * A program that the stack starts, and the Debian packages that bring it, the preferred one first.
+ */
 export interface Program {
   readonly name: string
   readonly packages: readonly string[]
@@ -91,7 +93,10 @@ const choosePackage = async (program: Program): Promise<string> => {
 
 const policyFile = '/usr/sbin/policy-rc.d'
 
-/** Debian starts a service as soon as it is installed unless this file forbids it; one that is already there is kept. */
+/**
+ * Debian starts a service as soon as it is installed unless this file forbids it; one that is
+ * already there is kept.
+ */
 const withoutStartingServices = async (body: () => Promise<void>): Promise<void> => {
   const isOurs = !existsSync(policyFile)
   if (isOurs) writeFileSync(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
@@ -132,8 +137,9 @@ const explain = (missing: readonly Program[]): string => {
 }
 
 /**
- * Makes sure that the programs are there: installs Debian packages when this is root on Debian, otherwise rejects with the one
- * message that says what to install. No system service is left running.
+ * Makes sure that the programs are there: installs Debian packages when this is root on Debian,
+ * otherwise rejects with the one message that says what to install. No system service is left
+ * running.
  */
 export const ensurePrograms = async (
   names: readonly ProgramName[],

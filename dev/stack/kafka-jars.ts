@@ -9,7 +9,10 @@ import type { Workplace } from './workplace.ts'
 export const kafkaSources = join(dirname(fileURLToPath(import.meta.url)), 'kafka')
 const pom = join(kafkaSources, 'pom.xml')
 
-/** Where the jars of this pom.xml lie; another pom has another folder, so a half-updated mixture cannot come about. */
+/**
+ * Where the jars of this pom.xml lie; another pom has another folder, so a half-updated mixture
+ * cannot come about.
+ */
 export const kafkaJars = (cache: string): string => {
   const version = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
   return join(cache, `kafka-${version}`)
@@ -28,8 +31,9 @@ const publish = (made: string, target: string): void => {
 }
 
 /**
- * Lets Maven collect the broker's jars, once per pom.xml. They are collected in the run's own folder and renamed into the cache
- * as a whole: what is in the cache is complete. The pom is copied, because Maven writes beside it.
+ * Lets Maven collect the broker's jars, once per pom.xml. They are collected in the run's own
+ * folder and renamed into the cache as a whole: what is in the cache is complete. The pom is
+ * copied, because Maven writes beside it.
  */
 export const ensureKafkaJars = async (place: Workplace): Promise<string> => {
   const target = kafkaJars(place.cache)

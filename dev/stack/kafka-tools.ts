@@ -12,8 +12,9 @@ const cache = join(stackRoot, 'cache')
 const jars = join(cache, 'kafka-tools-4.3.1')
 
 /**
- * Moves cursors back to the first record of every topic of a group, as an operator does: with the broker's own tool where this
- * machine has its jars, else by the request that the tool sends. Refused by the broker while the group has members.
+ * Moves cursors back to the first record of every topic of a group, as an operator does: with the
+ * broker's own tool where this machine has its jars, else by the request that the tool sends.
+ * Refused by the broker while the group has members.
  */
 export async function resetGroup(brokers: string, group: string): Promise<'tool' | 'request'> {
   if (!hasKafkaJars(cache) || (!existsSync(jars) && findProgram('mvn') === undefined)) {

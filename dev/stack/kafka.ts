@@ -14,7 +14,10 @@ interface Ports {
   readonly controller: number
 }
 
-/** One node is broker and controller; what differs from Kafka's defaults is what one node or a quick start needs. */
+/**
+ * One node is broker and controller; what differs from Kafka's defaults is what one node or a quick
+ * start needs.
+ */
 const serverProperties = (ports: Ports, data: string): string =>
   Object.entries({
     'process.roles': 'broker,controller',
@@ -70,7 +73,10 @@ const isReady = async (broker: string): Promise<boolean> => {
   }
 }
 
-/** Asks for the coordinator of a group and of a transaction; rejects while the broker still makes the topics of either. */
+/**
+ * Asks for the coordinator of a group and of a transaction; rejects while the broker still makes
+ * the topics of either.
+ */
 const askCoordinators = async (broker: string): Promise<void> => {
   const kafka = client(broker, 10)
   const admin = kafka.admin()
@@ -88,8 +94,9 @@ const warmUpAttemptsMax = 60
 const warmUpPauseMs = 250
 
 /**
- * The broker makes its own topics for offsets and transactions when they are first needed, and refuses until they are there.
- * After this the first group and the first transaction of a test find them.
+ * The broker makes its own topics for offsets and transactions when they are first needed, and
+ * refuses until they are there. After this the first group and the first transaction of a test find
+ * them.
  */
 const warmUp = async (broker: string): Promise<void> => {
   for (let attempt = 1; ; attempt += 1) {
@@ -102,7 +109,9 @@ const warmUp = async (broker: string): Promise<void> => {
   }
 }
 
-/** Kafka's own `kafka-storage format`: a log folder belongs to one cluster before its first start. */
+/**
+ * Kafka's own `kafka-storage format`: a log folder belongs to one cluster before its first start.
+ */
 const format = async (
   place: Workplace,
   java: string,

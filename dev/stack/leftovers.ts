@@ -6,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, type ProcessIdentity } from './process-identity.ts'
 import { listRunFolders, readRecords, type RunFolder, type RunRecord } from './run-folder.ts'
 
-/** Beginning of the names of folders outside the run folder; nothing else outside is ever removed. */
+/**
+ * Beginning of the names of folders outside the run folder; nothing else outside is ever removed.
+ */
 export const outsidePrefix = 'sms-streams-stack-'
 
 const stopWithinMs = 5_000
@@ -21,7 +23,10 @@ const isGoneWithin = async (identity: ProcessIdentity, withinMs: number): Promis
   return true
 }
 
-/** The identity is checked right before each signal: between two of them the pid may have become another process. */
+/**
+ * The identity is checked right before each signal: between two of them the pid may have become
+ * another process.
+ */
 const endProcess = async (identity: ProcessIdentity, stopSignal: NodeJS.Signals): Promise<void> => {
   for (const signal of [stopSignal, 'SIGKILL'] as const) {
     if (!isAlive(identity)) return
@@ -36,7 +41,10 @@ const endProcess = async (identity: ProcessIdentity, stopSignal: NodeJS.Signals)
   throw new Error(`Process ${identity.pid} of an earlier stack did not end after SIGKILL.`)
 }
 
-/** Removes a folder that a server may still be leaving, and one that another start is removing at the same time. */
+/**
+ * Removes a folder that a server may still be leaving, and one that another start is removing at
+ * the same time.
+ */
 export const removeFolder = (path: string): void => {
   rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
 }
@@ -67,8 +75,8 @@ export const clearRun = async (run: RunFolder): Promise<void> => {
 }
 
 /**
- * Clears the runs whose owner is dead: killed before it could stop its servers. Runs of living owners, also other ones, are not
- * touched, and neither is a process that only has a recorded pid.
+ * Clears the runs whose owner is dead: killed before it could stop its servers. Runs of living
+ * owners, also other ones, are not touched, and neither is a process that only has a recorded pid.
  */
 export const clearLeftovers = async (root: string, say: (line: string) => void): Promise<void> => {
   for (const run of listRunFolders(root)) {
@@ -77,7 +85,8 @@ export const clearLeftovers = async (root: string, say: (line: string) => void):
     try {
       await clearRun(run)
     } catch (error) {
-      // Another user's server, or containers of an engine that is down: it stays recorded and must not keep this stack from starting.
+      // Another user's server, or containers of an engine that is down: it stays recorded and must
+      // not keep this stack from starting.
       say(
         `not cleared, the next start tries again: ${error instanceof Error ? error.message : String(error)}`,
       )

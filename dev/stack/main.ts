@@ -1,6 +1,7 @@
 /**
- * The stack alone, until a signal: `node --import tsx dev/stack/main.ts [--write-env path]`. Prints each address as KEY=value, then all as
- * one line of JSON; with `--write-env` the KEY=value lines are written to that file too, as soon as every server answers.
+ * The stack alone, until a signal: `node --import tsx dev/stack/main.ts [--write-env path]`. Prints
+ * each address as KEY=value, then all as one line of JSON; with `--write-env` the KEY=value lines
+ * are written to that file too, as soon as every server answers.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { answers } from './answers.ts'
 import type { Prepared, Workplace } from './workplace.ts'
 
-/** NATS with JetStream on one port; every limit is the server's default, among them a payload of 1 MiB. */
+/**
+ * NATS with JetStream on one port; every limit is the server's default, among them a payload of 1
+ * MiB.
+ */
 export const prepareNats = async ({ run, port, binary }: Workplace): Promise<Prepared> => {
   const folder = join(run.path, 'nats')
   mkdirSync(folder)

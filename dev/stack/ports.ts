@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 
-// Below the range from which Linux takes the ports of outgoing connections (32768 and up): a port stays free between the
-// probe and the server's start, and while a test has that server stopped.
+// Below the range from which Linux takes the ports of outgoing connections (32768 and up): a port
+// stays free between the probe and the server's start, and while a test has that server stopped.
 const portMin = 20_000
 const portMax = 32_000
 const attemptsMax = 200

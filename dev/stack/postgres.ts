@@ -15,7 +15,10 @@ const numberFrom = async (command: string, args: readonly string[]): Promise<num
   return code === 0 ? Number(output.trim()) : undefined
 }
 
-/** Postgres refuses to run as root: then it runs as the packages' user, or as nobody where only the binaries are there. */
+/**
+ * Postgres refuses to run as root: then it runs as the packages' user, or as nobody where only the
+ * binaries are there.
+ */
 const serverUser = async (): Promise<User | undefined> => {
   if (process.getuid?.() !== 0) return undefined
   for (const name of ['postgres', 'nobody']) {
@@ -31,7 +34,10 @@ const othersMayEnter = (folder: string): boolean => {
   return isOpen && (dirname(folder) === folder || othersMayEnter(dirname(folder)))
 }
 
-/** A clone below root's home is closed to other users; the data then lies in the temporary folder, and the run remembers it. */
+/**
+ * A clone below root's home is closed to other users; the data then lies in the temporary folder,
+ * and the run remembers it.
+ */
 const dataHome = (run: RunFolder, user: User | undefined): string => {
   if (user === undefined || othersMayEnter(run.path)) return run.path
   const path = mkdtempSync(join(tmpdir(), outsidePrefix))
@@ -87,7 +93,8 @@ export const preparePostgres = async ({ run, port, binary, abort }: Workplace): 
       cwd: data,
       logFile: join(run.path, 'postgres.log'),
       ...(user === undefined ? {} : { user }),
-      // The immediate shutdown: no checkpoint for data that is removed next, but shared memory is given back.
+      // The immediate shutdown: no checkpoint for data that is removed next, but shared memory is
+      // given back.
       stopSignal: 'SIGQUIT',
       stopWithinMs: 10_000,
       readyWithinMs: 60_000,

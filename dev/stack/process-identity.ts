@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /**
- * One process, not one number: pids are used again, so a pid alone must never be signalled by anyone but its parent.
- * `started` is a digest of the boot and of the instant at which the process began.
+ * One process, not one number: pids are used again, so a pid alone must never be signalled by
+ * anyone but its parent. `started` is a digest of the boot and of the instant at which the process
+ * began.
  */
 export interface ProcessIdentity {
   readonly pid: number
@@ -21,7 +22,10 @@ const readOrUndefined = (file: string): string | undefined => {
   }
 }
 
-/** proc(5): the command may hold spaces and brackets, so fields are counted from the last one; 3 is state, 22 starttime. */
+/**
+ * proc(5): the command may hold spaces and brackets, so fields are counted from the last one; 3 is
+ * state, 22 starttime.
+ */
 const startOnLinux = (pid: number, bootId: string): string | undefined => {
   const stat = readOrUndefined(`/proc/${pid}/stat`)
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { answers } from './answers.ts'
 import type { Prepared, Workplace } from './workplace.ts'
 
-/** Redis on one port, with an append-only file so that a restart in a fault test keeps what it had. */
+/**
+ * Redis on one port, with an append-only file so that a restart in a fault test keeps what it had.
+ */
 export const prepareRedis = async ({ run, port, binary }: Workplace): Promise<Prepared> => {
   const folder = join(run.path, 'redis')
   mkdirSync(folder)

@@ -21,12 +21,15 @@ const recordSchema = z.discriminatedUnion('kind', [
   composeRecordSchema,
 ])
 
-/** What a run leaves to clear away when its owner is killed: one small file each, written before the thing is used. */
+/**
+ * What a run leaves to clear away when its owner is killed: one small file each, written before the
+ * thing is used.
+ */
 export type RunRecord = z.infer<typeof recordSchema>
 
 /**
- * The folder of one stack. Its name carries the owner's identity, so that whether the owner lives is known from the moment
- * the folder exists; a file inside it would come a moment later.
+ * The folder of one stack. Its name carries the owner's identity, so that whether the owner lives
+ * is known from the moment the folder exists; a file inside it would come a moment later.
  */
 export interface RunFolder {
   readonly path: string
@@ -48,7 +51,7 @@ export const createRunFolder = (root: string): RunFolder => {
   return { path, owner }
 }
 
-/** All runs below `root`, whoever owns them. */
+/** All runs below `root`, of any owner. */
 export const listRunFolders = (root: string): RunFolder[] => {
   mkdirSync(root, { recursive: true })
   return readdirSync(root).flatMap((name) => {
@@ -73,7 +76,10 @@ export const recordProcess = (
   if (identity !== undefined) writeRecord(run, name, { kind: 'process', ...identity, stopSignal })
 }
 
-/** A record that a kill cut in half is skipped: its server had not been told of, and had just begun. */
+/**
+ * A record that a kill cut in half is skipped: its server had just begun, and nobody knew of it
+ * yet.
+ */
 export const readRecords = (run: RunFolder): RunRecord[] =>
   readdirSync(run.path).flatMap((name) => {
     if (!name.endsWith('.record.json')) return []

@@ -1,9 +1,3 @@
-/**
- * The local stack: a real Kafka-compatible log, NATS JetStream, Postgres and Redis, each from where it can be had: a given address,
- * a Docker engine, or local programs. Everything listens on free ports of 127.0.0.1 and lies below the ignored folder `.stack/`.
- * It guarantees: what is handed out answers; `stop` leaves no process, container or data; the next start clears what a killed owner
- * left; two stacks never meet. It never touches servers that were given by address, and it is never part of production.
- */
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../streams/platform/config.ts'
@@ -19,7 +13,10 @@ import type { Workplace } from './workplace.ts'
 export interface StackOptions {
   /** Folder of runs and jars; the ignored `.stack/` of this clone unless a test has its own. */
   readonly root?: string
-  /** Where the addresses of running servers may be given; this process's environment unless a test has its own. */
+  /**
+   * Where the addresses of running servers may be given; this process's environment unless a test
+   * has its own.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** `never` leaves a Docker engine out, for tests that look at processes. */
   readonly docker?: 'auto' | 'never'
@@ -33,9 +30,14 @@ export interface StackOptions {
 /** Some of the servers. */
 export interface Servers {
   readonly addresses: ReadonlyMap<ServerName, string>
-  /** The servers that are children of this process, and so can be stopped and started; none of a container or a given address. */
+  /**
+   * The servers that are children of this process, and so can be stopped and started; none of a
+   * container or a given address.
+   */
   readonly local: ReadonlyMap<ServerName, LocalServer>
-  /** Takes everything down and removes its data; resolves when nothing is left. May be called again. */
+  /**
+   * Takes everything down and removes its data; resolves when nothing is left. May be called again.
+   */
   stop(): Promise<void>
 }
 
@@ -74,7 +76,9 @@ const workplace = (root: string, run: RunFolder, options: StackOptions): Workpla
   abort: options.abort ?? new AbortController().signal,
 })
 
-/** All or none: when one server cannot be started the others are stopped, and every reason is named. */
+/**
+ * All or none: when one server cannot be started the others are stopped, and every reason is named.
+ */
 const startLocal = async (names: readonly ServerName[], place: Workplace): Promise<LocalServer[]> => {
   await ensureLocalPrograms(names, place)
   place.say(`starting ${names.join(', ')} ...`)
@@ -116,8 +120,9 @@ const once = (body: () => Promise<void>): (() => Promise<void>) => {
 }
 
 /**
- * Starts the named servers, in parallel, and resolves when all of them answer. Rejects with the reason, the last lines of the
- * server's log among it, and with everything taken down; or with what to install when this machine can run none.
+ * Starts the named servers, in parallel, and resolves when all of them answer. Rejects with the
+ * reason, the last lines of the server's log among it, and with everything taken down; or with what
+ * to install when this machine can run none.
  */
 export const startServers = async (
   names: readonly ServerName[],

@@ -4,9 +4,10 @@ import { type Stack, startStack } from './stack.ts'
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Brings the stack up, runs `body`, and takes the stack down however that ends. The first SIGINT, SIGTERM or SIGHUP aborts, during the
- * start as well; later ones are ignored, because the stop is bounded and a cut-off one would leave servers behind.
- * Resolves to the exit code: the body's, 128 + number after a signal, 1 when the stack could not be started.
+ * Brings the stack up, runs `body`, and takes the stack down however that ends. The first SIGINT,
+ * SIGTERM or SIGHUP aborts, during the start as well; later ones are ignored, because the stop is
+ * bounded and a cut-off one would leave servers behind. Resolves to the exit code: the body's, 128
+ * + number after a signal, 1 when the stack could not be started.
  */
 export const withStack = async (
   body: (stack: Stack, abort: AbortSignal) => Promise<number>,

@@ -5,7 +5,10 @@ export interface PartitionOptions {
   readonly client: ClientBase
   readonly now: () => number
   readonly monthsAhead: number
-  /** Records may be older than the process: an outage over the turn of a month must still find its partition. */
+  /**
+   * Records may be older than the process: an outage over the turn of a month must still find its
+   * partition.
+   */
   readonly monthsBack: number
 }
 

@@ -40,7 +40,10 @@ export function addressAs(databaseUrl: string, role: string): string {
   return address.href
 }
 
-/** Runs `work` in one transaction. After a failure the connection is closed: its state is not worth knowing. */
+/**
+ * Runs `work` in one transaction. After a failure the connection is closed: its state is not worth
+ * knowing.
+ */
 export async function inTransaction<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   // A connection that breaks while in use fails its query, which rejects below. It also emits an

@@ -40,7 +40,10 @@ export const unnested = <R>(columns: readonly Column<R>[]): string =>
 export const namesOf = <R>(columns: readonly Column<R>[]): string =>
   columns.map(({ name }) => name).join(', ')
 
-/** A prepared statement over many rows; `operation` names it in Postgres, in metrics and in errors. Returns the rows changed or found. */
+/**
+ * A prepared statement over many rows; `operation` names it in Postgres, in metrics and in errors.
+ * Returns the rows changed or found.
+ */
 export function statement<R>(
   operation: string,
   text: string,

@@ -3,7 +3,10 @@ import { partitionKey, type LogClient } from '../../streams/log/port.ts'
 import { markReceived } from './smpp/correlations.ts'
 import type { Queryable } from './statement.ts'
 
-/** Where a partition of `smpp.submit.result` stands: what it held when asked, and how far the sink itself has come. */
+/**
+ * Where a partition of `smpp.submit.result` stands: what it held when asked, and how far the sink
+ * itself has come.
+ */
 export interface SubmitFrontier {
   end(partition: number): Promise<number>
   taken(partition: number): Promise<number>

@@ -55,7 +55,8 @@ const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[
     'orch.outbox: INSERT',
   ],
   dlr_recon: [
-    // The view runs with its reader's rights (security_invoker), which PostgreSQL then asks for on the table as well.
+    // The view runs with its reader's rights (security_invoker), which PostgreSQL then asks for on
+    // the table as well.
     'dlr.orphan_dlrs: SELECT(operator_id, operator_message_id, orphan_id, raw_payload, raw_stat, received_at, resolved_at, resolved_receipt_id)',
     'dlr.orphaned_receipts: SELECT',
   ],
@@ -67,7 +68,10 @@ beforeAll(async () => {
 })
 afterAll(() => scene.close())
 
-/** What information_schema says that a grantee may do, one line a relation; column grants without those that follow from it. */
+/**
+ * What information_schema says that a grantee may do, one line a relation; column grants without
+ * those that follow from it.
+ */
 async function grantsOf(grantee: string): Promise<readonly string[]> {
   const rows = await scene.rows(
     `WITH tables AS (

@@ -3,7 +3,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { ClientBase } from 'pg'
 
 export interface MigrateOptions {
-  /** One connection, not a pool: the advisory lock belongs to it. The first run needs the right to create roles. */
+  /**
+   * One connection, not a pool: the advisory lock belongs to it. The first run needs the right to
+   * create roles.
+   */
   readonly client: ClientBase
   readonly now: () => number
   /** For tests: another folder of numbered files. */
@@ -18,17 +21,24 @@ interface Migration {
 
 const FOLDER = new URL('.', import.meta.url)
 const NUMBERED = /^\d{4}_[a-z0-9_]+\.sql$/
-/** Any constant will do; it must differ from the lock of the partition job, which may run at the same time. */
+/**
+ * Any constant will do; it must differ from the lock of the partition job, which may run at the
+ * same time.
+ */
 const MIGRATION_LOCK = 4_711_001
 
-/** An applied file has been edited or is gone: the database no longer is what the files say, and a person must look. */
+/**
+ * An applied file has been edited or is gone: the database no longer is what the files say, and a
+ * person must look.
+ */
 export class MigrationChanged extends Error {
   override readonly name = 'MigrationChanged'
 }
 
 /**
- * Applies the numbered files that this database has not seen, in order, each in one transaction, and returns their names.
- * Safe to call from several processes at once: one applies, the others wait and find nothing to do.
+ * Applies the numbered files that this database has not seen, in order, each in one transaction,
+ * and returns their names. Safe to call from several processes at once: one applies, the others
+ * wait and find nothing to do.
  */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
   const { client } = options
@@ -56,7 +66,8 @@ async function readMigrations(folder: URL): Promise<readonly Migration[]> {
 }
 
 async function appliedMigrations(client: ClientBase): Promise<ReadonlyMap<string, string>> {
-  // Looked up first: IF NOT EXISTS asks for the right to create even when there is nothing to do, and migrator has none.
+  // Looked up first: IF NOT EXISTS asks for the right to create even when there is nothing to do,
+  // and migrator has none.
   const found = await client.query<{ missing: boolean }>(
     `SELECT to_regclass('public.schema_migrations') IS NULL AS missing`,
   )

@@ -5,7 +5,10 @@ import { recordExample } from '../../streams/contracts/examples.ts'
 import type { RecordOf } from '../postgres/dlr/record-kinds.ts'
 import type { SinkHooks } from '../sink.ts'
 
-/** What the wire tests of the sinks share: a database of their own, and the message of the contract examples as a row. */
+/**
+ * What the wire tests of the sinks share: a database of their own, and the message of the contract
+ * examples as a row.
+ */
 
 /** The month of the contract examples; partitions are made around it. */
 export const EXAMPLE_TIME = Date.parse('2026-04-18T10:30:00.000Z')

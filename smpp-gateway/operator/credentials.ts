@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 
-/** The answer of operator-management, with the field limits of SMPP 3.4 section 4.1. As yet a longer password does not fit [CI6]. */
+/**
+ * The answer of operator-management, with the field limits of SMPP 3.4 section 4.1. As yet a longer
+ * password does not fit [CI6].
+ */
 const Credentials = z.object({
   operatorId: uuid,
   host: z.string().min(1),
@@ -15,7 +18,10 @@ const Credentials = z.object({
   backupOperatorId: uuid.nullable().default(null),
   operatorName: z.string().exactOptional(),
 })
-/** Holds the password: lives only while a bind is tried, and is never logged, stored or put into an error [B15]. */
+/**
+ * Holds the password: lives only while a bind is tried, and is never logged, stored or put into an
+ * error [B15].
+ */
 export type Credentials = z.infer<typeof Credentials>
 
 export type CredentialsReply =
@@ -31,7 +37,10 @@ export interface CredentialsOptions {
 
 export type FetchCredentials = (operatorId: string) => Promise<CredentialsReply>
 
-/** Asks for the credentials of one operator [CI5]. Any failure is `unavailable` [CI7], with a reason that quotes nothing. */
+/**
+ * Asks for the credentials of one operator [CI5]. Any failure is `unavailable` [CI7], with a reason
+ * that quotes nothing.
+ */
 export const credentialsFrom =
   ({ url, token, timeoutMs }: CredentialsOptions): FetchCredentials =>
   async (operatorId) => {
@@ -46,7 +55,8 @@ export const credentialsFrom =
       if (checked.data.operatorId !== operatorId) return unavailable('credentials of another operator')
       return { kind: 'found', credentials: checked.data }
     } catch {
-      // Refused, timed out or not JSON: all of them transient, and their texts may quote the answer.
+      // Refused, timed out or not JSON: all of them transient, and their texts may quote the
+      // answer.
       return unavailable('credentials not reachable')
     }
   }

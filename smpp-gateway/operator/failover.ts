@@ -9,8 +9,8 @@ export interface FailoverOptions {
 }
 
 /**
- * Lets an operator's backup carry its commands while it is down ([FO1] to [FO4]). The backup has to be bound in this process:
- * its limits and its session are here, and nobody else may use them.
+ * Lets an operator's backup carry its commands while it is down ([FO1] to [FO4]). The backup has to
+ * be bound in this process: its limits and its session are here, and nobody else may use them.
  */
 export function watchFailover(options: FailoverOptions): { close(): void } {
   const timer = setInterval(() => {

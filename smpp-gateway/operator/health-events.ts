@@ -12,7 +12,10 @@ export interface HealthOptions {
   readonly now: () => number
 }
 
-/** Tells the neighbours how one operator is [B17]: every change in order, and a heartbeat while nothing changes. */
+/**
+ * Tells the neighbours how one operator is [B17]: every change in order, and a heartbeat while
+ * nothing changes.
+ */
 export interface Health {
   /** Publishes when `status` differs from the last one; a repeated failure is no news. */
   report(status: HealthStatus, reason: string, operatorName: string): void
@@ -40,7 +43,8 @@ export function createHealth(options: HealthOptions): Health {
       await publisher.publishUntilHeld(operatorHealth, next, closing.signal)
   }
   const announce = (status: HealthStatus, reason: string, operatorName: string): void => {
-    // Two events of one millisecond would share their id, and the second would count as a repetition of the first.
+    // Two events of one millisecond would share their id, and the second would count as a
+    // repetition of the first.
     lastAt = Math.max(now(), lastAt + 1)
     const occurredAt = new Date(lastAt).toISOString()
     const previousStatus = last?.status ?? null

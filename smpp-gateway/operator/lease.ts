@@ -19,8 +19,8 @@ export interface LeaseOptions {
 }
 
 /**
- * KEYS[1] the lease; ARGV[1] our token, ARGV[2] its time to live in ms. Takes a free lease, renews our own, leaves another's alone:
- * 1 when we hold it, 0 when another does.
+ * KEYS[1] the lease; ARGV[1] our token, ARGV[2] its time to live in ms. Takes a free lease, renews
+ * our own, leaves another's alone: 1 when we hold it, 0 when another does.
  */
 const HOLD = `
 local holder = redis.call('GET', KEYS[1])
@@ -28,13 +28,17 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `
-/** Redis has not answered, most often because the process has just started. As yet a free lease is then taken at once [B4]. */
+/**
+ * Redis has not answered, most often because the process has just started. As yet a free lease is
+ * then taken at once [B4].
+ */
 const UNKNOWN_RETRY_MS = 250
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
 /**
- * Waits as a standby until the lease is ours; undefined when `signal` aborts first. Only a token of another process ends a lease:
- * while Redis is away its holder goes on and nobody can take over. As yet a process that starts without Redis waits too [B4].
+ * Waits as a standby until the lease is ours; undefined when `signal` aborts first. Only a token of
+ * another process ends a lease: while Redis is away its holder goes on and nobody can take over. As
+ * yet a process that starts without Redis waits too [B4].
  */
 export async function holdLease(options: LeaseOptions, signal: AbortSignal): Promise<Lease | undefined> {
   const key = `smpp:lease:${options.operatorId}`

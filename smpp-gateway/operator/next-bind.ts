@@ -18,8 +18,9 @@ export interface PauseOptions {
 const JITTER = 0.2
 
 /**
- * Waits before the next bind, until `signal` at the latest: longer after each failure [B12], and after refused credentials until there
- * are other ones [B14]. `attempt` counts from 1 since the last good bind.
+ * Waits before the next bind, until `signal` at the latest: longer after each failure [B12], and
+ * after refused credentials until there are other ones [B14]. `attempt` counts from 1 since the
+ * last good bind.
  */
 export async function pauseAfter(
   last: BindEnd,

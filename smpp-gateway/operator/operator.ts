@@ -21,7 +21,8 @@ type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
 /**
  * One operator from the assignment to this process until its end [B16].
  *
- * - DISCONNECTED: not started, standby (another process holds the lease), or shut down. Nothing is pulled, no health is published.
+ * - DISCONNECTED: not started, standby (another process holds the lease), or shut down. Nothing is
+ *   pulled, no health is published.
  * - CONNECTING: credentials are fetched and a bind is tried.
  * - BOUND: commands are pulled and receipts taken.
  * - UNBOUND: lost or refused; waits for the next attempt. Commands wait in NATS.
@@ -67,13 +68,19 @@ export class Operator {
     return this.#terms.backupOperatorId
   }
 
-  /** Since when its lease holder has been without a session, epoch ms; undefined while that is not so. */
+  /**
+   * Since when its lease holder has been without a session, epoch ms; undefined while that is not
+   * so.
+   */
   get unboundSince(): number | undefined {
     const isDown = this.#state === 'UNBOUND' || this.#state === 'CONNECTING'
     return isDown ? this.#unboundSince : undefined
   }
 
-  /** Bound, or on standby for another process: nothing is wrong with it here. As yet also while Redis has never answered [H32]. */
+  /**
+   * Bound, or on standby for another process: nothing is wrong with it here. As yet also while
+   * Redis has never answered [H32].
+   */
   get isSettled(): boolean {
     return this.#state === 'BOUND' || this.#state === 'DISCONNECTED'
   }
@@ -182,7 +189,10 @@ export class Operator {
     return reason
   }
 
-  /** What was sent gets its time to be answered, unless another process has the right to this operator now. */
+  /**
+   * What was sent gets its time to be answered, unless another process has the right to this
+   * operator now.
+   */
   async #unbind(bind: OperatorBind, lost: AbortSignal): Promise<void> {
     if (lost.aborted) return bind.unbind(0)
     const { drainMs } = this.#options.timings

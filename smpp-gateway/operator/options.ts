@@ -17,7 +17,9 @@ export interface OperatorOptions extends PauseOptions {
   readonly bind: OperatorBindOptions
   /** Epoch ms. */
   readonly now: () => number
-  /** Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment. */
+  /**
+   * Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment.
+   */
   readonly openQueue: (carrier: () => Carrier | undefined) => CommandQueue
   /** From now on this process works on the operator's commands; another may have done so before. */
   readonly onLeaseHeld: () => void

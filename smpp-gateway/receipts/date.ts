@@ -7,9 +7,10 @@ const FORMS: Readonly<Record<number, readonly RegExp[]>> = {
 const CENTURY = 2000
 
 /**
- * A date of a receipt text as ISO instant, or null [R4]. As yet the SMPP form and Unix seconds give null, and a date in the future is
- * taken. Twelve digits are tried with seconds first: a year of four digits after 2012 then gives an impossible month. `timeZone` is
- * the operator's, an IANA name.
+ * A date of a receipt text as ISO instant, or null [R4]. As yet the SMPP form and Unix seconds give
+ * null, and a date in the future is taken. Twelve digits are tried with seconds first: a year of
+ * four digits after 2012 then gives an impossible month. `timeZone` is the operator's, an IANA
+ * name.
  */
 export function receiptInstant(digits: string, timeZone: string): string | null {
   for (const form of FORMS[digits.length] ?? []) {
@@ -20,7 +21,10 @@ export function receiptInstant(digits: string, timeZone: string): string | null 
   return null
 }
 
-/** Epoch ms of the digits read as UTC; null when they are no date, such as all zeros or a 31st of April. */
+/**
+ * Epoch ms of the digits read as UTC; null when they are no date, such as all zeros or a 31st of
+ * April.
+ */
 function utcOf([year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0]: number[]): number | null {
   const fullYear = year < 100 ? CENTURY + year : year
   const date = new Date(Date.UTC(fullYear, month - 1, day, hour, minute, second))
@@ -29,8 +33,9 @@ function utcOf([year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0]:
 }
 
 /**
- * How far `timeZone` is ahead of UTC when its clocks show `localMs`. The offset is looked up twice, because the first look
- * is at an instant that is off by the offset itself. Within the hour that a clock change repeats, the later instant wins.
+ * How far `timeZone` is ahead of UTC when its clocks show `localMs`. The offset is looked up twice,
+ * because the first look is at an instant that is off by the offset itself. Within the hour that a
+ * clock change repeats, the later instant wins.
  */
 function offsetMs(localMs: number, timeZone: string): number {
   if (timeZone === 'UTC') return 0
@@ -58,7 +63,8 @@ function shownMinus(atMs: number, timeZone: string): number {
   return shown - Math.floor(atMs / 1000) * 1000
 }
 
-// Making a format costs a hundred times its use. Zones come from the configuration, so there are few.
+// Making a format costs a hundred times its use. Zones come from the configuration, so there are
+// few.
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone)
   if (known !== undefined) return known

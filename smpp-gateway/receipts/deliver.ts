@@ -20,8 +20,9 @@ export interface DeliverOptions {
 }
 
 /**
- * Takes one short message from the operator and resolves to the status that it is answered with ([R1], [R6]). For a receipt ESME_ROK
- * means that NATS holds it. After anything else the operator repeats it. Never rejects.
+ * Takes one short message from the operator and resolves to the status that it is answered with
+ * ([R1], [R6]). For a receipt ESME_ROK means that NATS holds it. After anything else the operator
+ * repeats it. Never rejects.
  */
 export const deliverTo =
   (options: DeliverOptions) =>

@@ -47,9 +47,10 @@ export const isReceipt = (pdu: Pdu): boolean =>
   (numberField(pdu, 'esm_class') & ESM_TYPE_BITS) === ESM_RECEIPT || pdu.tlvs.has(TAG.receiptedMessageId)
 
 /**
- * The event `sms.dlr.inbound` of a receipt ([R2] to [R5]). Without a readable id or status the field is the empty string, which
- * its schema refuses. The event then ends in the dead-letter topic with all its content instead of being lost [R7]. As yet receipts
- * without an id that share millisecond and status share an event id too, and one of them remains.
+ * The event `sms.dlr.inbound` of a receipt ([R2] to [R5]). Without a readable id or status the
+ * field is the empty string, which its schema refuses. The event then ends in the dead-letter topic
+ * with all its content instead of being lost [R7]. As yet receipts without an id that share
+ * millisecond and status share an event id too, and one of them remains.
  */
 export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
   const text = receiptTextOf(octetsOf(pdu), numberField(pdu, 'data_coding'))
@@ -76,7 +77,9 @@ export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
 const deliveredAt = ({ doneDate }: ReceiptText, timeZone: string): string | null =>
   doneDate === undefined ? null : receiptInstant(doneDate, timeZone)
 
-/** The text itself: from short_message, else from message_payload [R5], without a user data header. */
+/**
+ * The text itself: from short_message, else from message_payload [R5], without a user data header.
+ */
 function octetsOf(pdu: Pdu): Buffer {
   const short = pdu.fields['short_message']
   const given = Buffer.isBuffer(short) && short.length > 0 ? short : pdu.tlvs.get(TAG.messagePayload)
@@ -95,7 +98,10 @@ function stateOf(pdu: Pdu): string | undefined {
   return state === undefined ? undefined : STATE_WORD[state]
 }
 
-/** One octet of network type and two of code (SMPP 3.4 section 5.3.2.31); some operators fill in three ASCII digits. */
+/**
+ * One octet of network type and two of code (SMPP 3.4 section 5.3.2.31); some operators fill in
+ * three ASCII digits.
+ */
 function networkError(pdu: Pdu): string | undefined {
   const value = pdu.tlvs.get(TAG.networkErrorCode)
   if (value === undefined || value.length !== 3) return undefined
@@ -103,7 +109,10 @@ function networkError(pdu: Pdu): string | undefined {
   return /^\d{3}$/.test(ascii) ? ascii : String(value.readUInt16BE(1)).padStart(3, '0')
 }
 
-/** A receipt travels backwards: its source is the phone that the message went to. As yet the event has it as destAddr [R12]. */
+/**
+ * A receipt travels backwards: its source is the phone that the message went to. As yet the event
+ * has it as destAddr [R12].
+ */
 function addresses(pdu: Pdu): { sourceAddr?: string; destAddr?: string } {
   const phone = addressOf(pdu, 'source_addr')
   const sender = addressOf(pdu, 'dest_addr', 'destination_addr')

@@ -8,7 +8,10 @@ export interface RecentSubmit {
   readonly totalSegments: number
 }
 
-/** Best-effort memory of what operators accepted lately [R8]. The topologies do the real correlation. */
+/**
+ * Best-effort memory of what operators accepted lately [R8]. The topologies do the real
+ * correlation.
+ */
 export interface RecentSubmits {
   note(operatorId: string, operatorMessageId: string, submit: RecentSubmit): void
   find(operatorId: string, operatorMessageId: string): RecentSubmit | undefined
@@ -16,7 +19,8 @@ export interface RecentSubmits {
 
 const RECENT_MAX = 100_000
 
-// The operator's id rules are the topologies' business; case and padding are forgiven here because a miss costs nothing.
+// The operator's id rules are the topologies' business; case and padding are forgiven here because
+// a miss costs nothing.
 const keyOf = (operatorId: string, id: string, side: 'submit' | 'receipt'): string =>
   `${operatorId}:${canonicalOf(id, side, ['lower', 'zeros'])}`
 

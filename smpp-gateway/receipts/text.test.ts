@@ -4,7 +4,10 @@ import { encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { receiptInstant } from './date.ts'
 import { parseReceiptText, receiptTextOf } from './text.ts'
 
-/** Texts as operators really sent them, with their quirks: hex and uuid ids, missing and unknown keys, padding, cut ends. */
+/**
+ * Texts as operators really sent them, with their quirks: hex and uuid ids, missing and unknown
+ * keys, padding, cut ends.
+ */
 const REAL: readonly (readonly [string, Record<string, string>])[] = [
   [
     'id:a29f6845555647139e5c8f3b817f2c9a sub:001 dlvrd:001 submit date:141023215253 done date:141023215259 stat:DELIVRD err:000 text:HOLA',

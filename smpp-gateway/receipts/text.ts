@@ -8,7 +8,8 @@ export interface ReceiptText {
   readonly doneDate?: string
 }
 
-// The sender's words follow `text:` and may hold anything, forged keys included: nothing after it is looked at [R10].
+// The sender's words follow `text:` and may hold anything, forged keys included: nothing after it
+// is looked at [R10].
 const TEXT_KEY = /(?:^|[\s\0])text:/i
 const KEY = /(?<=^|[\s\0])(id|sub|dlvrd|submit ?date|done ?date|stat|err)\s?:/gi
 /** Some operators pad with NUL, blanks or the septet 0 that became a commercial at. */
@@ -24,8 +25,9 @@ const FIELD_OF: Readonly<Record<string, keyof ReceiptText>> = {
 }
 
 /**
- * Reads `id: sub: dlvrd: submit date: done date: stat: err: text:` in any order and case, with keys missing or unknown
- * between them. A value is the first word before the next known key; of a repeated key the first one counts.
+ * Reads `id: sub: dlvrd: submit date: done date: stat: err: text:` in any order and case, with keys
+ * missing or unknown between them. A value is the first word before the next known key; of a
+ * repeated key the first one counts.
  */
 export function parseReceiptText(text: string): ReceiptText {
   const head = text.slice(0, TEXT_KEY.exec(text)?.index ?? text.length).replace(PADDING_END, '')
@@ -47,12 +49,15 @@ function wordIn(value: string): string | undefined {
 
 const UCS2_BITS = 0x0c
 const UCS2 = 0x08
-/** `_` of the default alphabet (3GPP TS 23.038): the only character of a receipt whose septet is not its ASCII code. */
+/**
+ * `_` of the default alphabet (3GPP TS 23.038): the only character of a receipt whose septet is not
+ * its ASCII code.
+ */
 const SEPTET_UNDERSCORE = String.fromCharCode(0x11)
 
 /**
- * The text of a receipt by its data_coding [R5]. Under UCS-2 some operators still send ASCII: keys that are readable as single
- * octets prove it, since in UCS-2 a NUL stands between any two letters.
+ * The text of a receipt by its data_coding [R5]. Under UCS-2 some operators still send ASCII: keys
+ * that are readable as single octets prove it, since in UCS-2 a NUL stands between any two letters.
  */
 export function receiptTextOf(octets: Buffer, dataCoding: number): string {
   const singleOctets = octets.toString('latin1')

@@ -5,12 +5,17 @@ import { ESME_RINVCMDID, isBindRefusal } from './status-class.ts'
 
 export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER+RECEIVER'
 
-/** What an operator's bind gives us: one session, or two when the operator knows no transceivers. */
+/**
+ * What an operator's bind gives us: one session, or two when the operator knows no transceivers.
+ */
 export interface OperatorBind {
   readonly mode: BindMode
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
-  /** Resolves with the reason as soon as one of its sessions has closed; the other is closed as well then. */
+  /**
+   * Resolves with the reason as soon as one of its sessions has closed; the other is closed as well
+   * then.
+   */
   readonly closed: Promise<string>
   /** Orderly: open responses get `drainMs`. */
   unbind(drainMs: number): Promise<void>
@@ -34,7 +39,10 @@ const BINDS: Readonly<Record<BindMode, readonly BindCommand[]>> = {
   'TRANSMITTER+RECEIVER': ['bind_transmitter', 'bind_receiver'],
 }
 
-/** Binds as the credentials say [B8]. An operator that knows no transceivers gets a transmitter and a receiver [B9]. */
+/**
+ * Binds as the credentials say [B8]. An operator that knows no transceivers gets a transmitter and
+ * a receiver [B9].
+ */
 export async function bindOperator(
   credentials: Credentials,
   options: OperatorBindOptions,

@@ -34,7 +34,7 @@ const UNSENT_BYTES_MAX = 1_048_576
 /** Rejects when no TCP connection stands within `timeoutMs`. */
 export function openConnection(options: ConnectionOptions): Promise<Connection> {
   const socket = connectTcp({ host: options.host, port: options.port })
-  // Nagle's algorithm would hold each small PDU back for the peer's delayed ACK: 44 ms apiece.
+  // Nagle's algorithm would hold each small PDU back for the peer's delayed ACK: 44 ms each.
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
   return new Promise((resolve, reject) => {

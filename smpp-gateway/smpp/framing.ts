@@ -1,11 +1,17 @@
 import { HEADER_BYTES } from './pdu.ts'
 
-/** Largest PDU that we take. As yet a larger receipt ends the session, although [R1] allows up to 70 kB. */
+/**
+ * Largest PDU that we take. As yet a larger receipt ends the session, although [R1] allows up to 70
+ * kB.
+ */
 export const PDU_BYTES_MAX = 16_384
 
 export interface Framed {
   readonly frames: readonly Buffer[]
-  /** A length below the header or above the limit: where the next PDU starts is unknown, only closing helps. */
+  /**
+   * A length below the header or above the limit: where the next PDU starts is unknown, only
+   * closing helps.
+   */
   readonly broken: boolean
 }
 
@@ -15,7 +21,10 @@ export interface Framer {
 
 const NOTHING = Buffer.alloc(0)
 
-/** Cuts a byte stream into PDUs by their command_length (SMPP 3.4 section 3.2), however the bytes arrive. */
+/**
+ * Cuts a byte stream into PDUs by their command_length (SMPP 3.4 section 3.2), however the bytes
+ * arrive.
+ */
 export function createFramer(): Framer {
   let rest: Buffer = NOTHING
   return {

@@ -1,6 +1,9 @@
 import { SEQUENCE_MAX, type Pdu } from './pdu.ts'
 
-/** How a request of ours ended. After `timeout` and `closed` nobody knows whether the operator did what we asked. */
+/**
+ * How a request of ours ended. After `timeout` and `closed` nobody knows whether the operator did
+ * what we asked.
+ */
 export type Reply =
   | { readonly kind: 'answered'; readonly pdu: Pdu }
   | { readonly kind: 'timeout' }
@@ -24,7 +27,10 @@ export interface Pending {
   idle(): Promise<void>
 }
 
-/** The open requests of one session by sequence number, each with its own deadline (SMPP 3.4 section 7.2, response timer). */
+/**
+ * The open requests of one session by sequence number, each with its own deadline (SMPP 3.4 section
+ * 7.2, response timer).
+ */
 export function createPending(): Pending {
   const waiting = new Map<number, Waiting>()
   const idleListeners: (() => void)[] = []

@@ -25,7 +25,10 @@ export const SEQUENCE_MAX = 0x7fffffff
 
 const RESPONSE_BIT = 0x80000000
 
-/** The library's encoder without its filters: they guess an alphabet and a data_coding (wrongly: Latin-1 before UCS-2). */
+/**
+ * The library's encoder without its filters: they guess an alphabet and a data_coding (wrongly:
+ * Latin-1 before UCS-2).
+ */
 class RawPdu extends smpp.PDU {
   override _filter(): void {}
 }
@@ -37,7 +40,10 @@ export function encodePdu(command: string, sequence: number, fields: PduFields =
 export const isResponse = (pdu: Pdu): boolean =>
   pdu.command.endsWith('_resp') || pdu.command === 'generic_nack'
 
-/** One whole frame, length included. Fields missing at the end are absent: an error response may come without a body. */
+/**
+ * One whole frame, length included. Fields missing at the end are absent: an error response may
+ * come without a body.
+ */
 export function decodePdu(frame: Buffer): PduRead {
   const id = frame.readUInt32BE(4)
   const sequence = frame.readUInt32BE(12)
@@ -54,12 +60,16 @@ export function decodePdu(frame: Buffer): PduRead {
     }
     return { ok: true, pdu }
   } catch {
-    // The library reads past the end of a cut body. Which field it was does not matter: the peer's framing is not to be trusted.
+    // The library reads past the end of a cut body. Which field it was does not matter: the peer's
+    // framing is not to be trusted.
     return { ok: false, reason: 'malformed', sequence }
   }
 }
 
-/** An unknown response must not be answered with generic_nack, or two faulty peers would answer each other for ever. */
+/**
+ * An unknown response must not be answered with generic_nack, or two faulty peers would answer each
+ * other for ever.
+ */
 export const isResponseId = (frame: Buffer): boolean => (frame.readUInt32BE(4) & RESPONSE_BIT) !== 0
 
 type Params = NonNullable<NonNullable<(typeof smpp.commandsById)[number]>['params']>
@@ -77,8 +87,9 @@ function readFields(frame: Buffer, params: Params): { fields: Record<string, Fie
 }
 
 /**
- * Each value is exactly its length octets: the library reads a text TLV up to the next NUL and so runs into the following
- * one. A TLV that claims more than the frame holds ends the reading, because a cut message id would be a wrong one.
+ * Each value is exactly its length octets: the library reads a text TLV up to the next NUL and so
+ * runs into the following one. A TLV that claims more than the frame holds ends the reading,
+ * because a cut message id would be a wrong one.
  */
 function readTlvs(frame: Buffer, start: number): ReadonlyMap<number, Buffer> {
   const tlvs = new Map<number, Buffer>()

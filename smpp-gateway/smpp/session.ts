@@ -58,8 +58,10 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  *
  * - idle: made, nothing opened.
  * - connecting: TCP handshake within `connectMs`.
- * - open: bind sent. The operator's short messages are refused, as yet also those in the same read as the answer [B11].
- * - bound: requests may be sent. enquire_link keeps watch; as yet only its own answer proves the line [B10].
+ * - open: bind sent. The operator's short messages are refused, as yet also those in the same read
+ *   as the answer [B11].
+ * - bound: requests may be sent. enquire_link keeps watch; as yet only its own answer proves the
+ *   line [B10].
  * - unbinding: no new requests. Open ones still get their responses, then unbind.
  * - closed: every open request was ended as in doubt.
  */
@@ -120,7 +122,8 @@ export class Session {
     this.#connection?.destroy(reason)
   }
 
-  // A method, because the state changes during an await where the compiler believes that it does not.
+  // A method, because the state changes during an await where the compiler believes that it does
+  // not.
   #isOver(): boolean {
     return this.#state === 'closed'
   }

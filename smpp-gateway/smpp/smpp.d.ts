@@ -1,6 +1,7 @@
 /**
- * What we use of npm `smpp` 0.5.1, which ships no types: its tables of commands and field types, and its encoder. Its
- * session, its framing and its text detection lose messages, and are not declared here on purpose.
+ * What we use of npm `smpp` 0.5.1, which ships no types: its tables of commands and field types,
+ * and its encoder. Its session, its framing and its text detection lose messages, and are not
+ * declared here on purpose.
  */
 declare module 'smpp' {
   interface FieldType {
@@ -18,7 +19,8 @@ declare module 'smpp' {
     _filter(way: 'encode' | 'decode'): void
     toBuffer(): Buffer
   }
-  // A CommonJS module that copies half of its exports in a loop: only the default import finds them all.
+  // A CommonJS module that copies half of its exports in a loop: only the default import finds them
+  // all.
   const smpp: {
     readonly commandsById: Readonly<Record<number, CommandSpec | undefined>>
     readonly PDU: typeof PDU

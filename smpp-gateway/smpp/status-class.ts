@@ -3,7 +3,10 @@ export type StatusClass = 'accepted' | 'throttle' | 'transient' | 'session' | 'p
 export type SubmitClass = Exclude<StatusClass, 'refusal'>
 export const STATUS_CLASSES = ['throttle', 'transient', 'session', 'permanent'] as const
 
-/** Moves single codes to another class [ST8]: operators use some codes for their own purposes (0x14 as "balance zero"). */
+/**
+ * Moves single codes to another class [ST8]: operators use some codes for their own purposes (0x14
+ * as "balance zero").
+ */
 export type StatusOverrides = ReadonlyMap<number, (typeof STATUS_CLASSES)[number]>
 
 export const ESME_ROK = 0x00
@@ -14,7 +17,9 @@ export const ESME_RINVBNDSTS = 0x04
 export const ESME_RMSGQFUL = 0x14
 export const ESME_RX_T_APPN = 0x64
 
-/** As yet a code that is not listed is transient, where [ST2] wants a few tries and then REJECTED. */
+/**
+ * As yet a code that is not listed is transient, where [ST2] wants a few tries and then REJECTED.
+ */
 const CODES: readonly (readonly [StatusClass, readonly number[]])[] = [
   ['accepted', [ESME_ROK]],
   ['throttle', [0x58, ESME_RMSGQFUL]],
@@ -31,8 +36,9 @@ const CLASS_OF: ReadonlyMap<number, StatusClass> = new Map(
 )
 
 /**
- * Class of a submit_sm_resp or of a generic_nack that answers a submit_sm [ST9]. A bind refusal here says that the session is not
- * what it was bound as, so the session ends. The next bind then meets the refusal where it can be handled.
+ * Class of a submit_sm_resp or of a generic_nack that answers a submit_sm [ST9]. A bind refusal
+ * here says that the session is not what it was bound as, so the session ends. The next bind then
+ * meets the refusal where it can be handled.
  */
 export function classOfSubmit(status: number, overrides: StatusOverrides): SubmitClass {
   const known =
@@ -40,5 +46,8 @@ export function classOfSubmit(status: number, overrides: StatusOverrides): Submi
   return known === 'refusal' ? 'session' : known
 }
 
-/** Whether the operator refuses our credentials [B14]: trying again only provokes it. As yet 0x0D counts too [B13]. */
+/**
+ * Whether the operator refuses our credentials [B14]: trying again only provokes it. As yet 0x0D
+ * counts too [B13].
+ */
 export const isBindRefusal = (status: number): boolean => CLASS_OF.get(status) === 'refusal'

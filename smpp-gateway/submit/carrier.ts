@@ -8,8 +8,8 @@ import type { Throttle } from './throttle.ts'
 import type { Window } from './window.ts'
 
 /**
- * A bound operator as the one that carries messages: its own queue's, or with failover another's [FO1]. The limits are those of the
- * carrier, also for another's messages [TP8].
+ * A bound operator as the one that carries messages: its own queue's, or with failover another's
+ * [FO1]. The limits are those of the carrier, also for another's messages [TP8].
  */
 export interface Carrier {
   readonly operatorId: string

@@ -8,8 +8,8 @@ import { later, type Redeliver, type SegmentVerdict, type Submission } from './s
 type Conclusion = Omit<SegmentResult, 'submittedAt' | 'operatorId'>
 
 /**
- * [S8]. The result is in the journal before it is on NATS, so that a crash between the two repeats the
- * event and not the SMS. `carriedBy`: the operator that really answered.
+ * [S8]. The result is in the journal before it is on NATS, so that a crash between the two repeats
+ * the event and not the SMS. `carriedBy`: the operator that really answered.
  */
 export async function conclude(
   job: Submission,
@@ -41,7 +41,10 @@ export async function again(job: Submission, segment: Segment, when: Redeliver):
   return when
 }
 
-/** [S9]: nobody knows whether the operator took the segment. As yet `drop` reports REJECTED, and `resubmit` has no bound. */
+/**
+ * [S9]: nobody knows whether the operator took the segment. As yet `drop` reports REJECTED, and
+ * `resubmit` has no bound.
+ */
 export async function concludeDoubt(
   job: Submission,
   segment: Segment,

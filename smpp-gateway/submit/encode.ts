@@ -36,8 +36,9 @@ const DATA_CODING: Readonly<Record<Encoding, number>> = { GSM7: 0x00, UCS2: 0x08
 const FLASH_CLASS = 0x10
 
 /**
- * The segments of a command ([EN1] to [EN9]). The text decides the alphabet. The parts are split by the rule of the queue's
- * operator, so that a message keeps its parts when another operator carries the rest.
+ * The segments of a command ([EN1] to [EN9]). The text decides the alphabet. The parts are split by
+ * the rule of the queue's operator, so that a message keeps its parts when another operator carries
+ * the rest.
  */
 export function segmentsOf(command: DispatchCommand, refBits: ReferenceBits): readonly Segment[] {
   const { encoding, parts } = splitText(command.body, refBits)
@@ -63,8 +64,9 @@ const octets = (text: string, encoding: Encoding): Buffer =>
   encoding === 'GSM7' ? encodeGsm7(text) : encodeUcs2(text)
 
 /**
- * User data header with the concatenation element (3GPP TS 23.040 sections 9.2.3.24.1 and 9.2.3.24.8). As yet the reference is the
- * end of messageId and not a counter [EN6]: mostly different for two messages to one phone, and the same when a command comes again.
+ * User data header with the concatenation element (3GPP TS 23.040 sections 9.2.3.24.1 and
+ * 9.2.3.24.8). As yet the reference is the end of messageId and not a counter [EN6]: mostly
+ * different for two messages to one phone, and the same when a command comes again.
  */
 function concatenationHeader(messageId: string, bits: ReferenceBits, total: number, index: number): Buffer {
   const reference = Number.parseInt(messageId.slice(-bits / 4), 16)
@@ -75,7 +77,8 @@ function concatenationHeader(messageId: string, bits: ReferenceBits, total: numb
 
 /** Addresses and validity, as the carrying operator wants them. */
 export function addressFields(command: DispatchCommand, { tonNpi, sendValidity }: Addressing): PduFields {
-  // A sender that fits no kind was accepted upstream under other rules. As a name it reaches the operator, who then decides.
+  // A sender that fits no kind was accepted upstream under other rules. As a name it reaches the
+  // operator, who then decides.
   const [sourceTon, sourceNpi] = tonNpi[senderKind(command.from) ?? 'alphanumeric']
   const [destTon, destNpi] = tonNpi.destination
   return {

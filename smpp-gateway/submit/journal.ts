@@ -15,8 +15,9 @@ export const SegmentResult = z.object({
 export type SegmentResult = z.infer<typeof SegmentResult>
 
 /**
- * How far a segment is. `submitting`: a PDU may be on its way, so after a crash nobody knows; `result`: decided, not yet on NATS;
- * `published`: on NATS. A segment without an entry has not been sent.
+ * How far a segment is. `submitting`: a PDU may be on its way, so after a crash nobody knows;
+ * `result`: decided, not yet on NATS; `published`: on NATS. A segment without an entry has not been
+ * sent.
  */
 const SegmentProgress = z.discriminatedUnion('state', [
   z.object({ state: z.literal('submitting') }),
@@ -27,8 +28,9 @@ export type SegmentProgress = z.infer<typeof SegmentProgress>
 export type CommandProgress = ReadonlyMap<number, SegmentProgress>
 
 /**
- * Progress of the commands in work [S4]: in Redis [DB84] for the process that goes on after a crash, and in memory for this process,
- * so that a command that comes back while Redis is away is not sent again.
+ * Progress of the commands in work [S4]. It is in Redis [DB84] for the process that goes on after a
+ * crash. It is in memory too, so that a command that comes back while Redis is away is not sent
+ * again.
  */
 export interface Journal {
   read(messageId: string): Promise<CommandProgress>
@@ -37,7 +39,10 @@ export interface Journal {
   clear(messageId: string, segmentIndex: number): Promise<void>
   /** The command is acknowledged: this process need not remember it. */
   forget(messageId: string): void
-  /** Another process has worked on these commands since, so what this one remembers may be out of date. */
+  /**
+   * Another process has worked on these commands since, so what this one remembers may be out of
+   * date.
+   */
   forgetAll(): void
 }
 

@@ -11,8 +11,9 @@ export interface LocalWindow {
 }
 
 /**
- * The true sliding window [TP4] for one process, also without Redis [TP7]: a grant exactly 1000 ms old no longer counts. It holds one
- * time per grant of a second, so the operator's limit bounds it. `now` is monotonic, in ms.
+ * The true sliding window [TP4] for one process, also without Redis [TP7]: a grant exactly 1000 ms
+ * old no longer counts. It holds one time per grant of a second, so the operator's limit bounds it.
+ * `now` is monotonic, in ms.
  */
 export function createLocalWindow(now: () => number): LocalWindow {
   let grants: number[] = []

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream'
+import type { JsMsg } from '@nats-io/jetstream'
 import { commandDurable } from '../../streams/contracts/subjects.ts'
 import { jetstreamOf, type NatsLink } from '../../streams/nats/link.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
@@ -25,16 +25,18 @@ export interface QueueOptions {
 const STREAM = 'SMPP_OUTBOUND'
 /** Commands in work, in windows: enough to fill the window while others wait for NATS or Redis. */
 const WINDOWS_IN_WORK = 4
-/** Commands asked for ahead, in windows. Those that wait here have only their ack wait, so they are few. */
-const WINDOWS_AHEAD = 1
-/** The library asks again at three quarters of this. */
-const PULL_MIN = 4
-const PULL = { expires: 10_000, idle_heartbeat: 2_000 }
+/**
+ * How long the server may hold a pull. So long it still sends us commands when the queue has
+ * halted, which are given back.
+ */
+const PULL_MS = 1_000
 const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 /** A second copy of a command that is being worked on here waits for the first. */
 const IN_WORK_ALREADY_MS = 1_000
 
-/** Every command in work listens to it, so the warning of a leak at eleven listeners would be false. */
+/**
+ * Every command in work listens to it, so the warning of a leak at eleven listeners would be false.
+ */
 function quietAbortController(): AbortController {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)
@@ -47,17 +49,23 @@ type Handled = Verdict | { readonly kind: 'unreadable' }
  * The commands of one operator, from NATS to their verdict.
  *
  * - still, as it is made: nothing is asked for; commands wait in NATS.
- * - pulling, from `start` to `halt`: commands are worked on as they come, as many at a time as `#hasRoom` allows.
- * - after `halt`, what has not been sent is given back. What was sent keeps its response deadline. `idle` says when all is done.
+ * - pulling, from `start` to `halt`: commands are worked on as they come, as many at a time as
+ *   `#places` says.
+ * - after `halt`, what has not been sent is given back. What was sent keeps its response deadline.
+ *   `idle` says when all is done.
  */
 export class CommandQueue {
   readonly #options: QueueOptions
   readonly #inWork = new Map<string, JsMsg>()
   readonly #work = new Set<Promise<void>>()
+  readonly #pulls = new Set<Promise<void>>()
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
-  /** Commands given back because the operator can take no more. As yet they keep their places until they come again [B6]. */
+  /**
+   * Commands given back because the operator can take no more. As yet they keep their places until
+   * they come again [B6].
+   */
   #congested = 0
   #onRoom: (() => void) | undefined
 
@@ -75,12 +83,14 @@ export class CommandQueue {
   start(): void {
     if (this.#round !== undefined || this.#giveUp.signal.aborted) return
     this.#round = quietAbortController()
-    void this.#pull(this.#round.signal)
+    const pull = this.#pull(this.#round.signal).finally(() => this.#pulls.delete(pull))
+    this.#pulls.add(pull)
   }
 
   halt(): void {
     this.#round?.abort()
     this.#round = undefined
+    this.#onRoom?.()
   }
 
   /** Resolves when no command is in work. */
@@ -92,6 +102,7 @@ export class CommandQueue {
   async close(): Promise<void> {
     this.halt()
     this.#giveUp.abort()
+    await Promise.all(this.#pulls)
     await this.idle()
     clearInterval(this.#working)
   }
@@ -105,40 +116,38 @@ export class CommandQueue {
         await this.#consume(signal)
         attempt = 0
       } catch (error) {
-        // Most often the durable does not exist yet, or the connection was lost while we asked for it.
+        // Most often the durable does not exist yet, or the connection was lost while we asked for
+        // it.
         logger.warn('smpp.commands.pull_failed', { operatorId: context.operatorId, error })
       }
       if (!signal.aborted) await sleep(backoffMs(attempt + 1, { ...PULL_RETRY, random }), signal)
     }
   }
 
+  /**
+   * One pull after the other, each for as many commands as there is room for. A pull is always read
+   * to its end: what the server sends after a halt is given back at once. Left unread it would wait
+   * for its ack wait.
+   */
   async #consume(signal: AbortSignal): Promise<void> {
     const { nats, context } = this.#options
     const consumer = await jetstreamOf(nats).consumers.get(STREAM, commandDurable(context.operatorId))
-    if (signal.aborted) return
-    const max_messages = Math.max(PULL_MIN, WINDOWS_AHEAD * context.settings.window)
-    const messages = await consumer.consume({ ...PULL, max_messages })
-    signal.addEventListener('abort', () => this.#stopPulling(messages), { once: true })
-    if (signal.aborted) this.#stopPulling(messages)
-    // The iterator asks for more only as we take from it, so waiting here is what bounds the work.
-    for await (const message of messages) {
-      if (!this.#hasRoom) await this.#room(signal)
-      this.#take(message, signal)
+    for (;;) {
+      await this.#room(signal)
+      if (signal.aborted) return
+      const messages = await consumer.fetch({ max_messages: this.#places, expires: PULL_MS })
+      for await (const message of messages) this.#take(message, signal)
     }
   }
 
-  /** What has arrived is still iterated, and given back. */
-  #stopPulling(messages: ConsumerMessages): void {
-    void messages.close()
-    this.#onRoom?.()
+  get #places(): number {
+    const { window } = this.#options.context.settings
+    return WINDOWS_IN_WORK * window - this.#inWork.size - this.#congested
   }
 
-  get #hasRoom(): boolean {
-    return this.#inWork.size + this.#congested < WINDOWS_IN_WORK * this.#options.context.settings.window
-  }
-
+  /** Room for a window at least: a pull for every single place would cost more than its command. */
   async #room(signal: AbortSignal): Promise<void> {
-    while (!this.#hasRoom && !signal.aborted) {
+    while (this.#places < this.#options.context.settings.window && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve
       })
@@ -163,7 +172,10 @@ export class CommandQueue {
     else message.nak()
   }
 
-  /** Without this, a backlog would be pulled and given back as fast as the machine can, only to find no permit. */
+  /**
+   * Without this, a backlog would be pulled and given back as fast as the machine can, only to find
+   * no permit.
+   */
   #holdPlace(delayMs: number): void {
     this.#congested += 1
     setTimeout(() => {

@@ -36,7 +36,10 @@ export function submitResultOf(
   }
 }
 
-/** The results of a command that cannot be sent [S1]: every segment is rejected, without a status of the operator. */
+/**
+ * The results of a command that cannot be sent [S1]: every segment is rejected, without a status of
+ * the operator.
+ */
 export async function publishRefusal(
   identity: CommandIdentity,
   operatorId: string,

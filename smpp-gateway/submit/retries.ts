@@ -1,7 +1,10 @@
 import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import { backoffMs } from '../../streams/platform/backoff.ts'
 
-/** Delays of [ST3] and [ST4], per message. As yet they are kept in memory only, so after a restart they begin anew [B6]. */
+/**
+ * Delays of [ST3] and [ST4], per message. As yet they are kept in memory only, so after a restart
+ * they begin anew [B6].
+ */
 export interface Retries {
   /** 1, 2, 4 … 30 s. */
   afterThrottle(messageId: string): number
@@ -11,7 +14,8 @@ export interface Retries {
 }
 
 const MESSAGES_MAX = 10_000
-// Redeliveries are spread by the operator's own answers; jitter would only make the delays hard to predict.
+// Redeliveries are spread by the operator's own answers; jitter would only make the delays hard to
+// predict.
 const WITHOUT_JITTER = { jitter: 0, random: () => 0 }
 
 export function createRetries(): Retries {

@@ -17,7 +17,10 @@ import {
 
 /** Time for the session to come back before the command is looked at again. */
 const REBIND_MS = 1_000
-/** For commands that come between the end of a session and the end of pulling. Given back at once, they would only come back. */
+/**
+ * For commands that come between the end of a session and the end of pulling. Given back at once,
+ * they would only come back.
+ */
 const NOBODY_BOUND_MS = 250
 const ID_CHARS_MAX = 64
 
@@ -37,7 +40,10 @@ export async function submitCommand(job: Submission): Promise<Verdict> {
   return { kind: 'done' }
 }
 
-/** `refusal`: the status with which the operator refused an earlier segment. A torn message is useless, so the rest is not sent [ST6]. */
+/**
+ * `refusal`: the status with which the operator refused an earlier segment. A torn message is
+ * useless, so the rest is not sent [ST6].
+ */
 async function proceed(
   job: Submission,
   segment: Segment,
@@ -75,8 +81,8 @@ async function send(job: Submission, segment: Segment): Promise<SegmentVerdict> 
 }
 
 /**
- * [S5] to [S7], with a place in the window. The place comes before the permit, so that a permit is used in the second that it was
- * granted for and not after a wait.
+ * [S5] to [S7], with a place in the window. The place comes before the permit, so that a permit is
+ * used in the second that it was granted for and not after a wait.
  */
 async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): Promise<Sent | Redeliver> {
   const isPermitted = await carrier.throttle.take(carrier.tpsLimit)
@@ -94,7 +100,6 @@ async function sendWithin(job: Submission, segment: Segment, carrier: Carrier): 
   return { kind: 'sent', reply, sentAt }
 }
 
-/** What the operator's answer means for the segment ([ST1] to [ST6]). */
 function judge(
   job: Submission,
   segment: Segment,
@@ -103,25 +108,33 @@ function judge(
 ): Promise<SegmentVerdict> {
   if (reply.kind === 'not_sent') return again(job, segment, later(0))
   if (reply.kind === 'in_doubt') return concludeDoubt(job, segment, carrier.operatorId, reply.reason)
-  const { status, messageId: operatorMessageId } = reply
-  const { operatorId } = carrier
-  const statusClass = classOfSubmit(status, carrier.statusOverrides)
+  const statusClass = classOfSubmit(reply.status, carrier.statusOverrides)
   carrier.metrics.submitted(LABELS[statusClass], (job.elapsed() - sentAt) / 1000)
-  switch (statusClass) {
-    case 'accepted':
-      return accepted(job, segment, operatorId, operatorMessageId)
-    case 'throttle':
-      carrier.window.throttled(sentAt)
-      job.logger.warn('smpp.submit_sm.throttled', { operatorId, commandStatus: status })
-      return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
-    case 'transient':
-      return again(job, segment, later(afterFaultMs(job)))
-    case 'session':
-      carrier.drop(`submit_sm answered 0x${status.toString(16).padStart(2, '0')}`)
-      return again(job, segment, later(REBIND_MS))
-    case 'permanent':
-      return conclude(job, segment, operatorId, { outcome: 'REJECTED', commandStatus: status })
+  if (statusClass === 'accepted') return accepted(job, segment, carrier.operatorId, reply.messageId)
+  if (statusClass === 'throttle') carrier.window.throttled(sentAt)
+  return notTaken(job, segment, carrier, statusClass, reply.status)
+}
+
+/** What an answer other than ESME_ROK means for the segment ([ST2] to [ST6]). */
+function notTaken(
+  job: Submission,
+  segment: Segment,
+  carrier: Carrier,
+  statusClass: Exclude<SubmitClass, 'accepted'>,
+  status: number,
+): Promise<SegmentVerdict> {
+  const { operatorId } = carrier
+  if (statusClass === 'throttle') {
+    job.logger.warn('smpp.submit_sm.throttled', { operatorId, commandStatus: status })
+    return again(job, segment, congested(job.retries.afterThrottle(job.command.messageId)))
   }
+  if (statusClass === 'transient') return again(job, segment, later(afterFaultMs(job)))
+  if (statusClass === 'session') {
+    carrier.drop(`submit_sm answered 0x${status.toString(16).padStart(2, '0')}`)
+    return again(job, segment, later(REBIND_MS))
+  }
+  statusClass satisfies 'permanent'
+  return conclude(job, segment, operatorId, { outcome: 'REJECTED', commandStatus: status })
 }
 
 const LABELS: Readonly<Record<SubmitClass, 'success' | 'throttled' | 'error'>> = {
@@ -138,11 +151,13 @@ function accepted(
   operatorId: string,
   operatorMessageId: string,
 ): Promise<SegmentVerdict> {
-  // Without a usable id no receipt could ever be matched. As yet the segment is in doubt, and may be sent again [ST1].
+  // Without a usable id no receipt could ever be matched. As yet the segment is in doubt, and may
+  // be sent again [ST1].
   if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
     return concludeDoubt(job, segment, operatorId, 'no message_id')
   const { messageId } = job.command
-  // The operator takes messages again. So the next refusal begins at one second, or a long message would wait for minutes.
+  // The operator takes messages again. So the next refusal begins at one second, or a long message
+  // would wait for minutes.
   job.retries.forget(messageId)
   const submit = { messageId, segmentIndex: segment.index, totalSegments: segment.total }
   job.recent.note(operatorId, operatorMessageId, submit)

@@ -152,7 +152,8 @@ describe('CON-5.3 in doubt', () => {
 describe('PLT-7 nobody waits for another', () => {
   it('messages that have to wait for their operator to take them do not keep others from being sent', async () => {
     await rig.openNats()
-    // Commands that wait for a redelivery count as pending: with a smaller number the server itself would block the others.
+    // Commands that wait for a redelivery count as pending: with a smaller number the server itself
+    // would block the others.
     await rig.addDurable(rig.operatorId, 1_000)
     const heard = await rig.hear()
     const smsc = await rig.openSmsc()

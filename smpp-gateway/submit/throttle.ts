@@ -3,12 +3,12 @@ import { createLocalWindow } from './local-window.ts'
 import type { SharedState } from '../redis.ts'
 
 /**
- * Throughput limit of one operator, shared by all processes [TP4]: at most `limit` grants in any 1000 ms. As yet they are not paced
- * [TP1].
+ * Throughput limit of one operator, shared by all processes [TP4]: at most `limit` grants in any
+ * 1000 ms. As yet they are not paced [TP1].
  *
- * Requests of one turn of the event loop are asked for in one script call, which grants as many of them as fit. That is as
- * exact as one call each, because the script runs alone and decides on its own clock. A hundred PDUs then cost one round trip and
- * not a hundred.
+ * Requests of one turn of the event loop are asked for in one script call, which grants as many of
+ * them as fit. That is as exact as one call each, because the script runs alone and decides on its
+ * own clock. A hundred PDUs then cost one round trip and not a hundred.
  */
 export interface Throttle {
   /** True when one PDU may be sent now. */
@@ -22,13 +22,17 @@ export interface ThrottleOptions {
   readonly shared: SharedState
   /** Monotonic, in ms. */
   readonly now: () => number
-  /** Called whenever the source of grants is known. True while this process limits itself alone [TP7]. */
+  /**
+   * Called whenever the source of grants is known. True while this process limits itself alone
+   * [TP7].
+   */
   readonly onFallback: (active: boolean) => void
 }
 
 /**
- * KEYS[1] the sorted set; ARGV[1] limit, ARGV[2] permits wanted, ARGV[3] prefix unique to this call. Scores are microseconds on
- * Redis time, as yet also when that goes back [TP5]. Answers how many permits are granted.
+ * KEYS[1] the sorted set; ARGV[1] limit, ARGV[2] permits wanted, ARGV[3] prefix unique to this
+ * call. Scores are microseconds on Redis time, as yet also when that goes back [TP5]. Answers how
+ * many permits are granted.
  */
 const GRANT = `
 local time = redis.call('TIME')
@@ -57,7 +61,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     const requests = waiting
     waiting = []
     calls += 1
-    // The limit is the operator's and changes only with a new bind. So the smallest asked for is right for all.
+    // The limit is the operator's and changes only with a new bind. So the smallest asked for is
+    // right for all.
     const limit = Math.min(...requests.map((request) => request.limit))
     const answer = await options.shared.attempt((redis) =>
       redis.eval(GRANT, 1, key, limit, requests.length, `${caller}:${calls}:`),

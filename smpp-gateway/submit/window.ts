@@ -2,8 +2,9 @@
 const GROW_MS = 10_000
 
 /**
- * At most `limit` unanswered PDUs of one operator [S6]; first come, first served. The limit is a single number that only `throttled`
- * and time change. So there are no states: it stands at the configured size, or below it and growing.
+ * At most `limit` unanswered PDUs of one operator [S6]; first come, first served. The limit is a
+ * single number that only `throttled` and time change. So there are no states: it stands at the
+ * configured size, or below it and growing.
  */
 export class Window {
   readonly #size: number
@@ -25,7 +26,10 @@ export class Window {
     return Math.min(this.#size, grown)
   }
 
-  /** Resolves to true with a place, which `release` gives back, or to false when `signal` aborts first. */
+  /**
+   * Resolves to true with a place, which `release` gives back, or to false when `signal` aborts
+   * first.
+   */
   acquire(signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false)
     if (this.#taken < this.limit && this.#waiting.length === 0) {
@@ -54,8 +58,8 @@ export class Window {
   }
 
   /**
-   * The operator throttled a PDU that was sent at `sentAt`. A whole window of PDUs is throttled together. Those sent before the
-   * limit was halved say nothing about the new one.
+   * The operator throttled a PDU that was sent at `sentAt`. A whole window of PDUs is throttled
+   * together. Those sent before the limit was halved say nothing about the new one.
    */
   throttled(sentAt: number): void {
     if (sentAt < this.#reducedAt) return

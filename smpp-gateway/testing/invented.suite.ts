@@ -15,7 +15,9 @@ export const commandTo = (operatorId: string, change: Partial<DispatchCommand> =
   ...change,
 })
 
-/** A number whose last three digits choose the simulator's behaviour, unlike any other of this run. */
+/**
+ * A number whose last three digits choose the simulator's behaviour, unlike any other of this run.
+ */
 export const phone = (behaviour: string): string => {
   phones += 1
   return `+4477${String(process.pid % 1_000).padStart(3, '0')}${String(phones % 10_000).padStart(4, '0')}${behaviour}`

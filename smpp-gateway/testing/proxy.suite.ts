@@ -1,6 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A TCP hop that a test can break: stands between the gateway and a server that other tests use as well. */
+/**
+ * A TCP hop that a test can break: stands between the gateway and a server that other tests use as
+ * well.
+ */
 export interface Proxy {
   readonly port: number
   /** Cuts every connection and refuses new ones. */

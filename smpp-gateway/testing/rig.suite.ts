@@ -27,7 +27,10 @@ import { commandTo, until } from './invented.suite.ts'
 import { connectNats, type NatsLink } from '../../streams/nats/link.ts'
 import { connectRedis } from '../redis.ts'
 
-/** What the wire tests share: a gateway with short times, a simulated operator, operator-management, and ears on NATS. */
+/**
+ * What the wire tests share: a gateway with short times, a simulated operator, operator-management,
+ * and ears on NATS.
+ */
 
 export const TOKEN = 'token-of-test'
 /** Looked for in all output: no other text of a test contains it. */
@@ -109,7 +112,10 @@ export class Rig {
     return this.#management
   }
 
-  /** Streams as the provisioner makes them; existing ones are left alone, since other tests use them too. */
+  /**
+   * Streams as the provisioner makes them; existing ones are left alone, since other tests use them
+   * too.
+   */
   async openNats(): Promise<NatsConnection> {
     const nats = await connect({ servers: envOf('NATS_URL') })
     this.#nats = nats

@@ -18,7 +18,10 @@ import {
 } from './receipts.ts'
 import type { Topic } from './topic.ts'
 
-/** How a topic is kept. `partitions` absent means the platform's number (12 in production, fewer on one machine). */
+/**
+ * How a topic is kept. `partitions` absent means the platform's number (12 in production, fewer on
+ * one machine).
+ */
 interface Keeping {
   readonly name: string
   readonly partitions?: number
@@ -88,7 +91,10 @@ export interface CatalogueOptions {
   readonly replicas: number
 }
 
-/** All topics of events; the changelogs and dead-letter topics of a topology come from its definition. */
+/**
+ * All topics of events; the changelogs and dead-letter topics of a topology come from its
+ * definition.
+ */
 export const catalogue = (options: CatalogueOptions): readonly CataloguedTopic[] =>
   KEEPING.map((keeping) => ({
     name: keeping.name,
@@ -104,7 +110,8 @@ export const changelogSpec = (name: string, partitions: number, replicas: number
   name,
   partitions,
   replicas,
-  // Tombstones outlive the longest absence of a local store that is still trusted (streams/runtime/store/restore.ts).
+  // Tombstones outlive the longest absence of a local store that is still trusted
+  // (streams/runtime/store/restore.ts).
   config: { 'cleanup.policy': 'compact', 'delete.retention.ms': String(DAY_MS) },
 })
 

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { topicDeadLetterId } from '../domain/event-id.ts'
 import { count, envelope, instant, SCHEMA_VERSION } from './topic.ts'
 
-/** A record that could not be read, or that NATS refuses: original bytes, position and reason [SC21]. */
+/**
+ * A record that could not be read, or that NATS refuses: original bytes, position and reason
+ * [SC21].
+ */
 export const TopicDeadLetter = z.object({
   ...envelope,
   sourceTopic: z.string(),
@@ -18,7 +21,10 @@ export const TopicDeadLetter = z.object({
 })
 export type TopicDeadLetter = z.infer<typeof TopicDeadLetter>
 
-/** What cannot be read or published, and where it lies. For a NATS message: its stream, 0 and its sequence. */
+/**
+ * What cannot be read or published, and where it lies. For a NATS message: its stream, 0 and its
+ * sequence.
+ */
 export interface Undeliverable {
   readonly sourceTopic: string
   readonly sourcePartition: number
@@ -29,12 +35,17 @@ export interface Undeliverable {
   readonly payload: Buffer | null
 }
 
-/** In base64 700 kB: with keys, headers and errors it fits the 1 MiB that a broker takes, whatever it reports. */
+/**
+ * In base64 700 kB: with keys, headers and errors it fits the 1 MiB that a broker takes, whatever
+ * it reports.
+ */
 export const PAYLOAD_BYTES_MAX = 512 * 1024
 /** A path may hold keys of a map, which come from outside. */
 const PATH_CHARS_MAX = 200
 
-/** Its id is a function of the position, so that a second report of the same record is recognised. */
+/**
+ * Its id is a function of the position, so that a second report of the same record is recognised.
+ */
 export function topicDeadLetter(given: Undeliverable, failedAtMs: number): TopicDeadLetter {
   const { sourceTopic, sourcePartition, sourceOffset, reason, errors, payload } = given
   const at = new Date(failedAtMs).toISOString()

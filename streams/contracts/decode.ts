@@ -5,7 +5,10 @@ export interface DecodeError {
   readonly message: string
 }
 
-/** Why a record cannot be read: not JSON, a shape that its schema refuses, or an unknown major version. */
+/**
+ * Why a record cannot be read: not JSON, a shape that its schema refuses, or an unknown major
+ * version.
+ */
 export interface Unreadable {
   readonly ok: false
   readonly reason: 'not_json' | 'schema' | 'version'
@@ -16,7 +19,9 @@ export type Decoded<V> = { readonly ok: true; readonly value: V } | Unreadable
 const ERRORS_MAX = 20
 
 /**
- * Reads one record tolerantly [EV70]: unknown fields pass, `version` stands in for `schemaVersion`, '1' for '1.0' [EV41]. Error messages name the field and the rule, never the value: values are personal data.
+ * Reads one record tolerantly [EV70]: unknown fields pass, `version` stands in for `schemaVersion`,
+ * '1' for '1.0' [EV41]. Error messages name the field and the rule, never the value: values are
+ * personal data.
  */
 export function decode<V>(topic: Topic<V>, bytes: Buffer | Uint8Array | null): Decoded<V> {
   const parsed = parseJson(bytes)

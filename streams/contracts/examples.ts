@@ -19,8 +19,8 @@ import type {
 } from './receipts.ts'
 
 /**
- * One valid example of every event: the examples of the rulebook, each merged over their common base [SC20]. Tests, contract
- * tests and documentation start from these.
+ * One valid example of every event: the examples of the rulebook, each merged over their common
+ * base [SC20]. Tests, contract tests and documentation start from these.
  */
 const ids = {
   messageId: '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7',

@@ -2,7 +2,10 @@ import type { Question } from './question.ts'
 
 /** The questions that our topologies ask. */
 
-/** SelectRoute of the routing engine [CI1]. `reason` of unavailable and refused is the gRPC code name. */
+/**
+ * SelectRoute of the routing engine [CI1]. `reason` of unavailable and refused is the gRPC code
+ * name.
+ */
 export interface Route {
   readonly operatorId: string
   readonly routeId: string
@@ -31,7 +34,10 @@ export const routeFor = (request: {
   },
 })
 
-/** How far there is to read at each place of a path, and after that how far has been read there; of equal length. */
+/**
+ * How far there is to read at each place of a path, and after that how far has been read there; of
+ * equal length.
+ */
 export interface ReadingProgress {
   readonly ends: readonly number[]
   readonly read: readonly number[]
@@ -39,7 +45,10 @@ export interface ReadingProgress {
 
 export const SUBMIT_RESULTS_READ_LOOKUP = 'submit-results-read'
 
-/** How far submit results have become submissions that receipts can be joined with, from NATS on. The same for every receipt. */
+/**
+ * How far submit results have become submissions that receipts can be joined with, from NATS on.
+ * The same for every receipt.
+ */
 export const submitResultsRead: Question<ReadingProgress> = {
   lookup: SUBMIT_RESULTS_READ_LOOKUP,
   key: '',

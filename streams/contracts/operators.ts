@@ -18,7 +18,10 @@ export const operatorHealth = topic('operator.health', OperatorHealth, (health) 
   operatorHeader: true,
 })
 
-/** Highest offset that NATS has acknowledged, by group and partition: below it a command is never published again. */
+/**
+ * Highest offset that NATS has acknowledged, by group and partition: below it a command is never
+ * published again.
+ */
 export const BridgeMark = z.object({
   ...envelope,
   group: z.string(),

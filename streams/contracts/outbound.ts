@@ -3,7 +3,9 @@ import { MESSAGE_STATUSES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
 /**
- * The way out: request, retry, dead letter, status, command. In a request `to`, `from` and `body` are plain strings. A request with readable identity but wrong content must reach FAILED with a reason [O5], not vanish into a dead-letter topic. So `outbound` checks the content itself.
+ * The way out: request, retry, dead letter, status, command. In a request `to`, `from` and `body`
+ * are plain strings. A request with readable identity but wrong content must reach FAILED with a
+ * reason [O5], not vanish into a dead-letter topic. So `outbound` checks the content itself.
  */
 const content = {
   ...ids,

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
-/** One outcome per message, and the events that say so: aggregated [SC8], billing [SC10], webhook [SC11]. */
+/**
+ * One outcome per message, and the events that say so: aggregated [SC8], billing [SC10], webhook
+ * [SC11].
+ */
 
 export const SegmentOutcome = z.object({
   segmentIndex: ordinal,

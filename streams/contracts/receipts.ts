@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
-/** The way back: receipts as received [SC7], correlated [SC13], and what became of each [SC9] [SC13]. */
+/**
+ * The way back: receipts as received [SC7], correlated [SC13], and what became of each [SC9]
+ * [SC13].
+ */
 
 const received = {
   operatorId: uuid,
@@ -21,7 +24,10 @@ const received = {
   rawPayload: z.record(z.string(), z.unknown()).exactOptional(),
 }
 
-/** [SC7], DlrInboundEvent v1.0. `deliveredAt` absent means null, `receivedAt` absent means occurredAt. */
+/**
+ * [SC7], DlrInboundEvent v1.0. `deliveredAt` absent means null, `receivedAt` absent means
+ * occurredAt.
+ */
 export const InboundReceipt = z.object({
   ...envelope,
   ...received,
@@ -38,7 +44,10 @@ export const inboundReceipts = topic(
 
 const release = z.object({ quarantineId: uuid })
 
-/** A receipt that `intake` has taken: complete, normalised, fingerprinted. `eventId` is that of the inbound event. */
+/**
+ * A receipt that `intake` has taken: complete, normalised, fingerprinted. `eventId` is that of the
+ * inbound event.
+ */
 export const Receipt = z.object({
   ...received,
   eventId: uuid,
@@ -77,7 +86,10 @@ const sentSegment = {
   metadata: metadata.exactOptional(),
 }
 
-/** A segment that its operator accepted. Receipts may come until `expiresAt`, as yet submittedAt + 72 h [K8]. */
+/**
+ * A segment that its operator accepted. Receipts may come until `expiresAt`, as yet submittedAt +
+ * 72 h [K8].
+ */
 export const SentSegment = z.object({ ...envelope, ...sentSegment, canonicalId: z.string() })
 export type SentSegment = z.infer<typeof SentSegment>
 export const sentSegments = topic('dlr.sent', SentSegment, (sent) => `${sent.operatorId}:${sent.canonicalId}`)
@@ -98,7 +110,10 @@ export const ExpectedFact = z.object({
 })
 export type ExpectedFact = z.infer<typeof ExpectedFact>
 
-/** What the row of `dlr.sent` knows and a released receipt does not: without it no message can be opened. */
+/**
+ * What the row of `dlr.sent` knows and a released receipt does not: without it no message can be
+ * opened.
+ */
 export const Submission = z.object({
   to: e164,
   submittedAt: instant,

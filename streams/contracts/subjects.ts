@@ -1,5 +1,7 @@
 /**
- * The one table that says which NATS subject mirrors which topic, in which direction, through which stream and durable [EV4] to [EV16]. A subject and its topic carry the same payload, byte for byte [EV1].
+ * The one table that says which NATS subject mirrors which topic, in which direction, through which
+ * stream and durable [EV4] to [EV16]. A subject and its topic carry the same payload, byte for byte
+ * [EV1].
  */
 export interface StreamSpec {
   readonly name: string
@@ -66,7 +68,10 @@ export const OUTBOUND_MIRRORS: readonly Mirror[] = [
   outbound('webhook.dispatch', 'WEBHOOK_EVENTS'),
 ]
 
-/** `<type>:<eventId>`. For a request it is as yet `<type>:<messageId>` [EV50], so that the relay and the first publish collapse. */
+/**
+ * `<type>:<eventId>`. For a request it is as yet `<type>:<messageId>` [EV50], so that the relay and
+ * the first publish collapse.
+ */
 export const natsMessageId = (type: string, eventId: string): string => `${type}:${eventId}`
 
 export const commandSubject = (operatorId: string): string => `smpp.operator.${operatorId}`

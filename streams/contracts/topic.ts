@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
 /**
- * A named log of values of one shape. The key is a function of the value. So no record can be filed under the wrong key, and re-keying is always another topic.
+ * A named log of values of one shape. The key is a function of the value. So no record can be filed
+ * under the wrong key, and re-keying is always another topic.
  */
 export interface Topic<V> {
   readonly name: string
@@ -21,14 +22,18 @@ interface Identified {
   readonly operatorId?: unknown
 }
 
-/** Defines a topic. `operatorHeader` adds X-Operator-ID: command, receipt, submit result and health have it [EV53]. */
+/**
+ * Defines a topic. `operatorHeader` adds X-Operator-ID: command, receipt, submit result and health
+ * have it [EV53].
+ */
 export function topic<V extends object>(
   name: string,
   schema: z.ZodType<V>,
   key: (value: V) => string,
   options: { readonly operatorHeader?: true } = {},
 ): Topic<V> {
-  // Assigned one by one: spreading an object for every header costs too much where every record passes.
+  // Assigned one by one: spreading an object for every header costs too much where every record
+  // passes.
   const headers = (value: V & Identified): Readonly<Record<string, string>> => {
     const given: Record<string, string> = {}
     if (typeof value.tenantId === 'string') given['X-Tenant-Id'] = value.tenantId
@@ -46,7 +51,10 @@ export const deadLetterTopicOf = (topic: string): string => `${topic}.deadletter
 export const SCHEMA_VERSION = '1.0'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-/** Strict enough that Date.parse takes every match: a text that only looks like a time would reach a timer as NaN. */
+/**
+ * Strict enough that Date.parse takes every match: a text that only looks like a time would reach a
+ * timer as NaN.
+ */
 const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 /** Lower case [EV44]. */

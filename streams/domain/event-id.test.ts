@@ -39,7 +39,9 @@ const unmatchedReceipt = receiptEventId({
   receivedAt: '2026-04-18T10:30:00.000Z',
 })
 
-/** RFC 9562 section 5.5 step by step, on bytes: slow, and written apart from the code under test. */
+/**
+ * RFC 9562 section 5.5 step by step, on bytes: slow, and written apart from the code under test.
+ */
 function referenceUuidV5(namespace: string, name: string): string {
   const digest = createHash('sha1')
     .update(Buffer.concat([Buffer.from(namespace.replaceAll('-', ''), 'hex'), Buffer.from(name, 'utf8')]))

@@ -29,7 +29,9 @@ export type CanonicalStatus = (typeof CANONICAL_STATUSES)[number]
 export const OUTCOMES = ['DELIVERED', 'UNDELIVERED', 'EXPIRED', 'REJECTED', 'FAILED', 'PARTIAL'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** UNKNOWN is never terminal: ACCEPTD and ENROUTE normalise to it and must not hide a later DELIVRD. */
+/**
+ * UNKNOWN is never terminal: ACCEPTD and ENROUTE normalise to it and must not hide a later DELIVRD.
+ */
 export const TERMINAL_SEGMENT_STATUSES = [
   'DELIVERED',
   'UNDELIVERED',

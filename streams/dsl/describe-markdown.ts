@@ -1,7 +1,10 @@
 import { asMermaid } from './describe-mermaid.ts'
 import type { KeyedTopic, ProcessorDescription, TopologyDescription } from './describe.ts'
 
-/** The page docs/topologies.md: the picture, then each topology with all that belongs to it. `command` made it. */
+/**
+ * The page docs/topologies.md: the picture, then each topology with all that belongs to it.
+ * `command` made it.
+ */
 export const asMarkdown = (descriptions: readonly TopologyDescription[], command: string): string =>
   [
     '# Topologies',

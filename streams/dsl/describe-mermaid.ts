@@ -1,8 +1,9 @@
 import type { ProcessorDescription, TopologyDescription } from './describe.ts'
 
 /**
- * All topologies as one Mermaid flowchart: topics, the processors between them in a box per topology, their stores and what
- * they ask. Changelogs and dead letters are left to the text: drawn, they would hide the flow.
+ * All topologies as one Mermaid flowchart: topics, the processors between them in a box per
+ * topology, their stores and what they ask. Changelogs and dead letters are left to the text:
+ * drawn, they would hide the flow.
  */
 export function asMermaid(descriptions: readonly TopologyDescription[]): string {
   const topics = new Set(

@@ -3,8 +3,9 @@ import { changelogsOf, changelogTopicOf, type Topology } from './topology.ts'
 import type { ErasedProcessor } from './processor.ts'
 
 /**
- * What a topology does, read off its definition: nothing here is written by hand, so it cannot be out of date. `asText` is
- * for a terminal; describe-mermaid.ts and describe-markdown.ts make the pages of docs/ from the same description.
+ * What a topology does, read off its definition: nothing here is written by hand, so it cannot be
+ * out of date. `asText` is for a terminal; describe-mermaid.ts and describe-markdown.ts make the
+ * pages of docs/ from the same description.
  */
 export interface TopologyDescription {
   readonly name: string
@@ -64,7 +65,10 @@ const asking = (handlings: ErasedProcessor['on']): readonly string[] =>
 
 const keyed = (topic: Topic<unknown>): KeyedTopic => ({ topic: topic.name, key: keyForm(topic) })
 
-/** The key is a function of the value. Given a value whose every field is its own name in braces, it shows its form. */
+/**
+ * The key is a function of the value. Given a value whose every field is its own name in braces, it
+ * shows its form.
+ */
 function keyForm(topic: Topic<unknown>): string {
   const read = new Set<string>()
   // No text yet: a key that is one field is here that field's placeholder.

@@ -4,11 +4,14 @@ import type { NoteFields, Questions, Scope, ErasedProcessor } from './processor.
 import type { Note } from './topology.ts'
 
 /**
- * Runs one handler and records its effects. The runtime and the test driver share this file, so that a processor means the
- * same on a broker, in a test and in the simulator.
+ * Runs one handler and records its effects. The runtime and the test driver share this file, so
+ * that a processor means the same on a broker, in a test and in the simulator.
  */
 
-/** What a store keeps for a key: the state, its timers (name → due, ms) and whether a replay wrote it. */
+/**
+ * What a store keeps for a key: the state, its timers (name → due, ms) and whether a replay wrote
+ * it.
+ */
 export interface Row {
   readonly state: unknown
   readonly timers: Readonly<Record<string, number>>

@@ -1,4 +1,4 @@
-// oxlint-disable typescript/no-unsafe-argument typescript/no-unsafe-member-access -- wrong on purpose: the compiler must say so
+// oxlint-disable typescript/no-unsafe-argument typescript/no-unsafe-member-access -- on purpose
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { envelope, topic } from '../contracts/topic.ts'
@@ -32,7 +32,8 @@ describe('the compiler', () => {
   })
 
   it('refuses each way of breaking it', () => {
-    // tsc checks these lines; at run time the literal without a handler shows what the compiler prevents.
+    // tsc checks these lines; at run time the literal without a handler shows what the compiler
+    // prevents.
     // @ts-expect-error -- `word` is read but has no handler
     expect(defineProcessor({ ...shape, on: {} }).on.size).toBe(0)
     // @ts-expect-error -- `other` is not a declared output

@@ -2,8 +2,8 @@ import type { Topic } from '../contracts/topic.ts'
 import type { ErasedProcessor, NoteFields } from './processor.ts'
 
 /**
- * Processors that share co-partitioned inputs and one transaction. Partition p of all inputs, of all changelogs and of the
- * marks is task p.
+ * Processors that share co-partitioned inputs and one transaction. Partition p of all inputs, of
+ * all changelogs and of the marks is task p.
  */
 export interface Topology {
   readonly name: string
@@ -18,7 +18,10 @@ export interface Topology {
 /** Marks of processed source positions are a store of every topology [DB97]. */
 export const MARKS_STORE = 'marks'
 
-/** Checks what the compiler cannot see: unique names, a store with one owner, timers only beside state. */
+/**
+ * Checks what the compiler cannot see: unique names, a store with one owner, timers only beside
+ * state.
+ */
 export function defineTopology(name: string, processors: readonly ErasedProcessor[]): Topology {
   unique(
     processors.map((processor) => processor.name),

@@ -13,7 +13,10 @@ const copying = (memberId: string, numbers: readonly number[], reached = FULL): 
   progress: new Map(numbers.map((number) => [number, reached])),
 })
 
-/** A group over generations: members come and go. The copies that they are to keep they keep, or have kept in part. */
+/**
+ * A group over generations: members come and go. The copies that they are to keep they keep, or
+ * have kept in part.
+ */
 class Group {
   members: Applicant[] = []
   shares: ReturnType<typeof assign> = new Map()

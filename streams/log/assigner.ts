@@ -8,7 +8,9 @@ export interface Applicant {
   readonly generation: number
   /** Partition numbers: each stands for that partition of all topics. */
   readonly numbers: readonly number[]
-  /** How many copies of each partition it wants kept besides the owner's; 0: it keeps none itself. */
+  /**
+   * How many copies of each partition it wants kept besides the owner's; 0: it keeps none itself.
+   */
   readonly replicas: number
   /** How far its local copies reach, by partition number (port.ts, StandbyOptions). */
   readonly progress: ReadonlyMap<number, number>
@@ -21,18 +23,23 @@ export interface Share {
 }
 
 /**
- * A copy that misses no more records than this is warm: its member may take the partition over at once. Reading that much of a
- * changelog takes about half a second; Kafka Streams takes 10 000, but hands over within minutes and not at the next heartbeat.
+ * A copy that misses no more records than this is warm: its member may take the partition over at
+ * once. Reading that much of a changelog takes about half a second; Kafka Streams takes 10 000, but
+ * hands over within minutes and not at the next heartbeat.
  */
 const LAG_RECORDS_MAX = 50_000
 
 /**
- * Co-partitioned, balanced and sticky. Partition p of every topic goes to the same member. Shares differ by one at most. Members keep what they hold, up to their share. What becomes free goes to the freshest copy. The order of the applicants changes nothing.
+ * Co-partitioned, balanced and sticky. Partition p of every topic goes to the same member. Shares
+ * differ by one at most. Members keep what they hold, up to their share. What becomes free goes to
+ * the freshest copy. The order of the applicants changes nothing.
  *
- * Balance comes second to warmth. A partition whose heir would have to restore it stays with its owner, or goes to the freshest copy when the owner is gone. The heir keeps a standby of it that is `due`, and applies again once that has caught up.
+ * Balance comes second to warmth. A partition whose heir would have to restore it stays with its
+ * owner, or goes to the freshest copy when the owner is gone. The heir keeps a standby of it that
+ * is `due`, and applies again once that has caught up.
  *
- * While a new version that reads more topics is being rolled out, only members that read them all get any: otherwise partitions
- * of the new topics would be without a reader.
+ * While a new version that reads more topics is being rolled out, only members that read them all
+ * get any: otherwise partitions of the new topics would be without a reader.
  *
  * @param counts partitions by topic
  */
@@ -73,7 +80,10 @@ const byId = (one: Applicant, other: Applicant): number =>
 
 const progressOf = (one: Applicant | undefined, number: number): number => one?.progress.get(number) ?? 0
 
-/** Of two who claim the same, the one with the later generation is right: the other has missed a rebalance. */
+/**
+ * Of two who claim the same, the one with the later generation is right: the other has missed a
+ * rebalance.
+ */
 function rightfulHolders(takers: readonly Applicant[], size: number): ByNumber {
   const holders = new Map<number, Applicant>()
   for (const one of takers) {
@@ -147,8 +157,8 @@ const freshest = (takers: readonly Applicant[], number: number): Applicant | und
   takers.toSorted((a, b) => progressOf(b, number) - progressOf(a, number) || byId(a, b))[0]
 
 /**
- * Each number gets a due heir, and as many other copies as are wanted, never at its owner. Warm copies stay where they are as long as
- * their member has not more than its part of all copies.
+ * Each number gets a due heir, and as many other copies as are wanted, never at its owner. Warm
+ * copies stay where they are as long as their member has not more than its part of all copies.
  */
 function spread(
   takers: readonly Applicant[],

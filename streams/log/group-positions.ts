@@ -2,7 +2,9 @@ import { partitionKey, type LogAdmin, type TopicPartition } from './port.ts'
 
 type Admin = Pick<LogAdmin, 'partitions' | 'bounds' | 'committed'>
 
-/** Where a group stands in one partition. What retention took before it was read is not waited for. */
+/**
+ * Where a group stands in one partition. What retention took before it was read is not waited for.
+ */
 export interface GroupPosition extends TopicPartition {
   /** Next offset to read. */
   readonly next: number
@@ -26,7 +28,8 @@ export async function groupPositions(
   group: string,
   at: readonly TopicPartition[],
 ): Promise<readonly GroupPosition[]> {
-  // The ends first: who finds all of them read knows that everything was read which was there when it asked.
+  // The ends first: who finds all of them read knows that everything was read which was there when
+  // it asked.
   const bounds = await admin.bounds(at)
   const cursors = await admin.committed(group, at)
   return at.map(({ topic, partition }) => {
@@ -36,7 +39,10 @@ export async function groupPositions(
   })
 }
 
-/** Records of each topic that a group has not taken. Counts control records, which vanish with the next read. */
+/**
+ * Records of each topic that a group has not taken. Counts control records, which vanish with the
+ * next read.
+ */
 export async function groupLag(
   admin: Admin,
   group: string,

@@ -9,23 +9,33 @@ import { KafkaWriter } from './kafka/writer.ts'
 import type { LogClient } from './port.ts'
 
 export interface KafkaLogOptions extends ClusterOptions {
-  /** After which a consumer that is not heard of loses its partitions. Default: 6 s, so that a crash is noticed soon. */
+  /**
+   * After which a consumer that is not heard of loses its partitions. Default: 6 s, so that a crash
+   * is noticed soon.
+   */
   readonly sessionTimeoutMs?: number
 }
 
-/** The least that brokers allow by default (`group.min.session.timeout.ms`), and a dozen heartbeats (ADR 0027). */
+/**
+ * The least that brokers allow by default (`group.min.session.timeout.ms`), and a dozen heartbeats
+ * (ADR 0027).
+ */
 const SESSION_TIMEOUT_MS = 6_000
 
 /**
- * Connections that the transactional ids of a process share. A broker answers a connection's requests one after the other, so with a single one the commits of all tasks would queue. With one each, brokers would carry a connection a task.
+ * Connections that the transactional ids of a process share. A broker answers a connection's
+ * requests one after the other, so with a single one the commits of all tasks would queue. With one
+ * each, brokers would carry a connection a task.
  */
 const TRANSACTION_LANES = 4
 
 /**
- * The log on a broker that speaks Kafka's protocol: Kafka from 2.5 to 4, Redpanda. Connects when it is first used.
+ * The log on a broker that speaks Kafka's protocol: Kafka from 2.5 to 4, Redpanda. Connects when it
+ * is first used.
  *
- * kafkajs's producer, consumer and cluster are not used (ARCHITECTURE.md, section 3): what they do wrong lies in their core, and the port
- * is small enough to stand on kafkajs's connections directly.
+ * kafkajs's producer, consumer and cluster are not used (ARCHITECTURE.md, section 3): what they do
+ * wrong lies in their core, and the port is small enough to stand on kafkajs's connections
+ * directly.
  */
 export function connectKafka(options: KafkaLogOptions): LogClient {
   const { logger = silentLogger, sessionTimeoutMs = SESSION_TIMEOUT_MS } = options

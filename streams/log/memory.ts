@@ -9,16 +9,25 @@ import type { MemoryFaults } from './memory/faults.ts'
 import type { OpenTransaction } from './memory/transaction-coordinator.ts'
 
 export interface MemoryLogOptions {
-  /** Everything asynchronous takes its turn here; must not run the task at once. Default: `queueMicrotask`. */
+  /**
+   * Everything asynchronous takes its turn here; must not run the task at once. Default:
+   * `queueMicrotask`.
+   */
   readonly schedule?: Schedule
   readonly faults?: MemoryFaults
   /** Records in one delivery to a consumer. Default: 500. */
   readonly deliverMax?: number
-  /** Records that a local copy may miss for its member to take the partition over at once. Default: the assigner's. */
+  /**
+   * Records that a local copy may miss for its member to take the partition over at once. Default:
+   * the assigner's.
+   */
   readonly lagMax?: number
 }
 
-/** A transaction in the hand of a test, which the port's one-step commit does not show. Acts at once; throws LogError. */
+/**
+ * A transaction in the hand of a test, which the port's one-step commit does not show. Acts at
+ * once; throws LogError.
+ */
 export interface HeldTransaction {
   write(records: readonly OutRecord[]): Written
   /** Moves the cursors with the transaction. */
@@ -27,15 +36,24 @@ export interface HeldTransaction {
   abort(): void
 }
 
-/** The log itself, first client included. Controls act at once; what follows from them takes its turns in the scheduler. */
+/**
+ * The log itself, first client included. Controls act at once; what follows from them takes its
+ * turns in the scheduler.
+ */
 export interface MemoryLog extends MemoryClient {
   /** Another process on the same log. */
   connect(): MemoryClient
   /** A new generation with the same members, less those that have crashed. */
   rebalance(group: string): void
-  /** Session timeout: the group goes on without the consumer, which receives nothing new and does not know. */
+  /**
+   * Session timeout: the group goes on without the consumer, which receives nothing new and does
+   * not know.
+   */
   expelMember(consumer: LogConsumer): void
-  /** The heartbeat by which an expelled consumer learns of it: `onFailed` with `fenced`. A commit tells it too. */
+  /**
+   * The heartbeat by which an expelled consumer learns of it: `onFailed` with `fenced`. A commit
+   * tells it too.
+   */
   noticeExpulsion(consumer: LogConsumer): void
   /** Session timeout of every consumer whose client has crashed. */
   expireSessions(): void
@@ -47,7 +65,10 @@ export interface MemoryLog extends MemoryClient {
   trim(at: TopicPartition, below: number): void
   /** Log compaction of a topic whose `cleanup.policy` contains `compact`. */
   compact(topic: string): void
-  /** All committed records by partition and offset, also those that an open transaction still holds back from readers. */
+  /**
+   * All committed records by partition and offset, also those that an open transaction still holds
+   * back from readers.
+   */
   dump(topic: string): readonly LogRecord[]
   openTransactions(): readonly OpenTransaction[]
 }
@@ -55,8 +76,9 @@ export interface MemoryLog extends MemoryClient {
 const DELIVER_MAX = 500
 
 /**
- * The log in memory, with a broker's semantics and none of its time: fencing by epochs, markers that occupy offsets, a last
- * stable offset, generations. Deterministic: what happens depends on the calls, `schedule` and `faults` only.
+ * The log in memory, with a broker's semantics and none of its time: fencing by epochs, markers
+ * that occupy offsets, a last stable offset, generations. Deterministic: what happens depends on
+ * the calls, `schedule` and `faults` only.
  */
 export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   const broker = memoryBroker({

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { partitionOf } from './partitioner.ts'
 
-// Vectors of the Java client (clients/.../utils/UtilsTest.java): murmur2 of the key, then positive modulo.
+// Vectors of the Java client (clients/.../utils/UtilsTest.java): murmur2 of the key, then positive
+// modulo.
 const VECTORS: readonly (readonly [string, number])[] = [
   ['21', -973932308],
   ['foobar', -790332482],

@@ -1,6 +1,6 @@
 /**
- * The partition of a key: murmur2 as in the Java client's default partitioner, so that a record written by any standard
- * client with the same key lands in the same partition [EV30].
+ * The partition of a key: murmur2 as in the Java client's default partitioner, so that a record
+ * written by any standard client with the same key lands in the same partition [EV30].
  */
 export function partitionOf(key: string | Buffer, partitions: number): number {
   const bytes = typeof key === 'string' ? Buffer.from(key, 'utf8') : key

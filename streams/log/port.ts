@@ -1,7 +1,8 @@
 /**
- * Words of the port. *next* is always the offset of the first record not yet taken, and counts control records. *end* is the last
- * stable offset of a partition: everything below it is decided. Offsets are plain numbers: 2^53 records in one partition is
- * 285 years at a million a second, and a bigint a record costs the hot path an allocation.
+ * Words of the port. *next* is always the offset of the first record not yet taken, and counts
+ * control records. *end* is the last stable offset of a partition: everything below it is decided.
+ * Offsets are plain numbers: 2^53 records in one partition is 285 years at a million a second, and
+ * a bigint a record costs the hot path an allocation.
  */
 
 export interface TopicPartition {
@@ -38,7 +39,10 @@ export interface LogRecord extends TopicPartition {
   readonly headers: Headers
 }
 
-/** A record to write. The partition is explicit: the key decides it (partitioner.ts), never the client library. */
+/**
+ * A record to write. The partition is explicit: the key decides it (partitioner.ts), never the
+ * client library.
+ */
 export interface OutRecord extends TopicPartition {
   readonly key: string | Buffer | null
   readonly value: string | Buffer | null
@@ -58,7 +62,9 @@ export interface Bounds {
   readonly end: number
 }
 
-/** For every partition written, by `partitionKey`: the offset after the last record written there. */
+/**
+ * For every partition written, by `partitionKey`: the offset after the last record written there.
+ */
 export type Written = ReadonlyMap<string, number>
 
 export const partitionKey = (at: TopicPartition): string => `${at.topic}:${at.partition}`
@@ -72,7 +78,9 @@ export interface TopicSpec {
 }
 
 /**
- * What went wrong, by what the caller may do. `retriable`: nothing happened, do it again. `fenced`: another writer has taken over, stop. `unknown`: it may or may not have happened; fence again and compare cursors. `fatal`: no repetition will help.
+ * What went wrong, by what the caller may do. `retriable`: nothing happened, do it again. `fenced`:
+ * another writer has taken over, stop. `unknown`: it may or may not have happened; fence again and
+ * compare cursors. `fatal`: no repetition will help.
  */
 export type LogErrorCode = 'retriable' | 'fenced' | 'unknown' | 'fatal'
 
@@ -87,7 +95,10 @@ export class LogError extends Error {
 }
 
 export interface LogAdmin {
-  /** Creates what is missing and verifies what exists: a differing partition count or setting is an error naming the topic. */
+  /**
+   * Creates what is missing and verifies what exists: a differing partition count or setting is an
+   * error naming the topic.
+   */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>
   /** Partition count by topic; a topic that does not exist is absent from the answer. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
@@ -107,12 +118,20 @@ export interface Standby {
   readonly due: boolean
 }
 
-/** What a member with local copies of its partitions says of them, so that partitions go where they are warm. */
+/**
+ * What a member with local copies of its partitions says of them, so that partitions go where they
+ * are warm.
+ */
 export interface StandbyOptions {
-  /** How many copies of each partition are kept besides the owner's, each by another member; 0: this member keeps none. */
+  /**
+   * How many copies of each partition are kept besides the owner's, each by another member; 0: this
+   * member keeps none.
+   */
   readonly replicas: number
   /**
-   * Synchronous. How far the copies of this member reach, by partition number, those that it owns included. Any count will do that grows with what was written and means the same for all members. Absent means that there is nothing.
+   * Synchronous. How far the copies of this member reach, by partition number, those that it owns
+   * included. Any count will do that grows with what was written and means the same for all
+   * members. Absent means that there is nothing.
    */
   progress(): ReadonlyMap<number, number>
 }
@@ -124,13 +143,17 @@ export interface ConsumerOptions {
   /** Absent for a member without local copies. */
   readonly standby?: StandbyOptions
   /**
-   * Synchronous. Called at every new generation with all partitions this member holds now. Newly assigned partitions are
-   * PAUSED and have no position until the caller seeks and resumes them; kept ones go on as they were. Partition p of every
-   * topic always goes to the same member (co-partitioning), so a task finds all its inputs in one place. `standbys`: all copies
-   * that this member is to keep now; never one of a partition that it holds.
+   * Synchronous. Called at every new generation with all partitions this member holds now. Newly
+   * assigned partitions are PAUSED and have no position until the caller seeks and resumes them;
+   * kept ones go on as they were. Partition p of every topic always goes to the same member
+   * (co-partitioning), so a task finds all its inputs in one place. `standbys`: all copies that
+   * this member is to keep now; never one of a partition that it holds.
    */
   onAssigned(held: readonly TopicPartition[], generation: number, standbys: readonly Standby[]): void
-  /** Synchronous: enqueue only. `next` counts control records and is where the partition goes on; records may be empty. */
+  /**
+   * Synchronous: enqueue only. `next` counts control records and is where the partition goes on;
+   * records may be empty.
+   */
   onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
   /** The consumer has ended; its owner must start another. */
   onFailed(error: LogError): void
@@ -143,15 +166,24 @@ export interface LogConsumer {
   seek(at: TopicPartition, offset: number): void
   pause(at: readonly TopicPartition[]): void
   resume(at: readonly TopicPartition[]): void
-  /** Asks the group for a new generation, because a copy that was due has caught up. Tasks that stay are not disturbed. */
+  /**
+   * Asks the group for a new generation, because a copy that was due has caught up. Tasks that stay
+   * are not disturbed.
+   */
   reassign(): void
-  /** At-least-once cursors, outside any transaction, under this member's generation. Throws `fenced` when it is over. */
+  /**
+   * At-least-once cursors, outside any transaction, under this member's generation. Throws `fenced`
+   * when it is over.
+   */
   commit(cursors: readonly Cursor[]): Promise<void>
 }
 
 /** Reads one partition without a group: restores and tools. */
 export interface LogReader {
-  /** One fetch from `offset`: committed records, where to go on, and the last stable offset at that moment. */
+  /**
+   * One fetch from `offset`: committed records, where to go on, and the last stable offset at that
+   * moment.
+   */
   read(
     at: TopicPartition,
     offset: number,
@@ -162,12 +194,16 @@ export interface LogReader {
 
 /** The only writer under one transactional id. */
 export interface LogTransactions {
-  /** Fences the former holder of the id and settles its open transaction. Must precede reading cursors (take-over order). */
+  /**
+   * Fences the former holder of the id and settles its open transaction. Must precede reading
+   * cursors (take-over order).
+   */
   fence(): Promise<void>
   /**
-   * Writes all records and moves the cursors, or neither. `cursors` is called once the records have been written, because a
-   * cursor's metadata may name the offsets that they got. Throws LogError; after `unknown` the caller must fence again and
-   * compare its committed cursor; after `retriable` nothing has happened.
+   * Writes all records and moves the cursors, or neither. `cursors` is called once the records have
+   * been written, because a cursor's metadata may name the offsets that they got. Throws LogError;
+   * after `unknown` the caller must fence again and compare its committed cursor; after `retriable`
+   * nothing has happened.
    */
   commit(batch: {
     readonly records: readonly OutRecord[]
@@ -179,7 +215,9 @@ export interface LogTransactions {
 
 /** Idempotent writer, acknowledged by all replicas. */
 export interface LogWriter {
-  /** Resolves when all records are durable. On rejection some may be: write again with the same ids. */
+  /**
+   * Resolves when all records are durable. On rejection some may be: write again with the same ids.
+   */
   write(records: readonly OutRecord[]): Promise<Written>
   close(): Promise<void>
 }

@@ -11,11 +11,20 @@ import { natsServersIn } from '../platform/config.ts'
 import type { Logger } from '../platform/logger.ts'
 
 export interface NatsOptions {
-  /** One server or several, separated by commas; with one `tls://` among them all must speak TLS. A user and password in the first count for all. */
+  /**
+   * One server or several, separated by commas; with one `tls://` among them all must speak TLS. A
+   * user and password in the first count for all.
+   */
   readonly url: string
-  /** NATS user, and the prefix of its inboxes: replies to one user must not be readable by another [NU2]. */
+  /**
+   * NATS user, and the prefix of its inboxes: replies to one user must not be readable by another
+   * [NU2].
+   */
   readonly user: string
-  /** The user's credentials; read again at every connect, so that they may be exchanged while we run. */
+  /**
+   * The user's credentials; read again at every connect, so that they may be exchanged while we
+   * run.
+   */
   readonly credsFile?: string | undefined
   /** Certificates to trust beside those of the system, PEM. */
   readonly caFile?: string | undefined
@@ -53,7 +62,8 @@ export function jetstreamOf(link: NatsLink): JetStreamClient {
 }
 
 /**
- * Returns at once and connects in the background, for ever, so that a process may start while NATS is away [F4].
+ * Returns at once and connects in the background, for ever, so that a process may start while NATS
+ * is away [F4].
  *
  * @throws ConfigError for an address that is none.
  */
@@ -66,7 +76,10 @@ interface Waiting {
   readonly end: () => void
 }
 
-/** The library reconnects by itself; should it ever give a connection up, the next one is opened here. */
+/**
+ * The library reconnects by itself; should it ever give a connection up, the next one is opened
+ * here.
+ */
 class ReconnectingLink implements NatsLink {
   connection: NatsConnection | undefined
   readonly #options: NatsOptions
@@ -102,7 +115,10 @@ class ReconnectingLink implements NatsLink {
     return { promise, end }
   }
 
-  /** Before the first server answers there is nothing to close: the wait for it ends with the process. */
+  /**
+   * Before the first server answers there is nothing to close: the wait for it ends with the
+   * process.
+   */
   async close(): Promise<void> {
     this.#stop.abort()
     const { connection } = this
@@ -149,8 +165,8 @@ class ReconnectingLink implements NatsLink {
   }
 }
 
-// Constant, far below the 30 s that [F4] allows: the library asks for it several times per attempt, so a growing wait
-// would never elapse.
+// Constant, far below the 30 s that [F4] allows: the library asks for it several times per attempt,
+// so a growing wait would never elapse.
 const RECONNECT_MS = 1_000
 const FLUSH_MS_MAX = 2_000
 
@@ -169,9 +185,11 @@ function connectionOptions({ url, user, credsFile, caFile }: NatsOptions): NodeC
     // A server that is gone without a word is noticed after 20 s at the latest.
     pingInterval: 10_000,
     maxPingOut: 1,
-    // A stack for every request costs a sixth of the whole throughput, and ours are known by their subjects.
+    // A stack for every request costs a sixth of the whole throughput, and ours are known by their
+    // subjects.
     noAsyncTraces: true,
-    // Given, the library refuses a server without TLS instead of sending it a password in the clear.
+    // Given, the library refuses a server without TLS instead of sending it a password in the
+    // clear.
     ...(isEncrypted && { tls: caFile === undefined ? {} : { caFile } }),
     ...(username !== '' && { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
     ...(credsFile !== undefined && { authenticator: credsAuthenticator(() => readFileSync(credsFile)) }),

@@ -1,4 +1,7 @@
-/** Waits between tries of a transient fault: doubling from `firstMs` to `maxMs`, with ± `jitter` (0..1) of randomness. */
+/**
+ * Waits between tries of a transient fault: doubling from `firstMs` to `maxMs`, with ± `jitter`
+ * (0..1) of randomness.
+ */
 export interface BackoffOptions {
   readonly firstMs: number
   readonly maxMs: number
@@ -14,7 +17,9 @@ export function backoffMs(attempt: number, options: BackoffOptions): number {
 
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 
-/** Resolves early, without an error, when `signal` aborts: the caller looks at the signal anyway. */
+/**
+ * Resolves early, without an error, when `signal` aborts: the caller looks at the signal anyway.
+ */
 export const sleep: Sleep = (ms, signal) =>
   new Promise((resolve) => {
     if (signal?.aborted === true) return resolve()

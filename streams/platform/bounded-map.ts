@@ -1,5 +1,6 @@
 /**
- * A Map of at most `entriesMax` entries: the one written longest ago goes first. One iterator stays at the front: a new one would step over everything dropped before it, at every drop.
+ * A Map of at most `entriesMax` entries: the one written longest ago goes first. One iterator stays
+ * at the front: a new one would step over everything dropped before it, at every drop.
  */
 export class BoundedMap<K, V> {
   readonly #entriesMax: number

@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /**
- * The environment is read once per process, here, and handed down as typed values. An invalid environment stops the start
- * with every faulty variable named. Values are never printed: they may be secrets. A blank variable counts as not given: read
- * as a number it would be 0.
+ * The environment is read once per process, here, and handed down as typed values. An invalid
+ * environment stops the start with every faulty variable named. Values are never printed: they may
+ * be secrets. A blank variable counts as not given: read as a number it would be 0.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   shape: Shape,

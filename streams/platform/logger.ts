@@ -2,7 +2,9 @@ import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { pino, type DestinationStream } from 'pino'
 
 /**
- * JSON on stdout. A line is an event name and fields from this allow-list, nothing else. So no phone number, sender, body, metadata, token or payload has a field to stand in [LG3]. As a last defence every digit run of 8 and more in a text is masked [LG4].
+ * JSON on stdout. A line is an event name and fields from this allow-list, nothing else. So no
+ * phone number, sender, body, metadata, token or payload has a field to stand in [LG3]. As a last
+ * defence every digit run of 8 and more in a text is masked [LG4].
  */
 export interface LogFields {
   readonly messageId?: string | undefined
@@ -82,7 +84,8 @@ export function createLogger(options: LoggerOptions): Logger {
 }
 
 /**
- * Lines are written behind the work, so a slow reader of stdout holds nobody up. What waits for it is bounded: beyond that lines are dropped rather than the process.
+ * Lines are written behind the work, so a slow reader of stdout holds nobody up. What waits for it
+ * is bounded: beyond that lines are dropped rather than the process.
  */
 const standardOutput = (): DestinationStream =>
   pino.destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX })
@@ -99,7 +102,9 @@ function traced(): { traceId: string; spanId: string } | undefined {
 }
 
 /**
- * The same list at run time, since an object may carry more than its type says. `id`: opaque and kept, since a uuid or an operator's message id may well contain eight digits in a row (as yet against [LG5]). `text`: masked. `figure`: a number.
+ * The same list at run time, since an object may carry more than its type says. `id`: opaque and
+ * kept, since a uuid or an operator's message id may well contain eight digits in a row (as yet
+ * against [LG5]). `text`: masked. `figure`: a number.
  */
 const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   messageId: 'id',

@@ -4,7 +4,10 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export const BUCKETS_B1 = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5]
 export const BUCKETS_B2 = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 
-/** One registry a process. A metric is made once, where it is used. Its labels are bounded and hold no personal data [M1]. */
+/**
+ * One registry a process. A metric is made once, where it is used. Its labels are bounded and hold
+ * no personal data [M1].
+ */
 export class Metrics {
   readonly registry = new Registry()
 

@@ -14,8 +14,8 @@ export interface OperationsOptions {
   readonly metrics: Metrics
   readonly ready: () => Promise<Readiness> | Readiness
   /**
-   * Not ready when only a new start helps: [H9] then answers 503 with the details, and [H10] too, whatever `ready` says.
-   * Absent: always alive.
+   * Not ready when only a new start helps: [H9] then answers 503 with the details, and [H10] too,
+   * whatever `ready` says. Absent: always alive.
    */
   readonly live?: () => Readiness
   /** Further routes of a process; true when it answered. */
@@ -27,7 +27,10 @@ export interface OperationsServer {
   close(): Promise<void>
 }
 
-/** Health, readiness and metrics of a process without an API of its own [H9] to [H11]. Reachable from the cluster only. */
+/**
+ * Health, readiness and metrics of a process without an API of its own [H9] to [H11]. Reachable
+ * from the cluster only.
+ */
 export async function serveOperations(options: OperationsOptions): Promise<OperationsServer> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch(() => sendFailure(response))
@@ -72,7 +75,9 @@ async function readinessOf({ ready, live }: OperationsOptions): Promise<Readines
 const sendReadiness = (response: ServerResponse, { ready, details }: Readiness): void =>
   send(response, ready ? 200 : 503, { status: ready ? 'ok' : 'error', details })
 
-/** An answer that broke off half-way cannot become another one; the caller must see that it broke. */
+/**
+ * An answer that broke off half-way cannot become another one; the caller must see that it broke.
+ */
 function sendFailure(response: ServerResponse): void {
   if (response.headersSent) response.destroy()
   else send(response, 500, { status: 'error' })

@@ -1,12 +1,17 @@
 import type { Logger } from './logger.ts'
 
 /**
- * The life of a process. On SIGTERM, SIGINT or a fatal error everything that was opened is closed in reverse order. Each step happens once and within a bound. Exit code 0 after a signal, 1 after an error.
+ * The life of a process. On SIGTERM, SIGINT or a fatal error everything that was opened is closed
+ * in reverse order. Each step happens once and within a bound. Exit code 0 after a signal, 1 after
+ * an error.
  */
 export class Closers {
   readonly #steps: { readonly name: string; readonly close: () => Promise<void> | void }[] = []
 
-  /** Call right after opening; returns what was opened so that opening and registering are one expression. */
+  /**
+   * Call right after opening; returns what was opened so that opening and registering are one
+   * expression.
+   */
   add<T>(name: string, opened: T, close: (opened: T) => Promise<void> | void): T {
     this.#steps.push({ name, close: () => close(opened) })
     return opened
@@ -28,7 +33,10 @@ const STEP_MS_MAX = 40_000
 
 type Start = (closers: Closers, fail: (error: unknown) => void) => Promise<void>
 
-/** Runs `start`, stays until a signal or `fail`, closes everything, exits. The only caller of process.exit. */
+/**
+ * Runs `start`, stays until a signal or `fail`, closes everything, exits. The only caller of
+ * process.exit.
+ */
 export async function runProcess(logger: Logger, start: Start): Promise<void> {
   const closers = new Closers()
   const exitCode = await firstEnd(logger, closers, start)
@@ -38,8 +46,9 @@ export async function runProcess(logger: Logger, start: Start): Promise<void> {
 }
 
 /**
- * The first signal or error decides the exit code. The listeners stay for the later ones, which must not cut the closing
- * short: npm passes a signal on that a terminal has sent to the whole group already, so two are the rule there.
+ * The first signal or error decides the exit code. The listeners stay for the later ones, which
+ * must not cut the closing short: npm passes a signal on that a terminal has sent to the whole
+ * group already, so two are the rule there.
  */
 const firstEnd = (logger: Logger, closers: Closers, start: Start): Promise<0 | 1> =>
   new Promise((resolve) => {

@@ -11,7 +11,9 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { core, NodeSDK } from '@opentelemetry/sdk-node'
 
 /**
- * Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to nothing. Nothing but spans leaves. Left unsaid, the SDK would export metrics and logs as well. It would also pass on the `baggage` header, which clients fill.
+ * Spans leave only when an endpoint is configured; without one the API's no-op tracer costs next to
+ * nothing. Nothing but spans leaves. Left unsaid, the SDK would export metrics and logs as well. It
+ * would also pass on the `baggage` header, which clients fill.
  */
 export function startTracing(service: string, endpoint: string | undefined): { close(): Promise<void> } {
   if (endpoint === undefined) return { close: () => Promise.resolve() }
@@ -50,8 +52,8 @@ export interface SpanSettings extends SpanOptions {
 }
 
 /**
- * Runs `work` in a span that is active while it runs, and notes on it what `work` rejects with, by name only. Without an
- * endpoint it costs next to nothing. Attributes must hold ids only.
+ * Runs `work` in a span that is active while it runs, and notes on it what `work` rejects with, by
+ * name only. Without an endpoint it costs next to nothing. Attributes must hold ids only.
  */
 export function inSpan<T>(
   tracer: string,

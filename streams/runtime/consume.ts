@@ -9,7 +9,10 @@ import { backoffMs, type Sleep } from '../platform/backoff.ts'
 import { bytesOf } from './task/inputs.ts'
 import type { Standing } from './watch/standing.ts'
 
-/** Records of one partition in offset order; `next` counts control records and is committed once the batch is done. */
+/**
+ * Records of one partition in offset order; `next` counts control records and is committed once the
+ * batch is done.
+ */
 export interface Batch extends TopicPartition {
   readonly records: readonly LogRecord[]
   readonly next: number
@@ -20,8 +23,9 @@ export interface ConsumeOptions {
   readonly group: string
   readonly topics: readonly string[]
   /**
-   * At least once: the cursor moves only after this resolves. A rejection is a transient fault: the same batch is given
-   * again after a back-off, for as long as it takes, and only its partition waits. Must be idempotent.
+   * At least once: the cursor moves only after this resolves. A rejection is a transient fault: the
+   * same batch is given again after a back-off, for as long as it takes, and only its partition
+   * waits. Must be idempotent.
    */
   readonly handle: (batch: Batch) => Promise<void>
   /** Records in one batch at most; each partition buffers twice as many before it is paused. */
@@ -29,8 +33,8 @@ export interface ConsumeOptions {
   readonly sleep: Sleep
   readonly random: () => number
   /**
-   * Why a partition is held back on purpose, such as a receiver that is away and for which `handle` waits: the position watch
-   * then expects no movement.
+   * Why a partition is held back on purpose, such as a receiver that is away and for which `handle`
+   * waits: the position watch then expects no movement.
    */
   readonly excuse?: (at: TopicPartition) => string | undefined
   readonly onFault?: (at: TopicPartition, error: unknown, attempt: number) => void
@@ -54,8 +58,8 @@ export const READER_BYTES_MAX = 8 * 1024 * 1024
 const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
 
 /**
- * Joins the group and hands batches over, one partition independent of the other. A new partition begins at its cursor, at
- * its first record when it has none.
+ * Joins the group and hands batches over, one partition independent of the other. A new partition
+ * begins at its cursor, at its first record when it has none.
  */
 export async function consume(options: ConsumeOptions): Promise<Consumption> {
   const consumption = new PartitionedConsumption(options)
@@ -233,7 +237,10 @@ class PartitionReader {
     }
   }
 
-  /** A cursor that cannot be moved now moves with the next batch; until then a restart repeats this one. */
+  /**
+   * A cursor that cannot be moved now moves with the next batch; until then a restart repeats this
+   * one.
+   */
   async #commit(next: number): Promise<void> {
     try {
       await this.#consumer.commit([{ ...this.#at, next, metadata: '' }])

@@ -9,7 +9,10 @@ export interface TaskLimits {
   readonly commitMs: number
   readonly transactionTimeoutMs: number
   readonly restoreBytesMax: number
-  /** After this a changelog that is shorter than what is known of it has lost records. Longer than a broker takes to come back. */
+  /**
+   * After this a changelog that is shorter than what is known of it has lost records. Longer than a
+   * broker takes to come back.
+   */
   readonly shortChangelogMsMax: number
   /** Decoded rows kept beside the store. */
   readonly recentRowsMax: number
@@ -29,11 +32,20 @@ export const DEFAULT_LIMITS: TaskLimits = {
 
 /** Everything about the copies that are kept of other members' tasks. */
 export interface StandbyLimits {
-  /** Members besides the owner that keep a copy of each partition; 0: none are kept, and a partition may move to a cold member. */
+  /**
+   * Members besides the owner that keep a copy of each partition; 0: none are kept, and a partition
+   * may move to a cold member.
+   */
   readonly replicas: number
-  /** Between two looks at the changelogs; what is written in the meantime is the tail that a take-over has to read. */
+  /**
+   * Between two looks at the changelogs; what is written in the meantime is the tail that a
+   * take-over has to read.
+   */
   readonly pollMs: number
-  /** Bytes of one changelog read in one look, so that warming up leaves the event loop to the tasks in between. */
+  /**
+   * Bytes of one changelog read in one look, so that warming up leaves the event loop to the tasks
+   * in between.
+   */
   readonly bytesMax: number
 }
 

@@ -3,7 +3,10 @@ import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { changelogsOf, type Topology } from '../dsl/topology.ts'
 import type { LogAdmin, TopicSpec } from '../log/port.ts'
 
-/** Creates every topic of the platform and verifies what exists: the catalogue, changelogs, dead letters of the inputs. */
+/**
+ * Creates every topic of the platform and verifies what exists: the catalogue, changelogs, dead
+ * letters of the inputs.
+ */
 export const provisionTopics = (
   admin: LogAdmin,
   topologies: readonly Topology[],

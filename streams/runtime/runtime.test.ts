@@ -19,7 +19,7 @@ import { systemClock } from './clock.ts'
 import { methodsOf } from './testing/standby.suite.ts'
 import { memoryStores } from './store/memory.ts'
 import { StoreCorruptError, type Store, type StoreFactory } from './store/store.ts'
-import { groupOf } from './task/task.ts'
+import { groupOf } from './task/names.ts'
 
 let names = 0
 const unique = (name: string): string => `${name}-${(names += 1)}`

@@ -18,12 +18,15 @@ import { Standbys } from './store/standbys.ts'
 import type { Standing } from './watch/standing.ts'
 import type { Checkpoint, StoreFactory } from './store/store.ts'
 import type { Doing } from './watch/task-progress.ts'
-import { groupOf, Task, type TaskState } from './task/task.ts'
+import { Task, type TaskState } from './task/task.ts'
+import { groupOf } from './task/names.ts'
 
 /**
- * One member of a topology's group: it opens a task for every partition that the group assigns to it and closes the task
- * when the partition goes. A task that stays keeps running through a rebalance. Correctness never rests on news in time: an owner without news is fenced by its successor. Beside its tasks it keeps standbys: copies of other members' stores,
- * from which it can take their partitions over with a short restore.
+ * One member of a topology's group: it opens a task for every partition that the group assigns to
+ * it and closes the task when the partition goes. A task that stays keeps running through a
+ * rebalance. Correctness never rests on news in time: an owner without news is fenced by its
+ * successor. Beside its tasks it keeps standbys: copies of other members' stores, from which it can
+ * take their partitions over with a short restore.
  */
 export interface WorkerOptions {
   readonly app: string
@@ -110,12 +113,18 @@ export class Worker {
     return [...this.#tasks.values()].flatMap((task) => task.standings())
   }
 
-  /** Records missing in each copy that is kept of another member's task; Infinity until it has been looked at. */
+  /**
+   * Records missing in each copy that is kept of another member's task; Infinity until it has been
+   * looked at.
+   */
   standbys(): ReadonlyMap<number, number> {
     return this.#standbys.behind()
   }
 
-  /** Tasks commit what they have in hand before the group is left, so that the next owner repeats nothing. */
+  /**
+   * Tasks commit what they have in hand before the group is left, so that the next owner repeats
+   * nothing.
+   */
   async close(): Promise<void> {
     this.#leaving = true
     for (const partition of this.#tasks.keys()) this.#drop(partition)
@@ -135,7 +144,10 @@ export class Worker {
     await Promise.all(numbers.map(look))
   }
 
-  /** Changelog records that each local store holds; one that would be wiped before it is used holds none. */
+  /**
+   * Changelog records that each local store holds; one that would be wiped before it is used holds
+   * none.
+   */
   #progress(): ReadonlyMap<number, number> {
     const nowMs = this.#options.clock.now()
     const all = new Map([...this.#left, ...this.#standbys.checkpoints()])
@@ -148,7 +160,10 @@ export class Worker {
     return new Map(fresh.map(([partition, at]) => [partition, recordsOf(at)]))
   }
 
-  /** A member that leaves takes nothing more: its tasks would go on after it and fence those of the next owner. */
+  /**
+   * A member that leaves takes nothing more: its tasks would go on after it and fence those of the
+   * next owner.
+   */
   #assigned(held: readonly TopicPartition[], standbys: readonly Standby[]): void {
     if (this.#leaving) return
     this.#joined = true
@@ -241,7 +256,10 @@ const topicsOf = (topology: Topology): readonly string[] => [
   ...changelogsOf(topology),
 ]
 
-/** Undeclared topics and uneven partition counts fail at the start, with a sentence that says what to do. */
+/**
+ * Undeclared topics and uneven partition counts fail at the start, with a sentence that says what
+ * to do.
+ */
 function assertTopics(topology: Topology, partitions: ReadonlyMap<string, number>): void {
   const missing = topicsOf(topology).filter((topic) => !partitions.has(topic))
   if (missing.length > 0) {

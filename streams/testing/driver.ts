@@ -15,8 +15,10 @@ import type { Questions, ErasedProcessor } from '../dsl/processor.ts'
 import type { Note, Topology } from '../dsl/topology.ts'
 
 /**
- * The synchronous driver: topologies in memory, no broker, no event loop. `pipe` runs a record and all that follows from it, what the topologies emit to each other included. Time moves only by `advance`. All values go through their codec, so an output that
- * its own schema refuses fails the test that caused it.
+ * The synchronous driver: topologies in memory, no broker, no event loop. `pipe` runs a record and
+ * all that follows from it, what the topologies emit to each other included. Time moves only by
+ * `advance`. All values go through their codec, so an output that its own schema refuses fails the
+ * test that reads it.
  */
 export interface DriverOptions {
   /** Where the clock starts, ms. */
@@ -28,7 +30,9 @@ export interface PipeOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** Record timestamp; default: the driver's clock. */
   readonly at?: number
-  /** The offset to read it at; below the highest one so far it is a re-read (marked as replayed). */
+  /**
+   * The offset to read it at; below the highest one so far it is a re-read (marked as replayed).
+   */
   readonly offset?: number
 }
 
@@ -68,7 +72,9 @@ export class Driver {
       options.answer ?? ((_, now) => ({ kind: 'unavailable', reason: 'no lookup in this test', at: now }))
   }
 
-  /** Reads one record and all that follows from it at once. Returns its offset, to read it again. */
+  /**
+   * Reads one record and all that follows from it at once. Returns its offset, to read it again.
+   */
   pipe<V>(topic: Topic<V>, value: V, options: PipeOptions = {}): number {
     const offset = options.offset ?? this.#take(topic.name)
     this.#pending.push({ topic, value, at: options.at ?? this.now, offset, headers: options.headers ?? {} })

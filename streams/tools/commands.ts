@@ -9,7 +9,10 @@ import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
 import { asJson, asText as asStories, complaintOf, storiesOf, type StorySources } from './stories.ts'
 
-/** The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the terminal. */
+/**
+ * The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the
+ * terminal.
+ */
 export const USAGE = `Usage: npm run -s sms -- COMMAND
   topology describe [NAME] [--mermaid | --markdown]
   topics [--markdown]

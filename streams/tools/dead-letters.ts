@@ -3,10 +3,14 @@ import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { partitionKey, type LogClient, type LogReader, type LogRecord, type OutRecord } from '../log/port.ts'
 
 /**
- * The records that a topology could not read [SC21]. Payloads are personal data, so nothing here prints.
+ * The records that a topology could not read [SC21]. Payloads are personal data, so nothing here
+ * prints.
  */
 export interface FoundDeadLetter {
-  /** The record in the dead-letter topic: the key and headers of the unreadable one, with a description as its value. */
+  /**
+   * The record in the dead-letter topic: the key and headers of the unreadable one, with a
+   * description as its value.
+   */
   readonly record: LogRecord
   readonly letter: TopicDeadLetter
 }
@@ -16,8 +20,8 @@ const FETCH_BYTES_MAX = 8 * 1024 * 1024
 const FETCH_WAIT_MS = 500
 
 /**
- * All dead letters of these topics up to the end at this moment, partition by partition. A topic that does not exist has none.
- * Throws LogError. A dead letter that is none is a programmer error.
+ * All dead letters of these topics up to the end at this moment, partition by partition. A topic
+ * that does not exist has none. Throws LogError. A dead letter that is none is a programmer error.
  */
 export async function* deadLetters(
   log: LogClient,
@@ -40,7 +44,10 @@ export async function* deadLetters(
   }
 }
 
-/** A replay writes a dead letter again under the same id: the first one counts, its headers are the original ones. */
+/**
+ * A replay writes a dead letter again under the same id: the first one counts, its headers are the
+ * original ones.
+ */
 export async function findDeadLetter(
   log: LogClient,
   topics: readonly string[],
@@ -56,9 +63,9 @@ export type Requeued =
   | { readonly ok: false; readonly refusal: string }
 
 /**
- * Writes the original bytes with the original key and headers at the end of the partition that they came from. It is a new
- * record with the time of now: its old time might lie outside the retention. Safe to repeat as every duplicate is: the
- * topology knows the ids. Throws LogError.
+ * Writes the original bytes with the original key and headers at the end of the partition that they
+ * came from. It is a new record with the time of now: its old time might lie outside the retention.
+ * Safe to repeat as every duplicate is: the topology knows the ids. Throws LogError.
  */
 export async function requeue(log: LogClient, found: FoundDeadLetter, now: () => number): Promise<Requeued> {
   const refusal = refusalOf(found)
@@ -78,7 +85,8 @@ export async function requeue(log: LogClient, found: FoundDeadLetter, now: () =>
 }
 
 function refusalOf({ record, letter }: FoundDeadLetter): string | undefined {
-  // The dead letters of the bridges name NATS streams, or topics whose other readers have read the record already.
+  // The dead letters of the bridges name NATS streams, or topics whose other readers have read the
+  // record already.
   if (record.topic !== deadLetterTopicOf(letter.sourceTopic))
     return `a dead letter of ${record.topic} did not come from a topology: only these go back`
   if (letter.truncated === true)

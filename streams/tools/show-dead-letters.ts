@@ -1,7 +1,9 @@
 import type { Headers } from '../log/port.ts'
 import { originalBytes, type FoundDeadLetter } from './dead-letters.ts'
 
-/** One line: when, where it lay, why, which fields, and the id for `show` and `requeue`. No payload. */
+/**
+ * One line: when, where it lay, why, which fields, and the id for `show` and `requeue`. No payload.
+ */
 export const asLine = ({ letter }: FoundDeadLetter): string =>
   [letter.failedAt, letter.eventId, sourceOf(letter), letter.reason, pathsOf(letter)].join('  ').trimEnd()
 

@@ -1,6 +1,9 @@
 import type { TopicSpec } from '../log/port.ts'
 
-/** The topics as they are provisioned, for people: what `topicSpecs` makes of the catalogue and the topologies. */
+/**
+ * The topics as they are provisioned, for people: what `topicSpecs` makes of the catalogue and the
+ * topologies.
+ */
 const COLUMNS = ['topic', 'partitions', 'copies', 'cleanup', 'retention', 'other settings'] as const
 
 const CLEANUP = 'cleanup.policy'

@@ -91,7 +91,10 @@ const rowsOf = (page: string): readonly Row[] =>
 const citationsOf = ({ path, text }: TestFile): Stories['unknown'] =>
   titlesOf(text).flatMap((title) => idsIn(title).map((id) => ({ id, file: path, title })))
 
-/** As much of the language as tells a call from what only looks like one in a comment, a text or a regular expression. */
+/**
+ * As much of the language as tells a call from what only looks like one in a comment, a text or a
+ * regular expression.
+ */
 const TOKEN = new RegExp(
   [
     /\/\/.*|\/\*[^]*?\*\//,

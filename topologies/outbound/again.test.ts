@@ -241,7 +241,10 @@ const seqOf = (world: World): number => {
   return typeof state === 'object' && state !== null && 'seq' in state ? Number(state.seq) : 1
 }
 
-/** By event id; two events of one id must be equal, or a consumer that dedupes would keep the wrong one. */
+/**
+ * By event id; two events of one id must be equal, or a consumer that dedupes would keep the wrong
+ * one.
+ */
 function unique<E extends { eventId: string }>(events: readonly E[]): Map<string, E> {
   const byId = new Map<string, E>()
   for (const event of events) {

@@ -18,7 +18,10 @@ import {
 import { instantOf } from '../instant.ts'
 import type { Message, Run, Transition, TakenRoute } from './message.ts'
 
-/** The events of a transition. Pure functions of request and run: called again, they give the same bytes. */
+/**
+ * The events of a transition. Pure functions of request and run: called again, they give the same
+ * bytes.
+ */
 
 /** A transition with its place: the seq of a message counts through all of its runs. */
 export interface Placed {
@@ -37,7 +40,8 @@ export function placed(run: Run, index: number): Placed {
 
 export type About = Pick<Message, 'tenantId' | 'accountId' | 'segmentCount' | 'enqueuedAt'>
 
-// Optional members are assigned afterwards and not spread in: a conditional spread costs more than the rest of the event.
+// Optional members are assigned afterwards and not spread in: a conditional spread costs more than
+// the rest of the event.
 
 export function statusEvent(
   messageId: string,

@@ -51,8 +51,8 @@ export interface Continuation {
 }
 
 /**
- * Adds steps to a run: tells them, keeps them, and arms what they need. When the table of transitions refuses
- * one of them, nothing happens but a count and a log line [T21].
+ * Adds steps to a run: tells them, keeps them, and arms what they need. When the table of
+ * transitions refuses one of them, nothing happens but a count and a log line [T21].
  */
 export function proceed(scope: OutboundScope, given: Continuation): void {
   const { run, steps, request, about } = given
@@ -88,7 +88,10 @@ export const noteRefusal = (scope: OutboundScope, from: MessageStatus | null, to
     status: to,
   })
 
-/** Emits what a run has caused: `from` is the first of its steps that has not been told yet, 0 for a re-read. */
+/**
+ * Emits what a run has caused: `from` is the first of its steps that has not been told yet, 0 for a
+ * re-read.
+ */
 export function tell(
   scope: OutboundScope,
   about: About,

@@ -16,7 +16,10 @@ export const Transition = z.object({
 })
 export type Transition = z.infer<typeof Transition>
 
-/** The strategy is kept although configuration names it: a re-read must emit the command of that time. */
+/**
+ * The strategy is kept although configuration names it: a re-read must emit the command of that
+ * time.
+ */
 export const TakenRoute = z.object({
   operatorId: z.string(),
   routeId: z.string(),
@@ -25,8 +28,9 @@ export const TakenRoute = z.object({
 export type TakenRoute = z.infer<typeof TakenRoute>
 
 /**
- * What one input record has caused, the timers that it armed included: request, dead-letter replay or outcome. Every event of
- * the run is a function of the record and of this, which is how a re-read emits the same bytes.
+ * What one input record has caused, the timers that it armed included: request, dead-letter replay
+ * or outcome. Every event of the run is a function of the record and of this, which is how a
+ * re-read emits the same bytes.
  */
 export const Run = z.object({
   position: z.string(),
@@ -39,7 +43,10 @@ export const Run = z.object({
 })
 export type Run = z.infer<typeof Run>
 
-/** `request` is there only while it may be needed: what has been sent or given up keeps no text and no numbers. */
+/**
+ * `request` is there only while it may be needed: what has been sent or given up keeps no text and
+ * no numbers.
+ */
 export const Message = z.object({
   tenantId: uuid,
   accountId: uuid,
@@ -53,7 +60,10 @@ export const Message = z.object({
 })
 export type Message = z.infer<typeof Message>
 
-/** A message is replayed by hand, so more runs than this are a loop. The oldest is then dropped and not repeated any more. */
+/**
+ * A message is replayed by hand, so more runs than this are a loop. The oldest is then dropped and
+ * not repeated any more.
+ */
 export const RUNS_MAX = 16
 /** Counted from the last transition [DB91]. */
 export const MESSAGE_LIFETIME_MS = 96 * 3_600_000

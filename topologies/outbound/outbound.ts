@@ -38,7 +38,8 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
     state: { store: 'messages', schema: Message },
     lookups: [ROUTE_LOOKUP],
     asks: {
-      // The header that orders a replay cannot be seen here: a plain duplicate of a dead letter is asked for in vain.
+      // The header that orders a replay cannot be seen here: a plain duplicate of a dead letter is
+      // asked for in vain.
       request: (request: OutboundRequest, state: Message | undefined) =>
         (state === undefined || state.status === 'DEAD_LETTER') && brokenRule(request) === null
           ? { route: routeFor(request) }
@@ -105,7 +106,10 @@ function route({ scope, answer, strategyOf }: Context, given: ToRoute): void {
   proceed(scope, { ...given, steps: [...steps, ...routing.steps], route: routing.route, about: request })
 }
 
-/** [T12]. The text was validated when the message was new, and an expiry of days ago would only expire it again. */
+/**
+ * [T12]. The text was validated when the message was new, and an expiry of days ago would only
+ * expire it again.
+ */
 function replay(request: OutboundRequest, deadSeq: number, context: Context): void {
   const { now, position, state } = context.scope
   const expiresAt = instantOf(now + REPLAY_EXPIRES_AFTER_MS)
@@ -129,7 +133,8 @@ function retry(message: Message, context: Context): void {
 }
 
 /**
- * [T11]. A message has one outcome, so a second one is the first one read again, here or upstream: it is repeated, not refused.
+ * [T11]. A message has one outcome, so a second one is the first one read again, here or upstream:
+ * it is repeated, not refused.
  */
 function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const { state } = scope

@@ -15,7 +15,10 @@ export interface RoutingCase {
   readonly attempt: number
   /** Null: nobody asked, because the row changed after the question was due. Taken as transient. */
   readonly answer: Answer<Route> | null
-  /** Epoch milliseconds; no transition may be earlier, and without an answer this is the time of the failure. */
+  /**
+   * Epoch milliseconds; no transition may be earlier, and without an answer this is the time of the
+   * failure.
+   */
   readonly notBeforeMs: number
   readonly strategyOf: (operatorId: string) => TakenRoute['strategy']
 }
@@ -28,9 +31,10 @@ export interface Routing {
 }
 
 /**
- * From ROUTING onwards: rows [O6] to [O9], which are [T4] to [T10]. All of its steps carry the time of the answer and not that of the
- * record: after a backlog of an hour the retries must still lie 1, 2 and 4 s apart, and SENT must be when it was sent. The
- * time is kept in the run, so that a re-read repeats it.
+ * From ROUTING onwards: rows [O6] to [O9], which are [T4] to [T10]. All of its steps carry the time
+ * of the answer and not that of the record. After a backlog of an hour the retries must still lie
+ * 1, 2 and 4 s apart, and SENT must be when it was sent. The time is kept in the run, so that a
+ * re-read repeats it.
  */
 export function routed(given: RoutingCase): Routing {
   const { answer, attempt, notBeforeMs } = given
@@ -92,7 +96,10 @@ const BOUNDED_BYTES = 16 * 1024
 /** JSON writes a control character as \u0000. */
 const BYTES_PER_UNIT_MAX = 6
 
-/** Exact only when it may matter: the text of an ordinary command is not encoded a second time to be measured. */
+/**
+ * Exact only when it may matter: the text of an ordinary command is not encoded a second time to be
+ * measured.
+ */
 function isTooLarge(command: DispatchCommand): boolean {
   let units = command.routeId.length + (command.callbackUrl?.length ?? 0)
   for (const [key, value] of Object.entries(command.metadata ?? {})) units += key.length + value.length + 1

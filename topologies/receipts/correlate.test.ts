@@ -124,7 +124,7 @@ describe('a receipt whose segment is known [D7]', () => {
     expect(world.noted('dlr.correlated')).toEqual([{ messageId, accountId, dlrStatus: 'DELIVERED' }])
   })
 
-  it('is joined with the newest submission when the operator reuses an id', () => {
+  it('is joined with the newest submission when the operator reuses an id, as yet [K6]', () => {
     const world = new World()
     world.sent(sent(5, { messageId: OTHER }))
     world.sent(sent(0))
@@ -141,7 +141,7 @@ describe('a receipt whose segment is known [D7]', () => {
     expect(world.emitted()).toMatchObject({ facts: [], records: [{ kind: 'ORPHAN' }] })
   })
 
-  it('is joined up to the last millisecond of the 72 h', () => {
+  it('is joined up to the last millisecond of the 72 h, as yet [K8]', () => {
     const world = new World()
     world.sent(sent())
     world.lookup(lookup('DELIVRD', START - 6000 + 72 * HOUR_MS))
@@ -166,7 +166,7 @@ describe('a receipt whose segment is not known ([D9], [D10])', () => {
     expect(world.emitted()).toEqual(NOTHING)
   })
 
-  it('DLR-005.2 DLR-005.5 DLR-006.1 DLR-006.2 is told to sinks and reconciliation, counted and logged', () => {
+  it('DLR-005.2 DLR-005.5 DLR-006.1 DLR-006.2 is reported to sinks and reconciliation, counted and logged', () => {
     const world = new World()
     const given = lookup('UNDELIV')
     world.lookup(given)

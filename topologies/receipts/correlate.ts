@@ -40,7 +40,10 @@ const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedRece
 type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire', NoteName>
 type Asked = { readonly results: Answer<ReadingProgress> } | null
 
-/** The topology `correlate` ([K1], [D7] to [D10]): a join of receipts and submissions in which nobody waits for anybody else. */
+/**
+ * The topology `correlate` ([K1], [D7] to [D10]): a join of receipts and submissions in which
+ * nobody waits for anybody else.
+ */
 export const correlate: Topology = defineTopology('correlate', [
   defineProcessor({
     name: 'correlate',
@@ -89,7 +92,10 @@ function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation, as
   keep(scope, { ...remembering(row, [decision], scope.now), waiting: [...others, newcomer] })
 }
 
-/** As yet the newest submission of an id wins [K6]. One that is known is its record read again, here or upstream. */
+/**
+ * As yet the newest submission of an id wins [K6]. One that is known is its record read again, here
+ * or upstream.
+ */
 function takeSent(sent: SentSegment, scope: CorrelateScope): void {
   const row = scope.state ?? NOTHING_KNOWN
   if (row.sents.some((known) => known.eventId === sent.eventId)) return

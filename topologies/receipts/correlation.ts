@@ -18,11 +18,14 @@ import {
 } from '../../streams/domain/event-id.ts'
 import { instantOf } from '../instant.ts'
 
-/** What `correlate` keeps for an operator's message id, how it decides, and what each decision says. */
+/**
+ * What `correlate` keeps for an operator's message id, how it decides, and what each decision says.
+ */
 
 /**
- * What became of a receipt: joined with a submission, taken on the word of its release, or an orphan. The receipt's event id
- * stands for the position: `intake` lets it pass once, so a second lookup of one event is the first one read again.
+ * What became of a receipt: joined with a submission, taken on the word of its release, or an
+ * orphan. The receipt's event id stands for the position: `intake` lets it pass once, so a second
+ * lookup of one event is the first one read again.
  */
 export const Decision = z.object({
   eventId: uuid,
@@ -38,7 +41,10 @@ export const Waiting = z.object({
   lookup: ReceiptLookup,
   /** Looks that count. */
   looks: z.number().int(),
-  /** Ends of the submit results at the last look that counts: before they have been read no further look does. */
+  /**
+   * Ends of the submit results at the last look that counts: before they have been read no further
+   * look does.
+   */
   results: z.array(z.number().int()).exactOptional(),
   /** The next look, epoch milliseconds. */
   nextMs: z.number().int(),
@@ -55,9 +61,15 @@ export type Correlation = z.infer<typeof Correlation>
 
 export const NOTHING_KNOWN: Correlation = { sents: [], waiting: [], decided: [] }
 
-/** An operator that reuses an id faster is broken. Older submissions only serve to repeat their receipts. As yet 4, not 16 [K7]. */
+/**
+ * An operator that reuses an id faster is broken. Older submissions only serve to repeat their
+ * receipts. As yet 4, not 16 [K7].
+ */
 export const SUBMISSIONS_MAX = 4
-/** Identities times minutes of a wait give a dozen. Beyond this the oldest is settled as an orphan at once [K9]. */
+/**
+ * Identities times minutes of a wait give a dozen. Beyond this the oldest is settled as an orphan
+ * at once [K9].
+ */
 export const WAITING_MAX = 32
 /** What exceeds it is decided as usual and not remembered. */
 export const DECIDED_MAX = 32
@@ -77,10 +89,11 @@ export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: numbe
 }
 
 /**
- * [D9]: what a look that found nothing means. It counts when all submit results have been read that were there at the look
- * before: those are late or down at times, and a receipt is not an orphan for that. So at the third look every result that was
- * in NATS when the receipt came is on the log as a submission. The receipt is given up only when that too has been read:
- * a timer waits for what the log held when it became due. Looks are spaced from the answer's time, because after a backlog
+ * [D9]: what a look that found nothing means. It counts when all submit results have been read that
+ * were there at the look before: those are late or down at times, and a receipt is not an orphan
+ * for that. So at the third look every result that was in NATS when the receipt came is on the log
+ * as a submission. The receipt is given up only when that too has been read: a timer waits for what
+ * the log held when it became due. Looks are spaced from the answer's time, because after a backlog
  * their record times lie in the past.
  */
 export function lookedAgain(
@@ -116,7 +129,10 @@ type Place = Pick<
   'messageId' | 'tenantId' | 'accountId' | 'enqueuedAt' | 'segmentIndex' | 'totalSegments'
 >
 
-/** What a decision to take the receipt says; null when the submission that it was joined with has been dropped since. */
+/**
+ * What a decision to take the receipt says; null when the submission that it was joined with has
+ * been dropped since.
+ */
 export function factOf(
   lookup: ReceiptLookup,
   decision: Decision,

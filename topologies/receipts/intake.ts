@@ -17,9 +17,9 @@ import { NOTES, type NoteName } from '../notes.ts'
 import type { SentOptions } from './sent.ts'
 
 /**
- * One row per operator and operator's message id, with the event ids and fingerprints seen for it. That says the same as one
- * store keyed by event id [DB92] and one by fingerprint [DB93], because both contain this key. It is one row to read and one to
- * write instead of two.
+ * One row per operator and operator's message id, with the event ids and fingerprints seen for it.
+ * That says the same as one store keyed by event id [DB92] and one by fingerprint [DB93], because
+ * both contain this key. It is one row to read and one to write instead of two.
  */
 
 const Seen = z.object({
@@ -36,9 +36,10 @@ const SeenReceipts = z.object({ seen: z.array(Seen) })
 type SeenReceipts = z.infer<typeof SeenReceipts>
 
 /**
- * Per id. An operator has at most a handful of statuses for a segment, so only a flood gets here. What exceeds it passes
- * without being remembered, and its repetitions fall to the identity layer in `segments` [L3]. The first ones are kept and not the
- * last ones, because then reading everything again finds the rows as they are.
+ * Per id. An operator has at most a handful of statuses for a segment, so only a flood gets here.
+ * What exceeds it passes without being remembered, and its repetitions fall to the identity layer
+ * in `segments` [L3]. The first ones are kept and not the last ones, because then reading
+ * everything again finds the rows as they are.
  */
 export const SEEN_MAX = 32
 export const EVENT_LIFETIME_MS = 72 * 3_600_000
@@ -66,7 +67,10 @@ export const intake = ({ rulesOf }: SentOptions): Topology =>
     }),
   ])
 
-/** [D2] to [D6]: the order of the rows is the order of the lines. A record read again finds itself first of all. */
+/**
+ * [D2] to [D6]: the order of the rows is the order of the lines. A record read again finds itself
+ * first of all.
+ */
 function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope): void {
   const { now, position } = scope
   const { operatorId, operatorMessageId, eventId, fingerprint } = receipt

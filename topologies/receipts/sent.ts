@@ -15,7 +15,10 @@ export interface SentOptions {
 /** How long a receipt may take. As yet fixed, where [K8] has `CORRELATION_HOURS`. */
 export const CORRELATION_MS = 72 * 3_600_000
 
-/** Re-keys accepted segments by the id under which their receipts will come. Stateless: a re-read says the same again. */
+/**
+ * Re-keys accepted segments by the id under which their receipts will come. Stateless: a re-read
+ * says the same again.
+ */
 export const sent = ({ rulesOf }: SentOptions) =>
   defineProcessor({
     name: 'sent',

@@ -88,7 +88,10 @@ describe('a receipt read again [D16]', () => {
 
 const STATS = ['DELIVRD', 'UNDELIV', 'REJECTD', 'EXPIRED', 'DELETED'] as const
 
-/** What happens to one segment: refused at once, or accepted and reported by one terminal receipt, perhaps UNKNOWN before. */
+/**
+ * What happens to one segment: refused at once, or accepted and reported by one terminal receipt,
+ * perhaps UNKNOWN before.
+ */
 const fate = fc.record({
   refused: fc.option(fc.constantFrom('REJECTED' as const, 'EXPIRED' as const), { freq: 5 }),
   stat: fc.constantFrom(...STATS),

@@ -6,14 +6,17 @@ import { PARTS_MAX } from '../../streams/domain/message/text-segments.ts'
 import { OUTCOMES, SEGMENT_STATUSES } from '../../streams/domain/statuses.ts'
 
 /**
- * A receipt that a segment has seen while its message was open. The event id stands for the position: `intake` lets an
- * event id pass once, so a second fact of one event is the first one read again, here or upstream.
+ * A receipt that a segment has seen while its message was open. The event id stands for the
+ * position: `intake` lets an event id pass once, so a second fact of one event is the first one
+ * read again, here or upstream.
  */
 export const Taken = z.object({
   eventId: uuid,
   /** Identity: operator, its message id and status [L3], as the id of the receipt's row. */
   receiptId: uuid,
-  /** `applied` changed the status, `kept` came after a terminal one, `dropped` repeats an identity. */
+  /**
+   * `applied` changed the status, `kept` came after a terminal one, `dropped` repeats an identity.
+   */
   effect: z.enum(['applied', 'kept', 'dropped']),
 })
 export type Taken = z.infer<typeof Taken>
@@ -29,7 +32,10 @@ export const Segment = z.object({
 })
 export type Segment = z.infer<typeof Segment>
 
-/** Frozen with the outcome: nothing changes a closed aggregate, so that its events can be made again from it. */
+/**
+ * Frozen with the outcome: nothing changes a closed aggregate, so that its events can be made again
+ * from it.
+ */
 export const Aggregate = z.object({
   tenantId: uuid,
   accountId: uuid,
@@ -53,7 +59,10 @@ export const Aggregate = z.object({
   unknown: z
     .object({ by: uuid, at: instant, operatorId: uuid, segments: z.array(SegmentOutcome) })
     .exactOptional(),
-  /** `by` is the event id of the closing receipt, the position of the closing submit result, or the timer's. */
+  /**
+   * `by` is the event id of the closing receipt, the position of the closing submit result, or the
+   * timer's.
+   */
   outcome: z
     .object({
       status: z.enum(OUTCOMES),
@@ -68,8 +77,8 @@ export type Outcome = NonNullable<Aggregate['outcome']>
 
 export const SEGMENTS_MAX = PARTS_MAX
 /**
- * Per segment. Identities are few, so only a flood of repetitions gets here. What exceeds it is decided as usual and not
- * remembered. What changes the status always is.
+ * Per segment. Identities are few, so only a flood of repetitions gets here. What exceeds it is
+ * decided as usual and not remembered. What changes the status always is.
  */
 export const RECEIPTS_MAX = 32
 export const GRACE_MS = 24 * 3_600_000
@@ -90,7 +99,10 @@ export function withSegment(aggregate: Aggregate, index: number, segment: Segmen
   return { ...aggregate, segments, terminal: aggregate.terminal + (closes ? 1 : 0) }
 }
 
-/** When to give up [AG4]: 24 h after the latest submission, or after the command while nothing was submitted. */
+/**
+ * When to give up [AG4]: 24 h after the latest submission, or after the command while nothing was
+ * submitted.
+ */
 export function graceEndMs({ submittedMs, sentMs }: Aggregate): number {
   const base = submittedMs ?? sentMs
   if (base === undefined) throw new Error('an aggregate was opened by nothing')

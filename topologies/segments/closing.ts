@@ -16,7 +16,10 @@ export const emits = {
 }
 export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire', NoteName>
 
-/** [D27]: closes the message when its last segment has become terminal. `at` and `by` are those of the cause. */
+/**
+ * [D27]: closes the message when its last segment has become terminal. `at` and `by` are those of
+ * the cause.
+ */
 export function evaluated(aggregate: Aggregate, at: string, by: string): Aggregate {
   // Counted rather than looked at, so that a message of many segments is looked through once.
   if (aggregate.terminal < aggregate.expected) return aggregate
@@ -46,7 +49,10 @@ export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
   scope.arm('expire', scope.now + CLOSED_LIFETIME_MS)
 }
 
-/** [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never accepted is PARTIAL too [D26b]. */
+/**
+ * [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never
+ * accepted is PARTIAL too [D26b].
+ */
 export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
   if (aggregate.outcome !== undefined) return
   const outcome = {

@@ -2,7 +2,10 @@ import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact, Submission } from '../../streams/contracts/receipts.ts'
 import { SEGMENTS_MAX, type Aggregate } from './aggregate.ts'
 
-/** The first fact of any kind opens the aggregate [AG3]. What all of them say of the message is the same. */
+/**
+ * The first fact of any kind opens the aggregate [AG3]. What all of them say of the message is the
+ * same.
+ */
 
 type Identity = Pick<
   Aggregate,
@@ -42,7 +45,10 @@ interface Submitted {
   readonly submittedAt: string
 }
 
-/** [D14]: the first submission knows how many parts there really are [AG2], the latest one moves the grace. */
+/**
+ * [D14]: the first submission knows how many parts there really are [AG2], the latest one moves the
+ * grace.
+ */
 export function withSubmitted(aggregate: Aggregate, { totalSegments, submittedAt }: Submitted): Aggregate {
   const submittedMs = Date.parse(submittedAt)
   if (aggregate.submittedMs !== undefined && aggregate.submittedMs >= submittedMs) return aggregate

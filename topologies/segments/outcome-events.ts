@@ -8,9 +8,13 @@ import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { aggregatedEventId, billingEventId, webhookEventId } from '../../streams/domain/event-id.ts'
 import { segmentOf, type Aggregate, type Outcome, type Segment } from './aggregate.ts'
 
-/** The events of a message's outcome [D29]. Pure functions of the closed aggregate: called again, they give the same bytes. */
+/**
+ * The events of a message's outcome [D29]. Pure functions of the closed aggregate: called again,
+ * they give the same bytes.
+ */
 
-// Optional members are assigned afterwards and not spread in: a conditional spread costs more than the rest of the event.
+// Optional members are assigned afterwards and not spread in: a conditional spread costs more than
+// the rest of the event.
 
 /** Operator of segment 1; of the command while segment 1 was never heard of. */
 export const operatorOf = (aggregate: Aggregate): string =>
@@ -61,7 +65,10 @@ export const billingEvent = (messageId: string, aggregate: Aggregate, outcome: O
   operatorId: operatorOf(aggregate),
 })
 
-/** Counted at submit and on the wire may differ: sent whole (TLV), one receipt speaks for all of the segments. */
+/**
+ * Counted at submit and on the wire may differ: sent whole (TLV), one receipt speaks for all of the
+ * segments.
+ */
 function deliveredSegments({ segments, segmentCount, expected }: Aggregate, { status }: Outcome): number {
   if (expected === 1 && segmentCount > 1) return status === 'DELIVERED' ? segmentCount : 0
   const delivered = segments.reduce((sum, segment) => sum + (segment.status === 'DELIVERED' ? 1 : 0), 0)

@@ -99,7 +99,7 @@ describe('[D27] the outcome of all segments', () => {
   })
 })
 
-describe('[D29] who is told', () => {
+describe('[D29] the events of the outcome', () => {
   it('DLR-018.4 emits outcome, bill and webhook once, with the row of the receipt that closed the message', () => {
     const world = new World().submitted(1)
     world.fact(receipt(1, 1, 'DELIVRD', { errorCode: '000' }))

@@ -81,7 +81,7 @@ describe('a receipt while the message is open', () => {
 describe('a receipt for a closed message', () => {
   const late: ReceiptChanges = { receivedAt: START + 25 * HOUR_MS }
 
-  it('[D18] DLR-003.2 is a duplicate when it says what is known', () => {
+  it('[D19] DLR-003.2 is a duplicate when it says what is known', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'DELIVRD', late))
     expect(world.emitted()).toEqual(NOTHING)
@@ -111,7 +111,7 @@ describe('a receipt for a closed message', () => {
     ['only the buffer', 23 * HOUR_MS, 6 * MINUTE_MS, 'LATE'],
     ['only the age', 25 * HOUR_MS, 5 * MINUTE_MS, 'LATE'],
     ['no done date', 25 * HOUR_MS, null, 'LATE'],
-  ] as const)('[D19] DLR-016.1 with %s is %4$s', (_, age, buffered, kind) => {
+  ] as const)('[D18] DLR-016.1 with %s is %4$s', (_, age, buffered, kind) => {
     const world = delivered()
     const receivedAt = START + 6000 + age
     const deliveredAt = buffered === null ? null : receivedAt - buffered
@@ -119,7 +119,7 @@ describe('a receipt for a closed message', () => {
     expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind }] })
   })
 
-  it('[D19] carries what a release needs, and is counted', () => {
+  it('[D18] carries what a release needs, and is counted', () => {
     const world = delivered()
     const receivedAt = START + 25 * HOUR_MS
     const fact = receipt(1, 1, 'UNDELIV', { receivedAt, deliveredAt: receivedAt - HOUR_MS })
@@ -175,13 +175,13 @@ describe('a released receipt', () => {
     expect(world.emitted().records).toMatchObject([{ kind: 'LATE', messageStatus: null }])
   })
 
-  it('[D19] [D20] is late and never quarantined again', () => {
+  it('[D18] [D20] is late and never quarantined again', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'UNDELIV', released))
     expect(world.emitted().records).toMatchObject([{ kind: 'LATE', release: { quarantineId } }])
   })
 
-  it('[D18] is answered when it is a duplicate', () => {
+  it('[D19] is answered when it is a duplicate', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'DELIVRD', released))
     expect(world.emitted().records).toMatchObject([

@@ -4,7 +4,10 @@ import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { lateRowId, quarantineRowId, recordEventId } from '../../streams/domain/event-id.ts'
 import type { Aggregate, Outcome } from './aggregate.ts'
 
-/** Rows for the sinks, one record per decision ([D30] to [D32]). What they say comes from the input and the aggregate. */
+/**
+ * Rows for the sinks, one record per decision ([D30] to [D32]). What they say comes from the input
+ * and the aggregate.
+ */
 
 type RecordOf<K extends DlrRecord['kind']> = Extract<DlrRecord, { kind: K }>
 

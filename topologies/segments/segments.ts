@@ -29,8 +29,9 @@ const aggregation = defineProcessor({
 export const SEGMENTS = 'segments'
 
 /**
- * The topology `segments` ([AG1] to [AG4], [D11] to [D29]). `sent` runs here too: it reads what the aggregation reads, by the same key.
- * So one task and one transaction serve both, and every submit result is fetched and decoded once.
+ * The topology `segments` ([AG1] to [AG4], [D11] to [D29]). `sent` runs here too: it reads what the
+ * aggregation reads, by the same key. So one task and one transaction serve both, and every submit
+ * result is fetched and decoded once.
  */
 export const segments = (options: SentOptions): Topology =>
   defineTopology(SEGMENTS, [sent(options), aggregation])

@@ -16,7 +16,10 @@ import { openedByReceipt, withSubmitted } from './opening.ts'
 import { operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord } from './records.ts'
 
-/** [D16] to [D24]: the order of the rows is the order of the lines, but for [D18], which as yet comes after [D19]. */
+/**
+ * [D16] to [D24]: the order of the rows is the order of the lines, but for [D18], which as yet
+ * comes after [D19].
+ */
 export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope): void {
   const { state } = scope
   const { eventId } = fact.receipt
@@ -30,7 +33,10 @@ export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope): void {
   takeWhileOpen(fact, scope, aggregate)
 }
 
-/** Null when nothing is known of the message and the receipt does not tell enough: a release after everything has expired. */
+/**
+ * Null when nothing is known of the message and the receipt does not tell enough: a release after
+ * everything has expired.
+ */
 function opened(fact: ReceiptFact, state: Aggregate | undefined): Aggregate | null {
   const { submission, segmentIndex: _, totalSegments, release } = fact
   if (state?.outcome !== undefined) return state
@@ -40,7 +46,10 @@ function opened(fact: ReceiptFact, state: Aggregate | undefined): Aggregate | nu
   return withSubmitted(aggregate, { ...submission, totalSegments })
 }
 
-/** A part that the message does not have. The receipt is kept for a person to look into, and changes nothing. */
+/**
+ * A part that the message does not have. The receipt is kept for a person to look into, and changes
+ * nothing.
+ */
 function takeOutside(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void {
   keep(scope, aggregate)
   scope.emit('record', receiptRecord(fact, false))
@@ -49,7 +58,10 @@ function takeOutside(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggrega
   scope.note('dlr.segment_outside', { messageId: scope.key, operatorId, segmentIndex, totalSegments })
 }
 
-/** [D18] to [D20]. The aggregate is frozen, so that a receipt read again is decided the same without being remembered. */
+/**
+ * [D18] to [D20]. The aggregate is frozen, so that a receipt read again is decided the same without
+ * being remembered.
+ */
 function takeAfterClosing(
   fact: ReceiptFact,
   scope: SegmentsScope,
@@ -97,7 +109,10 @@ function remembering(aggregate: Aggregate, index: number, taken: Taken): Aggrega
   return withSegment(aggregate, index, { ...segment, receipts: [...segment.receipts, taken] })
 }
 
-/** The segment takes the status. Then [D27] for a terminal one, else the UNKNOWN webhook when nothing else is awaited before it [D23]. */
+/**
+ * The segment takes the status. Then [D27] for a terminal one, else the UNKNOWN webhook when
+ * nothing else is awaited before it [D23].
+ */
 function applied(fact: ReceiptFact, aggregate: Aggregate, taken: Taken): Aggregate {
   const { segmentIndex, receipt } = fact
   const { dlrStatus, operatorId, errorCode, receivedAt, eventId } = receipt

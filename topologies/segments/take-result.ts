@@ -6,7 +6,10 @@ import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'
 import { messageOutcome, segmentRecord } from './records.ts'
 
-/** [D12], [D13]. Read again it finds what it did and changes nothing. It has no outputs to repeat [D11]. */
+/**
+ * [D12], [D13]. Read again it finds what it did and changes nothing. It has no outputs to repeat
+ * [D11].
+ */
 export function takeExpected(fact: ExpectedFact, scope: SegmentsScope): void {
   if (scope.state?.outcome === undefined) keep(scope, withExpected(scope.state, fact))
 }
@@ -37,7 +40,9 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
   keep(scope, settled)
 }
 
-/** What a submit result that ended its segment has caused, at first and whenever it is read again. */
+/**
+ * What a submit result that ended its segment has caused, at first and whenever it is read again.
+ */
 function tellResult(result: SubmitResult, scope: SegmentsScope, aggregate: Aggregate): void {
   const { outcome } = aggregate
   const closes = outcome?.by === scope.position
@@ -52,7 +57,10 @@ function accepted(aggregate: Aggregate, { segmentIndex, operatorId }: SubmitResu
   return withSegment(aggregate, segmentIndex, { ...segment, status: 'SUBMITTED', operatorId })
 }
 
-/** More parts than the first submission announced: one of the two is wrong, and the message is counted by the first. */
+/**
+ * More parts than the first submission announced: one of the two is wrong, and the message is
+ * counted by the first.
+ */
 const noteOutside = (result: SubmitResult, scope: SegmentsScope): void =>
   scope.note('dlr.segment_outside', {
     messageId: scope.key,

@@ -7,7 +7,10 @@ export interface DurableReaderOptions {
   readonly link: NatsLink
   readonly stream: string
   readonly durable: string
-  /** Messages asked for ahead; what may really be on its way is bounded by the durable's `max_ack_pending`. */
+  /**
+   * Messages asked for ahead; what may really be on its way is bounded by the durable's
+   * `max_ack_pending`.
+   */
   readonly prefetch: number
   readonly deliver: (message: JsMsg) => void
   /**

@@ -34,7 +34,8 @@ export interface InboundBridge {
   close(): Promise<void>
 }
 
-// Everything of a batch may fall into one partition, and a broker refuses more than 1 MiB at a time.
+// Everything of a batch may fall into one partition, and a broker refuses more than 1 MiB at a
+// time.
 const BATCH_BYTES_MAX = 800_000
 /** No valid event comes near it (a command has at most 900 KiB [O9]), and the log takes no more. */
 const RECORD_BYTES_MAX = 1_000_000
@@ -169,7 +170,7 @@ class InboundLoop implements InboundBridge {
       sourcePartition: 0,
       sourceOffset: String(message.seq),
       key: null,
-      payload: null,
+      payload: Buffer.from(message.data),
       reason: 'refused',
       errors: [{ path: '', message: `a message of ${message.data.length} bytes is too large for the log` }],
     })

@@ -289,6 +289,7 @@ describe('NATS to the log', () => {
       sourceTopic: 'SMS_OUTBOUND',
       sourceOffset: String(seq),
       reason: 'refused',
+      payloadBase64: Buffer.from('x'.repeat(524_288)).toString('base64'),
     })
     expect(await metricOf(bridges.metrics, 'bridge_deadletter_total', REQUESTS)).toBe(1)
   })

@@ -67,5 +67,7 @@ export function inboundRecord(
   }
 }
 
-/** The same memory: the client library hands out each message's own slice of what the socket read. */
+/**
+ * The same memory: the client library hands out each message's own slice of what the socket read.
+ */
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -18,7 +18,10 @@ export class UnacknowledgedMessages<M extends Holdable> {
     this.#messages.set(identity(message), message)
   }
 
-  /** The oldest messages, in order; always one if there is any, and beyond it only what fits both limits. */
+  /**
+   * The oldest messages, in order; always one if there is any, and beyond it only what fits both
+   * limits.
+   */
   oldest(messagesMax: number, bytesMax: number): readonly M[] {
     const batch: M[] = []
     let bytes = 0
@@ -37,7 +40,10 @@ export class UnacknowledgedMessages<M extends Holdable> {
     this.#messages.delete(id)
   }
 
-  /** Tells the server that all of them are still being worked on, so that it does not deliver them again. */
+  /**
+   * Tells the server that all of them are still being worked on, so that it does not deliver them
+   * again.
+   */
   working(): void {
     for (const message of this.#messages.values()) message.working()
   }

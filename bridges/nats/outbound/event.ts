@@ -6,7 +6,10 @@ export interface OutboundEvent {
   readonly subject: string
   /** `<type>:<eventId>` [EV50]. */
   readonly messageId: string
-  /** Records with the same one reach NATS in the order of the log: the message, else the record's key. */
+  /**
+   * Records with the same one reach NATS in the order of the log: the message, else the record's
+   * key.
+   */
   readonly orderKey: string
   /** When the client's request was accepted, of a command. */
   readonly enqueuedAtMs?: number

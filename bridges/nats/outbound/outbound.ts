@@ -66,7 +66,10 @@ export class OutboundBridge {
     this.#mirrors = new Map(options.mirrors.map((one) => [one.mirror.topic, one]))
   }
 
-  /** Resolves when every record is acknowledged, suppressed or a dead letter; rejects when some must be tried again. */
+  /**
+   * Resolves when every record is acknowledged, suppressed or a dead letter; rejects when some must
+   * be tried again.
+   */
   async handle(batch: Batch): Promise<void> {
     const done = this.#done.get(batch) ?? new Set()
     this.#done.set(batch, done)

@@ -325,7 +325,10 @@ describe('replays', () => {
   })
 })
 
-/** What ten minutes do to the ids that a stream knows: it is made again, empty, with the same settings. */
+/**
+ * What ten minutes do to the ids that a stream knows: it is made again, empty, with the same
+ * settings.
+ */
 async function forgetIds(stream: string): Promise<void> {
   await manager.streams.delete(stream)
   const made = await provisioned(nats.url)

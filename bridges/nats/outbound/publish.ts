@@ -38,8 +38,8 @@ const ACK_MS_MAX = 10_000
 const MESSAGE_TOO_LARGE = 10_054
 
 /**
- * Publishes to one stream. While the connection is lost it waits for the next, or for `stop`: the client library would keep
- * publishes in memory without a bound, and count their time-outs.
+ * Publishes to one stream. While the connection is lost it waits for the next, or for `stop`: the
+ * client library would keep publishes in memory without a bound, and count their time-outs.
  */
 export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal): Publisher {
   return {
@@ -58,7 +58,10 @@ export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal)
   }
 }
 
-/** Headers and subject are well-formed by construction, so an invalid argument can only be the size of the payload. */
+/**
+ * Headers and subject are well-formed by construction, so an invalid argument can only be the size
+ * of the payload.
+ */
 function refusalOf(error: unknown): string | undefined {
   if (error instanceof errors.InvalidArgumentError) return 'larger than max_payload of the server'
   if (error instanceof JetStreamApiError && error.code === MESSAGE_TOO_LARGE)

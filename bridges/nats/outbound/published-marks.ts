@@ -145,7 +145,9 @@ function advanced(current: Mark | undefined, to: Mark): Mark | undefined {
   return to.timeMs > current.timeMs ? to : undefined
 }
 
-/** A member that lost the partition may write its last mark after the first one of the new owner. */
+/**
+ * A member that lost the partition may write its last mark after the first one of the new owner.
+ */
 const isLater = (read: Mark, known: Mark | undefined): boolean =>
   known === undefined ||
   read.timeMs > known.timeMs ||

@@ -7,7 +7,10 @@ import {
   type TopicPartition,
 } from '../../../streams/log/port.ts'
 
-/** A corner of a shared log: topics have their usual names here, and a prefix there. Groups are as given. */
+/**
+ * A corner of a shared log: topics have their usual names here, and a prefix there. Groups are as
+ * given.
+ */
 export function prefixedLog(log: LogClient, prefix: string): LogClient {
   const there = <T extends TopicPartition>(at: T): T => ({ ...at, topic: `${prefix}${at.topic}` })
   const here = <T extends TopicPartition>(at: T): T => ({ ...at, topic: at.topic.slice(prefix.length) })

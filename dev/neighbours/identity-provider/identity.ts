@@ -2,7 +2,10 @@ import { createServer } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
 import { freePort } from '../../stack/ports.ts'
 
-/** Plays the identity provider: signs tokens, and serves the public key that the API verifies them with. */
+/**
+ * Plays the identity provider: signs tokens, and serves the public key that the API verifies them
+ * with.
+ */
 export interface IdentityProvider {
   readonly jwksUrl: string
   token(claims: {

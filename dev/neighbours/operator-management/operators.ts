@@ -1,12 +1,7 @@
 import { z } from 'zod'
 import { uuid } from '../../../streams/contracts/topic.ts'
 
-/**
- * Stand-in for the operator management service: it hands SMPP credentials to the gateway (spec http.md section 8) from a list that
- * a test can change while it runs. It keeps nothing, and it is for loopback only: its control routes ask for no token.
- */
-
-/** Shape of the credentials reply, exactly as the gateway reads it. */
+/** Shape of the credentials reply [CI6], exactly as the gateway reads it. */
 export const Operator = z.object({
   operatorId: uuid,
   host: z.string().min(1),

@@ -36,9 +36,9 @@ const CONTROL_OPERATOR = /^\/control\/operators\/([^/]+)$/
 const Outage = z.object({ outage: z.boolean() })
 
 /**
- * `GET /internal/operators/{operatorId}/smpp-credentials` (spec http.md section 8): 200, 401 without the token, 404 for an unknown
- * operator, 503 in an outage. `PUT /control/operators/{id}` merges its body over the operator, or adds one;
- * `PUT /control/outage` takes `{"outage":true}`. Health as every process.
+ * `GET /internal/operators/{operatorId}/smpp-credentials` [CI5]: 200, 401 without the token, 404
+ * for an unknown operator, 503 in an outage. `PUT /control/operators/{id}` merges its body over the
+ * operator, or adds one; `PUT /control/outage` takes `{"outage":true}`. Health as every process.
  */
 export async function startOperatorManagement(
   options: OperatorManagementOptions,

@@ -37,7 +37,7 @@ const ask = (operatorId: string, token = 'token-1'): Promise<Response> =>
 const put = (path: string, body: unknown): Promise<Response> =>
   fetch(url(path), { method: 'PUT', body: JSON.stringify(body) })
 
-test('the credentials reply is the example of http.md section 8, byte for byte in its values', async () => {
+test('the credentials reply is the example of [CI6], byte for byte in its values', async () => {
   const before = server.repliesSent()
   const reply = await ask(operator.operatorId)
   expect(reply.status).toBe(200)

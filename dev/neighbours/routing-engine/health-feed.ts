@@ -23,8 +23,9 @@ export interface HealthFeed {
 }
 
 /**
- * Follows `operator.health` (spec events.md section 1) for as long as it is open. NATS, the stream or the durable may come later or go away:
- * it tries again every second, and the engine answers meanwhile from what it knows.
+ * Follows `operator.health` [EV16] for as long as it is open. NATS, the stream or the durable may
+ * come later or go away: it tries again every second, and the engine answers meanwhile from what it
+ * knows.
  */
 export function followHealth(options: HealthFeedOptions): HealthFeed {
   const stop = new AbortController()
@@ -75,8 +76,9 @@ async function readHealth(options: HealthFeedOptions, nats: NatsConnection): Pro
 }
 
 /**
- * Production durables come from the provisioner; the stand-in makes its own when it is missing. Only new events: the states of the
- * past say nothing of now, and the next heartbeat is at most ten seconds away.
+ * Production durables come from the provisioner; the stand-in makes its own when it is missing.
+ * Only new events: the states of the past say nothing of now, and the next heartbeat is at most ten
+ * seconds away [B17].
  */
 async function ensureDurable(nats: NatsConnection, stream: string): Promise<void> {
   const manager = await jetstreamManager(nats, { checkAPI: false })

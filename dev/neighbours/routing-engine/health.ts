@@ -1,6 +1,9 @@
 import type { OperatorHealth } from '../../../streams/contracts/operators.ts'
 
-/** What is known of the operators' sessions. An event older than the known one changes nothing, so redelivery is harmless. */
+/**
+ * What is known of the operators' sessions. An event older than the known one changes nothing, so
+ * redelivery is harmless.
+ */
 export class OperatorStates {
   readonly #latest = new Map<string, OperatorHealth>()
 

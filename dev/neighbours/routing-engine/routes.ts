@@ -1,11 +1,6 @@
 import { z } from 'zod'
 import { uuid } from '../../../streams/contracts/topic.ts'
 
-/**
- * Stand-in for the routing engine: it answers SelectRoute (spec http.md section 8) from a prefix table, takes the operators' health into
- * account, and fails on purpose for scripted prefixes (script.ts). It keeps nothing on disk and never sends anything.
- */
-
 /** All numbers that start with `prefix` go to `operatorId`; the longest prefix wins. */
 export const Route = z.object({
   prefix: z.string().regex(/^\+\d{0,15}$/, 'must be a plus sign and digits'),

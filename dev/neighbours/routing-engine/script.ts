@@ -1,9 +1,11 @@
 import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
 /**
- * Faults on demand, by prefix of the destination, so that a test chooses the behaviour with the number it sends to.
- * All prefixes lie in one range, +447999 0, four digits from the end of a United Kingdom mobile number: the last three stay free to
- * choose the operator's behaviour (dev/neighbours/smsc/script.ts). A call is one gRPC call: the client repeats once at once (spec http.md section 8), so
- * one try of the pipeline may cost two calls. Calls are counted by message_id; a message beyond the bound starts again at 0.
+ * Faults on demand, by prefix of the destination, so that a test chooses the behaviour with the
+ * number it sends to. All prefixes lie in one range, +447999 0, four digits from the end of a
+ * United Kingdom mobile number: the last three stay free to choose the operator's behaviour
+ * (dev/neighbours/smsc/script.ts). A call is one gRPC call: the client repeats once at once [CI2],
+ * so one try of the pipeline may cost two calls. Calls are counted by message_id; a message beyond
+ * the bound starts again at 0.
  *
  * | Prefix      | Answer                                                         |
  * |-------------|----------------------------------------------------------------|

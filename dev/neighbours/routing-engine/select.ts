@@ -45,7 +45,10 @@ export function selectRoute(state: RoutingState, request: SelectRouteRequest): S
 
 const refused = (code: ScriptedCode, reason: string): Selection => ({ ok: false, delayMs: 0, code, reason })
 
-/** The backup answers only when the first operator is known to be down and the backup is known to be up. */
+/**
+ * The backup answers only when the first operator is known to be down and the backup is known to be
+ * up.
+ */
 function responseFor(route: Route, states: OperatorStates): SelectRouteResponse {
   const { operatorId, backupOperatorId } = route
   const isDown = states.stateOf(operatorId) === 'UNBOUND'

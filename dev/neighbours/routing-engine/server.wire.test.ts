@@ -106,7 +106,9 @@ test('CON-1.2 operator.health is followed through a durable, also when the strea
   }
 })
 
-/** Repeats the event as the gateway's heartbeat does: the durable starts with what comes after it. */
+/**
+ * Repeats the event as the gateway's heartbeat does: the durable starts with what comes after it.
+ */
 async function publishedAndLearnt(
   nats: NatsConnection,
   subject: string,

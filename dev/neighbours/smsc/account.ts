@@ -26,7 +26,10 @@ const RECEIPTS_MAX = 500_000
 const RECEIPT_TRIES_MAX = 1_000
 const WINDOW_MS = 1_000
 
-/** State of one system_id over all its sessions: settings, rate, and the receipts that wait for a session. */
+/**
+ * State of one system_id over all its sessions: settings, rate, and the receipts that wait for a
+ * session.
+ */
 export class Account {
   settings: SmscAccount
   readonly #context: AccountContext

@@ -1,6 +1,9 @@
 import { cString, encodeTlv, FieldReader, type Tlvs } from './fields.ts'
 
-/** Bodies of bind and of submit_sm / deliver_sm, which share one layout (SMPP 3.4 sections 4.1.1, 4.4.1, 4.6.1). */
+/**
+ * Bodies of bind and of submit_sm / deliver_sm, which share one layout (SMPP 3.4 sections 4.1.1,
+ * 4.4.1, 4.6.1).
+ */
 export interface Bind {
   readonly systemId: string
   readonly password: string
@@ -31,7 +34,7 @@ export interface ShortMessage {
   readonly tlvs: Tlvs
 }
 
-/** Undefined when the body does not have the shape that the specification gives it. */
+/** Undefined when the body does not have the shape that SMPP 3.4 gives it. */
 export function decodeBind(body: Buffer): Bind | undefined {
   const reader = new FieldReader(body)
   const bind = {
@@ -72,7 +75,10 @@ const readAddress = (reader: FieldReader): Address => ({
   text: reader.cString(21),
 })
 
-/** @throws RangeError when short_message is over 254 octets: the caller has to put it into message_payload. */
+/**
+ * @throws RangeError when short_message is over 254 octets: the caller has to put it into
+ *   message_payload.
+ */
 export function encodeShortMessage(message: ShortMessage): Buffer {
   if (message.octets.length > SHORT_MESSAGE_BYTES_MAX)
     throw new RangeError('short_message is over 254 octets')

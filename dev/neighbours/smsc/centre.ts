@@ -36,7 +36,10 @@ interface Segment {
 
 const REGISTERED = 0x03
 
-/** The message centre behind all sessions: it inspects, takes or refuses segments, records them and plans their receipts. */
+/**
+ * The message centre behind all sessions: it inspects, takes or refuses segments, records them and
+ * plans their receipts.
+ */
 export class Centre {
   readonly #options: CentreOptions
   readonly #seen = new SeenSegments()
@@ -46,11 +49,14 @@ export class Centre {
 
   constructor(options: CentreOptions) {
     this.#options = options
-    // Milliseconds times a million: an id is never used again after a restart, and fits 64 bits as real ones do.
+    // Milliseconds times a million: an id is never used again after a restart, and fits 64 bits as
+    // real ones do.
     this.#lastId = BigInt(options.now()) * 1_000_000n
   }
 
-  /** Decides one submit_sm; a `with-response` receipt is handed to the account before this returns. */
+  /**
+   * Decides one submit_sm; a `with-response` receipt is handed to the account before this returns.
+   */
   submit(account: Account, session: number, message: ShortMessage): Verdict {
     const { counters } = this.#options
     counters.submits += 1
@@ -144,7 +150,8 @@ export class Centre {
     const firstMs = min + random() * (max - min)
     if (when === 'slow') return timing.slowReceiptMs
     if (when === 'next-minute') return timing.nextMinuteMs + firstMs
-    // A later receipt starts where the latest earlier one can end, so that the order of the script is the order on the wire.
+    // A later receipt starts where the latest earlier one can end, so that the order of the script
+    // is the order on the wire.
     if (when === 'second') return max + 1 + firstMs
     return when === 'third' ? 2 * (max + 1) + firstMs : firstMs
   }

@@ -55,7 +55,7 @@ describe('bodies', () => {
     expect(decodeBind(BIND_BODY.subarray(0, 14))).toBeUndefined()
   })
 
-  test('submit_sm has its fields in the order of the specification, then TLVs', () => {
+  test('submit_sm has its fields in the order of SMPP 3.4, then TLVs', () => {
     const message = decodeShortMessage(SUBMIT_BODY)
     expect(message).toMatchObject({
       source: { ton: 5, npi: 0, text: 'GHASI' },

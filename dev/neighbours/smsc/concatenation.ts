@@ -1,7 +1,10 @@
 import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
 import type { Concatenation } from './text.ts'
 
-/** What the operator knows of one segment, whichever account it came through: a copy through the backup is a copy all the same. */
+/**
+ * What the operator knows of one segment, through any account: a copy through the backup is a copy
+ * all the same.
+ */
 export interface Seen {
   tries: number
   taken: number
@@ -12,7 +15,10 @@ export interface Seen {
 const SEGMENTS_MAX = 500_000
 const PARTIAL_MESSAGES_MAX = 100_000
 
-/** A segment is the same when destination, reference, index and text are the same. Oldest are forgotten first. */
+/**
+ * A segment is the same when destination, reference, index and text are the same. Oldest are
+ * forgotten first.
+ */
 export class SeenSegments {
   readonly #seen = new BoundedMap<string, Seen>(SEGMENTS_MAX)
 
@@ -27,8 +33,9 @@ export class SeenSegments {
 }
 
 /**
- * Whether a response can have been lost: when its session ended within a second of it. The peer may have died before it read
- * the response, or a reset may have thrown it away. Only a copy sent after a response that cannot have been lost proves a fault.
+ * Whether a response can have been lost: when its session ended within a second of it. The peer may
+ * have died before it read the response, or a reset may have thrown it away. Only a copy sent after
+ * a response that cannot have been lost proves a fault.
  */
 export class Answers {
   readonly #endedAtMs = new BoundedMap<number, number>(SESSIONS_MAX)

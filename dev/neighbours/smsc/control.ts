@@ -27,9 +27,10 @@ const action =
   }
 
 /**
- * `GET /log?since=&limit=` NDJSON entries after a seq, at most 50,000 · `GET /counters` · `GET /scenarios` ·
- * `POST /drop-connections` {refuseMs?} · `POST /pause` · `POST /resume` · `POST /unbind` · `POST /enquire` ·
- * `PUT /operators/{systemId}` with the settings to change. Health as every process.
+ * `GET /log?since=&limit=` NDJSON entries after a seq, at most 50,000 · `GET /counters` ·
+ * `GET /scenarios` · `POST /drop-connections` {refuseMs?} · `POST /pause` · `POST /resume` ·
+ * `POST /unbind` · `POST /enquire` · `PUT /operators/{systemId}` with the settings to change.
+ * Health as every process.
  */
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /log', sendLog],

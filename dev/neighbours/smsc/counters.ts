@@ -17,8 +17,8 @@ export interface Counters {
   /** Segments taken once more. */
   duplicates: number
   /**
-   * Of these: although the response to the take before cannot have been lost (its session went on for over a second, or is
-   * still there). This proves a fault of the gateway.
+   * Of these: although the response to the take before cannot have been lost (its session went on
+   * for over a second, or is still there). This proves a fault of the gateway.
    */
   duplicatesAfterAnswer: number
   /** Messages of which every segment was taken, each counted once. */

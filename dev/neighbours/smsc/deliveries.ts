@@ -18,7 +18,10 @@ export interface DeliveriesContext {
   readonly journal: Journal
 }
 
-/** The deliver_sm of one session that wait for their answer. What is not acknowledged goes back to the account and comes again. */
+/**
+ * The deliver_sm of one session that wait for their answer. What is not acknowledged goes back to
+ * the account and comes again.
+ */
 export class Deliveries {
   readonly #account: Account
   readonly #session: number

@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module'
 
 /**
- * An SMPP client for tests, on the session of npm `smpp`: a second opinion on every byte that the simulator reads and writes.
- * It is for tests only; what is wrong with that session is the reason why the gateway has its own.
+ * An SMPP client for tests, on the session of npm `smpp`: a second opinion on every byte that the
+ * simulator reads and writes. It is for tests only; what is wrong with that session is the reason
+ * why the gateway has its own.
  */
 export interface Esme {
   /** Every PDU that has come in, in order. */

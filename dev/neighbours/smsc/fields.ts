@@ -1,6 +1,6 @@
 /**
- * Mandatory fields and TLVs of a PDU body (SMPP 3.4 sections 3.1, 3.2.4, 5.3). A fault is sticky: reading goes on with empty values and
- * the caller looks at `isSound` once, at the end.
+ * Mandatory fields and TLVs of a PDU body (SMPP 3.4 sections 3.1, 3.2.4, 5.3). A fault stays:
+ * reading goes on with empty values, and the caller looks at `isSound` once, at the end.
  */
 export type Tlvs = ReadonlyMap<number, Buffer>
 
@@ -36,7 +36,7 @@ export class FieldReader {
     return value
   }
 
-  /** C-octet string of at most `bytesMax` octets, the closing NUL included (the way the specification counts). */
+  /** C-octet string of at most `bytesMax` octets, the closing NUL included (as SMPP 3.4 counts). */
   cString(bytesMax: number): string {
     const end = this.#octets.indexOf(0, this.#at)
     if (end < 0 || end - this.#at >= bytesMax) return this.#fail('')

@@ -3,7 +3,10 @@ import { TAG } from './fields.ts'
 import { STATUS } from './pdu.ts'
 import { alphabetOf, type UserData } from './text.ts'
 
-/** A submit_sm that no careful operator would take: the status it is refused with and the rule that it breaks. */
+/**
+ * A submit_sm that no careful operator would take: the status it is refused with and the rule that
+ * it breaks.
+ */
 export interface Violation {
   readonly status: number
   readonly rule: string
@@ -64,7 +67,10 @@ const checkText: Check = (message, { octets, headerBytes }) => {
   return unless(bytes <= USER_DATA_BYTES_MAX, STATUS.RINVMSGLEN, 'user data over 140 octets')
 }
 
-/** A part that ends inside an escape or a surrogate pair shows as garbage on a handset that waits for the other part. */
+/**
+ * A part that ends inside an escape or a surrogate pair shows as garbage on a handset that waits
+ * for the other part.
+ */
 const checkTornPair: Check = (message, { octets, concatenation }) => {
   if (concatenation === undefined || concatenation.index === concatenation.total) return undefined
   const alphabet = alphabetOf(message.dataCoding)
@@ -100,8 +106,9 @@ const CHECKS: readonly Check[] = [
 ]
 
 /**
- * Stricter than most operators on purpose: a fault that a lenient peer forgives would be found in production. The limits are those of
- * 3GPP TS 23.040 (140 octets of user data) and of spec smpp.md sections 2 and 3.
+ * Stricter than most operators on purpose: a fault that a lenient peer forgives would be found in
+ * production. The limits are those of 3GPP TS 23.040 (140 octets of user data), of [PD1] and of
+ * [EN1] to [EN9].
  */
 export function inspect(message: ShortMessage, userData: UserData): Violation | undefined {
   for (const check of CHECKS) {

@@ -1,8 +1,9 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 
 /**
- * What the operator has seen, in order, append-only: the evidence of what really was sent. It holds numbers and texts in the clear,
- * because it is a tool under test control that meets invented data only.
+ * What the operator has seen, in order, append-only: the evidence of what really was sent. It holds
+ * numbers and texts in the clear, because it is a tool under test control that meets invented data
+ * only.
  */
 export type Entry =
   | SubmitEntry
@@ -30,7 +31,7 @@ export interface SubmitEntry {
   readonly validityPeriod: string
   readonly scenario: string
   readonly tries: number
-  /** Taken: on its way to the subscriber, whatever the gateway was told. */
+  /** Taken: on its way to the subscriber, whatever answer the gateway got. */
   readonly taken: boolean
   /** Taken before: the subscriber gets this segment again. */
   readonly duplicate: boolean

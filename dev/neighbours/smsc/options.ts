@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-/** One system_id that may bind, and how this operator treats it. All but the first two can change while it runs. */
+/**
+ * One system_id that may bind, and how this operator treats it. All but the first two can change
+ * while it runs.
+ */
 export const SmscAccount = z.object({
   systemId: z.string().min(1).max(15),
   password: z.string().max(8),
@@ -32,7 +35,7 @@ export const SmscAccountChange = z
   .partial()
 export type SmscAccountChange = z.infer<typeof SmscAccountChange>
 
-/** What an account needs to be told; the rest has defaults. */
+/** What an account must be given; the rest has defaults. */
 export type SmscAccountInput = z.input<typeof SmscAccount>
 
 export interface Timing {

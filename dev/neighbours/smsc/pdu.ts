@@ -1,10 +1,6 @@
 /**
- * Simulated operator: an SMPP 3.4 server whose behaviour a test chooses with the number it sends to (script.ts). Its codec is its own,
- * written from the specification (Issue 1.2) and sharing nothing with the library that the gateway uses, so that a PDU both sides
- * agree on is right and not just mirrored. It keeps a record of everything it took (journal.ts), answers strictly, and
- * never delivers anything to anybody.
- *
- * This file: command ids, status codes, the header, and the framing of a byte stream into PDUs (SMPP 3.4 sections 3.2, 5.1).
+ * Command ids, status codes, the header, and the framing of a byte stream into PDUs (SMPP 3.4
+ * sections 3.2, 5.1).
  */
 export const COMMAND = {
   generic_nack: 0x80000000,

@@ -39,7 +39,10 @@ const EXCERPT_CHARACTERS = 20
 const NO_OCTETS = Buffer.alloc(0)
 const NO_TLVS: Tlvs = new Map()
 
-/** The deliver_sm of one step of a scenario: from the subscriber to the sender (SMPP 3.4 appendix B). */
+/**
+ * The deliver_sm of one step of a scenario: from the subscriber to the sender (SMPP 3.4 appendix
+ * B).
+ */
 export function renderReceipt(step: ReceiptStep, taken: Taken, nowMs: number): Receipt {
   if (step.form === 'mobile-originated') return mobileOriginated(taken)
   const id = ID_FORMS[step.id](taken.messageId)

@@ -4,7 +4,10 @@ import type { Recorded, SubmitEntry } from './journal.ts'
 import { startSmsc } from './server.ts'
 import type { Smsc, SmscOptions } from './smsc.ts'
 
-/** What the wire tests of the simulator share: a simulator that hurries, and the requests of a well-behaved client. */
+/**
+ * What the wire tests of the simulator share: a simulator that hurries, and the requests of a
+ * well-behaved client.
+ */
 export const ACCOUNT = { systemId: 'ghasi', password: 'secret' }
 export const FAST = {
   receiptDelayMs: { min: 1, max: 3 },

@@ -1,11 +1,14 @@
 import { STATUS } from './pdu.ts'
 
 /**
- * The operator's behaviour, chosen by the last three digits of the destination. 000 to 899, and any number of 900 to 999 that is
- * not below, is *delivered*: one receipt DELIVRD per segment, so ordinary numbers need no thought. "First n tries" counts the times that
- * the same segment (destination, reference, index, text) arrives. `SCENARIOS` is the table; `GET /scenarios` prints it.
+ * The operator's behaviour, chosen by the last three digits of the destination. 000 to 899, and any
+ * number of 900 to 999 that is not below, is *delivered*: one receipt DELIVRD per segment, so
+ * ordinary numbers need no thought. "First n tries" counts the times that the same segment
+ * (destination, reference, index, text) arrives. `SCENARIOS` is the table; `GET /scenarios` prints
+ * it.
  *
- * Receipts carry TLVs and text at once, unless the row says otherwise, and come 20 to 50 ms after the response (option receiptDelayMs).
+ * Receipts carry TLVs and text at once, unless the row says otherwise, and come 20 to 50 ms after
+ * the response (option receiptDelayMs).
  */
 export interface Scenario {
   /** Last three digits. */
@@ -20,7 +23,10 @@ export interface Scenario {
 /** What happens to a submit_sm; after `tries` of it the segment is accepted like any other. */
 export type Answer =
   | { readonly kind: 'accept' }
-  /** submit_sm_resp, or generic_nack, with the status; `segment` limits it to one part of a long message. */
+  /**
+   * submit_sm_resp, or generic_nack, with the status; `segment` limits it to one part of a long
+   * message.
+   */
   | {
       readonly kind: 'refuse'
       readonly status: number
@@ -28,11 +34,17 @@ export type Answer =
       readonly nack?: true
       readonly segment?: number
     }
-  /** Taken, receipts follow, but no response; `late`: the response comes after option lateResponseMs. */
+  /**
+   * Taken, receipts follow, but no response; `late`: the response comes after option
+   * lateResponseMs.
+   */
   | { readonly kind: 'silent'; readonly tries: number; readonly late?: true }
   /** Taken, and answered ESME_ROK without a message_id. */
   | { readonly kind: 'anonymous'; readonly tries: number }
-  /** The connection is cut before (`taken` false) or after the message is taken, and no response is sent. */
+  /**
+   * The connection is cut before (`taken` false) or after the message is taken, and no response is
+   * sent.
+   */
   | { readonly kind: 'hang-up'; readonly tries: number; readonly taken: boolean }
 
 export type Stat =
@@ -49,7 +61,10 @@ export type Stat =
 export interface ReceiptStep {
   readonly stat: Stat
   readonly err: string
-  /** with-response: before the response, in the same write. Second follows the first; next-minute is 61 s, slow is 5 s (options). */
+  /**
+   * with-response: before the response, in the same write. Second follows the first; next-minute is
+   * 61 s, slow is 5 s (options).
+   */
   readonly when: 'with-response' | 'first' | 'second' | 'third' | 'next-minute' | 'slow'
   readonly form: 'both' | 'tlv' | 'text' | 'payload' | 'ucs2' | 'odd-text' | 'mobile-originated'
   readonly id: 'same' | 'padded-decimal' | 'upper-case' | 'foreign' | 'none'

@@ -23,7 +23,10 @@ const BINDS: ReadonlyMap<number, { readonly sends: boolean; readonly receives: b
   [COMMAND.bind_transceiver, { sends: true, receives: true }],
 ])
 
-/** One TCP connection and its SMPP state (SMPP 3.4 section 2.2). All writes of one turn leave in one segment. */
+/**
+ * One TCP connection and its SMPP state (SMPP 3.4 section 2.2). All writes of one turn leave in one
+ * segment.
+ */
 export class Session implements Receiver {
   readonly number: number
   readonly #socket: Socket
@@ -254,6 +257,7 @@ const refusalOf = (
         responseTo(COMMAND.submit_sm),
         status,
         sequence,
-        // ESME_ROK without an id still has the empty string that the specification asks for; an error has no body.
+        // ESME_ROK without an id still has the empty string that SMPP 3.4 asks for; an error has no
+        // body.
         status === STATUS.ROK ? cString('') : undefined,
       )

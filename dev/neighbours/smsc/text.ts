@@ -2,7 +2,10 @@ import { decodeGsm7, decodeUcs2 } from '../../../streams/domain/message/gsm7.ts'
 import type { ShortMessage } from './bodies.ts'
 import { TAG } from './fields.ts'
 
-/** Where a part stands in its message: the concatenation element of its user data header (3GPP TS 23.040 9.2.3.24). */
+/**
+ * Where a part stands in its message: the concatenation element of its user data header (3GPP TS
+ * 23.040 9.2.3.24).
+ */
 export interface Concatenation {
   readonly reference: number
   readonly total: number
@@ -23,7 +26,10 @@ const HAS_HEADER = 0x40
 const CONCATENATION_8_BIT = 0x00
 const CONCATENATION_16_BIT = 0x08
 
-/** Splits header and text; undefined when esm_class promises a header that is not there or cannot be read. */
+/**
+ * Splits header and text; undefined when esm_class promises a header that is not there or cannot be
+ * read.
+ */
 export function readUserData(message: ShortMessage): UserData | undefined {
   const octets = message.tlvs.get(TAG.message_payload) ?? message.octets
   if ((message.esmClass & HAS_HEADER) === 0) return { headerBytes: 0, octets }
@@ -61,7 +67,7 @@ function readConcatenation(elements: ReadonlyMap<number, Buffer>): Concatenation
 
 export type Alphabet = 'gsm7' | 'ucs2' | 'latin1' | 'unknown'
 
-/** data_coding, with message class 0 (flash) as the gateway's contract writes it (spec smpp.md section 3). */
+/** data_coding ([EN1], [EN2]), with message class 0 (flash) as the gateway writes it [EN4]. */
 export function alphabetOf(dataCoding: number): Alphabet {
   if (dataCoding === 0x00 || dataCoding === 0x10) return 'gsm7'
   if (dataCoding === 0x08 || dataCoding === 0x18) return 'ucs2'

@@ -16,10 +16,12 @@ import { Closers } from '../../../streams/platform/process.ts'
 import { createDatabase } from '../../database.ts'
 
 /**
- * Submits per second of one API process, each with its own idempotency key, over a fixed number of connections: a closed loop,
- * so the rate is what the process sustains at that concurrency. CPU per submit is the figure that carries over to other machines.
+ * Submits per second of one API process, each with its own idempotency key, over a fixed number of
+ * connections: a closed loop, so the rate is what the process sustains at that concurrency. CPU per
+ * submit is the figure that carries over to other machines.
  *
- * `node --import tsx dev/proofs/bench/api.ts`, with DATABASE_URL (superuser), NATS_URL and REDIS_URL set.
+ * `node --import tsx dev/proofs/bench/api.ts`, with DATABASE_URL (superuser), NATS_URL and
+ * REDIS_URL set.
  */
 const env = {
   DATABASE_URL: z.string(),
@@ -35,7 +37,8 @@ const accountId = randomUUID()
 
 async function serve(): Promise<void> {
   const closers = new Closers()
-  // Lines are made as in production, and dropped: a pipe to the load generator would measure the generator.
+  // Lines are made as in production, and dropped: a pipe to the load generator would measure the
+  // generator.
   const logger = createLogger({ service: 'api', level: 'info', destination: { write: () => {} } })
   const around = {
     logger,

@@ -1,6 +1,7 @@
 /**
- * Messages a second through the bridges, each direction by itself, from a backlog: between a NATS of its own and the broker
- * that KAFKA_BROKERS names. Run: node --import tsx dev/proofs/bench/bridges.ts [messages, default 20000]
+ * Messages a second through the bridges, each direction by itself, from a backlog: between a NATS
+ * of its own and the broker that KAFKA_BROKERS names. Run: node --import tsx
+ * dev/proofs/bench/bridges.ts [messages, default 20000]
  */
 import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
@@ -47,7 +48,10 @@ async function ends(log: LogClient, topic: string): Promise<number> {
   return [...bounds.values()].reduce((sum, { end }) => sum + end, 0)
 }
 
-/** A second from the first that arrives to the last, so that joining the group and connecting do not count. */
+/**
+ * A second from the first that arrives to the last, so that joining the group and connecting do not
+ * count.
+ */
 async function rate(count: () => Promise<number>, target: number): Promise<number> {
   let first = 0
   let startedAt = 0
@@ -99,7 +103,10 @@ const kafka = connectKafka({ brokers: (process.env['KAFKA_BROKERS'] ?? '').split
 const log = prefixedLog(kafka, `${run}.`)
 await ensureTopics(log)
 
-/** One kind of traffic at a time: the machine's processors are the limit, and the two ends share them with the bridge. */
+/**
+ * One kind of traffic at a time: the machine's processors are the limit, and the two ends share
+ * them with the bridge.
+ */
 async function measure(prepare: () => Promise<unknown>, count: () => Promise<number>, target: number) {
   await prepare()
   const bridges = bridgesBetween(nats.url, log, run)

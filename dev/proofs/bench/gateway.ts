@@ -23,11 +23,13 @@ import { Metrics } from '../../../streams/platform/metrics.ts'
 import { startSmsc } from '../../neighbours/smsc/server.ts'
 
 /**
- * Submits per second of one gateway process: NATS command, Redis permit and journal, submit_sm, result on NATS, acknowledgement.
- * The commands lie in the stream before the clock starts, and the simulated operator runs in a process of its own.
+ * Submits per second of one gateway process: NATS command, Redis permit and journal, submit_sm,
+ * result on NATS, acknowledgement. The commands lie in the stream before the clock starts, and the
+ * simulated operator runs in a process of its own.
  *
- * `node --import tsx dev/proofs/bench/gateway.ts`, with NATS_URL and REDIS_URL set; BENCH_WINDOW, BENCH_MESSAGES, BENCH_RECEIPTS and
- * BENCH_LATENCY_MS (of the operator) vary it. Ends with one line of JSON.
+ * `node --import tsx dev/proofs/bench/gateway.ts`, with NATS_URL and REDIS_URL set; BENCH_WINDOW,
+ * BENCH_MESSAGES, BENCH_RECEIPTS and BENCH_LATENCY_MS (of the operator) vary it. Ends with one line
+ * of JSON.
  */
 const env = {
   NATS_URL: z.string(),

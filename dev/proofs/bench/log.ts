@@ -1,6 +1,7 @@
 /**
- * What the log costs: encoding and decoding against kafkajs's own codecs in one run, and transactions against the broker that
- * KAFKA_BROKERS names. Run: node --import tsx dev/proofs/bench/log.ts [codec | commits | latency | tasks]
+ * What the log costs: encoding and decoding against kafkajs's own codecs in one run, and
+ * transactions against the broker that KAFKA_BROKERS names. Run: node --import tsx
+ * dev/proofs/bench/log.ts [codec | commits | latency | tasks]
  */
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { withStack } from '../../stack/with-stack.ts'
 
 /**
- * `npm run bench -- NAME [options]`: runs dev/bench/NAME.ts against a fresh local stack. Every benchmark is a script of its
- * own that reads the stack's addresses from the environment and ends with one line of JSON.
+ * `npm run bench -- NAME [options]`: runs NAME.ts of this folder against a fresh local stack. Every
+ * benchmark is a script of its own that reads the stack's addresses from the environment. Most end
+ * with one line of JSON.
  */
 const folder = dirname(fileURLToPath(import.meta.url))
 const names = readdirSync(folder)

@@ -11,8 +11,9 @@ import { levelStores } from '../../../streams/runtime/store/level.ts'
 import type { RowChange, Store } from '../../../streams/runtime/store/store.ts'
 
 /**
- * What `memory.ts` measures with: a topology that keeps a row of about 200 bytes a key and rewrites it with every record, its
- * stores filled through their own batch interface, and a backlog that touches random keys.
+ * What `memory.ts` measures with: a topology that keeps a row of about 200 bytes a key and rewrites
+ * it with every record, its stores filled through their own batch interface, and a backlog that
+ * touches random keys.
  */
 const Touch = z.object({ ...envelope, id: z.string(), n: z.number().int(), pad: z.string() })
 const Touched = z.object({ count: z.number().int(), pad: z.string() })
@@ -20,7 +21,10 @@ const STORE = 'touched'
 /** With it a record and a row have about 200 bytes. */
 const RECORD_PADDING = 'x'.repeat(60)
 const ROW_PADDING_CHARS = 160
-/** Hexadecimal digits of no pattern: a row that compresses to nothing would make the store, and what is mapped of it, too small. */
+/**
+ * Hexadecimal digits of no pattern: a row that compresses to nothing would make the store, and what
+ * is mapped of it, too small.
+ */
 const NOISE = noise(1 << 16)
 
 export interface Scene {
@@ -66,7 +70,10 @@ const keyOf = (index: number): string => `key-${String(index).padStart(12, '0')}
 
 const ROWS_A_BATCH = 10_000
 
-/** The stores as a task leaves them, one for each partition; their checkpoint is the beginning of an empty changelog. */
+/**
+ * The stores as a task leaves them, one for each partition; their checkpoint is the beginning of an
+ * empty changelog.
+ */
 export async function fillStores(
   directory: string,
   scene: Scene,

@@ -18,10 +18,11 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import { sceneNamed, type Scene } from './memory-scene.ts'
 
 /**
- * `npm run bench -- memory [--keys N] [--backlog N] [--partitions N] [--ceiling-mb N] --json`: the resident memory of a process
- * whose tasks hold `keys` rows and read a backlog that touches them at random, on a real broker. Exit code 1 when the
- * highest sample is above the ceiling. Resident memory counts LevelDB's mapped files too, which the kernel may take back;
- * `anonMbMax` is what it may not.
+ * `npm run bench -- memory [--keys N] [--backlog N] [--partitions N] [--ceiling-mb N] --json`: the
+ * resident memory of a process whose tasks hold `keys` rows and read a backlog that touches them at
+ * random, on a real broker. Exit code 1 when the highest sample is above the ceiling. Resident
+ * memory counts LevelDB's mapped files too, which the kernel may take back; `anonMbMax` is what it
+ * may not.
  */
 const { values } = parseArgs({
   options: {

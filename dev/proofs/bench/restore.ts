@@ -9,7 +9,10 @@ import { sleep } from '../../../streams/platform/backoff.ts'
 import { counting, provisionCounting, startWorker } from '../../../streams/runtime/testing/counting.suite.ts'
 import { levelStores } from '../../../streams/runtime/store/level.ts'
 
-/** How long a task without a local store takes to restore its rows from the changelog of a real broker. */
+/**
+ * How long a task without a local store takes to restore its rows from the changelog of a real
+ * broker.
+ */
 const { values } = parseArgs({
   options: { keys: { type: 'string', default: '1000000' }, bytes: { type: 'string', default: '200' } },
 })

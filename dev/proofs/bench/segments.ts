@@ -25,8 +25,9 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import { segments } from '../../../topologies/segments/segments.ts'
 
 /**
- * The segments topology alone on a real broker: a backlog of messages of three segments, each with its expectation, three
- * submit results and three receipts, aggregated into one outcome. One process, one core.
+ * The segments topology alone on a real broker: a backlog of messages of three segments, each with
+ * its expectation, three submit results and three receipts, aggregated into one outcome. One
+ * process, one core.
  */
 const { values } = parseArgs({
   options: {

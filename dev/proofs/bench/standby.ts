@@ -10,10 +10,12 @@ import { counting, provisionCounting, wordRecord } from '../../../streams/runtim
 import { Member } from './testing/standby-member.suite.ts'
 
 /**
- * How long a task with a large store is without an owner when it moves between processes, over a real broker. Two partitions with
- * `keys` rows each, records coming in all the time. Of every move are told `takeOverMs`, from the moment at which the former owner
- * was told to stop, was killed or had given the partition up, to the first commit of the new one; `gapMs`, between the last commit of the
- * one and the first of the other; and how many records of the changelog the new owner has read in between.
+ * How long a task with a large store is without an owner when it moves between processes, over a
+ * real broker. Two partitions with `keys` rows each, records coming in all the time. It prints
+ * three figures of every move. `takeOverMs`: from the moment at which the former owner got its
+ * signal or had given the partition up, to the first commit of the new one. `gapMs`: between the
+ * last commit of the one and the first of the other. And how many records of the changelog the new
+ * owner has read in between.
  */
 const { values } = parseArgs({
   options: {
@@ -55,7 +57,10 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** A newcomer takes its share at once and restores it; so does whoever is left. Who comes back finds its store. */
+/**
+ * A newcomer takes its share at once and restores it, and so does the one that is left. One that
+ * comes back finds its store.
+ */
 async function withoutStandbys() {
   const first = await alone('one', 0)
   const second = start('two', 0)

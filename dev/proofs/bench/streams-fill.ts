@@ -14,7 +14,10 @@ export interface Place {
 
 const WRITE_MAX = 5000
 
-/** A prime, by which numbers that follow each other become keys that do not: neighbours in the store are no neighbours in time. */
+/**
+ * A prime, by which numbers that follow each other become keys that do not: neighbours in the store
+ * are no neighbours in time.
+ */
 const SCATTER = 7_368_787
 
 const topicsOf = ({ job }: Place): readonly string[] => [
@@ -57,8 +60,9 @@ export async function fillState(place: Place, keys: number): Promise<void> {
 }
 
 /**
- * `records` input records. The aggregation meets keys that it has state for, the dedupe keys that lie between those it has;
- * the segments of one key are far apart, so that none of its rows is still at hand.
+ * `records` input records. The aggregation meets keys that it has state for, the dedupe keys that
+ * lie between those it has. The segments of one key are far apart, so that none of its rows is
+ * still at hand.
  */
 export async function fillInput(place: Place, records: number, keysInState: number): Promise<void> {
   const { job } = place

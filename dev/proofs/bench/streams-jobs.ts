@@ -4,8 +4,8 @@ import { defineProcessor } from '../../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../../streams/dsl/topology.ts'
 
 /**
- * Three jobs that any stream library can be asked to do, on records of 300 bytes: a stateless map, a dedupe by key, and an
- * aggregation of three segments into one outcome.
+ * Three jobs that any stream library can be asked to do, on records of 300 bytes: a stateless map,
+ * a dedupe by key, and an aggregation of three segments into one outcome.
  */
 const Part = z.object({ ...envelope, id: z.string(), part: z.number().int(), pad: z.string() })
 export type Part = z.infer<typeof Part>
@@ -19,7 +19,10 @@ export interface Job {
   readonly topology: Topology
   readonly input: Topic<Part>
   readonly output: Topic<Part>
-  /** The job's store, and the row that a key has which was met before the run; none for a job without state. */
+  /**
+   * The job's store, and the row that a key has which was met before the run; none for a job
+   * without state.
+   */
   readonly kept: { readonly store: string; readonly row: unknown } | undefined
   /** Input records of one key, the last of which makes the output. */
   readonly segments: number

@@ -12,9 +12,9 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import { jobNames, jobOf } from './streams-jobs.ts'
 
 /**
- * The process that is measured: one worker and nothing else, so that its CPU time and memory are the runtime's own. It tells
- * its parent when all its tasks run, tells its figures when told to stop or after `records`, and leaves its stores for the
- * next member of the same case.
+ * The process that is measured: one worker and nothing else, so that its CPU time and memory are
+ * the runtime's own. It tells its parent when all its tasks run. It tells its figures when asked to
+ * stop or after `records`, and leaves its stores for the next member of the same case.
  */
 const Options = z.object({
   job: z.enum(jobNames),

@@ -11,7 +11,9 @@ import { sleep } from '../../../streams/platform/backoff.ts'
 import { fillInput, fillState, inputRecord, provision, remove, type Place } from './streams-fill.ts'
 import { jobOf, type JobName } from './streams-jobs.ts'
 
-/** One job in one setting: restore, then a backlog for throughput, then a given rate for latency. */
+/**
+ * One job in one setting: restore, then a backlog for throughput, then a given rate for latency.
+ */
 export interface Case {
   readonly job: JobName
   readonly partitions: number
@@ -43,7 +45,10 @@ const Told = z.discriminatedUnion('kind', [z.object({ kind: z.literal('running')
 
 export interface CaseFigures extends Case {
   readonly perSecond: number
-  /** User and system time of the process, all its threads: what one core would do is a million over this. */
+  /**
+   * User and system time of the process, all its threads: what one core would do is a million over
+   * this.
+   */
   readonly cpuMicrosPerRecord: number
   readonly perCpuSecond: number
   readonly commitMs: Quantiles
@@ -159,7 +164,10 @@ function told(child: ChildProcess, kind: 'running' | 'done'): Promise<z.infer<ty
   })
 }
 
-/** Ages of outputs at a read_committed reader while the job is fed at `perSecond`, after a second of warming up; ms. */
+/**
+ * Ages of outputs at a read_committed reader while the job is fed at `perSecond`, after a second of
+ * warming up; ms.
+ */
 async function endToEnd(
   place: Place,
   start: Start,

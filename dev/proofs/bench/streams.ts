@@ -7,15 +7,19 @@ import { jobNames, type JobName } from './streams-jobs.ts'
 import { runCase, type Case, type CaseFigures } from './streams-run.ts'
 
 /**
- * `npm run bench -- streams [--json]`: what the runtime does in one process on a real broker, with records of 300 bytes, a
- * commit every 100 ms and read_committed; about four minutes. The last line is one JSON object; progress goes to stderr.
+ * `npm run bench -- streams [--json]`: what the runtime does in one process on a real broker, with
+ * records of 300 bytes, a commit every 100 ms and read_committed; about four minutes. The last line
+ * is one JSON object; progress goes to stderr.
  *
- * The headline figures are the standard case: one partition and a million keys in the state. All cases, also with six
- * partitions and with an empty state, are under `cases`. `restorePerSecond`, `commitMs`, `endToEndMs`, `cpuMicrosPerRecord`
- * and `rssMb` are those of the aggregation; `endToEndMs` is the age of an output at a reader while the job gets half of
- * what it can do. CPU time is that of the whole process (garbage collector and LevelDB's threads included), memory its peak.
+ * The headline figures are the standard case: one partition and a million keys in the state. All
+ * cases, also with six partitions and with an empty state, are under `cases`. `restorePerSecond`,
+ * `commitMs`, `endToEndMs`, `cpuMicrosPerRecord` and `rssMb` are those of the aggregation;
+ * `endToEndMs` is the age of an output at a reader while the job gets half of what it can do. CPU
+ * time is that of the whole process (garbage collector and LevelDB's threads included), memory its
+ * peak.
  *
- * `--jobs aggregate --partitions 1 --keys 1000000` runs a part, `--profiles DIR` leaves CPU profiles of the members.
+ * `--jobs aggregate --partitions 1 --keys 1000000` runs a part, `--profiles DIR` leaves CPU
+ * profiles of the members.
  */
 const { values } = parseArgs({
   options: {

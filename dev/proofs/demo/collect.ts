@@ -14,7 +14,9 @@ import type { Platform } from '../../local/platform.ts'
 import type { Accepted } from './traffic.ts'
 import type { Evidence, NatsRecord, OperatorSubmit } from './evidence.ts'
 
-/** What was there before a run: several runs may share a platform, and each is judged for itself. */
+/**
+ * What was there before a run: several runs may share a platform, and each is judged for itself.
+ */
 export interface Baseline {
   readonly messageIds: ReadonlySet<string>
   readonly journalLines: number
@@ -32,7 +34,10 @@ export async function baseline(platform: Platform): Promise<Baseline> {
   }
 }
 
-/** Gathers the evidence of a run from outside: SQL, the topics, the streams, the operator's log, the log files. */
+/**
+ * Gathers the evidence of a run from outside: SQL, the topics, the streams, the operator's log, the
+ * log files.
+ */
 export async function collect(
   platform: Platform,
   accepted: readonly Accepted[],

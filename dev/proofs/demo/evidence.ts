@@ -1,8 +1,9 @@
 import type { Outcome } from '../../../streams/domain/statuses.ts'
 
 /**
- * What the four independent witnesses say after a run: Postgres, the topics, NATS, and the operator's own log. The invariants
- * are checked from these alone (invariants.ts), never from what a service says of itself.
+ * What the four independent witnesses say after a run: Postgres, the topics, NATS, and the
+ * operator's own log. The invariants are checked from these alone (invariants.ts), never from what
+ * a service says of itself.
  */
 export interface MessageRow {
   readonly messageId: string

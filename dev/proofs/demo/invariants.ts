@@ -1,7 +1,10 @@
 import type { BillingRecord, Evidence, NatsRecord } from './evidence.ts'
 import type { Expected, PlannedMessage } from './plan.ts'
 
-/** What must be true after any run, with or without kills. Pure: evidence in, violations out; an empty list is success. */
+/**
+ * What must be true after any run, with or without kills. Pure: evidence in, violations out; an
+ * empty list is success.
+ */
 export interface Expectation {
   readonly message: PlannedMessage
   readonly messageId: string
@@ -167,7 +170,10 @@ function checkMirror(
   ]
 }
 
-/** A receipt that matches nothing is kept, each once (a killed gateway may take a receipt twice, under one fingerprint). */
+/**
+ * A receipt that matches nothing is kept, each once (a killed gateway may take a receipt twice,
+ * under one fingerprint).
+ */
 function checkOrphans(expectations: readonly Expectation[], evidence: Evidence): string[] {
   const expected = expectations
     .filter(({ message }) => message.expected === 'SENT')

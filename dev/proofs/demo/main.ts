@@ -5,8 +5,9 @@ import { withStack } from '../../stack/with-stack.ts'
 import { runDemo } from './run.ts'
 
 /**
- * `npm run demo -- [--messages N] [--seed S] [--kill topologies,bridges,…] [--json] [--keep]`: the whole path on real parts.
- * Exit code 0 only if every invariant holds; with --json the last line is the report.
+ * `npm run demo -- [--messages N] [--seed S] [--kill topologies,bridges,…] [--json] [--keep]`: the
+ * whole path on real parts. Exit code 0 only if every invariant holds; with --json the last line is
+ * the report.
  */
 const { values } = parseArgs({
   options: {

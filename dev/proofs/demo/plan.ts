@@ -1,8 +1,9 @@
 import { segmentCount } from '../../../streams/domain/message/text-segments.ts'
 
 /**
- * The sample traffic: which messages are sent and how each must end. Pure: the same seed gives the same plan, so a failed run
- * can be run again. Every text carries a token of its own, by which the operator's log is compared with what was submitted.
+ * The sample traffic: which messages are sent and how each must end. Pure: the same seed gives the
+ * same plan, so a failed run can be run again. Every text carries a token of its own, by which the
+ * operator's log is compared with what was submitted.
  */
 export type Expected =
   | 'DELIVERED'
@@ -27,7 +28,10 @@ export interface PlannedMessage {
   readonly messageType: 'SMS' | 'FLASH_SMS'
   readonly segments: number
   readonly expected: Expected
-  /** The same submission is made once more: it must be answered with the first reply and change nothing. */
+  /**
+   * The same submission is made once more: it must be answered with the first reply and change
+   * nothing.
+   */
   readonly repeated: boolean
 }
 
@@ -35,7 +39,9 @@ interface Kind {
   /** Of a thousand messages. */
   readonly permille: number
   readonly prefix: string
-  /** Last three digits, by which the simulated operator knows what to do; absent: any of 000 to 899. */
+  /**
+   * Last three digits, by which the simulated operator knows what to do; absent: any of 000 to 899.
+   */
   readonly digits?: string
   readonly expected: Expected
   /** What a single-segment message comes to, where it differs. */
@@ -132,7 +138,9 @@ function kindOf(random: () => number): Kind {
   return ORDINARY
 }
 
-/** UK and Afghan numbers are 12 and 11 digits long; the last three choose the operator's behaviour. */
+/**
+ * UK and Afghan numbers are 12 and 11 digits long; the last three choose the operator's behaviour.
+ */
 function destination(kind: Kind, random: () => number): string {
   const digits = kind.digits ?? String(Math.floor(random() * 900)).padStart(3, '0')
   const length = kind.prefix.startsWith('+44') ? 13 : 12

@@ -5,7 +5,10 @@ import type { Expected } from './plan.ts'
 import { hasOutcome } from './invariants.ts'
 import type { Accepted } from './traffic.ts'
 
-/** Watches a run from Postgres: how far its messages have come, and whether all have come to their end. */
+/**
+ * Watches a run from Postgres: how far its messages have come, and whether all have come to their
+ * end.
+ */
 export interface Stage {
   readonly rows: number
   readonly waiting: number
@@ -59,7 +62,10 @@ export class Watch {
 /** Whose receipts, one a segment, match nothing. */
 const isOrphaned = ({ message }: Accepted): boolean => message.expected === 'SENT'
 
-/** The counts at which every accepted message has come to the end that its plan names; `start` was there before. */
+/**
+ * The counts at which every accepted message has come to the end that its plan names; `start` was
+ * there before.
+ */
 export function goalOf(accepted: readonly Accepted[], start: Stage): Stage {
   const count = (accept: (expected: Expected) => boolean): number =>
     accepted.filter(({ message }) => accept(message.expected)).length

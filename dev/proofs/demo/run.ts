@@ -9,7 +9,10 @@ import { planMessages } from './plan.ts'
 import { goalOf, HEADER, line, reached, Watch, type Stage } from './progress.ts'
 import { sendTraffic, type Accepted, type TrafficResult } from './traffic.ts'
 
-/** One demonstration: traffic, kills on the way, the wait for every message's end, and the judgement of the evidence. */
+/**
+ * One demonstration: traffic, kills on the way, the wait for every message's end, and the judgement
+ * of the evidence.
+ */
 export interface DemoOptions {
   readonly messages: number
   readonly kill: readonly ServiceName[]
@@ -38,7 +41,10 @@ export interface DemoReport {
   readonly submitMs: number
   readonly elapsedMs: number
   readonly messagesPerSecond: number
-  /** Up to the moment at which 95 % of the outcomes were told: without the tail of scripted retries. */
+  /**
+   * Up to the moment at which NATS had stored 95 % of the outcomes: without the tail of scripted
+   * retries.
+   */
   readonly outcomesPerSecond: number
   readonly acceptToSentMs: Percentiles
   readonly receiptToOutcomeMs: Percentiles
@@ -47,7 +53,10 @@ export interface DemoReport {
 const IN_FLIGHT = 32
 const LOOK_MS = 250
 const SHOW_MS = 1000
-/** Retries take 7 s, a correlation 6 s, a killed member's session 10 s: silence for longer than this means stuck. */
+/**
+ * Retries take 7 s, a correlation 6 s, a killed member's session 10 s: silence for longer than this
+ * means stuck.
+ */
 const STALLED_MS = 90_000
 const SETTLE_MS = 1500
 
@@ -81,8 +90,8 @@ export async function runDemo(platform: Platform, options: DemoOptions): Promise
 }
 
 /**
- * Kills each service once, at even distances of the accepted count, and starts it again at once; the next kill does not wait
- * for that, so that several may be away together.
+ * Kills each service once, at even distances of the accepted count, and starts it again at once;
+ * the next kill does not wait for that, so that several may be away together.
  */
 async function killInTurn(
   platform: Platform,
@@ -132,7 +141,10 @@ function showStages(
   }
 }
 
-/** Waits for the goal; gives up when nothing has moved for long, and lets the judgement name what is missing. */
+/**
+ * Waits for the goal; gives up when nothing has moved for long, and lets the judgement name what is
+ * missing.
+ */
 async function untilEnd(watch: Watch, goal: Stage, abort: AbortSignal): Promise<number> {
   let before: Stage | undefined
   let movedMs = Date.now()
@@ -195,7 +207,10 @@ function report(traffic: TrafficResult, evidence: Evidence, measures: Measures):
   }
 }
 
-/** From the API's acceptance to the moment at which NATS stored the command; retried routes included. */
+/**
+ * From the API's acceptance to the moment at which NATS stored the command; retried routes
+ * included.
+ */
 function acceptToSent(accepted: readonly Accepted[], { nats }: Evidence): number[] {
   const stored = new Map(nats.commands.map((command) => [command.messageId, command.storedMs]))
   return accepted.flatMap(({ messageId, enqueuedAt }) => {
@@ -216,7 +231,10 @@ function outcomeRate({ webhooks, nats }: Evidence, startedMs: number): number {
   return lastMs === undefined ? 0 : Math.round((most * 1000) / (lastMs - startedMs))
 }
 
-/** From the last receipt's arrival at the gateway to the moment at which NATS stored the outcome's webhook. */
+/**
+ * From the last receipt's arrival at the gateway to the moment at which NATS stored the outcome's
+ * webhook.
+ */
 function receiptToOutcome({ webhooks, nats }: Evidence): number[] {
   const stored = new Map(nats.webhooks.map((event) => [event.eventId, event.storedMs]))
   return webhooks.flatMap(({ eventId, dlrStatus, lastReceiptMs }) => {

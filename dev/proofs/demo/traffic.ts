@@ -5,8 +5,9 @@ import type { IdentityProvider } from '../../neighbours/identity-provider/identi
 import type { PlannedMessage } from './plan.ts'
 
 /**
- * The client: submits the plan over HTTP with a bounded number of requests in flight. A request whose outcome is unknown
- * (connection cut, 503) is made again with the same Idempotency-Key until it is answered, as a careful client would.
+ * The client: submits the plan over HTTP with a bounded number of requests in flight. A request
+ * whose outcome is unknown (connection cut, 503) is made again with the same Idempotency-Key until
+ * it is answered, as a careful client would.
  */
 export interface Accepted {
   readonly message: PlannedMessage

@@ -26,7 +26,10 @@ const IN_FLIGHT = 2
 const LOOK_MS = 250
 const WITHIN_MS = 90_000
 
-/** Resolves when every message has come to its end, or has had the time for it; the verdict names what is missing. */
+/**
+ * Resolves when every message has come to its end, or has had the time for it; the verdict names
+ * what is missing.
+ */
 export async function trafficAround(platform: Platform, options: HalfWay): Promise<Ended> {
   const watch = new Watch(platform)
   try {
@@ -57,8 +60,9 @@ async function untilReached(watch: Watch, goal: Stage): Promise<void> {
 }
 
 /**
- * The demonstration's own invariants over what is different on the topics: a group that was moved back says the same again under
- * the same ids, and whoever reads the topics drops it by them. That repetitions are marked is for another witness.
+ * The demonstration's own invariants over what is different on the topics. A group that was moved
+ * back says the same again under the same ids, and every reader of the topics drops it by them.
+ * That repetitions are marked is checked elsewhere (traces.ts).
  */
 export async function judgeDistinct(
   platform: Platform,

@@ -14,7 +14,10 @@ import { startPlatform, type Platform } from '../../local/platform.ts'
 import { KILLABLE } from '../../local/services.ts'
 import { startStack, type Stack } from '../../stack/stack.ts'
 
-/** The whole system: real broker, NATS, Postgres, Redis, SMPP over TCP, every service a process of its own. */
+/**
+ * The whole system: real broker, NATS, Postgres, Redis, SMPP over TCP, every service a process of
+ * its own.
+ */
 let stack: Stack
 let platform: Platform
 const abort = new AbortController()

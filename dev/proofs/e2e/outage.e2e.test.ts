@@ -6,7 +6,10 @@ import type { ServerName } from '../../stack/server-names.ts'
 import { startStack, type Stack } from '../../stack/stack.ts'
 import { judgeDistinct, trafficAround } from './half-way.ts'
 
-/** Servers that go away under the platform while messages are half-way, and come back later. No service is started again. */
+/**
+ * Servers that go away under the platform while messages are half-way, and come back later. No
+ * service is started again.
+ */
 let stack: Stack
 let platform: Platform
 const abort = new AbortController()
@@ -30,8 +33,9 @@ const killed: Outage = async (server, ms) => {
 }
 
 /**
- * What clients see of a broker behind a broken network. Not killed: when one Kafka 4.3.1 node comes back from that, it may end a
- * transaction that it had promised to commit without writing its markers, and the partition shows nothing new any more.
+ * What clients see of a broker behind a broken network. Not killed: when one Kafka 4.3.1 node comes
+ * back from that, it may end a transaction that it had promised to commit without writing its
+ * markers, and the partition shows nothing new any more.
  */
 const frozen: Outage = async (server, ms) => {
   process.kill(server.pid(), 'SIGSTOP')
@@ -39,15 +43,18 @@ const frozen: Outage = async (server, ms) => {
   process.kill(server.pid(), 'SIGCONT')
 }
 
-/** The broker's outage is longer than every session, transaction and request of ours. The last number is a seed. */
+/**
+ * The broker's outage is longer than every session, transaction and request of ours. The last
+ * number is a seed.
+ */
 const OUTAGES: readonly (readonly [ServerName, string, Outage, number, number])[] = [
-  ['nats', 'F4', killed, 15_000, 40],
-  ['kafka', 'F5', frozen, 40_000, 41],
+  ['nats', '[F4]', killed, 15_000, 40],
+  ['kafka', '[F5]', frozen, 40_000, 41],
 ]
 
 describe('a server that goes away in the middle of traffic and comes back', () => {
   it.each(OUTAGES)(
-    '%s (%s): everything goes on by itself, nothing lost, nothing twice',
+    '%s %s: everything goes on by itself, nothing lost, nothing twice',
     async (name, _, outage, ms, seed) => {
       const server = stack.local.get(name)
       if (server === undefined) throw new Error(`${name} is no child of this process`)

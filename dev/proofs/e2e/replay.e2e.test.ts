@@ -11,7 +11,10 @@ import { judgeDistinct, trafficAround } from './half-way.ts'
 import { positionsOf, untilNoLag } from './lag.ts'
 import { forgetMessageIds, messageIdsOf, witness, type Past, type Witnessed } from './traces.ts'
 
-/** Spec operations.md section 7: an operator moves the cursors of any group back to the beginning, while traffic flows. */
+/**
+ * [P1] to [P7]: an operator moves the cursors of any group back to the beginning, while traffic
+ * flows.
+ */
 const GROUPS = {
   topologies: ['sms.outbound', 'sms.intake', 'sms.correlate', 'sms.segments'],
   bridges: ['sms.bridge-out'],
@@ -53,7 +56,10 @@ afterAll(async () => {
 
 const CLEAN = { accepted: 60, lost: 0, duplicatesAtOperator: 0, duplicatesInDoubt: 0, violations: [] }
 
-/** Stops the owner, moves the cursors of its groups to the beginning, and starts it again in the middle of new traffic. */
+/**
+ * Stops the owner, moves the cursors of its groups to the beginning, and starts it again in the
+ * middle of new traffic.
+ */
 async function replayed(owner: keyof typeof GROUPS, seed: number) {
   const service = platform.services.get(owner)
   if (service === undefined) throw new Error(`no service is called ${owner}`)
@@ -91,7 +97,7 @@ describe('a group that is moved back to the beginning in the middle of traffic',
     expect(before.repetitions).toEqual({ marked: 0, unmarked: [] })
   })
 
-  it('P1 P2 P3 P4 the topologies say the same again, marked, and nothing is sent, billed or told as new', async () => {
+  it('[P1] [P2] [P3] [P4] the topologies say the same again, marked, and nothing is sent, billed or told as new', async () => {
     const { report, repetitions, copies, traces } = await replayed('topologies', 22)
     expect(report).toMatchObject(CLEAN)
     expect(traces).toEqual(before.traces)
@@ -105,13 +111,13 @@ describe('a group that is moved back to the beginning in the middle of traffic',
     for (const { unmarked } of Object.values(copies)) expect(unmarked).toBe(0)
   })
 
-  it('P6 the sinks leave the same rows', async () => {
+  it('[P6] the sinks leave the same rows', async () => {
     const { report, traces } = await replayed('sinks', 23)
     expect(report).toMatchObject(CLEAN)
     expect(traces).toEqual(before.traces)
   })
 
-  it('P7 the bridge publishes no command again, and everything else under the same ids', async () => {
+  it('[P7] the bridge publishes no command again, and everything else under the same ids', async () => {
     const { report, copies, traces } = await replayed('bridges', 24)
     expect(report).toMatchObject(CLEAN)
     expect(traces).toEqual(before.traces)

@@ -12,15 +12,18 @@ import { committedRecords } from '../../committed-records.ts'
 import type { Platform } from '../../local/platform.ts'
 
 /**
- * What messages of the past have left in the world, as plain texts that can be compared: rows, records, NATS messages, and what
- * the operator was given. The past ends at an instant; a repetition of it carries its times.
+ * What messages of the past have left in the world, as plain texts that can be compared: rows,
+ * records, NATS messages, and what the operator was given. The past ends at an instant; a
+ * repetition of it carries its times.
  */
 export interface Traces {
   /** Rows of each table as JSON with sorted fields. */
   readonly tables: Readonly<Record<string, readonly string[]>>
   /** By topic: each different event with its bytes, however often it is there. */
   readonly events: Readonly<Record<string, readonly string[]>>
-  /** By stream: subject and event of each different message that is kept, however often it is there. */
+  /**
+   * By stream: subject and event of each different message that is kept, however often it is there.
+   */
   readonly nats: Readonly<Record<string, readonly string[]>>
   /** Each submit_sm that the operator took. */
   readonly submits: readonly string[]
@@ -228,8 +231,8 @@ const LEAST_WINDOW_MS = 100
 const FORGET_MS = 1000
 
 /**
- * Makes NATS forget which ids it has stored, as time would: an operator moves cursors hours later, when the streams drop no
- * repetition any more.
+ * Makes NATS forget which ids it has stored, as time would: an operator moves cursors hours later,
+ * when the streams drop no repetition any more.
  */
 export async function forgetMessageIds({ stack }: Platform): Promise<void> {
   const connection = await connect({ servers: stack.natsUrl })

@@ -1,4 +1,7 @@
-/** Repeatable random numbers. Each part of a run throws its own dice, so that one more throw in one part moves no other. */
+/**
+ * Repeatable random numbers. Each part of a run throws its own dice, so that one more throw in one
+ * part moves no other.
+ */
 export class Dice {
   #state: number
 

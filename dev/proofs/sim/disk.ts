@@ -6,7 +6,10 @@ export type Turn = () => Promise<void>
 
 export interface Kept {
   readonly store: Store
-  /** Every `store\0key` that was ever written: the port cannot list rows, and a row too many must be seen. */
+  /**
+   * Every `store\0key` that was ever written: the port cannot list rows, and a row too many must be
+   * seen.
+   */
   readonly keys: Set<string>
 }
 
@@ -29,8 +32,9 @@ export class Disk {
   }
 
   /**
-   * As one process sees it. Each write is a step of its own, so that a crash may fall before and after it. A store has one user at
-   * a time, as one that is locked: else a standby and the task that has taken over from it might both write it.
+   * As one process sees it. Each write is a step of its own, so that a crash may fall before and
+   * after it. A store has one user at a time, as one that is locked: else a standby and the task
+   * that has taken over from it might both write it.
    */
   stores(turn: Turn, onOpenedTwice: (name: string) => void): StoreFactory {
     const open = new Set<string>()

@@ -56,8 +56,8 @@ const requestFaults = (): RequestFault[] => {
 const isRequestFault = (name: string): name is RequestFault => name in REQUEST_FAULTS
 
 /**
- * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random rates, because a fault that
- * is always there hides what happens without it.
+ * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random
+ * rates, because a fault that is always there hides what happens without it.
  */
 export function planFaults(dice: Dice): FaultPlan {
   const calm = dice.chance(0.04)

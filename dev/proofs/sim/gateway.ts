@@ -43,7 +43,10 @@ interface Receiving {
   readonly bufferedMs: number
 }
 
-/** Gateway and operators in one: answers each command once, and reports on each segment in all the ways that operators have. */
+/**
+ * Gateway and operators in one: answers each command once, and reports on each segment in all the
+ * ways that operators have.
+ */
 export class Gateway {
   readonly #options: GatewayOptions
   readonly #taken = new Set<string>()
@@ -79,7 +82,7 @@ export class Gateway {
   }
 
   #take(record: LogRecord): void {
-    // P4: the bridge publishes nothing that a replay has repeated.
+    // [P4]: the bridge publishes nothing that a replay has repeated.
     if (isReplayed(record.headers)) return
     const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
     if (record.topic === DEAD_LETTERS) return this.#repair(OutboundDeadLetter.parse(value))
@@ -89,7 +92,10 @@ export class Gateway {
     this.#submit(command)
   }
 
-  /** An operator of the platform replays a dead letter (T12), sometimes after mending its cause, sometimes twice. */
+  /**
+   * An operator of the platform replays a dead letter [T12], sometimes after mending its cause,
+   * sometimes twice.
+   */
   #repair(dead: OutboundDeadLetter): void {
     const { dice, routing, sender } = this.#options
     const plan = routing.plans.get(dead.messageId)
@@ -215,7 +221,10 @@ export class Gateway {
       )
   }
 
-  /** One receipt, which may come again: the same event, the same statement in its minute, or a minute later. */
+  /**
+   * One receipt, which may come again: the same event, the same statement in its minute, or a
+   * minute later.
+   */
   #receive(receiving: Receiving, delayMs = 0): void {
     const { dice, sender } = this.#options
     const send = (receivedMs: number, waitMs: number): void =>

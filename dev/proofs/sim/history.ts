@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 const RECENT_MAX = 4000
 
 /**
- * What happened in a run, in order. Two runs of one seed have the same hash, or something in them did not come from the seed.
+ * What happened in a run, in order. Two runs of one seed have the same hash, or something in them
+ * did not come from the seed.
  */
 export class History {
   readonly #hash = createHash('sha256')
@@ -42,7 +43,10 @@ export class History {
     return this.#recent.slice(-lines)
   }
 
-  /** Ends the history: a run that a violation has cut short leaves steps behind that are no longer part of it. */
+  /**
+   * Ends the history: a run that a violation has cut short leaves steps behind that are no longer
+   * part of it.
+   */
   digest(): string {
     this.#isOver = true
     return this.#hash.digest('hex')

@@ -2,7 +2,7 @@ import type { OutboundRequest, StatusEvent } from '../../../streams/contracts/ou
 import { eventId, HOUR_MS, instant, operatorOf } from './checks/ids.ts'
 import { canonical, headerOf, type Complain, type Reading } from './readings.ts'
 
-/** Spec pipeline.md section 1, the table of transitions, stated again. */
+/** The table of transitions, [T1] to [T12], stated again. */
 const LEGAL: Readonly<Record<string, readonly string[]>> = {
   none: ['QUEUED'],
   QUEUED: ['FAILED', 'ROUTING'],
@@ -140,7 +140,7 @@ export class Journey {
     )
   }
 
-  /** A replay moves the expiry (O4); `seq` is that of the event that carries the content. */
+  /** A replay moves the expiry [O4]; `seq` is that of the event that carries the content. */
   #content(seq: number): object {
     const revived = this.#statuses.findLast(
       (status) => status.previousStatus === 'DEAD_LETTER' && status.seq <= seq,

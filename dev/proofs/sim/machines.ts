@@ -23,7 +23,10 @@ export interface MachinesOptions {
 const TRANSACTION_CHECK_MS = 2000
 const NAMES = ['a', 'b'] as const
 
-/** The machines and what watches over them: a supervisor that starts what has ended, sessions that expire. */
+/**
+ * The machines and what watches over them: a supervisor that starts what has ended, sessions that
+ * expire.
+ */
 export class Machines {
   readonly all: readonly Machine[] = NAMES.map((name) => ({ name, disk: new Disk(), process: undefined }))
   readonly #options: MachinesOptions
@@ -34,7 +37,10 @@ export class Machines {
     this.#options = options
   }
 
-  /** The broker ends a transaction that stays open for too long, as that of a process that never came back. */
+  /**
+   * The broker ends a transaction that stays open for too long, as that of a process that never
+   * came back.
+   */
   watchTransactions(timeoutMs: number, since: ReadonlyMap<string, number> = new Map()): void {
     const { log, time } = this.#options
     const open = new Map<string, number>()

@@ -8,7 +8,7 @@ import type {
   TopicPartition,
   Written,
 } from '../../../streams/log/port.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { APP, type Plant } from './process.ts'
 
 /** Mutants that break what the log is asked to do. */
@@ -74,7 +74,9 @@ export const replayNotMarked: Commit = (batch, inner) =>
     records: batch.records.map((record) => ({ ...record, headers: unmarked(record.headers ?? {}) })),
   })
 
-/** The caller learns from this call where its changelogs go on; the cursors themselves are left out. */
+/**
+ * The caller learns from this call where its changelogs go on; the cursors themselves are left out.
+ */
 const observing =
   (batch: Batch) =>
   (written: Written): readonly Cursor[] => {
@@ -82,7 +84,10 @@ const observing =
     return []
   }
 
-/** A standby, which alone reads without waiting, moves on and leaves a row out: whoever is promoted has a hole. */
+/**
+ * A standby, which alone reads without waiting, moves on and leaves a row out: the one that is
+ * promoted has a hole.
+ */
 export const forgetfulReader: NonNullable<Plant['log']> = (log) => ({
   ...log,
   reader: () => {

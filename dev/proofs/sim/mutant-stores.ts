@@ -6,7 +6,10 @@ import { APP, type Plant } from './process.ts'
 
 /** Mutants that break what the local stores keep. */
 
-/** Timers live in the process: what an earlier one has armed is lost, and a restore brings none back. */
+/**
+ * Timers live in the process: what an earlier one has armed is lost, and a restore brings none
+ * back.
+ */
 export const volatileTimers = (stores: StoreFactory): StoreFactory => ({
   open: async (name, onWiped) => new VolatileTimers(await stores.open(name, onWiped)),
   peek: (name) => stores.peek(name),

@@ -14,8 +14,9 @@ import { forgetful, impatient } from './mutant-topologies.ts'
 import type { Plant } from './process.ts'
 
 /**
- * Defects that the simulation must find, or its silence proves nothing. Each is planted around what the runtime is given: a
- * log client, a store, a topology that does something in the wrong order. Production code knows nothing of them.
+ * Defects that the simulation must find, or its silence proves nothing. Each is planted around what
+ * the runtime is given: a log client, a store, a topology that does something in the wrong order.
+ * Production code knows nothing of them.
  */
 export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'ack-before-produce': () => withCommit(ackBeforeProduce),

@@ -1,6 +1,6 @@
 import type { MemoryLog } from '../../../streams/log/memory.ts'
 import { changelogsOf, type Topology } from '../../../streams/dsl/topology.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
 import { CLOCK_ERROR_MS_MAX } from './checks/ids.ts'
@@ -114,7 +114,7 @@ export class Nemesis {
     const { process } = machine
     if (process?.state !== 'running') return null
     process.close()
-    // As runProcess: whoever cannot stop in time is stopped.
+    // As runProcess: a process that cannot stop in time is stopped.
     this.#options.time.after(10_000, () => {
       if (process.alive) this.#options.machines.crash(machine)
     })

@@ -46,7 +46,10 @@ export interface ProcessOptions {
   readonly onEnded: (process: Process) => void
 }
 
-/** One process of topologies as main.ts composes it, with a worker for each topology: the real runtime, a simulated world. */
+/**
+ * One process of topologies as main.ts composes it, with a worker for each topology: the real
+ * runtime, a simulated world.
+ */
 export class Process {
   readonly name: string
   /** By topology, as far as they have been opened. */
@@ -172,7 +175,7 @@ export class Process {
     return status.filter((task) => task.state === 'running').map((task) => task.partition)
   }
 
-  /** As main.ts: whoever loses a consumer for good ends, and is started again. */
+  /** As main.ts: a process that has lost a consumer ends, and is started again. */
   #fail(error: unknown): void {
     if (!this.alive) return
     if (!(error instanceof LogError)) this.#options.history.violation(`${this.name} fails: ${String(error)}`)
@@ -186,7 +189,9 @@ export class Process {
     this.#options.onEnded(this)
   }
 
-  /** Notes what goes over the wire, and keeps the consumers: sessions are the simulator's to end. */
+  /**
+   * Notes what goes over the wire, and keeps the consumers: sessions are the simulator's to end.
+   */
   #observed(client: MemoryClient): LogClient {
     const { history } = this.#options
     return {
@@ -214,7 +219,7 @@ export class Process {
     }
   }
 
-  /** Whatever is slow, refused or away here gets on in the end: nobody may ever be called stuck. */
+  /** What is slow, refused or away here gets on in the end: nobody may ever be called stuck. */
   #watched({ admin }: LogClient): PositionWatch {
     const { history } = this.#options
     return new PositionWatch({
@@ -253,10 +258,11 @@ export class Process {
         if (!(error instanceof LogError) || error.code === 'fatal')
           history.violation(`standby ${taskName(task)} fails at ${this.name}: ${String(error)}`)
       },
-      // The days that pass here make stores old; these disks lose themselves whole and are never broken.
+      // The days that pass here make stores old; these disks lose themselves whole and are never
+      // broken.
       wiped: (task, reason) => say(task, `wiped: ${String(reason)}`),
       failed: (task, error) => {
-        // A handler's defect carries its place in its stack; it is what whoever reads this needs.
+        // A handler's defect carries its place in its stack, which is what the reader needs.
         const text = error instanceof Error ? (error.stack ?? String(error)) : String(error)
         history.violation(`${taskName(task)} failed at ${this.name}: ${text}`)
       },

@@ -9,7 +9,10 @@ export interface Reading<V> {
   readonly record: LogRecord
 }
 
-/** All committed, readable records of a topic in partition and offset order, but for what a replay has repeated. */
+/**
+ * All committed, readable records of a topic in partition and offset order, but for what a replay
+ * has repeated.
+ */
 export function readings<V>(log: Pick<MemoryLog, 'dump'>, topic: Topic<V>): readonly Reading<V>[] {
   return log.dump(topic.name).flatMap((record) => {
     const read = decode(topic, record.value)

@@ -1,11 +1,11 @@
 import type { Topology } from '../../../streams/dsl/topology.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import type { Dice } from './dice.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'
 
 /**
- * What an SRE does with the broker's own tool (spec operations.md section 7, P1): stops the processes, moves the cursors of a
+ * What an SRE does with the broker's own tool [P1]: stops the processes, moves the cursors of a
  * group back and starts them again. Any group may be moved, to any place.
  */
 export async function moveCursorsBack(world: World, dice: Dice): Promise<void> {

@@ -1,12 +1,15 @@
 import { partitionKey } from '../../../streams/log/port.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'
 
 /** A timer this close is waited for. */
 const SOON_MS = 10_000
 
-/** The first thing that still moves, or the empty text. A look takes several steps, in which other things may move. */
+/**
+ * The first thing that still moves, or the empty text. A look takes several steps, in which other
+ * things may move.
+ */
 export async function whatMoves(world: World): Promise<string> {
   if (world.sender.pending > 0) return `${world.sender.pending} inputs are on their way`
   const stopped = world.machines.all.find((machine) => machine.process?.state !== 'running')

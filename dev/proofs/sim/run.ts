@@ -24,8 +24,8 @@ const QUIET_WITHIN_MS = 120_000
 const RECENT_LINES = Number(process.env['LINES'] ?? 60)
 
 /**
- * One seed: traffic under faults; the faults stop; all must come to rest and be right. Then a day passes, with late receipts and
- * again faults, then all lifetimes end.
+ * One seed: traffic under faults; the faults stop; all must come to rest and be right. Then a day
+ * passes, with late receipts and again faults, then all lifetimes end.
  */
 export async function runSeed(seed: number, options: WorldOptions = {}): Promise<RunResult> {
   const world = await openWorld(seed, options)
@@ -40,7 +40,8 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   storm.active = true
   await forMs(world, spreadMs + dice.int(2000, 15_000))
   await comeToRest(world)
-  // A timer that was armed while a clock was ahead is late by as much once the clock is right again.
+  // A timer that was armed while a clock was ahead is late by as much once the clock is right
+  // again.
   time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
   await comeToRest(world)
   if (dice.chance(0.4)) await readAgain(world, dice)
@@ -59,7 +60,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   return { seed, violations, faults, messages, steps, recent, hash: history.digest() }
 }
 
-/** One step of whoever's turn it is. Between any two of them something bad may happen. */
+/** One step of the next in turn. Between any two of them something bad may happen. */
 async function step({ scheduler, time, nemesis, history }: World): Promise<void> {
   history.steps += 1
   await settled()

@@ -13,8 +13,8 @@ export interface Sending {
 }
 
 /**
- * Writes inputs as a bridge does: at least once, so that a lost reply becomes a duplicate. What was sent at different times
- * arrives in any order.
+ * Writes inputs as a bridge does: at least once, so that a lost reply becomes a duplicate. What was
+ * sent at different times arrives in any order.
  */
 export class Sender {
   readonly #writer: LogWriter

@@ -1,6 +1,7 @@
 /**
- * Time of a simulated run. Sleeping is measured in elapsed time, as by a monotonic clock; what a process reads is the wall,
- * which may be moved. What is due takes its turn in the scheduler like everything else.
+ * Time of a simulated run. Sleeping is measured in elapsed time, as by a monotonic clock; what a
+ * process reads is the wall, which may be moved. What is due takes its turn in the scheduler like
+ * everything else.
  */
 export class VirtualTime {
   readonly #schedule: (task: () => void) => void
@@ -18,7 +19,7 @@ export class VirtualTime {
     return this.#elapsedMs
   }
 
-  /** Epoch milliseconds, true time: processes may be told another one. */
+  /** Epoch milliseconds, true time: processes may read another one. */
   get wallMs(): number {
     return this.#wallMs
   }

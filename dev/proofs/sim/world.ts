@@ -3,7 +3,7 @@ import { submitResults } from '../../../streams/contracts/outbound.ts'
 import type { Lookup } from '../../../streams/contracts/question.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 import { groupProgress, progressAlong } from '../../../streams/runtime/watch/reading-progress.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { SEGMENTS } from '../../../topologies/segments/segments.ts'
 import { allTopologies } from '../../../topologies/all.ts'
 import type { Topology } from '../../../streams/dsl/topology.ts'
@@ -24,9 +24,9 @@ import { Sender } from './sender.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 /**
- * The simulated world of one seed: the real topologies and the real runtime over the in-memory log, and around them a
- * scheduler, a clock, machines, clients and operators that all follow from the seed. It promises that the same seed gives the
- * same run, step by step. It knows nothing of what is right: the invariants look at what it leaves behind.
+ * The simulated world of one seed: the real topologies and the real runtime over the in-memory log,
+ * and around them a scheduler, a clock, machines, clients and operators that all follow from the
+ * seed.
  */
 export interface World {
   readonly seed: number
@@ -166,7 +166,10 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
   })
 }
 
-/** As main.ts wires it, over the process's own connection and without NATS, which is not part of this world. */
+/**
+ * As main.ts wires it, over the process's own connection and without NATS, which is not part of
+ * this world.
+ */
 const resultsReadBy = (process: Process, { admin }: LogClient): Lookup =>
   progressAlong({
     stages: [groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name })],

@@ -4,12 +4,15 @@ import type { Topology } from '../../../streams/dsl/topology.ts'
 import { listOffsets } from '../../../streams/log/kafka/codecs/apis.ts'
 import { openCluster } from '../../../streams/log/kafka/cluster/open-cluster.ts'
 import { headerText, partitionKey, type LogClient, type TopicPartition } from '../../../streams/log/port.ts'
-import { groupOf } from '../../../streams/runtime/task/task.ts'
+import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { committedRecords, recordsFrom } from '../../committed-records.ts'
 import type { Committed } from './recompute.ts'
 import { writtenBy, type Scene } from './scene.ts'
 
-/** What the broker says after a run: what is committed, where the groups are, and what nobody has ended. */
+/**
+ * What the broker says after a run: what is committed, where the groups are, and what nobody has
+ * ended.
+ */
 export const APP = 'verify'
 
 export const partitionsOf = (topics: readonly string[], partitions: number): readonly TopicPartition[] =>
@@ -50,7 +53,10 @@ export async function readCommitted(log: LogClient, scene: Scene, partitions: nu
   }
 }
 
-/** Committed records that the groups have not yet passed. What lies behind a cursor may still be markers of transactions. */
+/**
+ * Committed records that the groups have not yet passed. What lies behind a cursor may still be
+ * markers of transactions.
+ */
 export async function lagOf(log: LogClient, scene: Scene, partitions: number): Promise<number> {
   let lag = 0
   for (const topology of scene.topologies) lag += await lagOfOne(log, topology, partitions)
@@ -67,7 +73,10 @@ async function lagOfOne(log: LogClient, topology: Topology, partitions: number):
   return lags.reduce((sum, lag) => sum + lag, 0)
 }
 
-/** Ends of everything that is written, as one text: the same twice means that nothing was committed in between. */
+/**
+ * Ends of everything that is written, as one text: the same twice means that nothing was committed
+ * in between.
+ */
 export async function endsOf(log: LogClient, scene: Scene, partitions: number): Promise<string> {
   const bounds = await log.admin.bounds(partitionsOf(writtenBy(scene), partitions))
   return JSON.stringify([...bounds].map(([key, { end }]) => `${key} ${end}`).sort())
@@ -76,7 +85,10 @@ export async function endsOf(log: LogClient, scene: Scene, partitions: number): 
 const LATEST = -1
 const READ_UNCOMMITTED = 0
 
-/** Partitions that an open transaction holds back: their last stable offset is below their high watermark. */
+/**
+ * Partitions that an open transaction holds back: their last stable offset is below their high
+ * watermark.
+ */
 export async function heldPartitions(
   log: LogClient,
   brokers: readonly string[],

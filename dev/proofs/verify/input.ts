@@ -22,7 +22,10 @@ const TICK_MS = 50
 const GHOSTS_EVERY_MS = 3000
 const GHOSTS = 5
 
-/** Writes both inputs at a steady rate until told to stop, every record with an id of its own; answers how many. */
+/**
+ * Writes both inputs at a steady rate until `until` aborts, every record with an id of its own;
+ * answers how many.
+ */
 export async function writeInput(options: InputOptions): Promise<number> {
   const { log, perSecond, until } = options
   const writer = log.writer()
@@ -40,7 +43,9 @@ export async function writeInput(options: InputOptions): Promise<number> {
   return written
 }
 
-/** Small numbers of words are common ones: some keys are busy, some rest until their timer fires. */
+/**
+ * Small numbers of words are common ones: some keys are busy, some rest until their timer fires.
+ */
 function record({ scene, partitions, dice }: InputOptions, id: string): OutRecord {
   const word = `w${Math.floor(WORDS * dice.next() * dice.next())}`
   const topic: Topic<Taken> = dice.chance(0.5) ? scene.left : scene.right
@@ -53,7 +58,10 @@ function record({ scene, partitions, dice }: InputOptions, id: string): OutRecor
   }
 }
 
-/** Writes records to the inputs that are never committed: nothing may come of them. Answers how many. */
+/**
+ * Writes records to the inputs that are never committed: nothing may come of them. Answers how
+ * many.
+ */
 export async function writeGhosts(options: InputOptions): Promise<number> {
   const { brokers, scene, until } = options
   const kafka = new Kafka({ clientId: 'ghosts', brokers: [...brokers], logLevel: logLevel.NOTHING })

@@ -3,9 +3,10 @@ import { withStack } from '../../stack/with-stack.ts'
 import { verify } from './run.ts'
 
 /**
- * `npm run verify:eos -- [--minutes M] [--seed S] [--json] [--keep] [--mutate cursor-outside]`: exactly-once on a real broker. Three members are killed,
- * stopped and restarted while input flows; then every output must equal what the committed input gives. Exit code 0 only if
- * it does and no transaction is left open. `--mutate` plants a defect that must be found.
+ * `npm run verify:eos -- [--minutes M] [--seed S] [--json] [--keep] [--mutate cursor-outside]`:
+ * exactly-once on a real broker. Three members are killed, stopped and restarted while input flows;
+ * then every output must equal what the committed input gives. Exit code 0 only if it does and no
+ * transaction is left open. `--mutate` plants a defect that must be found.
  */
 const { values } = parseArgs({
   options: {

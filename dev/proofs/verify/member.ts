@@ -24,7 +24,7 @@ const config = readConfig({
   SCENE: z.string(),
   MUTATE: z.enum(['none', 'cursor-outside']).default('none'),
 })
-/** The least that a broker allows: whoever is stopped for longer comes back as a zombie. */
+/** The least that a broker allows: a member that is stopped for longer comes back as a zombie. */
 const SESSION_TIMEOUT_MS = 6000
 const COMMIT_MS = 50
 

@@ -7,7 +7,7 @@ export interface Troubles {
   kills: number
   stops: number
   restarts: number
-  /** Members that ended without having been told to: their supervisor would start them again, and so do we. */
+  /** Members that ended by themselves: their supervisor would start them again, and so do we. */
   endedAlone: number
 }
 
@@ -19,7 +19,10 @@ const AWAY_MS = [0, 3000] as const
 const STOPPED_MS = [5000, 15_000] as const
 const WEIGHTS = { kill: 4, stop: 4, restart: 3 }
 
-/** Troubles one member until told to stop, and leaves it running. Members are troubled independently of each other. */
+/**
+ * Troubles one member until `until` aborts, and leaves it running. Members are troubled
+ * independently of each other.
+ */
 export async function trouble(
   member: Service,
   dice: Dice,

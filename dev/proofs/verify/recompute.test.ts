@@ -49,7 +49,7 @@ describe('the recomputation of committed input', () => {
     ['a sum that was lost', { totals: [a, total('c', 2, 4, 4), b] }],
     ['a maximum that was lost', { totals: [a, c, total('b', 3, 12, 4)] }],
     ['spans that overlap', { spans: [span(1, 2, 7), span(2, 3, 12)] }],
-    ['a span that is told twice', { spans: [span(1, 2, 7), span(1, 2, 7), span(3, 3, 12)] }],
+    ['a span that comes twice', { spans: [span(1, 2, 7), span(1, 2, 7), span(3, 3, 12)] }],
     ['a timer that was lost', { spans: [span(1, 2, 7)] }],
     ['an alarm that is there twice', { alarms: [...sound.alarms, alarm('a')] }],
     ['an alarm that saw its echo twice', { alarms: [alarm('a', 2), alarm('b'), alarm('c')] }],

@@ -1,6 +1,9 @@
 import type { Alarm, Echo, Span, Taken, Total } from './scene.ts'
 
-/** Everything committed, each topic in partition and offset order: so the records of one key are in the order of the log. */
+/**
+ * Everything committed, each topic in partition and offset order: so the records of one key are in
+ * the order of the log.
+ */
 export interface Committed {
   readonly left: readonly Taken[]
   readonly right: readonly Taken[]
@@ -13,9 +16,9 @@ export interface Committed {
 }
 
 /**
- * What the outputs should be, from the committed input alone, against what they are. Empty means equal: each input echoed and
- * alarmed once, totals of a key in an order in which its two inputs can have met and with the sums of that order, spans without
- * gap or overlap up to the last record.
+ * What the outputs should be, from the committed input alone, against what they are. Empty means
+ * equal: each input echoed and alarmed once, totals of a key in an order in which its two inputs
+ * can have met and with the sums of that order, spans without gap or overlap up to the last record.
  */
 export function differences(committed: Committed): readonly string[] {
   const { left, right, echoes, totals, spans, alarms, replayed } = committed
@@ -62,7 +65,10 @@ function bags(what: string, expected: readonly string[], actual: readonly string
   })
 }
 
-/** The totals of one input, without those of the other one: its records in its order, none left out, none again. */
+/**
+ * The totals of one input, without those of the other one: its records in its order, none left out,
+ * none again.
+ */
 function orderOf(
   input: string,
   word: string,

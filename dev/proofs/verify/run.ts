@@ -64,7 +64,10 @@ interface Given extends VerifyOptions {
   readonly run: RunFolder
 }
 
-/** One run: input and troubles for some minutes, then quiet, then the judgement of what the broker holds. */
+/**
+ * One run: input and troubles for some minutes, then quiet, then the judgement of what the broker
+ * holds.
+ */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const brokers = options.stack.kafkaBrokers.split(',')
   const log = connectKafka({ brokers, clientId: 'verify' })
@@ -152,7 +155,10 @@ async function troubled(given: Given, members: readonly Service[], troubles: Tro
   return ghosts
 }
 
-/** Waits until nothing is left to read and nothing more is written; says what was left when that does not come. */
+/**
+ * Waits until nothing is left to read and nothing more is written; says what was left when that
+ * does not come.
+ */
 async function drain({ log, scene, say, abort }: Given): Promise<readonly string[]> {
   const deadlineMs = Date.now() + DRAIN_MS_MAX
   let ends = ''
@@ -171,7 +177,9 @@ async function drain({ log, scene, say, abort }: Given): Promise<readonly string
   return []
 }
 
-/** What the members have told in their logs: generations of both groups, and tasks that were fenced. */
+/**
+ * What the members have told in their logs: generations of both groups, and tasks that were fenced.
+ */
 function sightings(members: readonly Service[]): { readonly generations: number; readonly fenced: number } {
   const generations = new Set<string>()
   let fenced = 0

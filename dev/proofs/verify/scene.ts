@@ -5,12 +5,13 @@ import { changelogsOf, defineTopology, type Topology } from '../../../streams/ds
 import type { LogClient } from '../../../streams/log/port.ts'
 
 /**
- * What the verifier runs and recomputes: one topology that counts two inputs by key, and a second one that reads what the first
- * has written. Everything they emit follows from the input alone, but for two things that the log itself decides and the
- * outputs tell: in which order two inputs of one key met, and which records a timer still found.
+ * What the verifier runs and recomputes: one topology that counts two inputs by key, and a second
+ * one that reads what the first has written. Everything they emit follows from the input alone, but
+ * for two things that the log itself decides and the outputs tell: in which order two inputs of one
+ * key met, and which records a timer still found.
  *
- * It guarantees: each input is echoed once, sums run over both inputs, each echo is alarmed once by a timer of its own. It never
- * asks a clock or a die.
+ * It guarantees: each input is echoed once, sums run over both inputs, each echo is alarmed once by
+ * a timer of its own. It never asks a clock or a die.
  */
 const Taken = z.object({ ...envelope, id: z.string(), word: z.string(), n: z.number().int() })
 export type Taken = z.infer<typeof Taken>
@@ -31,7 +32,10 @@ const Total = z.object({
   max: z.number().int(),
 })
 export type Total = z.infer<typeof Total>
-/** What came between two firings of the timer of a key: records `from` to `upTo` by their count, and the sum after the last. */
+/**
+ * What came between two firings of the timer of a key: records `from` to `upTo` by their count, and
+ * the sum after the last.
+ */
 const Span = z.object({
   ...envelope,
   word: z.string(),
@@ -131,12 +135,16 @@ function add({ id, word, n }: Taken, scope: TotalScope): void {
   const before = scope.state ?? { count: 0, sum: 0, max: 0, told: 0, armed: false }
   const after = { count: before.count + 1, sum: before.sum + n, max: Math.max(before.max, n) }
   scope.put({ ...after, told: before.told, armed: true })
-  // Not moved by later records: then it could be put off for ever, and what it finds would say less.
+  // Not moved by later records: then it could be put off for ever, and what it finds would say
+  // less.
   if (!before.armed) scope.arm('span', scope.now + SPAN_MS)
   scope.emit('total', { ...EVENT, id, word, ...after })
 }
 
-/** Reads committed output of the first topology, under another key: a record that was aborted there must not arrive here. */
+/**
+ * Reads committed output of the first topology, under another key: a record that was aborted there
+ * must not arrive here.
+ */
 function alarmingOf(name: string, { echoes, alarms }: SceneTopics): Topology {
   const alarm = defineProcessor({
     name: 'alarm',

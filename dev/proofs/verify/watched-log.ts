@@ -24,8 +24,9 @@ export const tellingGenerations = (log: LogClient, logger: Logger): LogClient =>
 const COMMIT_EVERY_MS = 500
 
 /**
- * The planted defect: outputs are committed in their transaction, cursors some time later outside of it, as a consumer with
- * automatic commits would do it. A verifier that does not notice proves nothing.
+ * The planted defect: outputs are committed in their transaction, cursors some time later outside
+ * of it, as a consumer with automatic commits would do it. A verifier that does not notice proves
+ * nothing.
  */
 export function withCursorsOutside(log: LogClient): LogClient {
   const consumers = new Map<string, LogConsumer>()

@@ -1,6 +1,9 @@
 import { startServers } from '../stack.ts'
 
-/** A stack owner for leftovers.wire.test.ts to kill: starts Redis below the given root, says where, and stays. */
+/**
+ * A stack owner for leftovers.wire.test.ts to kill: starts Redis below the given root, says where,
+ * and stays.
+ */
 const servers = await startServers(['redis'], {
   root: process.argv[2] ?? '',
   docker: 'never',

@@ -32,7 +32,8 @@ export const insertSegments = (client: Queryable, records: readonly DlrRecord[])
 
 function segmentRow(record: DlrRecord): readonly SegmentStatusRow[] {
   if (record.kind === 'SEGMENT') {
-    // A command status is an SMPP number, not an operator's receipt error: the column holds only the latter.
+    // A command status is an SMPP number, not an operator's receipt error: the column holds only
+    // the latter.
     return [{ record, status: record.status, receivedAt: record.at, errorCode: null }]
   }
   if (record.kind !== 'RECEIPT' || !record.applied) return []

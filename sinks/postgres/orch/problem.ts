@@ -9,7 +9,10 @@ export interface Problem {
   readonly code: string
 }
 
-/** What a status event says went wrong. It depends on the event only, so that a second processing stores the same. */
+/**
+ * What a status event says went wrong. It depends on the event only, so that a second processing
+ * stores the same.
+ */
 export function problemOf(
   error: { readonly code: string; readonly detail: string },
   eventId: string,

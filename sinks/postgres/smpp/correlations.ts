@@ -40,7 +40,10 @@ export async function writeCorrelations(client: Queryable, results: readonly Sub
 const isAccepted = (result: SubmitResult): result is AcceptedResult =>
   result.outcome === 'ACCEPTED' && result.operatorMessageId !== undefined
 
-/** One statement must not meet the same key twice; log order is kept across the waves. There is nearly always just one. */
+/**
+ * One statement must not meet the same key twice; log order is kept across the waves. There is
+ * nearly always just one.
+ */
 function wavesOf(results: readonly AcceptedResult[]): readonly (readonly AcceptedResult[])[] {
   const waves: AcceptedResult[][] = []
   const seen = new Map<string, number>()

@@ -2,7 +2,10 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeGsm7, decodeUcs2, encodeGsm7, encodeUcs2, isGsm7, septetCount } from './gsm7.ts'
 
-/** 3GPP TS 23.038 6.2.1 and 6.2.1.1 by code point, typed from the standard and apart from the code under test. */
+/**
+ * 3GPP TS 23.038 6.2.1 and 6.2.1.1 by code point, typed from the standard and apart from the code
+ * under test.
+ */
 const BASIC_CODE_POINTS = [
   0x40, 0xa3, 0x24, 0xa5, 0xe8, 0xe9, 0xf9, 0xec, 0xf2, 0xc7, 0x0a, 0xd8, 0xf8, 0x0d, 0xc5, 0xe5, 0x394, 0x5f,
   0x3a6, 0x393, 0x39b, 0x3a9, 0x3a0, 0x3a8, 0x3a3, 0x398, 0x39e, 0x1b, 0xc6, 0xe6, 0xdf, 0xc9, 0x20, 0x21,

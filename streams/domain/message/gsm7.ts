@@ -1,10 +1,14 @@
 /**
- * The two alphabets of an SMS text: GSM 03.38, default alphabet and extension table (3GPP TS 23.038 sections 6.2.1 and
- * 6.2.1.1), and UCS-2. Septets are unpacked, one per octet, because that is what operators expect under data_coding 0.
+ * The two alphabets of an SMS text: GSM 03.38, default alphabet and extension table (3GPP TS 23.038
+ * sections 6.2.1 and 6.2.1.1), and UCS-2. Septets are unpacked, one per octet, because that is what
+ * operators expect under data_coding 0.
  */
 
 const ESCAPE = 0x1b
-/** Position = septet. 0x09 is the capital C cedilla of TS 23.038; lists that map it to the small one are wrong. */
+/**
+ * Position = septet. 0x09 is the capital C cedilla of TS 23.038; lists that map it to the small one
+ * are wrong.
+ */
 const BASIC =
   '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\u001bÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§' +
   '¿abcdefghijklmnopqrstuvwxyzäöñüà'
@@ -25,7 +29,10 @@ const UTF16_UNITS = 0x1_0000
 const UNREADABLE_ESCAPE = ' '
 const NOT_A_SEPTET = '\ufffd'
 
-/** Indexed by UTF-16 unit: 0 not in the alphabet, 1 basic, 2 extension. A flat table makes the check one load per unit. */
+/**
+ * Indexed by UTF-16 unit: 0 not in the alphabet, 1 basic, 2 extension. A flat table makes the check
+ * one load per unit.
+ */
 const septetsOfUnit = new Uint8Array(UTF16_UNITS)
 /** Indexed by UTF-16 unit: the septet, for an extension character the one after the escape. */
 const septetOfUnit = new Uint8Array(UTF16_UNITS)
@@ -60,8 +67,8 @@ export const isGsm7 = (text: string): boolean => septetCount(text) !== null
 
 /**
  * One septet per octet, an extension character as escape and septet.
- * @throws RangeError when the text is not GSM 03.38: the caller has to choose the alphabet first, since anything that was
- * put in place of the character would reach the handset.
+ * @throws RangeError when the text is not GSM 03.38: the caller has to choose the alphabet first,
+ *   since anything that was put in place of the character would reach the handset.
  */
 export function encodeGsm7(text: string): Buffer {
   const septets = septetCount(text)
@@ -77,7 +84,9 @@ export function encodeGsm7(text: string): Buffer {
 }
 
 /**
- * The reverse of encodeGsm7 for any octets. An escape before an undefined septet is dropped and the septet read from the default alphabet. A doubled or last escape is a space (TS 23.038 6.2.1.1). An octet above 0x7F is U+FFFD.
+ * The reverse of encodeGsm7 for any octets. An escape before an undefined septet is dropped and the
+ * septet read from the default alphabet. A doubled or last escape is a space (TS 23.038 6.2.1.1).
+ * An octet above 0x7F is U+FFFD.
  */
 export function decodeGsm7(octets: Uint8Array): string {
   let text = ''
@@ -100,10 +109,16 @@ function escapedCharacterOf(octet: number | undefined): string {
   return extensionCharacterOf.get(octet) ?? basicCharacterOf(octet)
 }
 
-/** UTF-16 big-endian without a byte order mark, two octets per unit; surrogate pairs pass as they are. */
+/**
+ * UTF-16 big-endian without a byte order mark, two octets per unit; surrogate pairs pass as they
+ * are.
+ */
 export const encodeUcs2 = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16()
 
-/** The reverse of encodeUcs2. A last odd octet is dropped, because some operators cut receipts in the middle of a unit. */
+/**
+ * The reverse of encodeUcs2. A last odd octet is dropped, because some operators cut receipts in
+ * the middle of a unit.
+ */
 export function decodeUcs2(octets: Uint8Array): string {
   const whole = Buffer.from(octets.subarray(0, octets.length - (octets.length % 2)))
   return whole.swap16().toString('utf16le')

@@ -10,21 +10,25 @@ export type JsonValue =
   | { readonly [member: string]: JsonValue | undefined }
 
 /**
- * Hex sha256 of account and key, as yet without the tenant [SM14]. The account is part of it so that two accounts that choose the same key never see each other's replies. It is a uuid and holds no colon, so the two parts cannot run together.
+ * Hex sha256 of account and key, as yet without the tenant [SM14]. The account is part of it so
+ * that two accounts that choose the same key never see each other's replies. It is a uuid and holds
+ * no colon, so the two parts cannot run together.
  */
 export const idempotencyHash = (accountId: string, key: string): string =>
   hash('sha256', `${accountId}:${key}`, 'hex')
 
 /**
  * Hex sha256 of the normalised command: equal for equal content, whatever the order of its members.
- * Defaults must be filled in and texts trimmed before, so that a client that spells a default out does not get a conflict.
+ * Defaults must be filled in and texts trimmed before, so that a client that spells a default out
+ * does not get a conflict.
  */
 export const requestFingerprint = (normalisedCommand: JsonValue): string =>
   hash('sha256', canonicalJson(normalisedCommand), 'hex')
 
 /**
  * JSON without blanks, members sorted by UTF-16 units (the ordering of RFC 8785).
- * @throws TypeError for a number that JSON cannot hold: JSON.stringify would make it null and two commands equal.
+ * @throws TypeError for a number that JSON cannot hold: JSON.stringify would make it null and two
+ *   commands equal.
  */
 export function canonicalJson(value: JsonValue): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError('the number is not finite')

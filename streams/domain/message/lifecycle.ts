@@ -13,7 +13,10 @@ export interface Transition {
   readonly deadLetter?: DeadLetterReason
 }
 
-/** Every move a message can make, as yet [T1] to [T12]. Each emits one `sms.events.status` with seq + 1 [T20]. As yet [T10] leads from ROUTED only. */
+/**
+ * Every move a message can make, as yet [T1] to [T12]. Each emits one `sms.events.status` with seq
+ * + 1 [T20]. As yet [T10] leads from ROUTED only.
+ */
 export const TRANSITIONS = [
   { id: 'T1', from: null, cause: 'first sms.outbound.request', to: ['QUEUED'] },
   { id: 'T2', from: 'QUEUED', cause: 'domain validation fails', to: ['FAILED'], deadLetter: 'validation' },
@@ -61,7 +64,10 @@ const reachable: ReadonlyMap<MessageStatus | null, ReadonlySet<MessageStatus>> =
   [null, ...MESSAGE_STATUSES].map((from) => [from, new Set(movesFrom(from))]),
 )
 
-/** Whether the table has a move between the two; anything else must be refused, logged and counted [T21]. */
+/**
+ * Whether the table has a move between the two; anything else must be refused, logged and counted
+ * [T21].
+ */
 export const canMove = (from: MessageStatus | null, to: MessageStatus): boolean =>
   (reachable.get(from) ?? NOTHING).has(to)
 

@@ -12,10 +12,10 @@ export const isE164 = (text: string): boolean => E164.test(text)
 /**
  * A number in international form, with any punctuation a person writes, brought to E.164 [SM2].
  *
- * Accepted is what the numbering plan makes possible, not what the library's tables hold as assigned: they lag behind
- * new ranges, and a number refused here could never be reached at all. An extension is refused instead of dropped, since the
- * message would go to somebody else. The pattern is checked as well, because the library finds numbers of more than 15
- * digits possible.
+ * Accepted is what the numbering plan makes possible, not what the library's tables hold as
+ * assigned: they lag behind new ranges, and a number refused here could never be reached at all. An
+ * extension is refused instead of dropped, since the message would go to somebody else. The pattern
+ * is checked as well, because the library finds numbers of more than 15 digits possible.
  */
 export function parseDestination(input: string): Destination {
   const text = input.trim()
@@ -26,7 +26,9 @@ export function parseDestination(input: string): Destination {
 }
 
 /**
- * The library may have dropped digits, such as the national prefix 0 of +44 0... What is left must then be a number of its own. Of some it would drop more when it is read again, and nobody could say which of the two was meant.
+ * The library may have dropped digits, such as the national prefix 0 of +44 0... What is left must
+ * then be a number of its own. Of some it would drop more when it is read again, and nobody could
+ * say which of the two was meant.
  */
 function isStable(e164: string, text: string): boolean {
   if (text.replaceAll(/\D/g, '') === e164.slice(1)) return true

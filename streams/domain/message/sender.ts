@@ -5,7 +5,10 @@ import { isE164 } from './msisdn.ts'
 export type SenderKind = 'e164' | 'short_code' | 'alphanumeric'
 
 export const SENDER_CHARS_MAX = 20
-/** Ten octets of a TP-Originating-Address hold eleven septets, so an extension character counts twice (TS 23.040 9.1.2.5). */
+/**
+ * Ten octets of a TP-Originating-Address hold eleven septets, so an extension character counts
+ * twice (TS 23.040 9.1.2.5).
+ */
 export const ALPHANUMERIC_SEPTETS_MAX = 11
 
 const SHORT_CODE = /^\d{3,8}$/

@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { septetCount } from './gsm7.ts'
 import { encodingOf, PARTS_MAX, segmentCount, splitText } from './text-segments.ts'
 
-/** Agreed on by two public segment libraries and an own reference; parts with an 8-bit and with a 16-bit reference. */
+/**
+ * Agreed on by two public segment libraries and an own reference; parts with an 8-bit and with a
+ * 16-bit reference.
+ */
 const VECTORS: readonly (readonly [name: string, text: string, with8: number, with16: number])[] = [
   ['a x160', 'a'.repeat(160), 1, 1],
   ['a x161', 'a'.repeat(161), 2, 2],
@@ -28,7 +31,10 @@ const VECTORS: readonly (readonly [name: string, text: string, with8: number, wi
   ['empty', '', 1, 1],
 ]
 
-/** Texts made of runs of one character, so that boundaries are met with every remainder and texts have many parts. */
+/**
+ * Texts made of runs of one character, so that boundaries are met with every remainder and texts
+ * have many parts.
+ */
 const runsOf = (...characters: readonly string[]): fc.Arbitrary<string> =>
   fc
     .array(fc.tuple(fc.constantFrom(...characters), fc.integer({ min: 1, max: 170 })), {

@@ -1,7 +1,10 @@
 import { isGsm7, septetCount, septetsOf } from './gsm7.ts'
 
 export type Encoding = 'GSM7' | 'UCS2'
-/** Width of the concatenation reference in the user data header (3GPP TS 23.040 9.2.3.24.1 and 9.2.3.24.8). */
+/**
+ * Width of the concatenation reference in the user data header (3GPP TS 23.040 9.2.3.24.1 and
+ * 9.2.3.24.8).
+ */
 export type ReferenceBits = 8 | 16
 export interface SplitText {
   readonly encoding: Encoding
@@ -20,8 +23,9 @@ const PER_PART_MAX = { GSM7: { 8: 153, 16: 152 }, UCS2: { 8: 67, 16: 66 } } as c
 export const encodingOf = (text: string): Encoding => (isGsm7(text) ? 'GSM7' : 'UCS2')
 
 /**
- * Parts that the text needs; 1 for the empty text. Total for any text, also one above PARTS_MAX parts, so that a validator
- * may call it on untrusted input. One pass over the text, unless extension characters make the boundaries matter.
+ * Parts that the text needs; 1 for the empty text. Total for any text, also one above PARTS_MAX
+ * parts, so that a validator may call it on untrusted input. One pass over the text, unless
+ * extension characters make the boundaries matter.
  */
 export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
   const { encoding, size } = measure(text)
@@ -34,7 +38,8 @@ export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
 }
 
 /**
- * The fewest parts in which no escape pair and no surrogate pair is torn [EN7]; filling each part greedily reaches that minimum.
+ * The fewest parts in which no escape pair and no surrogate pair is torn [EN7]; filling each part
+ * greedily reaches that minimum.
  * @throws RangeError above PARTS_MAX parts: the length of a body is validated long before.
  */
 export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {

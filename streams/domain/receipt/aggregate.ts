@@ -11,9 +11,9 @@ const terminals: ReadonlySet<SegmentStatus> = new Set(TERMINAL_SEGMENT_STATUSES)
 export const isTerminal = (status: SegmentStatus): status is TerminalSegmentStatus => terminals.has(status)
 
 /**
- * The message-level status of all its segments, [D27a] to [D27e], whatever their order.
- * Whether PENDING is shown as UNKNOWN is decided by [D23], since that depends on receipts and not on statuses. No segments
- * at all are PENDING: nothing has been said yet.
+ * The message-level status of all its segments, [D27a] to [D27e], whatever their order. Whether
+ * PENDING is shown as UNKNOWN is decided by [D23], since that depends on receipts and not on
+ * statuses. No segments at all are PENDING: nothing has been said yet.
  */
 export function evaluateSegments(statuses: readonly SegmentStatus[]): Outcome | 'PENDING' {
   const [first] = statuses

@@ -1,4 +1,7 @@
-/** How an operator writes one message id in its submit response and in its receipts [K2]; as yet without `hyphens`. */
+/**
+ * How an operator writes one message id in its submit response and in its receipts [K2]; as yet
+ * without `hyphens`.
+ */
 export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex'] as const
 export type CanonicalIdRule = (typeof CANONICAL_ID_RULES)[number]
 
@@ -17,14 +20,16 @@ const DECIMAL_RADIX = 10
  * The id under which both sides meet, `rules` applied in order; no rules are `exact`.
  *
  * - `lower`, `zeros`: case, leading zeros; the same on both sides.
- * - `hex2dec`: they meet at the decimal number without padding. The submit side is converted, the receipt side only loses
- *   its padding.
- * - `dec2hex`: they meet at the hexadecimal number in lower case without padding. The submit side is converted, the
- *   receipt side only loses its padding and its case, because a number has neither.
+ * - `hex2dec`: they meet at the decimal number without padding. The submit side is converted, the
+ *   receipt side only loses its padding.
+ * - `dec2hex`: they meet at the hexadecimal number in lower case without padding. The submit side
+ *   is converted, the receipt side only loses its padding and its case, because a number has
+ *   neither.
  *
- * An id that is not a number of its side's base passes a number rule unchanged: some operators mix forms, and an id that is
- * left alone can still meet an equal one. Arithmetic is BigInt, since ids of 16 hexadecimal or 23 decimal digits exceed
- * 2^53 and then two ids would meet at one. Both number rules in one list contradict each other and meet nowhere useful.
+ * An id that is not a number of its side's base passes a number rule unchanged: some operators mix
+ * forms, and an id that is left alone can still meet an equal one. Arithmetic is BigInt, since ids
+ * of 16 hexadecimal or 23 decimal digits exceed 2^53 and then two ids would meet at one. Both
+ * number rules in one list contradict each other and meet nowhere useful.
  */
 export function canonicalOf(id: string, side: IdSide, rules: readonly CanonicalIdRule[]): string {
   return rules.reduce((current, rule) => APPLY[rule](current, side), id)

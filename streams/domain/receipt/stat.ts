@@ -13,7 +13,9 @@ const CANONICAL_OF_STAT: ReadonlyMap<string, CanonicalStatus> = new Map<string, 
 ])
 
 /**
- * The canonical status of an operator's word, blanks and case aside. Any other word is UNKNOWN [N4], which is not terminal: a word that we misread must not end a message that the grace timer would end correctly. As yet whole words such as DELIVERED are among them [N3].
+ * The canonical status of an operator's word, blanks and case aside. Any other word is UNKNOWN
+ * [N4], which is not terminal: a word that we misread must not end a message that the grace timer
+ * would end correctly. As yet whole words such as DELIVERED are among them [N3].
  */
 export const normaliseStat = (raw: string): CanonicalStatus =>
   CANONICAL_OF_STAT.get(raw.trim().toUpperCase()) ?? 'UNKNOWN'

@@ -30,11 +30,15 @@ const COMMIT_WITHIN_MS = 10_000
 
 const TROUBLE_EVERY_MS = 10_000
 
-/** The group may be about to move on, or has moved on with this member still in it: its next generation decides. */
+/**
+ * The group may be about to move on, or has moved on with this member still in it: its next
+ * generation decides.
+ */
 const MOVING_ON = new Set([REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION])
 
 /**
- * One member of a group. Membership and fetching go on side by side. A rebalance does not hold up the partitions that stay, and a full buffer does not hold up a heartbeat.
+ * One member of a group. Membership and fetching go on side by side. A rebalance does not hold up
+ * the partitions that stay, and a full buffer does not hold up a heartbeat.
  */
 export class KafkaConsumer implements LogConsumer {
   readonly #options: KafkaConsumerOptions
@@ -142,7 +146,8 @@ export class KafkaConsumer implements LogConsumer {
     return remedy === 'lost' || remedy === 'later' || remedy === 'coordinator'
   }
 
-  // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
+  // A partition that has just been lost may still be named by its former task; it delivers nothing,
+  // so nothing is to do.
   #setPaused(at: TopicPartition, isPaused: boolean): void {
     const owned = this.#owned.get(at)
     if (owned !== undefined) owned.isPaused = isPaused

@@ -28,9 +28,9 @@ const READ_WITHIN_MS = 30_000
 const AGAIN = new Set(['lost', 'later', 'elsewhere'])
 
 /**
- * Reads with connections of its own, because a broker answers the requests of a connection in turn and holds a fetch back until
- * there is something. Below the first retained offset reading goes on there; beyond the end it is `fatal`: the log is not the
- * one that the offset came from.
+ * Reads with connections of its own, because a broker answers the requests of a connection in turn
+ * and holds a fetch back until there is something. Below the first retained offset reading goes on
+ * there; beyond the end it is `fatal`: the log is not the one that the offset came from.
  */
 export class KafkaReader implements LogReader {
   readonly #cluster: Cluster
@@ -93,7 +93,10 @@ function decoded(at: TopicPartition, offset: number, part: FetchedPart): Read {
   return { records, next, end: part.lastStableOffset }
 }
 
-/** Where to go on instead of an offset that is out of range. Throws `fatal` when that lies beyond the end. */
+/**
+ * Where to go on instead of an offset that is out of range. Throws `fatal` when that lies beyond
+ * the end.
+ */
 export async function firstOffset(
   cluster: Cluster,
   lane: Lane,

@@ -21,13 +21,19 @@ export interface TransactionsOptions {
   readonly timeoutMs: number
 }
 
-/** The transaction of the former holder is settled meanwhile, which takes as long as its partitions take. */
+/**
+ * The transaction of the former holder is settled meanwhile, which takes as long as its partitions
+ * take.
+ */
 const FENCE_WITHIN_MS = 30_000
 
 const NOTHING: Written = new Map()
 
 /**
- * Transactions under one id. kafkajs asks for the coordinator before each step, gives up at the first failure and never recovers, so its producer is not used. A commit is one run through AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn. Between commits nothing is open, so nothing holds back readers.
+ * Transactions under one id. kafkajs asks for the coordinator before each step, gives up at the
+ * first failure and never recovers, so its producer is not used. A commit is one run through
+ * AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn. Between commits nothing is
+ * open, so nothing holds back readers.
  */
 export class KafkaTransactions implements LogTransactions {
   readonly #options: TransactionsOptions
@@ -100,7 +106,10 @@ export class KafkaTransactions implements LogTransactions {
     })
   }
 
-  /** Everything before the end. What goes wrong here, also in the caller's `cursors`, is undone before it is thrown. */
+  /**
+   * Everything before the end. What goes wrong here, also in the caller's `cursors`, is undone
+   * before it is thrown.
+   */
   async #stage(
     transaction: Transaction,
     producer: Producer,
@@ -125,7 +134,10 @@ export class KafkaTransactions implements LogTransactions {
     }
   }
 
-  /** A partition that does not exist is better found out before a transaction names it. Other trouble is met later on. */
+  /**
+   * A partition that does not exist is better found out before a transaction names it. Other
+   * trouble is met later on.
+   */
   async #locate(rounds: readonly Round[]): Promise<void> {
     const { cluster } = this.#options
     for (const { topic, partition } of rounds[0] ?? []) {
@@ -146,7 +158,10 @@ export class KafkaTransactions implements LogTransactions {
     }
   }
 
-  /** Aborts and says what may follow. Without certainty about the abort the id has to be fenced again. */
+  /**
+   * Aborts and says what may follow. Without certainty about the abort the id has to be fenced
+   * again.
+   */
   async #undo(transaction: Transaction, producer: Producer, error: unknown): Promise<unknown> {
     const remedy = remedyFor(error)
     if (remedy === 'fenced') return this.#drop(unknownUnlessFenced(error))
@@ -159,7 +174,10 @@ export class KafkaTransactions implements LogTransactions {
     return remedy === 'start-over' ? this.#drop(unknownUnlessFenced(error)) : outcomeOf(error)
   }
 
-  /** Starts the sequences over, unless somebody has taken the id over: taking it back is the caller's decision. */
+  /**
+   * Starts the sequences over, unless somebody has taken the id over: taking it back is the
+   * caller's decision.
+   */
   #nextEpoch({ identity: { producerId, epoch } }: Producer): Promise<Producer> {
     return this.#initProducer(this.#now() + this.#options.timeoutMs, { producerId, epoch })
   }

@@ -25,7 +25,10 @@ interface Pending {
 /** Records that go together at most: beyond them calls wait for the next turn. */
 const TURN_RECORDS_MAX = 20_000
 
-/** Calls that would make more wait are refused: the broker does not keep up. A call by itself may be larger. */
+/**
+ * Calls that would make more wait are refused: the broker does not keep up. A call by itself may be
+ * larger.
+ */
 const WAITING_RECORDS_MAX = 500_000
 const WAITING_BYTES_MAX = 256 * 1024 * 1024
 
@@ -37,8 +40,8 @@ const NO_TRANSACTION_MS = 60_000
 const NOTHING: Written = new Map()
 
 /**
- * Calls that come while a write is under way go together in the next one: order is kept, one write is under way at a time, and
- * batches grow with the load.
+ * Calls that come while a write is under way go together in the next one: order is kept, one write
+ * is under way at a time, and batches grow with the load.
  */
 export class KafkaWriter implements LogWriter {
   readonly #cluster: Cluster
@@ -108,7 +111,10 @@ export class KafkaWriter implements LogWriter {
     }
   }
 
-  /** One call's fault is not another's: what has landed is done, and what was not touched gets a turn of its own. */
+  /**
+   * One call's fault is not another's: what has landed is done, and what was not touched gets a
+   * turn of its own.
+   */
   #settle(calls: readonly Pending[], landed: Landed, error: unknown): void {
     const isInDoubt = this.#producer?.isInDoubt ?? false
     if (this.#producer?.isOutOfStep === true) this.#producer = null

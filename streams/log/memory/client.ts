@@ -11,7 +11,9 @@ import { memoryWriter } from './writer.ts'
 /** One process's view of the log. */
 export interface MemoryClient extends LogClient {
   /**
-   * The process dies. Its consumers stay members until their sessions expire, and its open transactions stay open until fenced. Requests on their way are lost. None of its promises ever settles.
+   * The process dies. Its consumers stay members until their sessions expire, and its open
+   * transactions stay open until fenced. Requests on their way are lost. None of its promises ever
+   * settles.
    */
   crash(): void
 }

@@ -10,8 +10,9 @@ export interface Peer {
 }
 
 /**
- * Requests in the order sent, replies and events in the order answered, as on one TCP connection. Between two connections nothing is promised. Of a crashed peer nothing arrives any more and no promise of it ever settles: a dead process does
- * not run its error handling either.
+ * Requests in the order sent, replies and events in the order answered, as on one TCP connection.
+ * Between two connections nothing is promised. Of a crashed peer nothing arrives any more and no
+ * promise of it ever settles: a dead process does not run its error handling either.
  */
 export class Connection {
   readonly #schedule: Schedule
@@ -50,7 +51,8 @@ export class Connection {
     }
   }
 
-  // Whichever turn comes first takes the head of the queue, so any order of turns keeps the queue's order.
+  // Whichever turn comes first takes the head of the queue, so any order of turns keeps the queue's
+  // order.
   #enqueue(queue: (() => void)[], task: () => void): void {
     queue.push(task)
     this.#schedule(() => {

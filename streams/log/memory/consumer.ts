@@ -18,8 +18,10 @@ interface OwnedPartition {
 }
 
 /**
- * One member of a group. Records flow when a partition is resumed, has a position, and something below the last stable offset lies there. An event wakes it; nothing polls. As with a broker, a member that has lost a partition goes on receiving it until
- * it learns of the new generation; only fencing protects against that.
+ * One member of a group. Records flow when a partition is resumed, has a position, and something
+ * below the last stable offset lies there. An event wakes it; nothing polls. As with a broker, a
+ * member that has lost a partition goes on receiving it until it learns of the new generation; only
+ * fencing protects against that.
  */
 export class MemoryConsumer implements LogConsumer {
   readonly #broker: Broker
@@ -60,7 +62,8 @@ export class MemoryConsumer implements LogConsumer {
     await this.#connection.request(() => this.#broker.groups.leave(this.#options.group, this.#member.id))
   }
 
-  // A partition that has just been lost may still be named by its former task; it delivers nothing, so nothing is to do.
+  // A partition that has just been lost may still be named by its former task; it delivers nothing,
+  // so nothing is to do.
   seek(at: TopicPartition, offset: number): void {
     const owned = this.#owned.get(partitionKey(at))
     if (owned === undefined) return
@@ -133,7 +136,10 @@ export class MemoryConsumer implements LogConsumer {
     )
   }
 
-  /** Nothing for a topic that was deleted while the assignment was on its way: the next one comes without it. */
+  /**
+   * Nothing for a topic that was deleted while the assignment was on its way: the next one comes
+   * without it.
+   */
   #keepOrHold(at: TopicPartition): OwnedPartition[] {
     const log = this.#broker.topics.find(at)
     if (log === undefined) return []

@@ -1,17 +1,24 @@
 import type { OutRecord, TopicPartition } from '../port.ts'
 
 /**
- * What may go wrong, by the point where it does. A hook that answers true makes it happen this once. Hooks are looked up at
- * every use, so a test may set and delete them while the log runs. Chance, if any, lives in the hook and never here.
+ * What may go wrong, by the point where it does. A hook that answers true makes it happen this
+ * once. Hooks are looked up at every use, so a test may set and delete them while the log runs.
+ * Chance, if any, lives in the hook and never here.
  */
 export interface MemoryFaults {
   /** The broker takes no records: the transaction is aborted, the caller sees `retriable`. */
   recordsRefused?: (at: { readonly transactionalId: string }) => boolean
-  /** The commit request is lost: the transaction stays open until someone fences, the caller sees `unknown`. */
+  /**
+   * The commit request is lost: the transaction stays open until someone fences, the caller sees
+   * `unknown`.
+   */
   beforeCommit?: (at: { readonly transactionalId: string }) => boolean
   /** The broker aborts instead of committing: the caller sees `retriable`. */
   commitRefused?: (at: { readonly transactionalId: string }) => boolean
-  /** The caller sees `unknown` while the request is still travelling: it commits, unless a fence is faster. */
+  /**
+   * The caller sees `unknown` while the request is still travelling: it commits, unless a fence is
+   * faster.
+   */
   commitLate?: (at: { readonly transactionalId: string }) => boolean
   /** The transaction is durable, but its reply is lost: the caller sees `unknown`. */
   afterCommitBeforeReply?: (at: { readonly transactionalId: string }) => boolean
@@ -21,9 +28,14 @@ export interface MemoryFaults {
   writeLost?: (at: { readonly records: readonly OutRecord[] }) => boolean
   /** Only the first half of a plain write's records arrives: the caller sees `unknown`. */
   writePartial?: (at: { readonly records: readonly OutRecord[] }) => boolean
-  /** All of a plain write's records are durable, but the reply is lost: the caller sees `unknown`. */
+  /**
+   * All of a plain write's records are durable, but the reply is lost: the caller sees `unknown`.
+   */
   writeReplyLost?: (at: { readonly records: readonly OutRecord[] }) => boolean
-  /** The delivery takes another turn in the scheduler. A hook that always answers true blocks the partition for ever. */
+  /**
+   * The delivery takes another turn in the scheduler. A hook that always answers true blocks the
+   * partition for ever.
+   */
   deliver?: (at: TopicPartition & { readonly group: string }) => boolean
   /** A plain commit does not arrive: the caller sees `retriable`. */
   cursorsLost?: (at: { readonly group: string }) => boolean

@@ -34,7 +34,10 @@ export class Groups {
     this.#lagMax = lagMax
   }
 
-  /** Members of one group read the same topics: anything else would leave partitions without a reader. */
+  /**
+   * Members of one group read the same topics: anything else would leave partitions without a
+   * reader.
+   */
   join(name: string, member: Member): void {
     const group = this.#group(name)
     for (const topic of member.topics) this.#topics.partitionsOf(topic)
@@ -57,7 +60,10 @@ export class Groups {
     if (this.#group(name).members.has(memberId)) this.rebalance(name)
   }
 
-  /** A new generation of those who answer: as with a broker, the dead do not come back from a rebalance. */
+  /**
+   * A new generation of those who answer: as with a broker, the dead do not come back from a
+   * rebalance.
+   */
   rebalance(name: string): void {
     const group = this.#group(name)
     for (const [id, { member }] of group.members) {

@@ -28,7 +28,10 @@ function step(kind: 'write' | 'commit' | 'abort' | 'fence'): fc.Arbitrary<Step> 
   return fc.nat(2).map((writer) => ({ kind, writer }))
 }
 
-/** What a partition must look like, kept as simply as can be: a list in which each offset has an owner and a fate. */
+/**
+ * What a partition must look like, kept as simply as can be: a list in which each offset has an
+ * owner and a fate.
+ */
 class Model {
   readonly rows: { value: string | null; writer: number | null; fate: 'open' | 'committed' | 'aborted' }[] =
     []
@@ -157,7 +160,10 @@ function randomFaults(random: () => number, isOn: () => boolean): MemoryFaults {
   }
 }
 
-/** The take-over order of the runtime, in small: fence, read the cursor, then one item and one cursor per transaction. */
+/**
+ * The take-over order of the runtime, in small: fence, read the cursor, then one item and one
+ * cursor per transaction.
+ */
 async function own(client: MemoryClient, id: string): Promise<void> {
   const transactions = client.transactions({ transactionalId: id, timeoutMs: 1_000 })
   for (let next = await takeOver(client, transactions, id); next !== null; ) {
@@ -206,7 +212,10 @@ interface Outcome {
   readonly trace: string
 }
 
-/** Owners under two ids start, overlap, crash and are taken over at random; then one owner each finishes without faults. */
+/**
+ * Owners under two ids start, overlap, crash and are taken over at random; then one owner each
+ * finishes without faults.
+ */
 async function rivalry(seed: number): Promise<Outcome> {
   const random = seeded(seed)
   const scheduler = shuffledScheduler(random)

@@ -18,8 +18,9 @@ interface Entry {
 }
 
 /**
- * The records of one partition in offset order. Control records occupy offsets, compaction leaves gaps. A transaction that
- * has written here and has no marker yet holds back the last stable offset, also once it has been decided elsewhere.
+ * The records of one partition in offset order. Control records occupy offsets, compaction leaves
+ * gaps. A transaction that has written here and has no marker yet holds back the last stable
+ * offset, also once it has been decided elsewhere.
  */
 export class PartitionLog {
   readonly at: TopicPartition
@@ -56,7 +57,10 @@ export class PartitionLog {
     return () => this.#watchers.delete(watcher)
   }
 
-  /** Returns the offset after the record. Readers learn of plain records by `notify`, once for a whole write. */
+  /**
+   * Returns the offset after the record. Readers learn of plain records by `notify`, once for a
+   * whole write.
+   */
   append(out: OutRecord, fate: Fate | null): number {
     if (fate !== null && !this.#unmarked.has(fate)) this.#unmarked.set(fate, this.#end)
     this.#entries.push({ offset: this.#end, record: stored(out, this.#end), fate })
@@ -94,7 +98,9 @@ export class PartitionLog {
     return { records, next: Math.max(from, stable) }
   }
 
-  /** All committed records, also those that an older open transaction still holds back from readers. */
+  /**
+   * All committed records, also those that an older open transaction still holds back from readers.
+   */
   committed(): LogRecord[] {
     return this.#entries.flatMap((entry) =>
       entry.record !== null && isCommitted(entry) ? [entry.record] : [],
@@ -107,7 +113,10 @@ export class PartitionLog {
     this.#entries.splice(0, this.#indexOf(this.#start))
   }
 
-  /** Keeps the newest committed value of each key below the last stable offset; tombstones and markers go too. */
+  /**
+   * Keeps the newest committed value of each key below the last stable offset; tombstones and
+   * markers go too.
+   */
   compact(): void {
     const stable = this.lastStable
     const newest = new Map<string, Entry>()
@@ -150,7 +159,8 @@ function keyOf(record: LogRecord): string {
   return record.key?.toString('latin1') ?? ''
 }
 
-// Bytes are copied: a broker keeps what was sent, whatever the sender does with its buffer afterwards.
+// Bytes are copied: a broker keeps what was sent, whatever the sender does with its buffer
+// afterwards.
 function stored(out: OutRecord, offset: number): LogRecord {
   return {
     topic: out.topic,

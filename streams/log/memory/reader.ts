@@ -4,9 +4,9 @@ import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
 
 /**
- * `waitMs` is not waited, because there is no clock: an empty answer comes back after its turns in the scheduler. Below the
- * first retained offset reading goes on at the first retained one. Above the end it is `fatal`, because the log is not the
- * one that the offset came from.
+ * `waitMs` is not waited, because there is no clock: an empty answer comes back after its turns in
+ * the scheduler. Below the first retained offset reading goes on at the first retained one. Above
+ * the end it is `fatal`, because the log is not the one that the offset came from.
  */
 export function memoryReader(broker: Broker, connection: Connection): LogReader {
   let closed = false

@@ -13,7 +13,8 @@ export interface ShuffledScheduler {
 
 /**
  * @param random a number from 0 (inclusive) to 1 (exclusive)
- * @param settle waits until no promise callback is left to run; the default lets the event loop turn once
+ * @param settle waits until no promise callback is left to run; the default lets the event loop
+ *   turn once
  */
 export function shuffledScheduler(
   random: () => number,

@@ -31,9 +31,10 @@ interface Producer {
 }
 
 /**
- * Decides transactions as a broker does: the decision is one step, its markers follow partition by partition and its cursors
- * on their own, each in a turn of the scheduler. So a commit is acknowledged before all of it can be seen. The next use of the id
- * (a fence, a new transaction) waits for them, and only that makes "fence first, then read the cursors" safe.
+ * Decides transactions as a broker does: the decision is one step, its markers follow partition by
+ * partition and its cursors on their own, each in a turn of the scheduler. So a commit is
+ * acknowledged before all of it can be seen. The next use of the id (a fence, a new transaction)
+ * waits for them, and only that makes "fence first, then read the cursors" safe.
  */
 export class TransactionCoordinator {
   readonly #topics: Topics
@@ -47,7 +48,9 @@ export class TransactionCoordinator {
     this.#schedule = schedule
   }
 
-  /** Takes the id over. The former holder is fenced, and nothing of it stays undecided or unseen. */
+  /**
+   * Takes the id over. The former holder is fenced, and nothing of it stays undecided or unseen.
+   */
   fence(transactionalId: string): ProducerSession {
     const producer = this.#producer(transactionalId)
     producer.epoch += 1

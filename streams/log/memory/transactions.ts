@@ -6,7 +6,10 @@ import type { ProducerSession } from './transaction-coordinator.ts'
 
 type Batch = Parameters<LogTransactions['commit']>[0]
 
-/** The port's transactions: every step is a request of its own, so a crash or a fence may fall between any two. */
+/**
+ * The port's transactions: every step is a request of its own, so a crash or a fence may fall
+ * between any two.
+ */
 export class MemoryTransactions implements LogTransactions {
   readonly #broker: Broker
   readonly #connection: Connection
@@ -45,7 +48,10 @@ export class MemoryTransactions implements LogTransactions {
     return Promise.resolve()
   }
 
-  /** Anything that goes wrong before the end is settled by an abort, also an error thrown by the caller's `cursors`. */
+  /**
+   * Anything that goes wrong before the end is settled by an abort, also an error thrown by the
+   * caller's `cursors`.
+   */
   async #stage(session: ProducerSession, batch: Batch): Promise<Written> {
     const { transactions } = this.#broker
     try {

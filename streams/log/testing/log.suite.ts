@@ -8,8 +8,8 @@ import { transactionCases } from './transactions.suite.ts'
 const CASE_TIMEOUT_MS = 60_000
 
 /**
- * What every implementation of the port must do. `makeLog` is called once; every case makes its own topics, groups and ids
- * through the fixture's `unique`, so runs may share one broker.
+ * What every implementation of the port must do. `makeLog` is called once; every case makes its own
+ * topics, groups and ids through the fixture's `unique`, so runs may share one broker.
  */
 export function logSuite(name: string, makeLog: () => Promise<LogFixture>): void {
   describe(`${name} as a log`, { timeout: CASE_TIMEOUT_MS }, () => {

@@ -1,5 +1,7 @@
 /**
- * What every part of the conformance suite needs: a log under test, names of its own for each case, a group member that notes what it gets, and waiting for facts instead of for time. Uses the port only, because a broker runs it too.
+ * What every part of the conformance suite needs: a log under test, names of its own for each case,
+ * a group member that notes what it gets, and waiting for facts instead of for time. Uses the port
+ * only, because a broker runs it too.
  */
 import { expect } from 'vitest'
 import { LogError, partitionKey } from '../port.ts'
@@ -18,7 +20,10 @@ import type {
   Written,
 } from '../port.ts'
 
-/** A transaction held open, which the port's one-step commit cannot show. Each call resolves when it is done there. */
+/**
+ * A transaction held open, which the port's one-step commit cannot show. Each call resolves when it
+ * is done there.
+ */
 export interface OpenTransactionHook {
   write(records: readonly OutRecord[]): Promise<unknown>
   commit(): Promise<void>
@@ -31,9 +36,15 @@ export interface LogFixture {
   connect(): LogClient | Promise<LogClient>
   /** Makes a name that no other run uses, for topics, groups and transactional ids. */
   unique(name: string): string
-  /** Fences the id and opens a transaction under it. Without this hook the cases that need it are skipped. */
+  /**
+   * Fences the id and opens a transaction under it. Without this hook the cases that need it are
+   * skipped.
+   */
   openTransaction?(transactionalId: string): Promise<OpenTransactionHook>
-  /** Makes the group forget a member that does not notice (session timeout). Without it that case is skipped. */
+  /**
+   * Makes the group forget a member that does not notice (session timeout). Without it that case is
+   * skipped.
+   */
   expelMember?(consumer: LogConsumer): Promise<void>
   /** After the suite. */
   close(): Promise<void>
@@ -60,7 +71,10 @@ export function valuesOf(records: readonly LogRecord[]): string[] {
   return records.map((record) => record.value?.toString() ?? '')
 }
 
-/** Every header as a list of hexadecimal values: implementations may show a single value with or without a list. */
+/**
+ * Every header as a list of hexadecimal values: implementations may show a single value with or
+ * without a list.
+ */
 export function headersOf(headers: Headers | undefined): Record<string, string[]> {
   const lists = Object.entries(headers ?? {}).map(([name, value]): [string, string[]] => {
     const all: readonly HeaderValue[] = typeof value === 'string' || Buffer.isBuffer(value) ? [value] : value
@@ -79,7 +93,10 @@ export async function expectLogError(promise: Promise<unknown>, code: LogError['
   return outcome
 }
 
-/** A group member that notes what it gets. New partitions wait for `go`, unless it follows from the beginning. */
+/**
+ * A group member that notes what it gets. New partitions wait for `go`, unless it follows from the
+ * beginning.
+ */
 export class Follower {
   readonly consumer: LogConsumer
   held: readonly TopicPartition[] = []
@@ -221,7 +238,10 @@ export class Scene {
     return client
   }
 
-  /** Reads from the offset until a record with this value has come; with it all that could be seen before it. */
+  /**
+   * Reads from the offset until a record with this value has come; with it all that could be seen
+   * before it.
+   */
   async readTo(value: string, at: TopicPartition, offset = 0): Promise<LogRecord[]> {
     const reader = this.client.reader()
     this.#closing.push(() => reader.close())

@@ -152,7 +152,8 @@ export function transactionCases(scene: () => Scene): void {
       expect(follower.values(at)).toEqual(['first', 'second', 'third'])
     })
 
-    // The vectors of the client library's known leak: the broker lists aborted transactions by their markers.
+    // The vectors of the client library's known leak: the broker lists aborted transactions by
+    // their markers.
     it('may abort around another that aborts inside it: neither is seen, from wherever one reads', async (context) => {
       const at = await scene().partition('inside')
       const outer = await open(scene(), scene().unique('outer'), context)

@@ -5,7 +5,10 @@ import { answers } from '../../../dev/stack/answers.ts'
 import { startChild, type Child } from '../../../dev/stack/child.ts'
 import { freePort } from '../../../dev/stack/ports.ts'
 
-/** A nats-server of one's own, because streams and subjects have fixed names. It can be killed and started again. */
+/**
+ * A nats-server of one's own, because streams and subjects have fixed names. It can be killed and
+ * started again.
+ */
 export class OwnNats {
   readonly #folder = mkdtempSync(join(tmpdir(), 'bridge-nats-'))
   readonly #port: number

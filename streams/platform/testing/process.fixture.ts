@@ -2,7 +2,9 @@ import { pino } from 'pino'
 import { createLogger } from '../logger.ts'
 import { runProcess, type Closers } from '../process.ts'
 
-/** A process with two things open, for process.test.ts to end in the way that its argument names. */
+/**
+ * A process with two things open, for process.test.ts to end in the way that its argument names.
+ */
 // Written at once: of lines that wait, the exit may let the last overtake the first.
 const destination = pino.destination({ dest: 1, sync: true })
 const logger = createLogger({ service: 'fixture', level: 'debug', destination })

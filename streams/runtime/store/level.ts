@@ -16,13 +16,17 @@ import {
 } from './store.ts'
 
 /**
- * The store on LevelDB: fastest writer of the candidates measured, atomic batches, no install step. Keys: `c` the
- * checkpoint, `r<store>\0<key>` rows, `t<due>\0<store>\0<timer>\0<key>` the timer index. The due time is padded so that byte order is time order.
+ * The store on LevelDB: fastest writer of the candidates measured, atomic batches, no install step.
+ * Keys: `c` the checkpoint, `r<store>\0<key>` rows, `t<due>\0<store>\0<timer>\0<key>` the timer
+ * index. The due time is padded so that byte order is time order.
  */
 type Level = ClassicLevel
 
 /**
- * What LevelDB may hold, a store. It maps the tables it has open, at most 1000 of all the stores of a process: that is its own limit, and the rest it reads by pread. What is mapped counts as resident. So tables of 1 MiB, its least, and not of 2, bound that to 1 GiB. The rate is the same. Fewer open tables would bound it too, but opening them again cost two thirds of the rate
+ * What LevelDB may hold, a store. It maps the tables it has open, at most 1000 of all the stores of
+ * a process: that is its own limit, and the rest it reads by pread. What is mapped counts as
+ * resident. So tables of 1 MiB, its least, and not of 2, bound that to 1 GiB. The rate is the same.
+ * Fewer open tables would bound it too, but opening them again cost two thirds of the rate
  * (measured, `npm run bench -- memory`).
  */
 const LEVEL = {
@@ -43,9 +47,11 @@ const MEGABYTE = 1024 * 1024
 const WRITE_BUFFERS_BYTES_MAX = 64 * MEGABYTE
 
 /**
- * What each of `stores` may collect in memory before it is sorted into files. Keys come in no order, so every file that is
- * written touches all of a store, and a large state is rewritten the more often the smaller the buffer. Measured with a million
- * rows in one store: 16 MiB save 30 % of a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %. With the same rows in six stores nothing is saved, so more of them share what one would get.
+ * What each of `stores` may collect in memory before it is sorted into files. Keys come in no
+ * order, so every file that is written touches all of a store, and a large state is rewritten the
+ * more often the smaller the buffer. Measured with a million rows in one store: 16 MiB save 30 % of
+ * a record's CPU against LevelDB's own 4 MiB, 32 MiB 45 %. With the same rows in six stores nothing
+ * is saved, so more of them share what one would get.
  */
 export function writeBufferBytesOf(stores: number): number {
   const each = Math.floor(WRITE_BUFFERS_BYTES_MAX / 2 / Math.max(1, stores))
@@ -82,7 +88,10 @@ async function openStore(place: Place, onWiped: (reason: unknown) => void): Prom
   }
 }
 
-/** Creates nothing, waits for no lock, and mends nothing: whatever is wrong with the store, its owner will say when it opens it. */
+/**
+ * Creates nothing, waits for no lock, and mends nothing: whatever is wrong with the store, its
+ * owner will say when it opens it.
+ */
 async function peekStore(path: string): Promise<Checkpoint> {
   // LevelDB would make the folder, though told to create nothing.
   if (!existsSync(path)) return EMPTY_CHECKPOINT
@@ -97,7 +106,10 @@ async function peekStore(path: string): Promise<Checkpoint> {
   }
 }
 
-/** A former owner in this or another process may still be closing: its lock is waited for, within a bound. */
+/**
+ * A former owner in this or another process may still be closing: its lock is waited for, within a
+ * bound.
+ */
 async function readStore({ path, sleep, writeBufferBytes }: Place): Promise<Store> {
   for (let attempt = 1; ; attempt += 1) {
     const db: Level = new ClassicLevel(path, { ...LEVEL, writeBufferSize: writeBufferBytes })
@@ -148,8 +160,9 @@ const addOne = (counts: Map<string, number>, name: string): void => {
 const SEAL_DIGITS = 8
 
 /**
- * LevelDB checks its block checksums only on request, and this binding cannot ask: without a checksum of our own a flipped bit
- * in a row would be read as state. It covers the key as well, so a value cannot pass under another key.
+ * LevelDB checks its block checksums only on request, and this binding cannot ask: without a
+ * checksum of our own a flipped bit in a row would be read as state. It covers the key as well, so
+ * a value cannot pass under another key.
  */
 const sealOf = (key: string, encoded: string): string =>
   crc32(key + encoded)
@@ -232,7 +245,10 @@ class LevelStore implements Store {
     return first === undefined ? Number.POSITIVE_INFINITY : readTimer(first).dueMs
   }
 
-  /** Page by page, with a pause after each: nothing waits for the number, and 10 M keys cost 8 s of CPU (measured). */
+  /**
+   * Page by page, with a pause after each: nothing waits for the number, and 10 M keys cost 8 s of
+   * CPU (measured).
+   */
   async countTimers(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>()
     const [gte, lt] = [Buffer.from('t'), Buffer.from('u')]

@@ -7,7 +7,10 @@ import {
   type StoreFactory,
 } from './store.ts'
 
-/** The store in memory, for tests and the simulator. What `open` returns again after a close is what was committed. */
+/**
+ * The store in memory, for tests and the simulator. What `open` returns again after a close is what
+ * was committed.
+ */
 export function memoryStores(): StoreFactory & { lose(name: string): void } {
   const stores = new Map<string, MemoryStore>()
   return {

@@ -27,8 +27,9 @@ export interface Restoring {
 }
 
 /**
- * The local store of a task in the hand of its owner: whatever lies there from an earlier ownership or from a standby is opened and
- * brought to the end of its changelogs. It stays open while the task is taken over again.
+ * The local store of a task in the hand of its owner: whatever lies there from an earlier ownership
+ * or from a standby is opened and brought to the end of its changelogs. It stays open while the
+ * task is taken over again.
  */
 export class OwnedStore {
   readonly #options: LocalStoreOptions

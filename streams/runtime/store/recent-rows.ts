@@ -1,9 +1,10 @@
 import type { Row } from '../../dsl/execute.ts'
 
 /**
- * Rows of one store that were used lately, decoded; null for a key that has none. Two generations instead of a list in the
- * order of use: when the young one is full it becomes the old one, and what nobody asked for since is let go of all at once.
- * A Map that always drops its first entry skips everything dropped before it on every look, a seventh of a task's time.
+ * Rows of one store that were used lately, decoded; null for a key that has none. Two generations
+ * instead of a list in the order of use: when the young one is full it becomes the old one, and
+ * what nobody asked for since is let go of all at once. A Map that always drops its first entry
+ * skips everything dropped before it on every look, a seventh of a task's time.
  */
 export class RecentRows {
   readonly #generationMax: number

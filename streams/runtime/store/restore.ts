@@ -11,9 +11,9 @@ import { timersOf } from './row.ts'
 import type { Checkpoint, RowChange, Store } from './store.ts'
 
 /**
- * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before, so nobody writes these
- * partitions any more and their last stable offset is their end. Completion is by position, because a tail of control
- * records never shows as a record.
+ * Brings the local store to the end of its changelogs. The owner has fenced its predecessor before,
+ * so nobody writes these partitions any more and their last stable offset is their end. Completion
+ * is by position, because a tail of control records never shows as a record.
  */
 export interface RestoreOptions {
   readonly topology: Topology
@@ -35,20 +35,30 @@ export interface RestoreOptions {
   readonly signal: AbortSignal
 }
 
-/** Nothing new comes after the fence, so a read at the end is not to wait for it. Not 0, or a throttled read would be repeated at once. */
+/**
+ * Nothing new comes after the fence, so a read at the end is not to wait for it. Not 0, or a
+ * throttled read would be repeated at once.
+ */
 const WAIT_MS = 10
 /**
- * A changelog is short only if it stays short. An owner that has been fenced and does not know it yet may see a cursor before the markers of its transaction. And a broker that comes back shows less than it holds, until it has found its high watermark and its coordinators have ended what they had promised.
+ * A changelog is short only if it stays short. An owner that has been fenced and does not know it
+ * yet may see a cursor before the markers of its transaction. And a broker that comes back shows
+ * less than it holds, until it has found its high watermark and its coordinators have ended what
+ * they had promised.
  */
 const SHORT_LOOK_AGAIN_MS = 100
 
 /**
- * A tombstone is kept for `delete.retention.ms` after compaction (24 h, catalogue.ts) and then forgotten: a store that has
- * been away for longer might keep a row for ever that was deleted meanwhile. Half of that leaves room for skewed clocks.
+ * A tombstone is kept for `delete.retention.ms` after compaction (24 h, catalogue.ts) and then
+ * forgotten: a store that has been away for longer might keep a row for ever that was deleted
+ * meanwhile. Half of that leaves room for skewed clocks.
  */
 export const STALE_AFTER_MS = 12 * 3_600_000
 
-/** Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was committed. */
+/**
+ * Answers how many records were applied. Throws `fatal` when a changelog is shorter than what was
+ * committed.
+ */
 export async function restore(options: RestoreOptions): Promise<number> {
   await wipeStale(options.store, options.nowMs, options.onWiped)
   const progress = new RestoreProgress(options)
@@ -113,7 +123,10 @@ async function restoreOne(options: RestoreOptions, name: string, progress: Resto
   }
 }
 
-/** One fetch of a changelog that is not shorter than what was committed, nor than the local store; null when told to stop. */
+/**
+ * One fetch of a changelog that is not shorter than what was committed, nor than the local store;
+ * null when told to stop.
+ */
 async function readWhole(
   { reader, bytesMax, sleep, signal, shortMsMax }: RestoreOptions,
   at: TopicPartition,
@@ -156,7 +169,10 @@ export async function apply(store: Store, { name, records, next, nowMs }: Tail):
   await store.commit([...latest.values()], { changelogs: { ...changelogs, [name]: next }, atMs: nowMs })
 }
 
-/** The former row is not read: an index entry of a timer that it had is stale, and dropped when it comes due. */
+/**
+ * The former row is not read: an index entry of a timer that it had is stale, and dropped when it
+ * comes due.
+ */
 function changeOf(store: string, key: string, encoded: string | undefined): RowChange {
   const timers = encoded === undefined || store === MARKS_STORE ? {} : timersOf(encoded)
   const armed = Object.entries(timers).map(([timer, dueMs]) => ({ dueMs, store, timer, key }))

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Row } from '../../dsl/execute.ts'
 
 /**
- * A row as stored and as written to the changelog: one record restores state and timers together. JSON, because data
- * engineers read changelogs and because V8 parses it faster than any codec written in JavaScript.
+ * A row as stored and as written to the changelog: one record restores state and timers together.
+ * JSON, because data engineers read changelogs and because V8 parses it faster than any codec
+ * written in JavaScript.
  */
 const Stored = z.object({
   state: z.unknown(),
@@ -18,7 +19,10 @@ export function encodeRow(row: Row): string {
 
 const NO_TIMERS: Readonly<Record<string, number>> = {}
 
-/** Throws when the bytes are not a row of this schema: a store or a changelog is then broken, and never silently so. */
+/**
+ * Throws when the bytes are not a row of this schema: a store or a changelog is then broken, and
+ * never silently so.
+ */
 export function decodeRow(encoded: string, schema: z.ZodType): Row {
   const stored = Stored.parse(JSON.parse(encoded))
   return {

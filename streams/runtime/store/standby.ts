@@ -20,17 +20,23 @@ type Ends = ReadonlyMap<string, { readonly end: number }>
 const endOf = (ends: Ends, at: TopicPartition): number => ends.get(partitionKey(at))?.end ?? 0
 
 /**
- * A former owner may have seen the answer to its last commit before the markers were written, and is ahead of the last stable offset until they are. A changelog that stays short for longer than any transaction lives has lost records.
+ * A former owner may have seen the answer to its last commit before the markers were written, and
+ * is ahead of the last stable offset until they are. A changelog that stays short for longer than
+ * any transaction lives has lost records.
  */
 const SHORT_MS_MAX = 60_000
 
-/** A copy that has seen the end of its changelogs says so this often, though nothing was written: it has not been away. */
+/**
+ * A copy that has seen the end of its changelogs says so this often, though nothing was written: it
+ * has not been away.
+ */
 const PRESENT_EVERY_MS = STALE_AFTER_MS / 12
 
 /**
- * The local store of a task that another member owns, kept up to date from its changelogs. It reads committed records only, up to the last
- * stable offset; it writes nothing but its own store, moves no cursor and fences nobody. The task that takes the partition
- * over opens the same store and reads the rest, so whatever is missing or late here costs time and nothing else.
+ * The local store of a task that another member owns, kept up to date from its changelogs. It reads
+ * committed records only, up to the last stable offset; it writes nothing but its own store, moves
+ * no cursor and fences nobody. The task that takes the partition over opens the same store and
+ * reads the rest, so whatever is missing or late here costs time and nothing else.
  */
 export class Standby {
   readonly id: TaskId
@@ -81,7 +87,10 @@ export class Standby {
     await this.#store?.close()
   }
 
-  /** After a failure of the store: it is opened anew at the next look, and begun anew when it cannot be believed. */
+  /**
+   * After a failure of the store: it is opened anew at the next look, and begun anew when it cannot
+   * be believed.
+   */
   async reopen(): Promise<void> {
     const store = this.#store
     this.#store = undefined

@@ -16,7 +16,9 @@ export interface StandbysOptions {
   readonly random: () => number
   readonly hooks: Hooks
   readonly limits: StandbyLimits
-  /** A copy that was due has caught up. Said again every now and then, until it is not due any more. */
+  /**
+   * A copy that was due has caught up. Said again every now and then, until it is not due any more.
+   */
   readonly onWarm: () => void
 }
 
@@ -26,8 +28,9 @@ const BREATH_MS = 5
 const WARM_AGAIN_MS = 2000
 
 /**
- * All copies that one member keeps of other members' tasks, tailed in turn by one loop over one connection. A round asks once for
- * the ends of all changelogs and reads at most `bytesMax` of each that has grown.
+ * All copies that one member keeps of other members' tasks, tailed in turn by one loop over one
+ * connection. A round asks once for the ends of all changelogs and reads at most `bytesMax` of each
+ * that has grown.
  */
 export class Standbys {
   readonly #options: StandbysOptions
@@ -60,7 +63,10 @@ export class Standbys {
     return new Map([...this.#kept].map(([partition, { standby }]) => [partition, standby.behind]))
   }
 
-  /** Begins to keep a copy, or learns whether it is due now. The store of its partition must be free. */
+  /**
+   * Begins to keep a copy, or learns whether it is due now. The store of its partition must be
+   * free.
+   */
   keep({ partition, due }: Wanted): void {
     if (this.#over) return
     const kept = this.#kept.get(partition)
@@ -129,8 +135,9 @@ export class Standbys {
   }
 
   /**
-   * A changelog that is shorter than its copy was truncated or recreated: the copy may be all that is left of it and stays as it
-   * is, for a person. A store that cannot be believed is a copy and no more: it is begun anew.
+   * A changelog that is shorter than its copy was truncated or recreated: the copy may be all that
+   * is left of it and stays as it is, for a person. A store that cannot be believed is a copy and
+   * no more: it is begun anew.
    */
   async #recover(standby: Standby, error: unknown): Promise<void> {
     const { hooks } = this.#options

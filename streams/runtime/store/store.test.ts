@@ -136,7 +136,8 @@ describe('the level store', () => {
     }
     const wiped: unknown[] = []
     const again = await factory.open('task', (reason) => wiped.push(reason))
-    // In the write-ahead log LevelDB itself drops the record, in a table only our checksum notices: either way not `x…xyx…`.
+    // In the write-ahead log LevelDB itself drops the record, in a table only our checksum notices:
+    // either way not `x…xyx…`.
     const read = (): string | undefined => again.get('rows', 'a')
     const outcome = (() => {
       try {

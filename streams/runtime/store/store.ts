@@ -1,4 +1,6 @@
-/** Where the store stands: the next offset of each changelog, by store name, and when that was, ms. */
+/**
+ * Where the store stands: the next offset of each changelog, by store name, and when that was, ms.
+ */
 export interface Checkpoint {
   readonly changelogs: Readonly<Record<string, number>>
   readonly atMs: number
@@ -11,7 +13,10 @@ export interface StoredTimer {
   readonly key: string
 }
 
-/** `encoded` undefined: the row is gone. `armed` and `disarmed` keep the timer index; a stale entry is only a hint. */
+/**
+ * `encoded` undefined: the row is gone. `armed` and `disarmed` keep the timer index; a stale entry
+ * is only a hint.
+ */
 export interface RowChange {
   readonly store: string
   readonly key: string
@@ -31,14 +36,20 @@ export interface Store {
   dropTimers(timers: readonly StoredTimer[]): Promise<void>
   /** The earliest entry, stale ones included; Infinity when there is none. */
   nextDueMs(): Promise<number>
-  /** Entries by store, stale ones included, as they stand at the call. Takes its time; `signal` ends it. */
+  /**
+   * Entries by store, stale ones included, as they stand at the call. Takes its time; `signal` ends
+   * it.
+   */
   countTimers(signal: AbortSignal): Promise<ReadonlyMap<string, number>>
   /** Forgets everything, checkpoint included. */
   wipe(): Promise<void>
   close(): Promise<void>
 }
 
-/** What was read is not what was written: the owner must destroy the store and restore it from the changelog. */
+/**
+ * What was read is not what was written: the owner must destroy the store and restore it from the
+ * changelog.
+ */
 export class StoreCorruptError extends Error {
   override readonly name = 'StoreCorruptError'
 }
@@ -46,7 +57,10 @@ export class StoreCorruptError extends Error {
 export interface StoreFactory {
   /** Opens the store of one task; a store that cannot be read is wiped, and `onWiped` told why. */
   open(name: string, onWiped: (reason: unknown) => void): Promise<Store>
-  /** Where the store that is kept under the name stands; the empty checkpoint when there is none, or none that can be read now. */
+  /**
+   * Where the store that is kept under the name stands; the empty checkpoint when there is none, or
+   * none that can be read now.
+   */
   peek(name: string): Promise<Checkpoint>
   /** Removes all that is kept under the name; it must be closed. */
   destroy(name: string): Promise<void>

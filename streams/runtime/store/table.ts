@@ -6,9 +6,12 @@ import { decodeRow, encodeRow } from './row.ts'
 import type { RowChange, Store, StoredTimer } from './store.ts'
 
 /**
- * The rows of a task as its handlers see them. Uncommitted writes lie in an overlay over the store. They reach it only after their transaction has committed, so a crash or an abort has nothing to undo (ARCHITECTURE.md, section 3).
+ * The rows of a task as its handlers see them. Uncommitted writes lie in an overlay over the store.
+ * They reach it only after their transaction has committed, so a crash or an abort has nothing to
+ * undo (ARCHITECTURE.md, section 3).
  *
- * Recently used rows are kept decoded, because the records of one message come close together; the number is bounded.
+ * Recently used rows are kept decoded, because the records of one message come close together; the
+ * number is bounded.
  */
 interface Entry {
   row: Row | undefined

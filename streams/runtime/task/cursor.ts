@@ -3,9 +3,10 @@ import { changelogTopicOf, type Topology } from '../../dsl/topology.ts'
 import { partitionKey, type Cursor, type Written } from '../../log/port.ts'
 
 /**
- * What travels in the metadata of a committed cursor: where each changelog stood. A changelog that later ends below has lost
- * committed state, which a new owner must notice and never restore from. An offset reset by a broker's own tool wipes the
- * metadata; then the marks in the changelog still tell what was processed.
+ * What travels in the metadata of a committed cursor: where each changelog stood. A changelog that
+ * later ends below has lost committed state, which a new owner must notice and never restore from.
+ * An offset reset by a broker's own tool wipes the metadata; then the marks in the changelog still
+ * tell what was processed.
  */
 const Metadata = z.object({ v: z.literal(1), changelogs: z.record(z.string(), z.number()) })
 

@@ -8,9 +8,10 @@ export interface Sight {
 }
 
 /**
- * Which timers of a task may fire. Not simply those that the wall clock has passed: a timer fires when everything has been
- * handled that the log held when it became due. Else an outage, or a slow moment, would give up on what the log has already
- * answered. So a due timer needs a sight of the inputs' ends that is not older than itself, and the inputs read up to there.
+ * Which timers of a task may fire. Not simply those that the wall clock has passed: a timer fires
+ * when everything has been handled that the log held when it became due. Else an outage, or a slow
+ * moment, would give up on what the log has already answered. So a due timer needs a sight of the
+ * inputs' ends that is not older than itself, and the inputs read up to there.
  */
 export class DueTimers {
   readonly #inputs: Inputs
@@ -31,14 +32,15 @@ export class DueTimers {
   }
 
   armed(dueMs: number): void {
-    // Armed in the millisecond of the sight, it may rest on something that came to the log after it.
+    // Armed in the millisecond of the sight, it may rest on something that came to the log after
+    // it.
     if (dueMs === this.#sight.atMs) this.#sight = { ...this.#sight, atMs: dueMs - 1 }
     this.#nextMs = Math.min(this.#nextMs, dueMs)
   }
 
   /**
-   * A timer is due of which the last sight says nothing. One sight is used up before the next is taken: under a load that
-   * never ends the ends would else run away from the reader.
+   * A timer is due of which the last sight says nothing. One sight is used up before the next is
+   * taken: under a load that never ends the ends would else run away from the reader.
    */
   needSight(nowMs: number): boolean {
     if (this.#nextMs > nowMs || !this.#isReached()) return false
@@ -68,12 +70,12 @@ export class DueTimers {
   #horizonMs(nowMs: number): number {
     const { atMs } = this.#sight
     if (atMs > nowMs || !this.#isReached()) return Number.NEGATIVE_INFINITY
-    return Math.min(atMs, this.#inputs.horizonMs())
+    return Math.min(atMs, this.#inputs.oldestMs())
   }
 
   #isReached(): boolean {
-    const positions = this.#inputs.positions()
-    for (const [topic, end] of this.#sight.ends) if ((positions.get(topic) ?? 0) < end) return false
+    const nextOffsets = this.#inputs.nextOffsets()
+    for (const [topic, end] of this.#sight.ends) if ((nextOffsets.get(topic) ?? 0) < end) return false
     return true
   }
 }

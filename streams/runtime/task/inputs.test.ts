@@ -46,11 +46,11 @@ describe('the inputs of a task', () => {
     const { inputs } = make()
     inputs.offer('a', [record('a', 0, 1), record('a', 1, 1)], 5)
     inputs.take(1)
-    expect(inputs.positions().get('a')).toBe(1)
+    expect(inputs.nextOffsets().get('a')).toBe(1)
     inputs.take(1)
-    expect(inputs.positions().get('a')).toBe(5)
+    expect(inputs.nextOffsets().get('a')).toBe(5)
     inputs.offer('a', [], 9)
-    expect(inputs.positions().get('a')).toBe(9)
+    expect(inputs.nextOffsets().get('a')).toBe(9)
   })
 
   it('ask to be paused when full and to be resumed when half empty', () => {

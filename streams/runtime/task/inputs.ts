@@ -1,7 +1,9 @@
 import type { LogRecord } from '../../log/port.ts'
 
 /**
- * The bounded buffers of one task, one per input topic, merged by record time. Of all heads the oldest is taken first, ties by topic name. So a backlog of several inputs is read in the same order on every replay.
+ * The bounded buffers of one task, one per input topic, merged by record time. Of all heads the
+ * oldest is taken first, ties by topic name. So a backlog of several inputs is read in the same
+ * order on every replay.
  */
 export interface InputLimits {
   /** A buffer at this size asks to be paused, and to be resumed at half of it. */
@@ -90,13 +92,13 @@ export class Inputs {
   }
 
   /** Timestamp of the oldest waiting record; Infinity when nothing waits. */
-  horizonMs(): number {
+  oldestMs(): number {
     const buffer = this.#oldest()
     return buffer?.records[buffer.head]?.timestamp ?? Number.POSITIVE_INFINITY
   }
 
   /** Next offset to read of each topic, once all that was taken is done. */
-  positions(): ReadonlyMap<string, number> {
+  nextOffsets(): ReadonlyMap<string, number> {
     return new Map(this.#buffers.map((buffer) => [buffer.topic, buffer.next]))
   }
 
@@ -113,7 +115,8 @@ export class Inputs {
   }
 
   #compact(buffer: Buffer): void {
-    // Every time: what has been taken must not stay in memory, and what is left is short beside a round.
+    // Every time: what has been taken must not stay in memory, and what is left is short beside a
+    // round.
     if (buffer.head > 0) {
       buffer.records = buffer.records.slice(buffer.head)
       buffer.head = 0

@@ -9,9 +9,10 @@ import type { RowChange, Store } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
 
 /**
- * What a task has committed: where its inputs stand, how far they were ever processed (the marks), and where its changelogs
- * end. Its one act is to commit a round: outputs, row changes and cursors in one transaction on the log, then rows and
- * checkpoint in one batch of the local store. Between the two a crash costs nothing but reading the tail again.
+ * What a task has committed: where its inputs stand, how far they were ever processed (the marks),
+ * and where its changelogs end. Its one act is to commit a round: outputs, row changes and cursors
+ * in one transaction on the log, then rows and checkpoint in one batch of the local store. Between
+ * the two a crash costs nothing but reading the tail again.
  */
 export interface LedgerOptions {
   readonly group: string
@@ -26,7 +27,7 @@ export interface RoundResult {
   readonly effects: Effects
   readonly poison: readonly Poison[]
   /** Next offset to read of each input, once this round is done. */
-  readonly positions: ReadonlyMap<string, number>
+  readonly nextOffsets: ReadonlyMap<string, number>
   readonly nowMs: number
 }
 
@@ -65,10 +66,10 @@ export class Ledger {
   }
 
   async commit(store: Store, table: Table, round: RoundResult): Promise<Committed> {
-    const marks = [...round.positions].filter(([topic, next]) => next > (this.marks.get(topic) ?? 0))
+    const marks = [...round.nextOffsets].filter(([topic, next]) => next > (this.marks.get(topic) ?? 0))
     const changes = [...table.changes(), ...marks.map(([topic, mark]) => markChange(topic, mark))]
     const records = this.#recordsOf(round, changes)
-    const changelogs = await this.#write(store, records, round.positions)
+    const changelogs = await this.#write(store, records, round.nextOffsets)
     await store.commit(changes, { changelogs, atMs: round.nowMs })
     table.applied()
     for (const [topic, mark] of marks) this.marks.set(topic, mark)

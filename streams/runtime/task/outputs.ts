@@ -41,7 +41,9 @@ function headersOf({ topic, value, trace, replayed }: Emitted): Headers {
   }
 }
 
-/** In the partition of the record, with its key and headers, unless these alone could fill a record. */
+/**
+ * In the partition of the record, with its key and headers, unless these alone could fill a record.
+ */
 export function poisonRecord({ record, letter, replayed }: Poison): OutRecord {
   const { key, headers, partition, timestamp } = record
   const fits = (key?.length ?? 0) + headerBytes(headers) <= KEY_AND_HEADER_BYTES_MAX
@@ -66,7 +68,9 @@ function headerBytes(headers: Headers): number {
   return bytes
 }
 
-/** Row changes stay in the partition of their task, whatever the partitioner would say of their key. */
+/**
+ * Row changes stay in the partition of their task, whatever the partitioner would say of their key.
+ */
 export const changelogRecord = (change: RowChange, context: OutputContext, nowMs: number): OutRecord => ({
   topic: changelogTopicOf(context.topology.name, change.store),
   partition: context.partition,
@@ -75,7 +79,10 @@ export const changelogRecord = (change: RowChange, context: OutputContext, nowMs
   timestamp: nowMs,
 })
 
-/** The mark of a source topic: everything below it was processed once, so reading it again is a replay [P3]. */
+/**
+ * The mark of a source topic: everything below it was processed once, so reading it again is a
+ * replay [P3].
+ */
 export const markChange = (topic: string, mark: number): RowChange => ({
   store: MARKS_STORE,
   key: topic,

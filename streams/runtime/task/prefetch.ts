@@ -4,8 +4,9 @@ import type { Questions } from '../../dsl/processor.ts'
 import type { Clock } from '../clock.ts'
 
 /**
- * Answers the questions of a batch: equal ones once, all in parallel up to a bound that the whole process shares, each within
- * a deadline. A call that fails or is late is the answer `unavailable`; what that means is for the processor to decide.
+ * Answers the questions of a batch: equal ones once, all in parallel up to a bound that the whole
+ * process shares, each within a deadline. A call that fails or is late is the answer `unavailable`;
+ * what that means is for the processor to decide.
  */
 export interface PrefetchOptions {
   readonly lookups: Lookups
@@ -26,8 +27,9 @@ export class Prefetcher {
   }
 
   /**
-   * The answers in the order of `asked`, null where nothing was asked. `onAnswer` is called at each answer. A batch has no more
-   * than `inFlightMax` questions asked or waiting at a time, so at most that many times the tasks of the process wait here.
+   * The answers in the order of `asked`, null where nothing was asked. `onAnswer` is called at each
+   * answer. A batch has no more than `inFlightMax` questions asked or waiting at a time, so at most
+   * that many times the tasks of the process wait here.
    */
   async answer(
     asked: readonly (Questions | null)[],

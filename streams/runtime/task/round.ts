@@ -16,8 +16,8 @@ import type { StoredTimer } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
 
 /**
- * One round of a task without any input or output: records and due timers in, effects out. The caller reads, asks and
- * commits around it.
+ * One round of a task without any input or output: records and due timers in, effects out. The
+ * caller reads, asks and commits around it.
  */
 
 /** One call of a handler to come, with what it asks. */
@@ -29,7 +29,10 @@ export interface Step {
   readonly trace: string | undefined
 }
 
-/** A record that cannot be read: it goes to its dead-letter topic with its bytes, and the partition goes on. */
+/**
+ * A record that cannot be read: it goes to its dead-letter topic with its bytes, and the partition
+ * goes on.
+ */
 export interface Poison {
   readonly record: LogRecord
   readonly letter: TopicDeadLetter
@@ -54,8 +57,9 @@ export interface Plan {
 }
 
 /**
- * Decodes the records and lines up the handler calls in the order of time: records as they come, and before each of them the
- * timers that were due earlier. A receipt of the 25th hour must not beat a grace of 24 hours because both were read late.
+ * Decodes the records and lines up the handler calls in the order of time: records as they come,
+ * and before each of them the timers that were due earlier. A receipt of the 25th hour must not
+ * beat a grace of 24 hours because both were read late.
  */
 export function planRound(
   topology: Topology,
@@ -133,7 +137,10 @@ export function runSteps(steps: readonly Step[], answers: readonly GivenAnswers[
   return effects
 }
 
-/** A class, because a closure and a position for every record cost more than the few that ask for them. */
+/**
+ * A class, because a closure and a position for every record cost more than the few that ask for
+ * them.
+ */
 class RecordCause implements Cause {
   readonly key: string
   readonly replayed: boolean
@@ -190,4 +197,10 @@ function poisonOf(record: LogRecord, { reason, errors }: Unreadable, replayed: b
     record.timestamp,
   )
   return { record, letter, replayed }
+}
+
+export const countByTopic = (records: readonly LogRecord[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const record of records) counts.set(record.topic, (counts.get(record.topic) ?? 0) + 1)
+  return counts
 }

@@ -1,8 +1,11 @@
 import type { Topology } from '../../dsl/topology.ts'
 import { partitionKey, type Bounds, type Cursor, type TopicPartition } from '../../log/port.ts'
 
-/** Where a task goes on in one input. `next` is beyond `cursor` when retention has taken records that nobody had read. */
-export interface SourcePosition {
+/**
+ * Where a task goes on in one input. `next` is beyond `cursor` when retention has taken records
+ * that nobody had read.
+ */
+export interface SourceStart {
   readonly topic: string
   readonly cursor: number
   readonly next: number
@@ -19,10 +22,10 @@ export class Sources {
   }
 
   /** An input that was never read begins at its first retained record. */
-  positionsIn(
+  startsIn(
     committed: ReadonlyMap<string, Cursor>,
     bounds: ReadonlyMap<string, Bounds>,
-  ): readonly SourcePosition[] {
+  ): readonly SourceStart[] {
     return this.at.map((at) => {
       const start = bounds.get(partitionKey(at))?.start ?? 0
       const cursor = committed.get(partitionKey(at))?.next ?? start

@@ -4,24 +4,25 @@
  * - *cursor*: the `next` of an input that the group has committed on the log
  * - *next*: first offset of an input that no round has taken; in a standing, that is not done
  * - *offered*: first offset that the buffer of an input has not been given; never below `next`
- * - *position*: the `next` of an input, about to be the cursor; to a handler, the name of its cause
- * - *mark*: highest `next` ever committed; stays when the cursor is moved back; a replay is below it
+ * - *mark*: highest `next` ever committed; stays when the cursor is moved back; a replay is below
+ *   it
  * - *checkpoint*: the next offset of each changelog that the local store lacks, and when that was
  * - *sight*: where all inputs ended when the log was last asked, and the instant of asking
  * - *horizon*: instant up to which timers fire: a sight read up to, no later than a waiting record
  * - *standing*: `next` and signs of life of one input, for the position watch
  */
-import { changelogsOf, changelogTopicOf } from '../../dsl/topology.ts'
+import { changelogsOf } from '../../dsl/topology.ts'
 import { LogError, type LogRecord, type LogTransactions } from '../../log/port.ts'
 import { backoffMs } from '../../platform/backoff.ts'
 import { DueTimers } from './due-timers.ts'
 import { taskName, type TaskId } from '../watch/hooks.ts'
 import { Inputs } from './inputs.ts'
 import { Ledger } from './ledger.ts'
+import { groupOf } from './names.ts'
 import { OwnedStore } from '../store/owned-store.ts'
 import type { TaskOptions } from './options.ts'
-import { planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
-import { Sources, type SourcePosition } from './sources.ts'
+import { countByTopic, planRound, questionsOf, runSteps, type Effects, type Plan } from './round.ts'
+import { Sources, type SourceStart } from './sources.ts'
 import { StoreCorruptError, type Checkpoint, type Store } from '../store/store.ts'
 import type { Standing } from '../watch/standing.ts'
 import { tableOf, type Table } from '../store/table.ts'
@@ -32,13 +33,17 @@ import { Wake } from './wake.ts'
 export type TaskState = 'opening' | 'running' | 'failed' | 'closed'
 
 const REOPEN = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
-/** A fenced task is most likely no longer ours: the group's next generation says so before this has passed. */
+/** Then the next generation says whose a fenced task is; most likely not ours. */
 const FENCED_WAIT_MS = 2000
 
 /**
- * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one local store.
+ * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one
+ * local store.
  *
- * States. *opening*: fences, reads the cursor, restores the tail, seeks, then runs. *running*: rounds of read, ask, handle, commit. A failed or unknown transaction leads back to opening, and so does a broken store. A revocation leads to closed, a programmer error or a fatal one of the log to failed. *failed*: needs a person; nothing is skipped. *closed*: the store is released.
+ * States. *opening*: fences, reads the cursor, restores the tail, seeks, then runs. *running*:
+ * rounds of read, ask, handle, commit. A failed or unknown transaction leads back to opening, and
+ * so does a broken store. A revocation leads to closed, a programmer error or a fatal one of the
+ * log to failed. *failed*: needs a person; nothing is skipped. *closed*: the store is released.
  */
 export class Task {
   readonly id: TaskId
@@ -91,9 +96,7 @@ export class Task {
 
   /** Armed timers by changelog topic; undefined until they have been counted. */
   pendingTimers(): ReadonlyMap<string, number> | undefined {
-    const { name } = this.#options.topology
-    const pending = this.#timerCount.pending()
-    return pending && new Map([...pending].map(([store, count]) => [changelogTopicOf(name, store), count]))
+    return this.#timerCount.pendingOf(this.id.topology)
   }
 
   standings(): readonly Standing[] {
@@ -115,7 +118,10 @@ export class Task {
     this.#wake.notify()
   }
 
-  /** Stops after the round in hand; the open round of a partition that was lost is fenced by its new owner anyway. */
+  /**
+   * Stops after the round in hand; the open round of a partition that was lost is fenced by its new
+   * owner anyway.
+   */
   async close(): Promise<void> {
     this.#stop.abort()
     this.#wake.notify()
@@ -165,7 +171,10 @@ export class Task {
     this.#options.hooks.failed(this.id, error)
   }
 
-  /** The take-over order must not change: fence, read the cursor, restore to the changelog's end, seek. */
+  /**
+   * The take-over order must not change: fence, read the cursor, restore to the changelog's end,
+   * seek.
+   */
   async #open(): Promise<void> {
     const { log, app, topology, hooks, clock, limits } = this.#options
     this.#state = 'opening'
@@ -175,8 +184,8 @@ export class Task {
     const atMs = clock.now()
     const changelogs = changelogsOf(topology).map((topic) => this.#ledger.at(topic))
     const bounds = await log.admin.bounds([...at, ...changelogs])
-    const positions = this.#sources.positionsIn(committed, bounds)
-    this.#progress.opened(new Map(positions.map(({ topic, next }) => [topic, next])))
+    const starts = this.#sources.startsIn(committed, bounds)
+    this.#progress.opened(new Map(starts.map(({ topic, next }) => [topic, next])))
     const store = await this.#local.restored({
       committed,
       bounds,
@@ -191,12 +200,12 @@ export class Task {
     if (this.#stop.signal.aborted) return
     this.#timerCount.open(store)
     this.#state = 'running'
-    for (const position of positions) this.#begin(position)
+    for (const start of starts) this.#begin(start)
     this.#progress.running()
     hooks.running(this.id)
   }
 
-  #begin({ topic, cursor, next }: SourcePosition): void {
+  #begin({ topic, cursor, next }: SourceStart): void {
     if (cursor < next) this.#options.hooks.gap(this.id, topic, cursor, next)
     this.#inputs.reset(topic, next)
     this.#options.seek(topic, next)
@@ -210,7 +219,10 @@ export class Task {
     }
   }
 
-  /** Work is a record or a due timer; few records wait for company until `commitMs` after the last transaction began. */
+  /**
+   * Work is a record or a due timer; few records wait for company until `commitMs` after the last
+   * transaction began.
+   */
   async #awaitWork(): Promise<void> {
     const { clock, limits } = this.#options
     while (!this.#stop.signal.aborted) {
@@ -219,7 +231,8 @@ export class Task {
         await this.#lookAhead(nowMs)
         continue
       }
-      // A clock that was set back says nothing of the last transaction; waiting until it has caught up may take hours.
+      // A clock that was set back says nothing of the last transaction; waiting until it has caught
+      // up may take hours.
       const sinceMs = nowMs - this.#lastCommitMs
       const pauseMs = sinceMs < 0 ? 0 : limits.commitMs - sinceMs
       const full = this.#inputs.size >= limits.recordsPerRoundMax
@@ -267,8 +280,8 @@ export class Task {
     const { store, table } = this.#opened()
     const nowMs = clock.now()
     const { poison } = plan
-    const positions = this.#inputs.positions()
-    const done = await this.#ledger.commit(store, table, { effects, poison, positions, nowMs })
+    const nextOffsets = this.#inputs.nextOffsets()
+    const done = await this.#ledger.commit(store, table, { effects, poison, nextOffsets, nowMs })
     this.#timers.armed(done.earliestArmedMs)
     this.#timerCount.changed(done.changes)
     for (const { record, letter } of poison) {
@@ -281,16 +294,7 @@ export class Task {
   }
 
   #opened(): { store: Store; table: Table } {
-    if (this.#store === undefined || this.#table === undefined)
-      throw new Error(`${taskName(this.id)} is not open`)
+    if (!this.#store || !this.#table) throw new Error(`${taskName(this.id)} is not open`)
     return { store: this.#store, table: this.#table }
   }
-}
-
-export const groupOf = (app: string, topology: string): string => `${app}.${topology}`
-
-const countByTopic = (records: readonly LogRecord[]): ReadonlyMap<string, number> => {
-  const counts = new Map<string, number>()
-  for (const record of records) counts.set(record.topic, (counts.get(record.topic) ?? 0) + 1)
-  return counts
 }

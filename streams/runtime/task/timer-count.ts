@@ -1,9 +1,11 @@
+import { changelogTopicOf } from '../../dsl/topology.ts'
 import type { RowChange, Store, StoredTimer } from '../store/store.ts'
 
 /**
- * How many timers a task has pending, by store. The index is counted once after the task has opened, in the background and
- * on a snapshot; what commits change meanwhile and after is added to it. Like the index itself it includes stale entries
- * until they come due, and a restore over an older store may leave it a little high until the next opening.
+ * How many timers a task has pending, by store. The index is counted once after the task has
+ * opened, in the background and on a snapshot; what commits change meanwhile and after is added to
+ * it. Like the index itself it includes stale entries until they come due, and a restore over an
+ * older store may leave it a little high until the next opening.
  */
 export class TimerCount {
   #stop = new AbortController()
@@ -20,7 +22,8 @@ export class TimerCount {
     this.#counting = store.countTimers(signal).then((counted) => {
       if (!signal.aborted) this.#counted = counted
     })
-    // A store that cannot be read says so to the task with its next read; until then the number is unknown.
+    // A store that cannot be read says so to the task with its next read; until then the number is
+    // unknown.
     this.#counting = this.#counting.catch(() => undefined)
   }
 
@@ -34,14 +37,14 @@ export class TimerCount {
     for (const { store } of timers) this.#add(store, -1)
   }
 
-  /** By store; undefined until they have been counted. */
-  pending(): ReadonlyMap<string, number> | undefined {
+  /** By changelog topic; undefined until they have been counted. */
+  pendingOf(topology: string): ReadonlyMap<string, number> | undefined {
     if (this.#counted === undefined) return undefined
     const pending = new Map(this.#counted)
     for (const [store, change] of this.#changes) {
       pending.set(store, Math.max(0, (pending.get(store) ?? 0) + change))
     }
-    return pending
+    return new Map([...pending].map(([store, count]) => [changelogTopicOf(topology, store), count]))
   }
 
   /** Resolves when the store is no longer read, so that it can be closed. */

@@ -3,7 +3,10 @@ import type { Clock } from '../clock.ts'
 /** Longest sleep: a jump of the wall clock is noticed after this at the latest. */
 const LOOK_AGAIN_MS = 1000
 
-/** Lets one loop sleep until there is work or a time has come. A notification between two waits is not lost. */
+/**
+ * Lets one loop sleep until there is work or a time has come. A notification between two waits is
+ * not lost.
+ */
 export class Wake {
   readonly #clock: Clock
   #notified = false

@@ -40,7 +40,10 @@ const EVENT = {
   occurredAt: '2026-04-18T10:23:40.000Z',
 }
 
-/** Counts words; `ask…` asks for a shade, `boom` throws, `wait…` tells its count only after `quietMs` of silence. */
+/**
+ * Counts words; `ask…` asks for a shade, `boom` throws, `wait…` tells its count only after
+ * `quietMs` of silence.
+ */
 export function counting(name: string, quietMs = 50): Counting {
   const words = topic(`${name}-words`, Word, (value) => value.word)
   const tallies = topic(`${name}-tallies`, Tally, (value) => value.word)

@@ -30,7 +30,10 @@ export interface WatchSuiteOptions {
   readonly unique: (name: string) => string
 }
 
-/** What the watch notices and what it does not, on whichever log. Its time is virtual: it passes with `looks`. */
+/**
+ * What the watch notices and what it does not, on whichever log. Its time is virtual: it passes
+ * with `looks`.
+ */
 export function positionWatchSuite(name: string, options: WatchSuiteOptions): void {
   describe(`the position watch on ${name}`, () => {
     let log: LogClient

@@ -14,7 +14,7 @@ import {
 } from './counting.suite.ts'
 import { memoryStores } from '../store/memory.ts'
 import type { StoreFactory } from '../store/store.ts'
-import { groupOf } from '../task/task.ts'
+import { groupOf } from '../task/names.ts'
 import type { Worker } from '../worker.ts'
 
 const PARTITIONS = 2

@@ -7,8 +7,8 @@ export interface TaskId {
 }
 
 /**
- * What the runtime reports. The core counts and logs nothing itself; `observe.ts` turns these into metrics, logs and spans,
- * and the simulator into a history. Hooks must not throw and must not wait.
+ * What the runtime reports. The core counts and logs nothing itself; `observe.ts` turns these into
+ * metrics and log lines, and the simulator into a history. Hooks must not throw and must not wait.
  */
 export interface Hooks {
   restored(task: TaskId, records: number, elapsedMs: number): void
@@ -29,14 +29,20 @@ export interface Hooks {
   /** A programmer error or a lost changelog: the task stopped and needs a person. */
   failed(task: TaskId, error: unknown): void
   closed(task: TaskId): void
-  /** A copy kept of another member's task could not be tailed: it is tried again, or given up when that is of no use. */
+  /**
+   * A copy kept of another member's task could not be tailed: it is tried again, or given up when
+   * that is of no use.
+   */
   standbyFailed(task: TaskId, error: unknown): void
 }
 
 export interface RestoreProgress {
   /** Applied so far. */
   readonly records: number
-  /** Offsets left by changelog: at least as many as records, because compaction and markers leave gaps. */
+  /**
+   * Offsets left by changelog: at least as many as records, because compaction and markers leave
+   * gaps.
+   */
   readonly left: ReadonlyMap<string, number>
   readonly elapsedMs: number
 }

@@ -5,12 +5,18 @@ import { BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
 import { RecentShare } from './recent-share.ts'
 
-/** What a processor notes is translated by a table that its topology brings, so that the core knows no business names. */
+/**
+ * What a processor notes is translated by a table that its topology brings, so that the core knows
+ * no business names.
+ */
 export interface NoteRule {
   /** Absent: not logged. */
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly NamedMetric[]
-  /** A histogram (buckets B2 [M2]) of the time from the record that caused the note, or the instant of its timer, to the commit. */
+  /**
+   * A histogram (buckets B2 [M2]) of the time from the record that caused the note, or the instant
+   * of its timer, to the commit.
+   */
   readonly age?: NamedMetric
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }

@@ -4,7 +4,10 @@ import type { Readiness } from '../../platform/operations-server.ts'
 import { PositionWatch, type PositionHooks, type PositionWatchOptions } from './position-watch.ts'
 import type { Stuck } from './standing.ts'
 
-/** Metrics and log lines of a position watch. `lag` is for a process that has no lag gauge of its own. */
+/**
+ * Metrics and log lines of a position watch. `lag` is for a process that has no lag gauge of its
+ * own.
+ */
 export function observePositions(
   logger: Logger,
   metrics: Metrics,
@@ -33,7 +36,10 @@ export function observePositions(
   }
 }
 
-/** The watch of a process, on the clock of the machine, with its metrics and log lines. Starts with `start()`. */
+/**
+ * The watch of a process, on the clock of the machine, with its metrics and log lines. Starts with
+ * `start()`.
+ */
 export const watchPositions = (options: WatchOptions): PositionWatch =>
   new PositionWatch({
     ...options,
@@ -48,7 +54,10 @@ export interface WatchOptions extends Pick<PositionWatchOptions, 'readers' | 'ad
   readonly lag?: PositionHooks['lag']
 }
 
-/** `stream_lag` of a topology's inputs [M40]. Each process reports what it holds: the sum is the lag. */
+/**
+ * `stream_lag` of a topology's inputs [M40]. Each process reports what it holds: the sum is the
+ * lag.
+ */
 export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
   const gauge = metrics.gauge('stream_lag', 'Records up to the last stable offset that are not processed', [
     'topology',
@@ -57,7 +66,9 @@ export function gaugeLag(metrics: Metrics): PositionHooks['lag'] {
   return (topology, topic, records) => gauge.set({ topology, topic }, records)
 }
 
-/** Whether the process should be left alone: what is stuck stays so until it is started again [H9]. */
+/**
+ * Whether the process should be left alone: what is stuck stays so until it is started again [H9].
+ */
 export function livenessOf(watch: PositionWatch): Readiness {
   const details = new Map<string, string>()
   for (const one of watch.stuck()) {

@@ -20,8 +20,9 @@ export interface RestoreHooks extends Pick<Hooks, 'restoring' | 'restored'> {
 }
 
 /**
- * Restores as they go: how many records are left (an upper bound: compaction and markers leave gaps in the offsets) and how
- * fast it goes, which is the rate of the counter. One line at the start, one every RESTORE_LINE_EVERY_MS, one at the end.
+ * Restores as they go: how many records are left (an upper bound: compaction and markers leave gaps
+ * in the offsets) and how fast it goes, which is the rate of the counter. One line at the start,
+ * one every RESTORE_LINE_EVERY_MS, one at the end.
  */
 export function observeRestores(logger: Logger, metrics: Metrics): RestoreHooks {
   const restores = new Map<string, Restore>()

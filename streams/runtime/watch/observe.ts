@@ -27,7 +27,7 @@ export type PoisonRules = Readonly<
 >
 
 export function observe({ logger, metrics, now, notes, poison = {} }: Observation): Hooks {
-  const life = observeLife(logger, metrics, poison)
+  const life = observeLife(logger, metrics)
   const restores = observeRestores(logger, metrics)
   return {
     ...observeRounds(metrics),
@@ -42,6 +42,7 @@ export function observe({ logger, metrics, now, notes, poison = {} }: Observatio
       restores.ended(id)
       life.closed(id)
     },
+    poisoned: observePoison(logger, metrics, poison),
     noted: observeNotes(logger, metrics, notes, now),
   }
 }
@@ -81,28 +82,11 @@ function observeRounds(metrics: Metrics): Rounds {
 function observeLife(
   logger: Logger,
   metrics: Metrics,
-  rules: PoisonRules,
-): Omit<Hooks, keyof Rounds | 'noted' | 'restored' | 'restoring'> {
+): Omit<Hooks, keyof Rounds | 'poisoned' | 'noted' | 'restored' | 'restoring'> {
   const events = metrics.counter('stream_task_events_total', 'Turns in the life of a task', [
     'topology',
     'event',
   ])
-  const poison = metrics.counter('stream_poisoned_total', 'Unreadable records', [
-    'topology',
-    'topic',
-    'reason',
-  ])
-  const named = new Map(
-    Object.entries(rules).map(
-      ([
-        topic,
-        {
-          event,
-          counter: { name, help },
-        },
-      ]) => [topic, { event, counter: metrics.counter(name, help) }],
-    ),
-  )
   const event = (level: keyof Logger, name: string) => (id: TaskId, error?: unknown) => {
     events.inc({ topology: id.topology, event: name })
     logger[level](`stream.task_${name}`, { task: taskName(id), ...(error !== undefined && { error }) })
@@ -122,13 +106,23 @@ function observeLife(
         offset: from,
         records: to - from,
       }),
-    poisoned: (id, topic, offset, reason, paths) => {
-      poison.inc({ topology: id.topology, topic, reason })
-      const rule = named.get(topic)
-      rule?.counter.inc()
-      const fields = { topic, partition: id.partition, offset, reason, paths }
-      logger.warn(rule?.event ?? 'stream.poisoned', fields)
-    },
+  }
+}
+
+function observePoison(logger: Logger, metrics: Metrics, rules: PoisonRules): Hooks['poisoned'] {
+  const poison = metrics.counter('stream_poisoned_total', 'Unreadable records', [
+    'topology',
+    'topic',
+    'reason',
+  ])
+  const counters = new Map(
+    Object.entries(rules).map(([topic, { counter }]) => [topic, metrics.counter(counter.name, counter.help)]),
+  )
+  return (id, topic, offset, reason, paths) => {
+    poison.inc({ topology: id.topology, topic, reason })
+    counters.get(topic)?.inc()
+    const fields = { topic, partition: id.partition, offset, reason, paths }
+    logger.warn(rules[topic]?.event ?? 'stream.poisoned', fields)
   }
 }
 

@@ -25,7 +25,10 @@ export interface PositionHooks {
   /** Once for each time that a partition gets stuck. */
   stuck(standing: Standing, quietMs: number, behind: number): void
   moved(standing: Standing): void
-  /** Records up to the last stable offset that are not done, by reader and topic, of the partitions held here. */
+  /**
+   * Records up to the last stable offset that are not done, by reader and topic, of the partitions
+   * held here.
+   */
   lag(reader: string, topic: string, records: number): void
   /** The log has ceased to say where partitions end: nothing is judged until it does. */
   unknown(error: unknown): void
@@ -33,15 +36,24 @@ export interface PositionHooks {
 
 /** One request to each leader; often enough for a gauge that is scraped every 15 s. */
 export const LOOK_EVERY_MS = 5_000
-/** Longer than any attempt at the log with the pause that follows it: fence 30 s, reopening 10 s, a batch again after 36 s. */
+/**
+ * Longer than any attempt at the log with the pause that follows it: fence 30 s, reopening 10 s, a
+ * batch again after 36 s.
+ */
 export const STUCK_AFTER_MS = 120_000
 const BOUNDS_WITHIN_MS = 10_000
 
 /**
- * Notices by its positions a consumer that does not get on. Its process may look well for ever: a handler never resolves, or a fetch loop has ended silently. Where partitions end is asked of the log itself every `everyMs`,
- * because what fetches say is no evidence once fetching is what has stopped.
+ * Notices by its positions a consumer that does not get on. Its process may look well for ever: a
+ * handler never resolves, or a fetch loop has ended silently. Where partitions end is asked of the
+ * log itself every `everyMs`, because what fetches say is no evidence once fetching is what has
+ * stopped.
  *
- * It stays silent on an idle partition: control records count as read. It stays silent on a reader that restores, retries or waits for answers: each step is a sign of life. It stays silent on what is held back on purpose, for which the reader names an excuse, and while the log does not answer. Time is what passes between two looks, at most two intervals. So neither a clock that was set nor a process that was frozen makes anybody late.
+ * It stays silent on an idle partition: control records count as read. It stays silent on a reader
+ * that restores, retries or waits for answers: each step is a sign of life. It stays silent on what
+ * is held back on purpose, for which the reader names an excuse, and while the log does not answer.
+ * Time is what passes between two looks, at most two intervals. So neither a clock that was set nor
+ * a process that was frozen makes anybody late.
  */
 export class PositionWatch {
   readonly #options: PositionWatchOptions
@@ -49,7 +61,9 @@ export class PositionWatch {
   readonly #stop = new AbortController()
   readonly #judgement: Judgement
   #lookedMs: number
-  /** Labels that a lag was reported for: what is no longer held here reads 0 and not its last value. */
+  /**
+   * Labels that a lag was reported for: what is no longer held here reads 0 and not its last value.
+   */
   #reported = new Map<string, readonly [string, string]>()
   #isLogAway = false
   #asking: AbortController | undefined
@@ -106,7 +120,8 @@ export class PositionWatch {
     }
     const elapsedMs = Math.min(Math.max(0, now() - this.#lookedMs), 2 * this.#everyMs)
     this.#lookedMs = now()
-    // Positions are taken after the ends: a partition that is read up to its end must never look as if it were behind.
+    // Positions are taken after the ends: a partition that is read up to its end must never look as
+    // if it were behind.
     const standings = readers.flatMap((reader) => reader.standings())
     const { stuck, moved } = this.#judgement.look(standings, ends, elapsedMs)
     for (const one of stuck) hooks.stuck(one.standing, one.quietMs, one.behind)
@@ -117,7 +132,8 @@ export class PositionWatch {
   /** The last stable offset of each partition. Rejects when the log does not answer in time. */
   async #ends(held: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
     if (held.length === 0) return new Map()
-    // Two topologies may read one topic, and a broker refuses to be asked twice for the same partition.
+    // Two topologies may read one topic, and a broker refuses to be asked twice for the same
+    // partition.
     const at = [...new Map(held.map((one) => [partitionKey(one), one])).values()]
     const { admin, sleep } = this.#options
     const answered = new AbortController()

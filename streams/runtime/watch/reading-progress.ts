@@ -4,14 +4,22 @@ import { groupPositions, partitionsOf } from '../../log/group-positions.ts'
 import { LogError, type LogAdmin, type TopicPartition } from '../../log/port.ts'
 
 /**
- * Answers how far everything on a path has been read, stage by stage. A reader that finds all of it read that was there when it asked before knows that what each stage took has reached the next one.
+ * Answers how far everything on a path has been read, stage by stage. A reader that finds all of it
+ * read that was there when it asked before knows that what each stage took has reached the next
+ * one.
  */
 
-/** How far there is to read at one place of the path, and after that how far has been read. Rejects when that is not known. */
+/**
+ * How far there is to read at one place of the path, and after that how far has been read. Rejects
+ * when that is not known.
+ */
 export type Stage = () => Promise<ReadingProgress>
 
 export interface Path {
-  /** In the order in which a record passes them: the end of a later stage counts what an earlier one has passed on. */
+  /**
+   * In the order in which a record passes them: the end of a later stage counts what an earlier one
+   * has passed on.
+   */
   readonly stages: readonly Stage[]
   readonly now: () => number
   /** The progress is not known. Who waits for this answer waits on, so it must be seen. */
@@ -45,8 +53,8 @@ export interface Reading {
 }
 
 /**
- * By partition. For topics that are written without transactions: behind the last record of a transaction stands its marker,
- * which no group commits.
+ * By partition. For topics that are written without transactions: behind the last record of a
+ * transaction stands its marker, which no group commits.
  */
 export function groupProgress({ admin, group, topic }: Reading): Stage {
   let partitions: readonly TopicPartition[] | undefined

@@ -9,7 +9,10 @@ interface Slot {
   whole: number
 }
 
-/** How many percent of what happened in the last five minutes was of one kind, to within a slot of ten seconds. */
+/**
+ * How many percent of what happened in the last five minutes was of one kind, to within a slot of
+ * ten seconds.
+ */
 export class RecentShare {
   readonly #now: () => number
   readonly #slots: (Slot | undefined)[] = Array.from({ length: SLOTS })
@@ -26,7 +29,9 @@ export class RecentShare {
     this.#slots[number % SLOTS] = slot
   }
 
-  /** 0 when nothing has happened; at most 100, though a part may be counted later than its whole. */
+  /**
+   * 0 when nothing has happened; at most 100, though a part may be counted later than its whole.
+   */
   percent(): number {
     const number = this.#number()
     let [part, whole] = [0, 0]

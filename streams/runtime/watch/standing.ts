@@ -5,11 +5,20 @@ export interface Standing {
   readonly at: TopicPartition
   /** Topology or group. */
   readonly reader: string
-  /** The first offset that is not done; what is in hand is not done. Unknown until the cursor has been read. */
+  /**
+   * The first offset that is not done; what is in hand is not done. Unknown until the cursor has
+   * been read.
+   */
   readonly next: number | undefined
-  /** It has something to do although no record lies behind it: it opens, or a round of timers is in hand. */
+  /**
+   * It has something to do although no record lies behind it: it opens, or a round of timers is in
+   * hand.
+   */
   readonly isBusy: boolean
-  /** Changes with whatever shows that the reader gets on without moving: rows restored, attempts, answers. */
+  /**
+   * Changes with whatever shows that the reader gets on without moving: rows restored, attempts,
+   * answers.
+   */
   readonly signs: number
   /** What it does, for people: `running`, `restoring`, `recovering`. */
   readonly doing: string
@@ -34,7 +43,10 @@ interface Seen {
 
 const identity = ({ reader, at }: Standing): string => `${reader}\0${partitionKey(at)}`
 
-/** Decides who is stuck, from one look to the next. Knows no clock. Remembers what the last look has shown and no more. */
+/**
+ * Decides who is stuck, from one look to the next. Knows no clock. Remembers what the last look has
+ * shown and no more.
+ */
 export class Judgement {
   readonly #stuckAfterMs: number
   #seen = new Map<string, Seen>()

@@ -14,7 +14,10 @@ export class TaskProgress {
   #isRoundInHand = false
   /** Attempts to open and steps of a restore: signs of life for every input. */
   #steps = 0
-  /** Rounds and answers: signs of life for an input that waits its turn, but not for one that is not being fetched. */
+  /**
+   * Rounds and answers: signs of life for an input that waits its turn, but not for one that is not
+   * being fetched.
+   */
   #turns = 0
 
   constructor(id: TaskId, inputs: Inputs) {
@@ -51,7 +54,7 @@ export class TaskProgress {
   }
 
   roundBegins(): void {
-    this.#before = this.#inputs.positions()
+    this.#before = this.#inputs.nextOffsets()
     this.#isRoundInHand = true
   }
 
@@ -65,7 +68,7 @@ export class TaskProgress {
   }
 
   standings(topics: readonly string[]): readonly Standing[] {
-    const now = this.#inputs.positions()
+    const now = this.#inputs.nextOffsets()
     const isDone = this.#doing === 'running' && !this.#isRoundInHand
     const next = isDone ? now : this.#before
     const inHand = (topic: string): boolean => !isDone && next?.get(topic) !== now.get(topic)

@@ -70,7 +70,10 @@ const requeueOf = (sourceTopic: string, sourceOffset: string): readonly string[]
   return ['deadletters', 'requeue', id, '--reason', 'x']
 }
 
-/** The commands on dead letters, as an operator types them, on whichever log. The dead letters are the runtime's own. */
+/**
+ * The commands on dead letters, as an operator types them, on whichever log. The dead letters are
+ * the runtime's own.
+ */
 export function commandsSuite(name: string, options: CommandsSuiteOptions): void {
   describe(`deadletters on ${name}`, () => {
     let log: LogClient
@@ -114,7 +117,9 @@ export function commandsSuite(name: string, options: CommandsSuiteOptions): void
       await writer.close()
     }
 
-    /** Lets a real worker meet unreadable records, and answers the ids under which it put them away. */
+    /**
+     * Lets a real worker meet unreadable records, and answers the ids under which it put them away.
+     */
     const poisoned = async (...values: readonly string[]): Promise<readonly string[]> => {
       for (const value of values) await write(given.words, value)
       return putAway(values.length, given)

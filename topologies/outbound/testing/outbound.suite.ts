@@ -13,7 +13,10 @@ import { segmentFacts } from '../../../streams/contracts/receipts.ts'
 import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
 import { outbound, type OutboundOptions } from '../outbound.ts'
 
-/** What the tests of `outbound` share: a message, an answering routing engine, and one look at everything emitted. */
+/**
+ * What the tests of `outbound` share: a message, an answering routing engine, and one look at
+ * everything emitted.
+ */
 
 export const START = Date.parse('2026-04-18T10:23:40.020Z')
 export const operatorId = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'

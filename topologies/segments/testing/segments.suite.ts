@@ -18,7 +18,10 @@ import { normaliseStat } from '../../../streams/domain/receipt/stat.ts'
 import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
 import { segments } from '../segments.ts'
 
-/** What the tests of `segments` share: a message of some segments, and short ways to say what operators report of it. */
+/**
+ * What the tests of `segments` share: a message of some segments, and short ways to say what
+ * operators report of it.
+ */
 
 export const START = Date.parse('2026-04-18T10:23:40.180Z')
 export const HOUR_MS = 3_600_000

@@ -6,7 +6,10 @@ import type { TaskId } from '../../../../streams/runtime/watch/hooks.ts'
 import { NO_STANDBYS } from '../../../../streams/runtime/limits.ts'
 import { levelStores } from '../../../../streams/runtime/store/level.ts'
 
-/** A process of the standby benchmark: one worker, which says as lines of JSON on its output what happens to its tasks, and when. */
+/**
+ * A process of the standby benchmark: one worker, which says as lines of JSON on its output what
+ * happens to its tasks, and when.
+ */
 const { values } = parseArgs({
   options: {
     scene: { type: 'string', default: '' },

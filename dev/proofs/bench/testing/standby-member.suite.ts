@@ -40,7 +40,10 @@ export class Member {
     })
   }
 
-  /** The first event of its kind at or after `sinceMs`; of any partition, with any number of records, unless these are given. */
+  /**
+   * The first event of its kind at or after `sinceMs`; of any partition, with any number of
+   * records, unless these are given.
+   */
   async first(event: Told['event'], sinceMs: number, partition?: number, records?: number): Promise<Told> {
     const isIt = (one: Told): boolean =>
       one.event === event &&

@@ -4,8 +4,9 @@ import { eventId, HOUR_MS, instant, MINUTE_MS } from './ids.ts'
 import { canonical } from '../readings.ts'
 
 /**
- * Spec pipeline.md 3.5, stated again as a small pure model: D11 to D29 for one message. It knows no replays, because the simulator
- * moves no cursors. Effects are texts, so that two histories can be compared as multisets.
+ * [D11] to [D29] for one message, stated again as a small pure model. It knows no replays: what a
+ * replay has repeated is left out of its inputs. Effects are texts, so that two histories can be
+ * compared as multisets.
  */
 interface Part {
   status: string
@@ -53,13 +54,16 @@ export function taken(before: Model, input: Input): Model {
   return model
 }
 
-/** When the grace of this message ends, epoch milliseconds; null once it is closed, or before anything is known. */
+/**
+ * When the grace of this message ends, epoch milliseconds; null once it is closed, or before
+ * anything is known.
+ */
 export function graceEndMs({ about, outcome, submittedMs, sentMs }: Model): number | null {
   const base = submittedMs ?? sentMs
   return about === null || outcome !== null || base === null ? null : base + 24 * HOUR_MS
 }
 
-/** D26. */
+/** [D26]. */
 export function graceEnded(before: Model): Model {
   const model = structuredClone(before)
   const atMs = graceEndMs(model)
@@ -70,7 +74,7 @@ export function graceEnded(before: Model): Model {
   return model
 }
 
-/** D13. */
+/** [D13]. */
 function takeExpected(model: Model, fact: Extract<SegmentFact, { kind: 'EXPECTED' }>): void {
   if (model.outcome !== null) return
   const { operatorId, segmentCount, to, expectedSegments, sentAt } = fact
@@ -99,7 +103,7 @@ function partOf(model: Model, index: number): Part {
   return part
 }
 
-/** D12 to D15. */
+/** [D12] to [D15]. */
 function takeResult(model: Model, result: SubmitResult): void {
   if (model.outcome !== null) return
   submitted(model, result, result.totalSegments, result.operatorId)
@@ -126,7 +130,7 @@ function takeResult(model: Model, result: SubmitResult): void {
   )
 }
 
-/** D16 to D24. */
+/** [D16] to [D24]. */
 function takeReceipt(model: Model, fact: Extract<SegmentFact, { kind: 'RECEIPT' }>): void {
   const { receipt, segmentIndex, submission, totalSegments } = fact
   const { dlrStatus, operatorId, operatorMessageId, eventId: cause } = receipt
@@ -134,7 +138,7 @@ function takeReceipt(model: Model, fact: Extract<SegmentFact, { kind: 'RECEIPT' 
   if (submission !== undefined) submitted(model, submission, totalSegments, operatorId)
   const part = partOf(model, segmentIndex)
   const identity = eventId('receipt', operatorId, operatorMessageId, dlrStatus)
-  if (part.identities.includes(identity)) return // D21
+  if (part.identities.includes(identity)) return // [D21]
   part.identities.push(identity)
   const applied = !isTerminal(part.status)
   let outcome: object | null = null
@@ -148,7 +152,7 @@ function takeReceipt(model: Model, fact: Extract<SegmentFact, { kind: 'RECEIPT' 
   model.effects.push(canonical({ record: 'RECEIPT', cause, applied, outcome }))
 }
 
-/** D18 to D20. */
+/** [D18] to [D20]. */
 function takeAfterClosing(model: Model, closed: { at: string }, receipt: Receipt, index: number): void {
   const { dlrStatus, receivedAt, deliveredAt, eventId: cause } = receipt
   if (partOf(model, index).status === dlrStatus) return
@@ -157,7 +161,7 @@ function takeAfterClosing(model: Model, closed: { at: string }, receipt: Receipt
   model.effects.push(canonical({ record: stale ? 'QUARANTINED' : 'LATE', cause, terminalAt: closed.at }))
 }
 
-/** D23. */
+/** [D23]. */
 function tellUnknown(model: Model, at: string): void {
   const { parts, expected, toldUnknown } = model
   const answered =
@@ -167,7 +171,7 @@ function tellUnknown(model: Model, at: string): void {
   model.effects.push(canonical({ webhook: 'UNKNOWN', at, segments: segmentsOf(model), ...toldOf(model) }))
 }
 
-/** D27; the outcome that the record of its cause carries. */
+/** [D27]; the outcome that the record of its cause carries. */
 function evaluate(model: Model, at: string): object | null {
   const statuses = model.parts.map(({ status }) => status)
   if (statuses.length < model.expected || !statuses.every(isTerminal)) return null
@@ -177,7 +181,7 @@ function evaluate(model: Model, at: string): object | null {
   return close(model, status, at, 'ALL_RECEIVED')
 }
 
-/** D29. */
+/** [D29]. */
 function close(model: Model, status: string, at: string, closedBy: string): object {
   model.outcome = { status, at }
   const { parts, expected, about } = model

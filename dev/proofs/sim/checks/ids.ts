@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The simulator's own statement of spec events.md section 3 and 5: it must not believe what it checks. */
+/** The simulator's own statement of [EV60] and [EV61]: it must not believe what it checks. */
 const NAMESPACE = Buffer.from('4ad8b55f2b07580e81dab71bcd55d86b', 'hex')
 
 /** UUIDv5 of the parts joined with `|`. */
@@ -21,7 +21,9 @@ export const HOUR_MS = 3_600_000
 /** How far the clock of a process may be off. */
 export const CLOCK_ERROR_MS_MAX = 2 * HOUR_MS
 
-/** How an operator behaves: whether it takes a message whole, and how it writes an id in receipts. */
+/**
+ * How an operator behaves: whether it takes a message whole, and how it writes an id in receipts.
+ */
 export interface Operator {
   readonly operatorId: string
   readonly wire: 'CSMS' | 'TLV'

@@ -5,10 +5,16 @@ import { checkSegments } from './segments.ts'
 import type { Accepted } from '../traffic.ts'
 import type { World } from '../world.ts'
 
-/** Violations that are told of one run: the first ones say what is wrong, the others follow from it. */
+/**
+ * Violations that are noted of one run: the first ones say what is wrong, the others follow from
+ * it.
+ */
 const VIOLATIONS_MAX = 12
 
-/** Everything that must be true of what a run leaves on the log, recomputed from its input (research/reliability.md 2.2). */
+/**
+ * Everything that must be true of what a run leaves on the log, recomputed from its input and not
+ * asked of the code under test.
+ */
 export async function checkOutcome(world: World, accepted: ReadonlyMap<string, Accepted>): Promise<void> {
   const complain = complainTo(world)
   await checkRuntime(world, complain)

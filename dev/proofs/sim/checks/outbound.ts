@@ -13,8 +13,8 @@ import type { Accepted } from '../traffic.ts'
 import type { World } from '../world.ts'
 
 /**
- * Spec pipeline.md section 1 and 2, stated again: every message walks a legal path that its routing explains, and each step of
- * it is told exactly once.
+ * [T1] to [T12] and [O1] to [O10], stated again: every message walks a legal path that its routing
+ * explains, and each step of it is published exactly once.
  */
 export function checkOutbound(
   world: World,

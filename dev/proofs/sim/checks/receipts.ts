@@ -14,7 +14,10 @@ import { eventId, HOUR_MS, instant, MINUTE_MS, operatorOf } from './ids.ts'
 import { byKey, canonical, readings, sameTexts, type Complain } from '../readings.ts'
 import type { World } from '../world.ts'
 
-/** Spec pipeline.md 3.2 to 3.4, stated again: which receipts pass, and that each of them is joined or an orphan, once. */
+/**
+ * [N1] to [N4] and [D1] to [D10], stated again: which receipts pass, and that each of them is
+ * joined or an orphan, once.
+ */
 export function checkReceipts(world: World, complain: Complain): void {
   const lookups = readings(world.log, receiptLookups)
   const passed = expectedReceipts(world)
@@ -37,7 +40,7 @@ const CANONICAL: Readonly<Record<string, Receipt['dlrStatus']>> = {
   FAILED: 'FAILED',
 }
 
-/** D4 and D5 over each key in the order of its partition. */
+/** [D4] and [D5] over each key in the order of its partition. */
 function expectedReceipts(world: World): Receipt[] {
   const passed: Receipt[] = []
   for (const list of byKey(readings(world.log, inboundReceipts)).values()) {
@@ -67,7 +70,10 @@ function normalised(inbound: InboundReceipt): Receipt {
   return { ...rest, deliveredAt, receivedAt, dlrStatus, fingerprint }
 }
 
-/** Every accepted submit result is re-keyed, as often as it is on the log: that processor keeps no state. */
+/**
+ * Every accepted submit result is re-keyed, as often as it is on the log: that processor keeps no
+ * state.
+ */
 function checkSent(world: World, complain: Complain): void {
   const expected = readings(world.log, submitResults).flatMap(({ value }) =>
     value.operatorMessageId === undefined
@@ -109,7 +115,8 @@ function checkDecisions(world: World, passed: readonly Receipt[], complain: Comp
     if (orphanId !== eventId('orphan', receipt.eventId)) complain(`orphan ${orphanId} has a foreign id`)
     const sentMs = firstSent.get(`${receipt.operatorId}:${receipt.operatorMessageId}`)
     const lookup = looked.get(receipt.eventId)
-    // The record time of both is that of their input: what the log had before the receipt must have been waited for.
+    // The record time of both is that of their input: what the log had before the receipt must have
+    // been waited for.
     if (sentMs !== undefined && lookup !== undefined && sentMs < lookup.timestamp)
       complain(
         `receipt ${receipt.eventId} became an orphan although its submit result came ${lookup.timestamp - sentMs} ms before it`,

@@ -10,7 +10,7 @@ import type { Store, StoredTimer } from '../../../../streams/runtime/store/store
 import { sameTexts, type Complain } from '../readings.ts'
 import type { World } from '../world.ts'
 
-/** What the runtime guarantees whatever the topologies mean (architecture.md section 4). */
+/** What the runtime guarantees whatever the topologies mean (ARCHITECTURE.md, section 4). */
 export async function checkRuntime(world: World, complain: Complain): Promise<void> {
   const open = world.log.openTransactions()
   if (open.length > 0) complain(`transactions are open: ${open.map((one) => one.transactionalId).join(' ')}`)
@@ -27,10 +27,15 @@ export async function checkRuntime(world: World, complain: Complain): Promise<vo
 const Identified = z.object({ eventId: z.string() })
 /** Topics that no topology reads or writes. */
 const OTHERS = ['operator.health', 'bridge.marks']
-/** Inputs may come twice, and what is derived without state from an input that comes twice does so too. */
+/**
+ * Inputs may come twice, and what is derived without state from an input that comes twice does so
+ * too.
+ */
 const REPEATED = ['sms.outbound.request', 'smpp.submit.result', 'sms.dlr.inbound', 'dlr.sent']
 
-/** Each event once, where its key says, and none marked as replayed while nobody has moved a cursor. */
+/**
+ * Each event once, where its key says, and none marked as replayed while nobody has moved a cursor.
+ */
 function checkRecords(world: World, complain: Complain): void {
   for (const topic of TOPICS) {
     if (OTHERS.includes(topic.name)) continue
@@ -66,7 +71,7 @@ function checkOnce(topic: Topic<unknown>, records: readonly LogRecord[], complai
   }
 }
 
-/** P2: a record that is read again yields what it yielded at first, byte for byte. */
+/** [P2]: a record that is read again yields what it yielded at first, byte for byte. */
 function checkRepetition(record: LogRecord, said: string | undefined, complain: Complain): void {
   const value = record.value?.toString('utf8')
   if (said === undefined)
@@ -132,7 +137,10 @@ const Timed = z.object({ timers: z.record(z.string(), z.number()).optional() })
 
 const idOf = (timer: StoredTimer): string => `${timer.store} ${timer.timer} ${timer.key} ${timer.dueMs}`
 
-/** Every timer of a row is in the index. An index entry without a row is only a hint, and dropped when it comes due. */
+/**
+ * Every timer of a row is in the index. An index entry without a row is only a hint, and dropped
+ * when it comes due.
+ */
 async function checkTimers(
   name: string,
   store: string,

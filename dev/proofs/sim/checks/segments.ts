@@ -7,9 +7,10 @@ import { byKey, canonical, readings, type Complain, type Reading } from '../read
 import type { World } from '../world.ts'
 
 /**
- * What was said of each message must be what the model says for its inputs. Two topics feed an aggregate and no order between
- * them is promised, so every interleaving is tried that keeps the order of each; the grace may end before any input that came
- * after it. What happened must be one of the possible outcomes, and mostly there is only one.
+ * What was said of each message must be what the model says for its inputs. Two topics feed an
+ * aggregate and no order between them is promised, so every interleaving is tried that keeps the
+ * order of each. The grace may end before any input that came after it. What happened must be one
+ * of the possible outcomes, and mostly there is only one.
  */
 export function checkSegments(world: World, complain: Complain): void {
   const results = byKey(readings(world.log, submitResults))
@@ -49,7 +50,10 @@ function possibleEffects(results: readonly Timed[], facts: readonly Timed[]): Re
   return new Set(ends.map((effects) => canonical(effects)))
 }
 
-/** States by the number of facts taken: those that come from the row above, and those one more fact makes of them. */
+/**
+ * States by the number of facts taken: those that come from the row above, and those one more fact
+ * makes of them.
+ */
 function acrossFacts(above: readonly Models[], facts: readonly Timed[]): readonly Models[] {
   const row: Models[] = []
   for (let count = 0; count <= facts.length; count += 1) {

@@ -1,6 +1,7 @@
 /**
- * What a broker may answer, and what follows from it. The numbers are the protocol's error codes (Kafka protocol guide, "Error
- * Codes"); kafkajs knows only those up to 88, so they are kept as numbers here.
+ * What a broker may answer, and what follows from it. The numbers are the protocol's error codes
+ * (Kafka protocol guide, "Error Codes"); kafkajs knows only those up to 88, so they are kept as
+ * numbers here.
  */
 export class BrokerError extends Error {
   readonly code: number
@@ -24,7 +25,10 @@ export const MEMBER_ID_REQUIRED = 79
 export const UNSTABLE_OFFSET_COMMIT = 88
 export const UNKNOWN_TOPIC = 3
 
-/** What a broker says that goes down in the middle of a request, or that knows nothing better. It may have happened. */
+/**
+ * What a broker says that goes down in the middle of a request, or that knows nothing better. It
+ * may have happened.
+ */
 const UNKNOWN_SERVER_ERROR = -1
 
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -87,12 +91,18 @@ const LATER = new Set([7, 13, 14, 19, 20, CONCURRENT_TRANSACTIONS, UNSTABLE_OFFS
 const ELSEWHERE = new Set([UNKNOWN_TOPIC, 5, 6, 9, 41, 56, 74, 75, 78])
 const OTHER_COORDINATOR = new Set([15, 16])
 const FENCED = new Set([47, 90])
-/** The producer's state at the broker and ours have parted: only a new epoch, or another producer id, brings them together. */
+/**
+ * The producer's state at the broker and ours have parted: only a new epoch, or another producer
+ * id, brings them together.
+ */
 const OUT_OF_STEP = new Set([45, DUPLICATE_SEQUENCE, 59])
 const START_OVER = new Set([INVALID_TXN_STATE, 49])
 
 /**
- * `lost`: no answer, it may have happened. `later`: the same again. `elsewhere`: again at the new leader. `coordinator`: again at the new coordinator. `fenced`: another has taken over. `out-of-step`: sequences are off. `start-over`: fence again. `abortable`: this transaction cannot commit, the next may. `refused`: no repetition helps.
+ * `lost`: no answer, it may have happened. `later`: the same again. `elsewhere`: again at the new
+ * leader. `coordinator`: again at the new coordinator. `fenced`: another has taken over.
+ * `out-of-step`: sequences are off. `start-over`: fence again. `abortable`: this transaction cannot
+ * commit, the next may. `refused`: no repetition helps.
  */
 export type Remedy =
   | 'lost'
@@ -105,7 +115,10 @@ export type Remedy =
   | 'abortable'
   | 'refused'
 
-/** Undefined for what did not come from a broker or the way to it: a programmer's error, to be thrown on. */
+/**
+ * Undefined for what did not come from a broker or the way to it: a programmer's error, to be
+ * thrown on.
+ */
 export function remedyFor(error: unknown): Remedy | undefined {
   if (error instanceof BrokerError) return remedyForCode(error.code)
   return isLost(error) ? 'lost' : undefined

@@ -7,7 +7,9 @@ import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 import { BrokerConnections } from '../wire/broker-connections.ts'
 import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.ts'
 
-/** How long a topic may go without a leader, or be unknown to a broker that has just heard of it. */
+/**
+ * How long a topic may go without a leader, or be unknown to a broker that has just heard of it.
+ */
 const LEADER_WITHIN_MS = 5_000
 
 type CoordinatorKind = 'group' | 'transaction'
@@ -15,8 +17,9 @@ type CoordinatorKind = 'group' | 'transaction'
 const NO_LEADER = -1
 
 /**
- * Who leads and who coordinates what, remembered until somebody reports that it is not so any more. kafkajs's own cluster asks
- * for a coordinator before every request and fails as a whole when one of its topics is gone.
+ * Who leads and who coordinates what, remembered until somebody reports that it is not so any more.
+ * kafkajs's own cluster asks for a coordinator before every request and fails as a whole when one
+ * of its topics is gone.
  */
 export class Cluster {
   readonly clock: Clock
@@ -98,7 +101,10 @@ export class Cluster {
     this.#coordinators.delete(`${kind} ${key}`)
   }
 
-  /** The node that creates and deletes topics. `topic` is any name: a question about none is one about all. */
+  /**
+   * The node that creates and deletes topics. `topic` is any name: a question about none is one
+   * about all.
+   */
   async controller(topic: string): Promise<number> {
     const answer = await this.#connections.sendAny(
       metadata({ topics: [topic], allowAutoTopicCreation: false }),

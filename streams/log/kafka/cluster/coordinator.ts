@@ -28,7 +28,10 @@ export class Coordinator {
     this.#key = key
   }
 
-  /** Repeats until the deadline; rejects with the last error then, and at once with one that no repetition cures. */
+  /**
+   * Repeats until the deadline; rejects with the last error then, and at once with one that no
+   * repetition cures.
+   */
   async ask<Answer extends object>(request: Repeatable<Answer>, deadline: number): Promise<Answer> {
     const attempts = new Attempts(this.#cluster.clock, deadline, URGENT_MS_MAX)
     for (;;) {

@@ -2,8 +2,8 @@ import { LogError } from '../../port.ts'
 import { remedyFor } from './broker-error.ts'
 
 /**
- * The port's error for a fault after which nothing has happened. What came neither from a broker nor from the way to it is the
- * caller's own error, or already the port's, and stays what it is.
+ * The port's error for a fault after which nothing has happened. What came neither from a broker
+ * nor from the way to it is the caller's own error, or already the port's, and stays what it is.
  */
 export function outcomeOf(error: unknown): unknown {
   const remedy = remedyFor(error)

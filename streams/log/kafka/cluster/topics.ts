@@ -8,7 +8,10 @@ import type { Lane } from '../wire/broker-connections.ts'
 
 const TOPIC_RESOURCE = 2
 
-/** What the controller may take for one request, and how long a change may take to be known everywhere. */
+/**
+ * What the controller may take for one request, and how long a change may take to be known
+ * everywhere.
+ */
 const CONTROLLER_WITHIN_MS = 8_000
 const KNOWN_WITHIN_MS = 15_000
 

@@ -2,14 +2,18 @@ import { internals } from '../wire/internals.ts'
 import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
 
 /**
- * The requests for which kafkajs's codecs serve. Only the codecs: its `parse` throws at the first partition that failed and
- * hides error codes that it does not know, so answers come back as decoded, with a code to each part.
+ * The requests for which kafkajs's codecs serve. Only the codecs: its `parse` throws at the first
+ * partition that failed and hides error codes that it does not know, so answers come back as
+ * decoded, with a code to each part.
  */
 export type Api<Payload extends object, Answer extends object> = (
   payload: Payload,
 ) => (broker: KafkaBroker) => Call<Answer>
 
-/** `expected` are the members that the answer must have: what this code relies on of untyped JavaScript. */
+/**
+ * `expected` are the members that the answer must have: what this code relies on of untyped
+ * JavaScript.
+ */
 function api<Payload extends object, Answer extends object>(
   name: string,
   expected: readonly (keyof Answer)[],

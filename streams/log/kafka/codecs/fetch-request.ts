@@ -15,7 +15,10 @@ export interface FetchLimits {
   readonly partitionBytesMax: number
 }
 
-/** One partition's part of an answer. The records are still encoded; they are decoded where they are wanted. */
+/**
+ * One partition's part of an answer. The records are still encoded; they are decoded where they are
+ * wanted.
+ */
 export interface FetchedPart extends TopicPartition {
   readonly errorCode: number
   readonly lastStableOffset: number
@@ -38,7 +41,9 @@ const NO_OFFSET = -1
 const ANSWER_WITHIN_MS = 10_000
 
 /**
- * Fetch v11 without a session. kafkajs decodes every record into strings and Longs, and forgets where a batch without records ends. When an offset is out of range it commits one of its own. So its consumer could not be used as it is.
+ * Fetch v11 without a session. kafkajs decodes every record into strings and Longs, and forgets
+ * where a batch without records ends. When an offset is out of range it commits one of its own. So
+ * its consumer could not be used as it is.
  */
 export function fetchRequest(from: readonly FetchFrom[], limits: FetchLimits): OwnRequest<FetchAnswer> {
   return {

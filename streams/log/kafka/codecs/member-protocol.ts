@@ -4,10 +4,14 @@ import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 
 /**
- * What members and their leader say to each other through the coordinator: the standard subscription and assignment of consumers
- * (ConsumerProtocolSubscription and -Assignment, version 0), so that tools can show them. The user data of a subscription says first what the member holds: 32-bit numbers 7, 3, 0, 1, 2 for generation 7 and the partitions 0, 1, 2. Then it says which copies are wanted and how far its own reach: 32-bit 1, 1, 4 and 64-bit 900 for one copy of each, and 900 in that of partition 4. The user data of an
- * assignment names the standbys: 2, 4, 0, 5, 1 for partitions 4 and 5, of which 5 is due. Members of former versions know of
- * neither, and get no standby.
+ * What members and their leader say to each other through the coordinator: the standard
+ * subscription and assignment of consumers (ConsumerProtocolSubscription and -Assignment, version
+ * 0), so that tools can show them. The user data of a subscription says first what the member
+ * holds: 32-bit numbers 7, 3, 0, 1, 2 for generation 7 and the partitions 0, 1, 2. Then it says
+ * which copies are wanted and how far its own reach: 32-bit 1, 1, 4 and 64-bit 900 for one copy of
+ * each, and 900 in that of partition 4. The user data of an assignment names the standbys: 2, 4, 0,
+ * 5, 1 for partitions 4 and 5, of which 5 is due. Members of former versions know of neither, and
+ * get no standby.
  */
 export const PROTOCOL_NAME = 'copartitioned-sticky'
 

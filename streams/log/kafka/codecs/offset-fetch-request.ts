@@ -11,8 +11,9 @@ export interface OffsetFetchAnswer {
 }
 
 /**
- * OffsetFetch v7 with `require_stable` (KIP-447): a cursor that a transaction is about to move is answered with
- * UNSTABLE_OFFSET_COMMIT and not with its old value. kafkajs stops at v4, which cannot ask for that.
+ * OffsetFetch v7 with `require_stable` (KIP-447): a cursor that a transaction is about to move is
+ * answered with UNSTABLE_OFFSET_COMMIT and not with its old value. kafkajs stops at v4, which
+ * cannot ask for that.
  */
 export function offsetFetchRequest(
   group: string,

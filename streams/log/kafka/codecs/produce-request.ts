@@ -4,7 +4,10 @@ import type { ByteReader } from '../wire/byte-reader.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
 
-/** Under which producer id a request writes; without a transactional id the records are visible at once. */
+/**
+ * Under which producer id a request writes; without a transactional id the records are visible at
+ * once.
+ */
 export interface ProducerIdentity {
   readonly transactionalId: string | null
   readonly producerId: bigint
@@ -27,15 +30,18 @@ export interface ProduceAnswer {
 /** All in-sync replicas: nothing that was accepted is lost [W1]. */
 const ACKS_ALL = -1
 
-/** How long the leader may wait for the replicas. Below the request timeout, so that the answer says so. */
+/**
+ * How long the leader may wait for the replicas. Below the request timeout, so that the answer says
+ * so.
+ */
 const REPLICAS_WITHIN_MS = 8_000
 
 /** Names, counts and lengths around one batch, beside the topic's name. */
 const PART_OVERHEAD_BYTES = 32
 
 /**
- * Produce v7: one request, one pass, one piece of memory. Also the first version that Kafka 4 and Redpanda have in common with
- * kafkajs's last.
+ * Produce v7: one request, one pass, one piece of memory. Also the first version that Kafka 4 and
+ * Redpanda have in common with kafkajs's last.
  *
  * @param firstSequence the sequence of each batch's first record, in the order of `round`
  */

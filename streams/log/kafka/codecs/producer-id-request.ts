@@ -29,7 +29,9 @@ export interface ProducerIdWanted {
 const NAME = { apiKey: 22, apiName: 'InitProducerId' }
 
 /**
- * InitProducerId, v3 where the broker has it (KIP-360). kafkajs stops at v1, which can only take over: in trying to go on it would fence a writer that has taken over from us. Going on with a broker that has v1 only is `fatal`.
+ * InitProducerId, v3 where the broker has it (KIP-360). kafkajs stops at v1, which can only take
+ * over: in trying to go on it would fence a writer that has taken over from us. Going on with a
+ * broker that has v1 only is `fatal`.
  */
 export function initProducerId(wanted: ProducerIdWanted): (broker: KafkaBroker) => Call<ProducerIdAnswer> {
   return (broker) => {

@@ -14,7 +14,10 @@ function data(offset: number, producer: Producer, key = 'k'): Buffer {
   return batch(offset, producer, key, 0x10)
 }
 
-/** The marker that ends a transaction: a control batch with a key of version 0 and type 0 (abort) or 1 (commit). */
+/**
+ * The marker that ends a transaction: a control batch with a key of version 0 and type 0 (abort) or
+ * 1 (commit).
+ */
 function marker(offset: number, producer: Producer, type: 'abort' | 'commit'): Buffer {
   return batch(offset, producer, Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1]), 0x30)
 }

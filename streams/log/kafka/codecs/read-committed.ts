@@ -14,7 +14,10 @@ export interface BatchFate {
 }
 
 /**
- * Hides the records of aborted transactions. Brokers list those in the order of their abort markers. So they are sorted by where they began, and every one that a batch reaches is taken, not only one. The Java client does the same (CompletedFetch.java); kafkajs's filter leaks in all three cases that the tests hold.
+ * Hides the records of aborted transactions. Brokers list those in the order of their abort
+ * markers. So they are sorted by where they began, and every one that a batch reaches is taken, not
+ * only one. The Java client does the same (CompletedFetch.java); kafkajs's filter leaks in all
+ * three cases that the tests hold.
  */
 export class ReadCommitted {
   readonly #pending: readonly AbortedTransaction[]

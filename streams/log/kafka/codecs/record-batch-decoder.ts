@@ -9,7 +9,10 @@ import { BATCH_HEADER_BYTES } from './record-batch-encoder.ts'
 
 export interface Decoded {
   readonly records: LogRecord[]
-  /** After the last whole batch, whatever was in it: control records, aborted ones, or nothing after a compaction. */
+  /**
+   * After the last whole batch, whatever was in it: control records, aborted ones, or nothing after
+   * a compaction.
+   */
   readonly next: number
 }
 
@@ -24,9 +27,11 @@ const CONTROL = 0x20
 const PREFIX_BYTES = 12
 
 /**
- * The committed records from `offset` on. Keys and values are views of `bytes`, not copies: who keeps one keeps the fetch.
+ * The committed records from `offset` on. Keys and values are views of `bytes`, not copies: who
+ * keeps one keeps the fetch.
  *
- * @param bytes batches one after the other; the last may be cut off, because brokers cut at a number of bytes
+ * @param bytes batches one after the other; the last may be cut off, because brokers cut at a
+ *   number of bytes
  */
 export function decodeRecords(
   at: TopicPartition,
@@ -83,14 +88,20 @@ function batchAt(at: TopicPartition, bytes: Buffer, start: number, end: number):
   }
 }
 
-/** Only what Node 20 brings along: brokers keep what producers send unless a topic says otherwise, ours say nothing, and our writers compress nothing. */
+/**
+ * Only what Node 20 brings along: brokers keep what producers send unless a topic says otherwise,
+ * ours say nothing, and our writers compress nothing.
+ */
 function uncompressed(at: TopicPartition, body: Buffer, codec: number): Buffer {
   if (codec === 0) return body
   if (codec === GZIP) return gunzipped(at, body)
   throw unreadable(at, `is compressed with ${['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? codec}`)
 }
 
-/** Of one batch, unpacked. Writers fill batches up to 1 MB; this is for foreign ones, which may pack a great deal into little. */
+/**
+ * Of one batch, unpacked. Writers fill batches up to 1 MB; this is for foreign ones, which may pack
+ * a great deal into little.
+ */
 export const UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 
 function gunzipped(at: TopicPartition, body: Buffer): Buffer {
@@ -108,10 +119,14 @@ const unreadable = (at: TopicPartition, why: string): LogError =>
 const damaged = (at: TopicPartition, bytes: Buffer, start: number): LogError =>
   new LogError('fatal', `${at.topic}:${at.partition} fails its checksum at offset ${readInt64(bytes, start)}`)
 
-/** The one record of a control batch has a key of version and type; type 0 ends an aborted transaction, 1 a committed one. */
+/**
+ * The one record of a control batch has a key of version and type; type 0 ends an aborted
+ * transaction, 1 a committed one.
+ */
 function isAbort(body: Buffer): boolean {
   const cursor = new RecordCursor(body)
-  // A control batch keeps its place but not its record when a compaction has had no more use for it.
+  // A control batch keeps its place but not its record when a compaction has had no more use for
+  // it.
   if (body.length === 0) return false
   cursor.varint()
   cursor.skip(1)

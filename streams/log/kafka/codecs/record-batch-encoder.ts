@@ -3,12 +3,16 @@ import { crc32c } from './crc32c.ts'
 import { putVarint, putVarlong, varintBytes, varlongBytes } from './varint.ts'
 
 /**
- * RecordBatch v2 in one pass into memory that the caller has sized (Kafka protocol guide, "Record Batch"). kafkajs allocates
- * a buffer for every field and reaches a tenth of this. The bytes are the same, which a property test checks.
+ * RecordBatch v2 in one pass into memory that the caller has sized (Kafka protocol guide, "Record
+ * Batch"). kafkajs allocates a buffer for every field and reaches a tenth of this. The bytes are
+ * the same, which a property test checks.
  */
 export interface RecordBatch {
   readonly records: readonly OutRecord[]
-  /** Three to a record, measured once by `measure`: bytes of the key, of the value (-1 for null), of all headers. */
+  /**
+   * Three to a record, measured once by `measure`: bytes of the key, of the value (-1 for null), of
+   * all headers.
+   */
   readonly lengths: readonly number[]
   readonly firstTimestamp: number
   readonly maxTimestamp: number
@@ -42,7 +46,10 @@ export function measure(record: OutRecord, lengths: number[]): number {
   return RECORD_OVERHEAD_BYTES + Math.max(key, 0) + Math.max(value, 0) + headers
 }
 
-/** Writes the batch at `at` and returns where it ends. `out` must have room for the header and what `measure` summed up. */
+/**
+ * Writes the batch at `at` and returns where it ends. `out` must have room for the header and what
+ * `measure` summed up.
+ */
 export function putRecordBatch(out: Buffer, at: number, batch: RecordBatch, origin: BatchOrigin): number {
   const { records, lengths, firstTimestamp } = batch
   let end = at + BATCH_HEADER_BYTES
@@ -101,7 +108,10 @@ function putRecord(
 
 const SHORT = 24
 
-/** The length and the bytes. Text that is as long as its bytes is ASCII, for which there are two shorter ways. */
+/**
+ * The length and the bytes. Text that is as long as its bytes is ASCII, for which there are two
+ * shorter ways.
+ */
 function putBytes(out: Buffer, at: number, value: HeaderValue | null, bytes: number): number {
   const start = putVarint(out, at, bytes)
   if (value === null) return start

@@ -1,4 +1,7 @@
-/** Zigzag base-128 numbers as records use them (Kafka message format v2, "Varints"). Signed 32 bits, or timestamps deltas. */
+/**
+ * Zigzag base-128 numbers as records use them (Kafka message format v2, "Varints"). Signed 32 bits,
+ * or timestamps deltas.
+ */
 
 /** Bytes that a signed 32-bit number takes. */
 export function varintBytes(value: number): number {
@@ -23,7 +26,10 @@ export function putVarint(out: Uint8Array, at: number, value: number): number {
 
 const SMALL = 0x3fffffff
 
-/** Bytes of a number from 0 to 2^52: a distance between timestamps, which 32 bits do not always hold. */
+/**
+ * Bytes of a number from 0 to 2^52: a distance between timestamps, which 32 bits do not always
+ * hold.
+ */
 export function varlongBytes(value: number): number {
   if (value <= SMALL) return varintBytes(value)
   let bytes = 1

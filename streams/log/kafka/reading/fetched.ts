@@ -13,7 +13,9 @@ export class OwnedPartition {
   /** Where to fetch next; unknown until the first seek. */
   position: number | null = null
   isPaused = true
-  /** Fetched when it was paused already, and kept for when it goes on. At most one fetch's worth. */
+  /**
+   * Fetched when it was paused already, and kept for when it goes on. At most one fetch's worth.
+   */
   fetched: FetchedRecords | null = null
   /** Counts seeks, so that what was fetched before one is not delivered after it. */
   turn = 0

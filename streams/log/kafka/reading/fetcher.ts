@@ -29,8 +29,9 @@ interface Wanted {
 }
 
 /**
- * A fetch in vain comes back after this, and a partition that was resumed meanwhile has waited for it. A whole answer is decoded
- * at a stretch, so its size bounds how long nothing else runs (4 MiB: about 10 ms).
+ * A fetch in vain comes back after this, and a partition that was resumed meanwhile has waited for
+ * it. A whole answer is decoded at a stretch, so its size bounds how long nothing else runs (4 MiB:
+ * about 10 ms).
  */
 const LIMITS = { waitMs: 100, bytesMax: 4 * 1024 * 1024, partitionBytesMax: 1024 * 1024 }
 
@@ -151,7 +152,8 @@ export class Fetcher {
     if (!this.#isCurrent(wanted)) return
     owned.position = start
     onGap(owned, offset, start)
-    // Also told when nothing is left: the owner would stand before the gap until the next record, and look stuck.
+    // Also told when nothing is left: the owner would stand before the gap until the next record,
+    // and look stuck.
     this.#handOver(owned, { records: [], next: start })
   }
 
@@ -206,5 +208,8 @@ export class Fetcher {
   }
 }
 
-/** Records point into the bytes of their answer: one that waits must not keep the parts of other partitions in memory. */
+/**
+ * Records point into the bytes of their answer: one that waits must not keep the parts of other
+ * partitions in memory.
+ */
 const ownBytes = (part: FetchedPart): FetchedPart => ({ ...part, bytes: Buffer.from(part.bytes) })

@@ -24,7 +24,9 @@ import { offsetsPayload } from '../codecs/offsets-payload.ts'
 
 export interface MembershipOptions {
   readonly cluster: Cluster
-  /** A join blocks its connection until all members have joined, so nothing else may use this lane. */
+  /**
+   * A join blocks its connection until all members have joined, so nothing else may use this lane.
+   */
   readonly joinLane: Lane
   readonly lane: Lane
   readonly group: string
@@ -34,16 +36,24 @@ export interface MembershipOptions {
   readonly held: () => readonly number[]
   readonly standby: StandbyOptions | undefined
   readonly onAssigned: (share: Share, generation: number) => void
-  /** The group has gone on without this member: nothing is held any more. It joins again by itself. */
+  /**
+   * The group has gone on without this member: nothing is held any more. It joins again by itself.
+   */
   readonly onLost: (generation: number) => void
   readonly onFailed: (error: unknown) => void
   readonly onTrouble: (error: unknown) => void
 }
 
-/** How long members have to join again. They do so within a heartbeat, so this only bounds the wait for one that hangs. */
+/**
+ * How long members have to join again. They do so within a heartbeat, so this only bounds the wait
+ * for one that hangs.
+ */
 const REBALANCE_TIMEOUT_MS = 15_000
 
-/** In answer to a heartbeat members learn of a rebalance, so it is the larger part of a take-over (ADR 0027). */
+/**
+ * In answer to a heartbeat members learn of a rebalance, so it is the larger part of a take-over
+ * (ADR 0027).
+ */
 const HEARTBEAT_MS = 500
 
 /** Between attempts to join; the number of attempts is not limited, because brokers come back. */
@@ -51,7 +61,10 @@ const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
 
 const TRANSIENT = new Set(['lost', 'later', 'elsewhere', 'coordinator'])
 
-/** Keeps one member in its group. It joins, leads when the coordinator says so, and sends heartbeats whatever else goes on. */
+/**
+ * Keeps one member in its group. It joins, leads when the coordinator says so, and sends heartbeats
+ * whatever else goes on.
+ */
 export class Membership {
   readonly #options: MembershipOptions
   readonly #joining: Coordinator
@@ -100,7 +113,10 @@ export class Membership {
     this.#hurry.abort()
   }
 
-  /** Joins again with what this member has to say of itself now; the coordinator makes a new generation of it. */
+  /**
+   * Joins again with what this member has to say of itself now; the coordinator makes a new
+   * generation of it.
+   */
   rejoin(): void {
     this.#again = true
     this.#hurry.abort()
@@ -177,7 +193,8 @@ export class Membership {
       try {
         await this.#joining.once({ name: 'Heartbeat', call: heartbeat(member), codeOf: errorCode })
       } catch (error) {
-        // The session may outlast the trouble; whether it did, the next answer says. As yet the partitions are kept meanwhile, however long that takes [F7].
+        // The session may outlast the trouble; whether it did, the next answer says. As yet the
+        // partitions are kept meanwhile, however long that takes [F7].
         if (!TRANSIENT.has(remedyFor(error) ?? '')) throw error
         this.#options.onTrouble(error)
       }

@@ -13,7 +13,10 @@ export const API = { produce: 0, addPartitions: 24, endTxn: 26, txnOffsetCommit:
 
 /** What the network does to requests with a certain api key. */
 export interface Faults {
-  /** Requests that arrive, but whose answer is lost together with the connection: how many, by api key. */
+  /**
+   * Requests that arrive, but whose answer is lost together with the connection: how many, by api
+   * key.
+   */
   readonly answersLost: Map<number, number>
   /** No request of any kind arrives, and no connection opens. */
   isDown: boolean

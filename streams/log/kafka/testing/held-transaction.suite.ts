@@ -10,7 +10,10 @@ import { Transaction } from '../writing/transaction.ts'
 const LANE = 'held'
 const PATIENCE_MS = 10_000
 
-/** A transaction in the hand of a test, step by step, which the port's one-step commit does not show. */
+/**
+ * A transaction in the hand of a test, step by step, which the port's one-step commit does not
+ * show.
+ */
 export async function holdTransaction(cluster: Cluster, transactionalId: string) {
   const deadline = Date.now() + 60_000
   const coordinator = new Coordinator(cluster, LANE, 'transaction', transactionalId)

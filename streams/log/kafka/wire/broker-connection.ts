@@ -14,7 +14,9 @@ export interface BrokerConnectionOptions {
 }
 
 /**
- * Connections to one broker: one for fetches and one for everything else, opened at first use. A broker answers the requests of a connection one after the other and holds some of them back (fetches, joins). So users that must not wait for each other have a lane each.
+ * Connections to one broker: one for fetches and one for everything else, opened at first use. A
+ * broker answers the requests of a connection one after the other and holds some of them back
+ * (fetches, joins). So users that must not wait for each other have a lane each.
  */
 export class BrokerConnection {
   readonly #broker: KafkaBroker
@@ -39,7 +41,8 @@ export class BrokerConnection {
 
   /** One request. Rejects with kafkajs's connection errors, which `remedyFor` knows as `lost`. */
   async send<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
-    // Connected is not ready: versions are asked for, and passwords checked, over the open connection.
+    // Connected is not ready: versions are asked for, and passwords checked, over the open
+    // connection.
     if (!this.#broker.isConnected() || this.#broker.versions === null) await this.#broker.connect()
     try {
       return await this.#broker.connectionPool.send(call(this.#broker))
@@ -55,5 +58,8 @@ export class BrokerConnection {
   }
 }
 
-/** kafkajs keeps a connection on which answers have stopped coming until TCP gives up, a quarter of an hour later. */
+/**
+ * kafkajs keeps a connection on which answers have stopped coming until TCP gives up, a quarter of
+ * an hour later.
+ */
 const CLOSING = new Set(['KafkaJSConnectionClosedError', 'KafkaJSRequestTimeoutError'])

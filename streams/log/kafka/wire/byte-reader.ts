@@ -1,4 +1,7 @@
-/** An answer in Kafka's primitive types, big-endian, read from front to back. Throws RangeError beyond the end. */
+/**
+ * An answer in Kafka's primitive types, big-endian, read from front to back. Throws RangeError
+ * beyond the end.
+ */
 export class ByteReader {
   readonly bytes: Buffer
   #at: number

@@ -3,7 +3,10 @@ import type { Encoded } from './kafkajs-types.ts'
 /** Room in front of a request for the header that framing.ts writes there, client id included. */
 export const HEADROOM_BYTES = 256
 
-/** A request body in Kafka's primitive types, big-endian. Sized by the caller where that matters, else it grows. */
+/**
+ * A request body in Kafka's primitive types, big-endian. Sized by the caller where that matters,
+ * else it grows.
+ */
 export class ByteWriter implements Encoded {
   #bytes: Buffer
   #end = HEADROOM_BYTES
@@ -71,7 +74,10 @@ export class ByteWriter implements Encoded {
     return this.#text(value, bytes)
   }
 
-  /** An unsigned base-128 number. Compact types are one longer than they say, so that zero means null. */
+  /**
+   * An unsigned base-128 number. Compact types are one longer than they say, so that zero means
+   * null.
+   */
   uvarint(value: number): this {
     let rest = value
     for (; rest >= 0x80; rest >>>= 7) this.#byte((rest & 0x7f) | 0x80)

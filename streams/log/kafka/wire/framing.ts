@@ -1,7 +1,10 @@
 import { ByteWriter, HEADROOM_BYTES } from './byte-writer.ts'
 import type { Encoded, ProtocolRequest } from './kafkajs-types.ts'
 
-/** What kafkajs hands to the function that puts a request header in front of a body (its `protocol/request`). */
+/**
+ * What kafkajs hands to the function that puts a request header in front of a body (its
+ * `protocol/request`).
+ */
 interface Unframed {
   readonly correlationId: number
   readonly clientId: string
@@ -11,8 +14,8 @@ interface Unframed {
 export type Frame = (unframed: Unframed) => Promise<{ readonly buffer: Buffer }>
 
 /**
- * kafkajs zero-fills and copies every request twice to put its header in front. Ours (ByteWriter) leave room there, so the
- * header is written in place; all others take kafkajs's way.
+ * kafkajs zero-fills and copies every request twice to put its header in front. Ours (ByteWriter)
+ * leave room there, so the header is written in place; all others take kafkajs's way.
  */
 export function framing(original: Frame): Frame {
   return async (unframed) => {
@@ -23,7 +26,10 @@ export function framing(original: Frame): Frame {
   }
 }
 
-/** Request header v1: length, api, version, correlation, client id (Kafka protocol guide, "Request Header"). */
+/**
+ * Request header v1: length, api, version, correlation, client id (Kafka protocol guide, "Request
+ * Header").
+ */
 function frameInPlace(body: ByteWriter, { correlationId, clientId, request }: Unframed): Buffer {
   const clientBytes = Buffer.byteLength(clientId)
   const start = HEADROOM_BYTES - (4 + 2 + 2 + 4 + 2 + clientBytes)

@@ -9,7 +9,9 @@ export interface ThrottledQueue {
 const CHECK_INTERVAL_MS = 10
 
 /**
- * kafkajs computes `-1 - Date.now()` as a delay. So it re-arms a one-millisecond timer for ever on every connection that was used once (920 firings a second, 3 % of a core; kafkajs#1751). Armed only when something waits: nothing else can need it.
+ * kafkajs computes `-1 - Date.now()` as a delay. So it re-arms a one-millisecond timer for ever on
+ * every connection that was used once (920 firings a second, 3 % of a core; kafkajs#1751). Armed
+ * only when something waits: nothing else can need it.
  */
 export function armCheck(queue: ThrottledQueue): void {
   if (queue.throttleCheckTimeoutId !== null || queue.pending.length === 0) return

@@ -5,14 +5,16 @@ import { armCheck } from './idle-timer.ts'
 import type { ThrottledQueue } from './idle-timer.ts'
 import { connectOnce } from './single-connect.ts'
 import type { Connecting } from './single-connect.ts'
-
 import type { KafkaBroker, KafkaLogger } from './kafkajs-types.ts'
 
-/**
- * The one door to the inside of kafkajs 2.2.4, which is pinned. Its connections, TLS, SASL, version negotiation and codecs are used. Its producer, consumer and cluster are not (see kafka.ts). What comes through the door is looked at once, on first use, so that another version of kafkajs fails with a sentence and not somewhere in the middle.
- */
 type Class<Instance> = new (options: object) => Instance
 
+/**
+ * The one door to the inside of kafkajs 2.2.4, which is pinned. Its connections, TLS, SASL, version
+ * negotiation and codecs are used. Its producer, consumer and cluster are not (see kafka.ts). What
+ * comes through the door is looked at once, on first use, so that another version of kafkajs fails
+ * with a sentence and not somewhere in the middle.
+ */
 export interface Internals {
   readonly Broker: Class<KafkaBroker>
   readonly ConnectionPool: Class<KafkaBroker['connectionPool']>
@@ -65,8 +67,8 @@ function correct(): void {
   Object.assign(prototype, { connect: connectOnce(prototype) })
 }
 
-// Untyped JavaScript ends below: its shape is what the interfaces above say of exactly this version, and the members that
-// are used must at least be there.
+// Untyped JavaScript ends below: its shape is what the interfaces above say of exactly this
+// version, and the members that are used must at least be there.
 
 function moduleAt<T extends object>(path: string, members: readonly (keyof T)[]): T {
   const found: unknown = load(`kafkajs/${path}`)

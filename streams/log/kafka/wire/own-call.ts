@@ -3,7 +3,10 @@ import { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { Call, KafkaBroker } from './kafkajs-types.ts'
 
-/** A request whose codec is ours: because kafkajs's is slow, or stops at a version before the one that is needed. */
+/**
+ * A request whose codec is ours: because kafkajs's is slow, or stops at a version before the one
+ * that is needed.
+ */
 export interface OwnRequest<Answer extends object> {
   readonly apiKey: number
   readonly apiVersion: number

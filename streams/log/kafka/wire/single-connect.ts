@@ -4,8 +4,9 @@ export interface Connecting {
 }
 
 /**
- * Two requests that find a kafkajs connection closed open a socket each: the second replaces the first, whose answers then
- * mix into the same buffer. One attempt at a time, shared by all who wait for it.
+ * Two requests that find a kafkajs connection closed open a socket each: the second replaces the
+ * first, whose answers then mix into the same buffer. One attempt at a time, shared by all who wait
+ * for it.
  *
  * @param original the prototype as kafkajs made it; its method is read now, before it is replaced
  */

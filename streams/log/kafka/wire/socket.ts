@@ -6,7 +6,8 @@ import type { ConnectionOptions } from 'node:tls'
 const KEEP_ALIVE_MS = 60_000
 
 /**
- * Like kafkajs's sockets, but without Nagle's algorithm. With it a small request waits up to 40 ms for the acknowledgement of the one before, and a transaction is a row of small requests.
+ * Like kafkajs's sockets, but without Nagle's algorithm. With it a small request waits up to 40 ms
+ * for the acknowledgement of the one before, and a transaction is a row of small requests.
  */
 export function openSocket(to: {
   readonly host: string

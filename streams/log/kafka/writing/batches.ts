@@ -11,10 +11,16 @@ export interface PartitionBatch extends TopicPartition, RecordBatch {
 /** One request to each leader: a request may hold one batch a partition only. */
 export type Round = readonly PartitionBatch[]
 
-/** The broker refuses batches over `max.message.bytes` (default 1 048 588), however small their records are. */
+/**
+ * The broker refuses batches over `max.message.bytes` (default 1 048 588), however small their
+ * records are.
+ */
 export const BATCH_BYTES_MAX = 1_000_000
 
-/** A reader unpacks a batch at a time; kafkajs's own decoder, which tools may use, gives up at about 125 000 records. */
+/**
+ * A reader unpacks a batch at a time; kafkajs's own decoder, which tools may use, gives up at about
+ * 125 000 records.
+ */
 export const BATCH_RECORDS_MAX = 50_000
 
 /** A batch while it grows. */
@@ -26,7 +32,10 @@ interface Draft extends PartitionBatch {
   maxTimestamp: number
 }
 
-/** Groups by partition, keeps each partition's order, and starts a further round where a batch is full. */
+/**
+ * Groups by partition, keeps each partition's order, and starts a further round where a batch is
+ * full.
+ */
 export function planRounds(records: readonly OutRecord[]): readonly Round[] {
   const plan = new Plan()
   for (const record of records) plan.add(record)
@@ -79,7 +88,10 @@ class Plan {
   }
 }
 
-/** A record that is too large by itself still gets a batch, so that the broker's refusal names the reason. */
+/**
+ * A record that is too large by itself still gets a batch, so that the broker's refusal names the
+ * reason.
+ */
 const fits = (draft: Draft, bytes: number): boolean =>
   draft.records.length === 0 ||
   (draft.bytesMax + bytes <= BATCH_BYTES_MAX && draft.records.length < BATCH_RECORDS_MAX)

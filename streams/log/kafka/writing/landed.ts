@@ -2,7 +2,10 @@ import { partitionKey } from '../../port.ts'
 import type { OutRecord, Written } from '../../port.ts'
 import type { PartitionBatch } from './batches.ts'
 
-/** Which records of a turn are durable, and where. They land in the order in which they were handed over, partition by partition. */
+/**
+ * Which records of a turn are durable, and where. They land in the order in which they were handed
+ * over, partition by partition.
+ */
 export class Landed {
   readonly #batches = new Set<PartitionBatch>()
   readonly #offsets = new Map<string, number[]>()

@@ -11,13 +11,19 @@ import type { Sending, Sent } from './send-round.ts'
 /** Sequences are 31 bits and wrap. kafkajs starts over at 0 instead, which the broker refuses. */
 export const nextSequence = (sequence: number, count: number): number => (sequence + count) % 2 ** 31
 
-/** Repetition may cure these; giving up on one leaves open whether the broker has appended the batch. */
+/**
+ * Repetition may cure these; giving up on one leaves open whether the broker has appended the
+ * batch.
+ */
 const AGAIN = new Set(['lost', 'later', 'elsewhere'])
 
 /** Told of every batch that is durable, with the offset of its first record. */
 export type OnAppended = (batch: PartitionBatch, baseOffset: number) => void
 
-/** One producer id in one epoch: writes batches so that a repetition is no duplicate. One `produce` at a time. */
+/**
+ * One producer id in one epoch: writes batches so that a repetition is no duplicate. One `produce`
+ * at a time.
+ */
 export class Producer {
   readonly identity: ProducerIdentity
   readonly #cluster: Cluster
@@ -32,7 +38,10 @@ export class Producer {
     this.identity = identity
   }
 
-  /** Our sequences and the broker's have parted: only another epoch, or another producer id, may go on. */
+  /**
+   * Our sequences and the broker's have parted: only another epoch, or another producer id, may go
+   * on.
+   */
   get isOutOfStep(): boolean {
     return this.#outOfStep
   }
@@ -42,7 +51,10 @@ export class Producer {
     return this.#inDoubt
   }
 
-  /** Resolves when all are durable. `onAppended` has heard of those that are, also when this rejects for others. */
+  /**
+   * Resolves when all are durable. `onAppended` has heard of those that are, also when this rejects
+   * for others.
+   */
   async produce(rounds: readonly Round[], deadline: number, onAppended: OnAppended): Promise<void> {
     for (const round of rounds) await this.#produceRound(round, deadline, onAppended)
   }

@@ -6,14 +6,20 @@ import { ownCall } from '../wire/own-call.ts'
 import { produceRequest } from '../codecs/produce-request.ts'
 import type { ProducedPart, ProducerIdentity } from '../codecs/produce-request.ts'
 
-/** A batch on its way. It keeps its sequence through every repetition, by which the broker knows it again. */
+/**
+ * A batch on its way. It keeps its sequence through every repetition, by which the broker knows it
+ * again.
+ */
 export interface Sending {
   readonly batch: PartitionBatch
   readonly key: string
   readonly firstSequence: number
 }
 
-/** Every batch is in one of the two: with the offset of its first record, or with what stood against it. */
+/**
+ * Every batch is in one of the two: with the offset of its first record, or with what stood against
+ * it.
+ */
 export interface Sent {
   readonly offsets: Map<Sending, number>
   readonly errors: Map<Sending, unknown>

@@ -20,7 +20,10 @@ interface TransactionOptions {
   readonly deadline: number
 }
 
-/** An abort is worth more patience than a commit: without it the partitions stay blocked until the transaction times out. */
+/**
+ * An abort is worth more patience than a commit: without it the partitions stay blocked until the
+ * transaction times out.
+ */
 const ABORT_WITHIN_MS = 10_000
 
 /** OPERATION_NOT_ATTEMPTED: another partition of the same request is to blame. */
@@ -46,7 +49,10 @@ export class Transaction {
     return this.#mayBeOpen
   }
 
-  /** Tells the coordinator what takes part. Both requests at once: they go to the same broker, which takes them in turn. */
+  /**
+   * Tells the coordinator what takes part. Both requests at once: they go to the same broker, which
+   * takes them in turn.
+   */
   async open(rounds: readonly Round[], withOffsets: boolean): Promise<void> {
     const adding = withOffsets
       ? [this.#addPartitions(rounds), this.#addOffsets()]
@@ -73,7 +79,11 @@ export class Transaction {
     )
   }
 
-  /** A lost answer is asked for again: the coordinator answers a second commit of the same epoch like the first. As yet a request that the network holds up can so commit half of the next transaction [F6]. */
+  /**
+   * A lost answer is asked for again: the coordinator answers a second commit of the same epoch
+   * like the first. As yet a request that the network holds up can so commit half of the next
+   * transaction [F6].
+   */
   async commit(): Promise<void> {
     await this.#end(true, this.#options.deadline)
   }
