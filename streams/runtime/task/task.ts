@@ -33,7 +33,7 @@ import { Wake } from './wake.ts'
 export type TaskState = 'opening' | 'running' | 'failed' | 'closed'
 
 const REOPEN = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
-/** Then the next generation says whose a fenced task is; most likely not ours. */
+/** By then the group has most likely said whose a fenced task is. */
 const FENCED_WAIT_MS = 2000
 
 /**
