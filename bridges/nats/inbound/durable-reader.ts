@@ -17,7 +17,7 @@ export interface DurableReaderOptions {
    * Messages delivered and not yet acknowledged. While there are any, it is no fault that no more
    * come.
    */
-  readonly held: () => number
+  readonly unacknowledged: () => number
   readonly onInfo: (info: ConsumerInfo) => void
   readonly pollMs: number
   readonly sleep: Sleep
@@ -134,7 +134,7 @@ export class DurableReader {
       this.#answering = info !== undefined
       if (info === undefined) continue
       onInfo(info)
-      const waiting = info.num_pending > 0 && this.#delivered === before && this.#options.held() === 0
+      const waiting = info.num_pending > 0 && this.#delivered === before && this.#options.unacknowledged() === 0
       stalled = waiting ? stalled + 1 : 0
       if (stalled >= STALLED_POLLS) end('stalled')
     }

@@ -81,7 +81,7 @@ class InboundLoop implements InboundBridge {
       durable: mirror.durable,
       prefetch: INBOUND_BATCH_MAX,
       deliver: (message) => this.#deliver(message),
-      held: () => this.#unacknowledged.size,
+      unacknowledged: () => this.#unacknowledged.size,
       onInfo: (info) => this.#observe(info),
     })
     this.#reader.start()
