@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { LogClient } from '../../log/port.ts'
+import { partitionKey, type LogClient } from '../../log/port.ts'
 import { sleep } from '../../platform/backoff.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { Metrics } from '../../platform/metrics.ts'
@@ -172,10 +172,13 @@ export function positionWatchSuite(name: string, options: WatchSuiteOptions): vo
       const watch = watched({ standings: () => [...worker.standings(), ...consumption.standings()] })
       await write('a', 'b')
       await commitEmptyTail(log, given)
-      const { end = 0 } =
-        [...(await log.admin.bounds([{ topic: given.words, partition: 0 }])).values()][0] ?? {}
-      const standings = () => [...worker.standings(), ...consumption.standings()]
-      await until(() => standings().every(({ next }) => next === end), 'both at the end')
+      const at = { topic: given.words, partition: 0 }
+      // Asked each time: a broker writes the marker of a transaction after it has answered.
+      const areAtEnd = async (): Promise<boolean> => {
+        const end = (await log.admin.bounds([at])).get(partitionKey(at))?.end
+        return [...worker.standings(), ...consumption.standings()].every(({ next }) => next === end)
+      }
+      await until(areAtEnd, 'both at the end')
       await looks(watch, 3 * LOOKS)
       expect(livenessOf(watch)).toEqual({ ready: true, details: {} })
       expect(await lag()).toBe(0)
