@@ -2,6 +2,7 @@ import type { NatsLink } from '../streams/nats/link.ts'
 import type { Sleep } from '../streams/platform/backoff.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
+import { seldom } from '../streams/platform/seldom.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
 import { operatorSettings, type OperatorSettings, type Timings } from './config.ts'
 import type { FetchCredentials } from './operator/credentials.ts'
@@ -48,7 +49,8 @@ export interface Gateway {
 }
 
 const FAILOVER_CHECK_MS = 1_000
-const FALLBACK_LOG_MS = 60_000
+/** Of faults that every PDU meets, one line a minute says as much. */
+const WARN_MS = 60_000
 
 /** Works for every assigned operator, each on its own, from `start` on. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -105,6 +107,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     now,
     elapsed,
     throttledMs: timings.throttledMs,
+    onMissingId: missingIdNoted(operatorId, options, metrics),
     retries: createRetries(),
   }
   return new Operator({
@@ -148,16 +151,24 @@ function bindOptions(
  */
 function openThrottle(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): Throttle {
   const { shared, elapsed, logger } = options
-  let warnedAt = Number.NEGATIVE_INFINITY
+  const warn = seldom(WARN_MS, elapsed)
   const onFallback = (active: boolean): void => {
     metrics.throughputFallback(active)
-    if (!active || elapsed() - warnedAt < FALLBACK_LOG_MS) return
-    warnedAt = elapsed()
-    logger.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' })
+    if (active)
+      warn(() => logger.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' }))
   }
   const throttle = createThrottle({ operatorId, shared, now: elapsed, onFallback })
   metrics.throughputUsed(() => throttle.used)
   return throttle
+}
+
+/** An operator that gives no ids gives none for any message [ST1]. */
+function missingIdNoted(operatorId: string, options: GatewayOptions, metrics: OperatorMetrics): () => void {
+  const warn = seldom(WARN_MS, options.elapsed)
+  return () => {
+    metrics.acceptedWithoutId()
+    warn(() => options.logger.warn('smpp.submit_sm.without_id', { operatorId }))
+  }
 }
 
 const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logger): SessionHooks => ({

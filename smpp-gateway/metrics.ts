@@ -10,6 +10,7 @@ export interface OperatorMetrics {
   submitted(status: 'success' | 'error' | 'throttled', seconds: number): void
   receipt(stat: string): void
   correlationMiss(): void
+  acceptedWithoutId(): void
   mobileOriginated(): void
   throughputDenied(): void
   /** Asked whenever the metrics are read, so that it falls to 0 without traffic. */
@@ -80,6 +81,7 @@ const traffic = (metrics: Metrics) => ({
   ),
   receipts: counter(metrics, 'dlr_received_total', 'Receipts published', ['status']),
   misses: counter(metrics, 'dlr_correlation_not_found_total', 'Receipts of messages unknown to this process'),
+  withoutId: counter(metrics, 'accepted_without_id_total', 'Segments taken without a usable message_id'),
   originated: counter(metrics, 'mobile_originated_total', 'Short messages that are no receipts'),
   long: counter(metrics, 'long_message_segments_total', 'submit_sm of long messages', ['strategy']),
   hints: counter(metrics, 'encoding_hint_ignored_total', 'Commands whose encoding differs from their text'),
@@ -131,6 +133,7 @@ function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
     },
     receipt: (stat) => to.receipts.inc({ ...operator, status: STAT_LABELS.has(stat) ? stat : 'OTHER' }),
     correlationMiss: () => to.misses.inc(operator),
+    acceptedWithoutId: () => to.withoutId.inc(operator),
     mobileOriginated: () => to.originated.inc(operator),
     throughputDenied: () => to.denied.inc(operator),
     throughputUsed: (read) => void to.used.set(operatorId, read),

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import type { Logger } from '../streams/platform/logger.ts'
+import { seldom } from '../streams/platform/seldom.ts'
 
 /**
  * Redis as the gateway uses it: a limiter, a journal and a lease. As yet only a start needs it:
@@ -43,12 +44,8 @@ export function connectRedis({ url, now, logger }: SharedStateOptions): SharedSt
     retryStrategy: (times) => Math.min(RECONNECT_MS_MAX, times * 100),
   })
   let pausedUntil = 0
-  let warnedAt = Number.NEGATIVE_INFINITY
-  const onError = (error: unknown): void => {
-    if (now() - warnedAt < WARN_MS) return
-    warnedAt = now()
-    logger.warn('redis.error', { error })
-  }
+  const warn = seldom(WARN_MS, now)
+  const onError = (error: unknown): void => warn(() => logger.warn('redis.error', { error }))
   redis.on('error', onError)
   const attempt = async <T>(call: (redis: Redis) => Promise<T>): Promise<T | undefined> => {
     if (redis.status !== 'ready' || now() < pausedUntil) return undefined

@@ -74,10 +74,7 @@ export const NOTES = {
       counted('dlr_orphan_total', 'Alias of dlr_orphans_total', 'operator_id'),
     ],
   },
-  /**
-   * An accepted segment without an id can never be correlated. As yet the gateway reports none
-   * [ST1].
-   */
+  /** An accepted segment without an id can never be correlated [ST1]. */
   'dlr.sent_without_id': { level: 'warn' },
   'dlr.duplicate': {
     level: 'info',

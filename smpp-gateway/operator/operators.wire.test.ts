@@ -114,7 +114,7 @@ describe('sessions over HTTP', () => {
   it('[H13] ends a paused retry, asks for the token, and knows its operators', async () => {
     await rig.openNats()
     await rig.addDurable(rig.operatorId, 40)
-    const smsc = await rig.openSmsc({}, { bindStatus: 0x0d })
+    const smsc = await rig.openSmsc({}, { bindStatus: 0x0e })
     await rig.openManagement(smsc.port)
     const running = await rig.startGateway({ timings: { credentialsPollMs: 60_000 } })
     await until(async () => (await running.metric('smpp_connector_bind_paused')) === 1)

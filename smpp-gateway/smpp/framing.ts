@@ -1,10 +1,7 @@
 import { HEADER_BYTES } from './pdu.ts'
 
-/**
- * Largest PDU that we take. As yet a larger receipt ends the session, although [R1] allows up to 70
- * kB.
- */
-export const PDU_BYTES_MAX = 16_384
+/** Largest PDU that we take: message_payload alone may hold 65,535 octets [R1]. */
+export const PDU_BYTES_MAX = 70_000
 
 export interface Framed {
   readonly frames: readonly Buffer[]

@@ -1,5 +1,6 @@
 import { openConnection, type Connection, type WireHooks } from './connection.ts'
 import { encodePdu, isResponse, textField, type Pdu, type PduFields } from './pdu.ts'
+import { LineWatch } from './line-watch.ts'
 import { createPending, type Reply } from './open-requests.ts'
 import { ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_ROK } from './status-class.ts'
 
@@ -58,10 +59,9 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  *
  * - idle: made, nothing opened.
  * - connecting: TCP handshake within `connectMs`.
- * - open: bind sent. The operator's short messages are refused, as yet also those in the same read
- *   as the answer [B11].
- * - bound: requests may be sent. enquire_link keeps watch; as yet only its own answer proves the
- *   line [B10].
+ * - open: bind sent. The operator's short messages are refused until it has answered.
+ * - bound, from the moment that the answer is decoded [B11]: requests may be sent. Any PDU proves the
+ *   line; without one enquire_link asks for it [B10].
  * - unbinding: no new requests. Open ones still get their responses, then unbind.
  * - closed: every open request was ended as in doubt.
  */
@@ -70,11 +70,18 @@ export class Session {
   readonly #pending = createPending()
   #state: State = 'idle'
   #connection: Connection | undefined
-  #watch: NodeJS.Timeout | undefined
+  readonly #line: LineWatch
   #deliveries = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#line = new LineWatch(options, {
+      ask: () => void this.#request('enquire_link', {}, options.enquireLinkTimeoutMs),
+      dead: () => {
+        options.hooks.enquireLinkTimedOut()
+        this.drop('enquire_link timeout')
+      },
+    })
   }
 
   async bind(command: BindCommand, fields: PduFields): Promise<BindReply> {
@@ -138,10 +145,7 @@ export class Session {
       this.drop('bind refused')
       return { kind: 'refused', status: reply.pdu.status }
     }
-    if (this.#isOver()) return { kind: 'failed', reason: 'closed during bind' }
-    this.#enter('bound')
-    this.#watch = setTimeout(() => void this.#enquire(), this.#options.enquireLinkMs)
-    return { kind: 'bound' }
+    return this.#isOver() ? { kind: 'failed', reason: 'closed during bind' } : { kind: 'bound' }
   }
 
   #request(command: string, fields: PduFields, timeoutMs: number): Promise<Reply> {
@@ -150,21 +154,9 @@ export class Session {
     return reply
   }
 
-  async #enquire(): Promise<void> {
-    const reply = await this.#request('enquire_link', {}, this.#options.enquireLinkTimeoutMs)
-    if (this.#isOver()) return
-    if (reply.kind === 'timeout') {
-      this.#options.hooks.enquireLinkTimedOut()
-      return this.drop('enquire_link timeout')
-    }
-    this.#watch = setTimeout(() => void this.#enquire(), this.#options.enquireLinkMs)
-  }
-
   #take(pdu: Pdu): void {
-    if (isResponse(pdu)) {
-      if (!this.#pending.answer(pdu)) this.#options.hooks.strayResponse()
-      return
-    }
+    this.#line.heard()
+    if (isResponse(pdu)) return this.#takeResponse(pdu)
     if (DELIVERIES.has(pdu.command)) return this.#deliver(pdu)
     if (pdu.command === 'enquire_link') return this.#answer(pdu, ESME_ROK)
     if (pdu.command === 'unbind') {
@@ -174,6 +166,15 @@ export class Session {
     // alert_notification has no response, and outbind is an invitation that we never follow.
     if (pdu.command === 'alert_notification' || pdu.command === 'outbind') return
     this.#connection?.send(encodePdu('generic_nack', pdu.sequence, {}, ESME_RINVCMDID))
+  }
+
+  #takeResponse(pdu: Pdu): void {
+    if (!this.#pending.answer(pdu)) return this.#options.hooks.strayResponse()
+    // While it is open, a session has asked for nothing but its bind. What follows in the same read
+    // must find it bound.
+    if (this.#state !== 'open' || pdu.status !== ESME_ROK || pdu.command === 'generic_nack') return
+    this.#enter('bound')
+    this.#line.start()
   }
 
   #deliver(pdu: Pdu): void {
@@ -191,7 +192,7 @@ export class Session {
   }
 
   #closed(reason: string): void {
-    clearTimeout(this.#watch)
+    this.#line.stop()
     this.#enter('closed')
     this.#pending.close()
     this.#options.onClosed(reason)

@@ -8,7 +8,7 @@ describe('CON-5.4 status classes', () => {
     ['accepted', [0x00]],
     ['throttle', [0x58, 0x14]],
     ['transient', [0x08, 0x64, 0xff]],
-    ['session', [0x04, 0x05]],
+    ['session', [0x04, 0x05, 0x0d]],
     [
       'permanent',
       [0x01, 0x02, 0x03, 0x06, 0x07, 0x0a, 0x0b, 0x0c, 0x15, 0x33, 0x34, 0x40, 0x42, 0x43, 0x44, 0x45],
@@ -37,11 +37,12 @@ describe('CON-5.4 status classes', () => {
     expect(classOfSubmit(0x00, overrides)).toBe('accepted')
   })
 
-  it('the four bind refusals pause the bind, as yet 0x0D too [B13], and as answer to a submit end the session', () => {
-    for (const code of [0x0d, 0x0e, 0x0f, 0x53]) {
+  it('the three bind refusals pause the bind, and as answer to a submit end the session', () => {
+    for (const code of [0x0e, 0x0f, 0x53]) {
       expect(isBindRefusal(code)).toBe(true)
       expect(classOfSubmit(code, NONE)).toBe('session')
     }
-    for (const code of [0x00, 0x03, 0x05, 0x08]) expect(isBindRefusal(code)).toBe(false)
+    // fault G8: the ghost of our last session must not pause us until a person acts [B13].
+    for (const code of [0x00, 0x03, 0x05, 0x08, 0x0d]) expect(isBindRefusal(code)).toBe(false)
   })
 })

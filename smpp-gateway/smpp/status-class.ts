@@ -24,12 +24,12 @@ const CODES: readonly (readonly [StatusClass, readonly number[]])[] = [
   ['accepted', [ESME_ROK]],
   ['throttle', [0x58, ESME_RMSGQFUL]],
   ['transient', [0x08, ESME_RX_T_APPN, 0xff]],
-  ['session', [ESME_RINVBNDSTS, 0x05]],
+  ['session', [ESME_RINVBNDSTS, 0x05, 0x0d]],
   ['permanent', [ESME_RINVMSGLEN, ESME_RINVCMDLEN, ESME_RINVCMDID, 0x06, 0x07, 0x0a, 0x0b, 0x0c, 0x15]],
   ['permanent', [0x33, 0x34, 0x40, 0x42, 0x43, 0x44, 0x45]],
   ['permanent', [0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f, 0x50, 0x51, 0x54, 0x55]],
   ['permanent', [0x61, 0x62, 0x63, 0x65, 0x66, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xfe]],
-  ['refusal', [0x0d, 0x0e, 0x0f, 0x53]],
+  ['refusal', [0x0e, 0x0f, 0x53]],
 ]
 const CLASS_OF: ReadonlyMap<number, StatusClass> = new Map(
   CODES.flatMap(([name, codes]) => codes.map((code): [number, StatusClass] => [code, name])),
@@ -47,7 +47,7 @@ export function classOfSubmit(status: number, overrides: StatusOverrides): Submi
 }
 
 /**
- * Whether the operator refuses our credentials [B14]: trying again only provokes it. As yet 0x0D
- * counts too [B13].
+ * Whether the operator refuses our credentials [B14]: trying again only provokes it. RBINDFAIL and
+ * RALYBND are none: often a ghost of our last session still holds the place [B13].
  */
 export const isBindRefusal = (status: number): boolean => CLASS_OF.get(status) === 'refusal'

@@ -25,6 +25,8 @@ export interface SubmitContext {
   readonly elapsed: () => number
   /** Delay of a command that found no permit. */
   readonly throttledMs: number
+  /** The operator has taken a segment without an id to match its receipts by. */
+  readonly onMissingId: () => void
 }
 
 /** One delivery of one command. */

@@ -145,23 +145,25 @@ const LABELS: Readonly<Record<SubmitClass, 'success' | 'throttled' | 'error'>> =
   permanent: 'error',
 }
 
+/** Never sent again, also when no receipt can ever be matched with it [ST1]. */
 function accepted(
   job: Submission,
   segment: Segment,
   operatorId: string,
-  operatorMessageId: string,
+  messageId: string,
 ): Promise<SegmentVerdict> {
-  // Without a usable id no receipt could ever be matched. As yet the segment is in doubt, and may
-  // be sent again [ST1].
-  if (operatorMessageId.length === 0 || operatorMessageId.length > ID_CHARS_MAX)
-    return concludeDoubt(job, segment, operatorId, 'no message_id')
-  const { messageId } = job.command
+  const { messageId: ours } = job.command
   // The operator takes messages again. So the next refusal begins at one second, or a long message
   // would wait for minutes.
-  job.retries.forget(messageId)
-  const submit = { messageId, segmentIndex: segment.index, totalSegments: segment.total }
-  job.recent.note(operatorId, operatorMessageId, submit)
-  return conclude(job, segment, operatorId, { outcome: 'ACCEPTED', operatorMessageId, commandStatus: 0 })
+  job.retries.forget(ours)
+  const conclusion = { outcome: 'ACCEPTED', commandStatus: 0 } as const
+  if (messageId.length === 0 || messageId.length > ID_CHARS_MAX) {
+    job.onMissingId()
+    return conclude(job, segment, operatorId, conclusion)
+  }
+  const submit = { messageId: ours, segmentIndex: segment.index, totalSegments: segment.total }
+  job.recent.note(operatorId, messageId, submit)
+  return conclude(job, segment, operatorId, { ...conclusion, operatorMessageId: messageId })
 }
 
 /** At the latest just past the command's end, so that the next look finds it expired. */

@@ -115,7 +115,6 @@ describe('CON-5.3 in doubt', () => {
   it.each([
     ['a response that never comes', '940', 'timeout'],
     ['a connection that is cut after the message was taken', '944', 'disconnect'],
-    ['an acceptance without message_id', '938', 'no message_id'],
   ])('%s is counted and sent again', async (_what, behaviour, reason) => {
     const { smsc, heard, running } = await rig.openAll({ timings: { responseMs: 300 } })
     await rig.send({ to: phone(behaviour) })
@@ -126,6 +125,18 @@ describe('CON-5.3 in doubt', () => {
     expect(rig.log.some((line) => line.includes('smpp.submit_sm.in_doubt') && line.includes(reason))).toBe(
       true,
     )
+  })
+
+  it('fault G2: an acceptance without message_id is an acceptance: sent once, without an id, and warned of', async () => {
+    const { smsc, heard, running } = await rig.openAll()
+    for (let count = 0; count < 3; count += 1) await rig.send({ to: phone('938') })
+    await acknowledged()
+    expect(outcomes(heard)).toEqual(Array.from({ length: 3 }, () => [1, 1, 'ACCEPTED', 0]))
+    expect(heard.results.every((result) => result.operatorMessageId === undefined)).toBe(true)
+    expect(submitsOf(smsc).map((submit) => submit.duplicate)).toEqual([false, false, false])
+    expect(await running.metric('smpp_connector_accepted_without_id_total')).toBe(3)
+    expect(rig.log.filter((line) => line.includes('smpp.submit_sm.without_id'))).toHaveLength(1)
+    expect(await running.metric('smpp_connector_in_doubt_total')).toBe(0)
   })
 
   it('policy drop: sent once, and as yet REJECTED without a status [S9]', async () => {

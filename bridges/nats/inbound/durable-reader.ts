@@ -134,7 +134,8 @@ export class DurableReader {
       this.#answering = info !== undefined
       if (info === undefined) continue
       onInfo(info)
-      const waiting = info.num_pending > 0 && this.#delivered === before && this.#options.unacknowledged() === 0
+      const waiting =
+        info.num_pending > 0 && this.#delivered === before && this.#options.unacknowledged() === 0
       stalled = waiting ? stalled + 1 : 0
       if (stalled >= STALLED_POLLS) end('stalled')
     }

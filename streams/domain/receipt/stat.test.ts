@@ -18,7 +18,20 @@ test.each(MAPPINGS)('DLR-E1.2 DLR-002.1 %s is %s', (stat, status) => {
   expect(normaliseStat(stat)).toBe(status)
 })
 
-test.each(['ENROUTE', 'DELIVERED', 'REJECTED', 'BUFFRED', 'ACKED', 'DND_REJECTED', '', '2', '__proto__'])(
+test.each([
+  ['DELIVERED', 'DELIVERED'],
+  ['UNDELIVERED', 'UNDELIVERED'],
+  ['UNDELIVERABLE', 'UNDELIVERED'],
+  ['UNDELIVRD', 'UNDELIVERED'],
+  ['REJECTED', 'REJECTED'],
+  ['DND_REJECTED', 'REJECTED'],
+  ['ACCEPTED', 'UNKNOWN'],
+])('fault G18: [N3] the whole word %s is %s', (stat, status) => {
+  expect(normaliseStat(stat)).toBe(status)
+  expect(normaliseStat(` ${stat.toLowerCase()}\n`)).toBe(status)
+})
+
+test.each(['ENROUTE', 'BUFFRED', 'ACKED', 'SKIPPED', 'DELIVER', '', '2', '__proto__'])(
   'DLR-002.2 DLR-002.4 any other value, such as "%s", is UNKNOWN',
   (stat) => {
     expect(normaliseStat(stat)).toBe('UNKNOWN')
