@@ -85,6 +85,8 @@ const bind = (session: Session) =>
 const bound = ({ sequence }: Pdu): Buffer =>
   encodePdu('bind_transceiver_resp', sequence, { system_id: 'them' })
 
+const refused = ({ sequence }: Pdu): Buffer => encodePdu('bind_transceiver_resp', sequence, {}, 0x0e)
+
 describe('[B11] the session is bound when the answer to its bind is decoded', () => {
   it('fault G10: a receipt in the same segment as the bind response is taken', async () => {
     const peer = new Peer((pdu) => (pdu.command === 'bind_transceiver' ? [bound(pdu), deliver(7)] : []))
@@ -103,7 +105,6 @@ describe('[B11] the session is bound when the answer to its bind is decoded', ()
   })
 
   it('a receipt before the bind response is refused, and so is one after a refusal', async () => {
-    const refused = ({ sequence }: Pdu): Buffer => encodePdu('bind_transceiver_resp', sequence, {}, 0x0e)
     const peer = new Peer((pdu) =>
       pdu.command === 'bind_transceiver' ? [deliver(6), refused(pdu), deliver(7)] : [],
     )
