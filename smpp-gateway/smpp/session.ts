@@ -60,8 +60,8 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  * - idle: made, nothing opened.
  * - connecting: TCP handshake within `connectMs`.
  * - open: bind sent. The operator's short messages are refused until it has answered.
- * - bound, from the moment that the answer is decoded [B11]: requests may be sent. Any PDU proves the
- *   line; without one enquire_link asks for it [B10].
+ * - bound, from the moment that the answer is decoded [B11]: requests may be sent. Any PDU proves
+ *   the line; without one enquire_link asks for it [B10].
  * - unbinding: no new requests. Open ones still get their responses, then unbind.
  * - closed: every open request was ended as in doubt.
  */
