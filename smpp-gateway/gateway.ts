@@ -38,6 +38,8 @@ export interface GatewayOptions {
   readonly elapsed: () => number
   readonly sleep: Sleep
   readonly random: () => number
+  /** A new uuid. */
+  readonly newId: () => string
 }
 
 export interface Gateway {
@@ -134,13 +136,14 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
 /** What a session of the operator needs: its timers, its counters, and where its receipts go. */
 function bindOptions(
   operatorId: string,
-  { settings, timings, logger, now }: GatewayOptions,
+  { settings, timings, logger, now, newId }: GatewayOptions,
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
 ): OperatorBindOptions {
   const { timeZone } = settings[operatorId] ?? operatorSettings()
   return {
     ...timings,
+    newId,
     hooks: sessionHooks(operatorId, metrics, logger),
     onDeliver: deliverTo({ operatorId, timeZone, publisher, recent, metrics, logger, now }),
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { connectNats } from '../streams/nats/link.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createLogger } from '../streams/platform/logger.ts'
@@ -36,6 +37,7 @@ await runProcess(logger, async (closers) => {
     }),
     now: Date.now,
     random: Math.random,
+    newId: randomUUID,
     timings,
     nats,
     shared,

@@ -1,31 +1,70 @@
-/** Digits of each form: YYMMDDhhmm, YYMMDDhhmmss or YYYYMMDDhhmm, YYYYMMDDhhmmss. */
-const FORMS: Readonly<Record<number, readonly RegExp[]>> = {
-  10: [/^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/],
-  12: [/^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)$/],
-  14: [/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/],
-}
+/** Local time by number of digits: YYMMDDhhmm, YYMMDDhhmmss, YYYYMMDDhhmm, YYYYMMDDhhmmss. */
+const LOCAL_FORMS: readonly RegExp[] = [
+  /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/,
+  /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/,
+  /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)$/,
+  /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/,
+]
+/** ISO 8601 and what looks like it; the zone may be missing. */
+const ISO = /^(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?\s?(Z|[+-]\d\d:?\d\d)?$/i
+/** YYMMDDhhmmsstnnp: tenths, quarter hours from UTC, sign (SMPP 3.4 section 7.1.1). */
+const SMPP = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d(\d\d)([+-])$/
+/** Since 2001; zeros are no date. */
+const UNIX = /^([1-9]\d{9})(\d{3})?$/
+
 const CENTURY = 2000
+const MINUTE_MS = 60_000
+/** A clock that is further ahead of ours than this says nothing [R4]. */
+const AHEAD_MS_MAX = 10 * MINUTE_MS
 
 /**
- * A date of a receipt text as ISO instant, or null [R4]. As yet the SMPP form and Unix seconds give
- * null, and a date in the future is taken. Twelve digits are tried with seconds first: a year of
- * four digits after 2012 then gives an impossible month. `timeZone` is the operator's, an IANA
- * name.
+ * A date of a receipt text as ISO instant, or null when it is unreadable, impossible or in the
+ * future of its arrival [R4]. Some digits can be read in two ways: the one nearer to the arrival
+ * counts.
+ *
+ * @param timeZone the operator's, an IANA name; a form that names its own zone does not need it
  */
-export function receiptInstant(digits: string, timeZone: string): string | null {
-  for (const form of FORMS[digits.length] ?? []) {
-    const found = form.exec(digits)
-    const local = found === null ? null : utcOf(found.slice(1).map(Number))
-    if (local !== null) return new Date(local - offsetMs(local, timeZone)).toISOString()
-  }
-  return null
+export function receiptInstant(text: string, timeZone: string, receivedAtMs: number): string | null {
+  const possible = readings(text, timeZone).filter((atMs) => atMs <= receivedAtMs + AHEAD_MS_MAX)
+  return possible.length === 0 ? null : new Date(Math.max(...possible)).toISOString()
+}
+
+function readings(text: string, timeZone: string): readonly number[] {
+  const found = LOCAL_FORMS.flatMap((form) => localIn(form.exec(text), timeZone))
+  const unix = UNIX.exec(text)
+  if (unix !== null) found.push(Number(unix[1]) * 1000 + Number(unix[2] ?? 0))
+  const smpp = SMPP.exec(text)
+  const smppUtc = smpp === null ? null : utcOf(numbersOf(smpp))
+  if (smpp !== null && smppUtc !== null) found.push(smppUtc - Number(`${smpp[8]}${smpp[7]}`) * 15 * MINUTE_MS)
+  return [...found, ...isoIn(ISO.exec(text), timeZone)]
+}
+
+/** Year to second; what is missing at the end is 0. */
+const numbersOf = (found: RegExpExecArray): readonly number[] =>
+  found.slice(1, 7).map((part: string | undefined) => Number(part ?? 0))
+
+function localIn(found: RegExpExecArray | null, timeZone: string): readonly number[] {
+  const local = found === null ? null : utcOf(numbersOf(found))
+  return local === null ? [] : [local - offsetMs(local, timeZone)]
+}
+
+function isoIn(found: RegExpExecArray | null, timeZone: string): readonly number[] {
+  const zone = found?.[7]
+  if (found === null || zone === undefined) return localIn(found, timeZone)
+  const utc = utcOf(numbersOf(found))
+  if (utc === null) return []
+  if (zone.toUpperCase() === 'Z') return [utc]
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2))
+  return [utc - (zone.startsWith('-') ? -minutes : minutes) * MINUTE_MS]
 }
 
 /**
  * Epoch ms of the digits read as UTC; null when they are no date, such as all zeros or a 31st of
  * April.
  */
-function utcOf([year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0]: number[]): number | null {
+function utcOf([year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0]: readonly number[]):
+  | number
+  | null {
   const fullYear = year < 100 ? CENTURY + year : year
   const date = new Date(Date.UTC(fullYear, month - 1, day, hour, minute, second))
   const same = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && date.getUTCHours() === hour

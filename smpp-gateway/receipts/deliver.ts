@@ -26,9 +26,11 @@ export interface DeliverOptions {
  */
 export const deliverTo =
   (options: DeliverOptions) =>
-  (pdu: Pdu): Promise<number> => {
+  (pdu: Pdu, session: string): Promise<number> => {
     if (isReceipt(pdu)) {
-      return withinSpan('smpp.deliver_sm', options, {}, (trace) => deliverReceipt(options, pdu, trace))
+      return withinSpan('smpp.deliver_sm', options, {}, (trace) =>
+        deliverReceipt(options, pdu, session, trace),
+      )
     }
     options.metrics.mobileOriginated()
     return Promise.resolve(ESME_ROK)
@@ -37,10 +39,16 @@ export const deliverTo =
 async function deliverReceipt(
   options: DeliverOptions,
   pdu: Pdu,
+  session: string,
   trace: Readonly<Record<string, string>>,
 ): Promise<number> {
   const { operatorId, timeZone, publisher, recent, metrics, logger, now } = options
-  const receipt = readReceipt(pdu, { operatorId, timeZone, receivedAt: new Date(now()).toISOString() })
+  const receipt = readReceipt(pdu, {
+    operatorId,
+    timeZone,
+    session,
+    receivedAt: new Date(now()).toISOString(),
+  })
   const submit = recent.find(operatorId, receipt.operatorMessageId)
   if (!(await publisher.publish(inboundReceipts, { ...receipt, ...submit }, trace))) return ESME_RX_T_APPN
   metrics.receipt(receipt.stat)

@@ -10,6 +10,7 @@ const context = {
   operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',
   receivedAt: '2026-04-18T10:23:46.120Z',
   timeZone: 'UTC',
+  session: 'session-1',
 }
 const TEXT = 'id:17 sub:001 dlvrd:001 submit date:2604181020 done date:2604181023 stat:DELIVRD err:000 text:x'
 
@@ -29,13 +30,65 @@ const deliver = (fields: Pdu['fields'], tlvs: readonly (readonly [number, Buffer
 })
 const text = (value: string): Pdu['fields'] => ({ short_message: Buffer.from(value, 'latin1') })
 
+const nameless = (sequence: number, body: string, session = 'session-1'): string =>
+  readReceipt({ ...deliver(text(body)), sequence }, { ...context, session }).eventId
+
 describe('CON-5.8 receipts', () => {
-  it('[R1] tells receipts from other messages by esm_class or receipted_message_id', () => {
+  it('[R1] tells receipts from other messages by esm_class, TLVs or a strict text', () => {
     expect(isReceipt(deliver({}))).toBe(true)
     expect(isReceipt(deliver({ esm_class: 0x44 }))).toBe(true)
     expect(isReceipt(deliver({ esm_class: 0 }))).toBe(false)
     expect(isReceipt(deliver({ esm_class: 0x08 }))).toBe(false)
     expect(isReceipt(deliver({ esm_class: 0 }, [[0x001e, Buffer.from('1')]]))).toBe(true)
+  })
+
+  it.each([0x20, 0x24, 0x0c])('fault G13: esm_class 0x%s is a receipt', (esm_class) => {
+    expect(isReceipt(deliver({ esm_class }))).toBe(true)
+  })
+
+  it('fault G13: a receipt that says so only by its text or its state is one', () => {
+    expect(isReceipt(deliver({ ...text(TEXT), esm_class: 0 }))).toBe(true)
+    expect(isReceipt(deliver({ esm_class: 0 }, [[0x0427, Buffer.from([2])]]))).toBe(true)
+    expect(isReceipt(deliver({ ...text('STOP id:1'), esm_class: 0 }))).toBe(false)
+  })
+
+  it('fault G14: receipts without an id in one millisecond each have an event id of their own', () => {
+    const ids = [
+      nameless(1, 'stat:DELIVRD err:000'),
+      nameless(2, 'stat:DELIVRD err:000'),
+      nameless(1, 'stat:DELIVRD err:001'),
+      nameless(1, 'stat:DELIVRD err:000', 'session-2'),
+    ]
+    expect(new Set(ids).size).toBe(4)
+    expect(nameless(1, 'stat:DELIVRD err:000')).toBe(ids[0])
+  })
+
+  it('[R2] keeps the id of the text beside that of the TLV when it is another one', () => {
+    const event = readReceipt(deliver(text(TEXT), [[0x001e, Buffer.from('11\0')]]), context)
+    expect(event).toMatchObject({ operatorMessageId: '11', alternateIds: ['17'] })
+    expect(decode(inboundReceipts, Buffer.from(encode(event)))).toMatchObject({ ok: true })
+    const same = readReceipt(deliver(text(TEXT), [[0x001e, Buffer.from('17')]]), context)
+    expect(same).not.toHaveProperty('alternateIds')
+  })
+
+  it('fault G19: reads a text without the header that its bit announces, and the text of either field', () => {
+    expect(readReceipt(deliver({ ...text(TEXT), esm_class: 0x44 }), context)).toMatchObject({
+      operatorMessageId: '17',
+      stat: 'DELIVRD',
+    })
+    const both = deliver({ short_message: Buffer.from('see payload') }, [[0x0424, Buffer.from(TEXT)]])
+    expect(readReceipt(both, context)).toMatchObject({ operatorMessageId: '17', stat: 'DELIVRD' })
+  })
+
+  it.each([
+    ['two octets', Buffer.from([0, 5])],
+    ['an ASCII digit', Buffer.from('5')],
+  ])('fault G19: reads a message_state of %s', (_, value) => {
+    const pdu = deliver({}, [
+      [0x001e, Buffer.from('1')],
+      [0x0427, value],
+    ])
+    expect(readReceipt(pdu, context).stat).toBe('UNDELIV')
   })
 
   it('makes an event that fits its contract, with the same id for the same receipt', () => {

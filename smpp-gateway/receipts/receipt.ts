@@ -3,7 +3,8 @@ import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { receiptEventId } from '../../streams/domain/event-id.ts'
 import { numberField, textField, type Pdu } from '../smpp/pdu.ts'
 import { receiptInstant } from './date.ts'
-import { parseReceiptText, receiptTextOf, type ReceiptText } from './text.ts'
+import { receiptTextOf } from './octets.ts'
+import { parseReceiptText, type ReceiptText } from './text.ts'
 
 /** Optional parameters of a receipt (SMPP 3.4 section 5.3.2). */
 const TAG = {
@@ -25,9 +26,8 @@ const STATE_WORD: Readonly<Record<number, string>> = {
   8: 'REJECTD',
 }
 
-/** Bits 5 to 2 of esm_class tell receipts from other short messages (SMPP 3.4 section 5.2.12). */
-const ESM_TYPE_BITS = 0x3c
-const ESM_RECEIPT = 0x04
+/** A receipt, and an intermediate one (SMPP 3.4 section 5.2.12). */
+const ESM_RECEIPT_BITS = 0x04 | 0x20
 const ESM_UDH = 0x40
 const TON_INTERNATIONAL = 1
 const ID_CHARS_MAX = 64
@@ -40,63 +40,96 @@ export interface ReceiptContext {
   readonly receivedAt: string
   /** IANA zone that the operator writes its dates in. */
   readonly timeZone: string
+  /** Of the session that the PDU came on, unlike that of any other. */
+  readonly session: string
 }
 
-/** [R1], as yet by these two marks only. Anything else is a mobile-originated message. */
+/** [R1]. Anything else is a mobile-originated message. */
 export const isReceipt = (pdu: Pdu): boolean =>
-  (numberField(pdu, 'esm_class') & ESM_TYPE_BITS) === ESM_RECEIPT || pdu.tlvs.has(TAG.receiptedMessageId)
+  (numberField(pdu, 'esm_class') & ESM_RECEIPT_BITS) !== 0 ||
+  pdu.tlvs.has(TAG.receiptedMessageId) ||
+  pdu.tlvs.has(TAG.messageState) ||
+  textIn(pdu).read.isStrict
 
 /**
  * The event `sms.dlr.inbound` of a receipt ([R2] to [R5]). Without a readable id or status the
  * field is the empty string, which its schema refuses. The event then ends in the dead-letter topic
- * with all its content instead of being lost [R7]. As yet receipts without an id that share
- * millisecond and status share an event id too, and one of them remains.
+ * with all its content instead of being lost [R7].
  */
 export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
-  const text = receiptTextOf(octetsOf(pdu), numberField(pdu, 'data_coding'))
-  const read = parseReceiptText(text)
-  const operatorMessageId = (idOf(pdu) ?? read.id ?? '').slice(0, ID_CHARS_MAX + 1)
+  const { text, read } = textIn(pdu)
+  const [operatorMessageId = '', ...alternateIds] = idsOf(pdu, read)
   const stat = (stateOf(pdu) ?? read.stat ?? '').slice(0, WORD_CHARS_MAX)
   const errorCode = read.err ?? networkError(pdu)
-  const { operatorId, receivedAt } = context
+  const { operatorId, receivedAt, session } = context
+  const rawPayload = rawPayloadOf(pdu, text)
+  const unnamed = { session, sequence: pdu.sequence, payload: JSON.stringify(rawPayload) }
   return {
     schemaVersion: SCHEMA_VERSION,
-    eventId: receiptEventId({ operatorId, operatorMessageId, stat, receivedAt }),
+    eventId: receiptEventId({ operatorId, operatorMessageId, stat, receivedAt, unnamed }),
     occurredAt: receivedAt,
     operatorId,
     operatorMessageId,
+    ...(alternateIds.length > 0 && { alternateIds }),
     stat,
     ...(errorCode !== undefined && { errorCode: errorCode.slice(0, WORD_CHARS_MAX) }),
-    deliveredAt: deliveredAt(read, context.timeZone),
+    deliveredAt: deliveredAt(read, context),
     receivedAt,
     ...addresses(pdu),
-    rawPayload: rawPayloadOf(pdu, text),
+    rawPayload,
   }
 }
 
-const deliveredAt = ({ doneDate }: ReceiptText, timeZone: string): string | null =>
-  doneDate === undefined ? null : receiptInstant(doneDate, timeZone)
+const deliveredAt = ({ doneDate }: ReceiptText, { timeZone, receivedAt }: ReceiptContext): string | null =>
+  doneDate === undefined ? null : receiptInstant(doneDate, timeZone, Date.parse(receivedAt))
+
+interface FoundText {
+  readonly text: string
+  readonly read: ReceiptText
+}
 
 /**
- * The text itself: from short_message, else from message_payload [R5], without a user data header.
+ * The text: from short_message or message_payload, whichever holds one [R5], without a user data
+ * header. An operator may set the header's bit and send none, so the whole is read as well.
  */
-function octetsOf(pdu: Pdu): Buffer {
+function textIn(pdu: Pdu): FoundText {
   const short = pdu.fields['short_message']
-  const given = Buffer.isBuffer(short) && short.length > 0 ? short : pdu.tlvs.get(TAG.messagePayload)
-  if (given === undefined) return Buffer.alloc(0)
+  const given = [Buffer.isBuffer(short) ? short : EMPTY, pdu.tlvs.get(TAG.messagePayload) ?? EMPTY]
   const hasHeader = (numberField(pdu, 'esm_class') & ESM_UDH) !== 0
-  return hasHeader ? given.subarray((given[0] ?? 0) + 1) : given
+  const octets = given.filter(({ length }) => length > 0)
+  const candidates = octets.flatMap((whole) =>
+    hasHeader ? [whole.subarray((whole[0] ?? 0) + 1), whole] : [whole],
+  )
+  const texts = candidates.map((candidate): FoundText => {
+    const text = receiptTextOf(candidate, numberField(pdu, 'data_coding'))
+    return { text, read: parseReceiptText(text) }
+  })
+  const said = texts.find(({ read }) => read.id !== undefined || read.stat !== undefined)
+  return said ?? texts[0] ?? NO_TEXT
 }
 
-function idOf(pdu: Pdu): string | undefined {
-  const id = pdu.tlvs.get(TAG.receiptedMessageId)?.toString('latin1').replace(/\0.*$/s, '').trim()
-  return id === '' ? undefined : id
+const EMPTY = Buffer.alloc(0)
+const NO_TEXT: FoundText = { text: '', read: { isStrict: false } }
+
+/** The TLV's id first, the text's when it is another one [R2]. */
+function idsOf(pdu: Pdu, read: ReceiptText): readonly string[] {
+  const tlv = pdu.tlvs.get(TAG.receiptedMessageId)?.toString('latin1').replace(/\0.*$/s, '').trim()
+  const ids = [tlv, read.id].filter((id): id is string => id !== undefined && id !== '')
+  const [first, ...others] = new Set(ids.map((id) => id.slice(0, ID_CHARS_MAX + 1)))
+  // One that is too long is refused with its receipt when it is the only one, and dropped
+  // otherwise.
+  return first === undefined ? [] : [first, ...others.filter((id) => id.length <= ID_CHARS_MAX)]
 }
 
+/** One octet; some operators fill in two, or an ASCII digit. */
 function stateOf(pdu: Pdu): string | undefined {
-  const state = pdu.tlvs.get(TAG.messageState)?.[0]
-  return state === undefined ? undefined : STATE_WORD[state]
+  const value = pdu.tlvs.get(TAG.messageState)
+  if (value === undefined) return undefined
+  const state = value.at(-1) ?? 0
+  return STATE_WORD[state] ?? STATE_WORD[state - ASCII_ZERO]
 }
+
+const ASCII_ZERO = 0x30
 
 /**
  * One octet of network type and two of code (SMPP 3.4 section 5.3.2.31); some operators fill in

@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { receiptInstant } from './date.ts'
-import { parseReceiptText, receiptTextOf } from './text.ts'
+import { receiptTextOf } from './octets.ts'
+import { parseReceiptText } from './text.ts'
 
 /**
  * Texts as operators really sent them, with their quirks: hex and uuid ids, missing and unknown
@@ -93,15 +94,69 @@ const REAL: readonly (readonly [string, Record<string, string>])[] = [
   ['id: 17 stat: DELIVRD donedate:2604181023', { id: '17', stat: 'DELIVRD', doneDate: '2604181023' }],
 ]
 
+/** Without the mark of the strict form, which has tests of its own. */
+function read(text: string): Record<string, string> {
+  const { isStrict: _, ...fields } = parseReceiptText(text)
+  return fields
+}
+
+/** Spellings, separators and forms of values that other gateways have met (fault G19). */
+const VARIANTS: readonly (readonly [string, Record<string, string>])[] = [
+  [
+    'id:17,sub:001,dlvrd:001,submit date:2604181020,done date:2604181023,stat:DELIVRD,err:000,text:x',
+    { id: '17', stat: 'DELIVRD', err: '000', doneDate: '2604181023' },
+  ],
+  ['id:17;stat:UNDELIV;err:011', { id: '17', stat: 'UNDELIV', err: '011' }],
+  ['id:17|stat:EXPIRED|err:027|text:a', { id: '17', stat: 'EXPIRED', err: '027' }],
+  ['id:17:1 stat:DELIVRD err:0:12', { id: '17:1', stat: 'DELIVRD', err: '0:12' }],
+  ['id:17 status:DELIVRD error:000', { id: '17', stat: 'DELIVRD', err: '000' }],
+  ['message_id:17 stat:DELIVRD', { id: '17', stat: 'DELIVRD' }],
+  ['messageId:17 stat:DELIVRD', { id: '17', stat: 'DELIVRD' }],
+  [
+    'id:17 submit_date:2604181020 done_date:2604181023 stat:DELIVRD',
+    { id: '17', stat: 'DELIVRD', doneDate: '2604181023' },
+  ],
+  ['id:17 done  date:2604181023 stat:DELIVRD', { id: '17', stat: 'DELIVRD', doneDate: '2604181023' }],
+  ['id:"17" stat:DELIVRD', { id: '17', stat: 'DELIVRD' }],
+  ["id:'17' stat:'DELIVRD'", { id: '17', stat: 'DELIVRD' }],
+  [
+    'id:17 done date:2026-04-18 10:23:45 stat:DELIVRD',
+    { id: '17', stat: 'DELIVRD', doneDate: '2026-04-18 10:23:45' },
+  ],
+  [
+    'id:17 done date:2026-04-18T10:23:45+04:30 stat:DELIVRD',
+    { id: '17', stat: 'DELIVRD', doneDate: '2026-04-18T10:23:45+04:30' },
+  ],
+  ['id:17 sub:001 DELIVRD err:000', { id: '17', stat: 'DELIVRD', err: '000' }],
+  ['id:17 UNDELIVERABLE', { id: '17', stat: 'UNDELIVERABLE' }],
+  ['id : 17 stat : DELIVRD', { id: '17', stat: 'DELIVRD' }],
+]
+
 describe('CON-5.8 receipt texts', () => {
   it.each(REAL)('reads %j', (text, expected) => {
-    expect(parseReceiptText(text)).toEqual(expected)
+    expect(read(text)).toEqual(expected)
+  })
+
+  it.each(VARIANTS)('fault G19: reads %j', (text, expected) => {
+    expect(read(text)).toEqual(expected)
+  })
+
+  it.each([
+    ['id:1 sub:001 stat:DELIVRD', true],
+    ['id:1 submit date:2604181020 stat:DELIVRD', true],
+    ['id:1 done date:2604181023 stat:DELIVRD', true],
+    ['id:1 stat:DELIVRD', false],
+    ['sub:001 stat:DELIVRD done date:2604181023', false],
+    ['id:1 sub:001 text:stat:DELIVRD', false],
+    ['Meet me at 5, id: 7', false],
+  ])('[R1] the strict form of a receipt: %j is %j', (text, expected) => {
+    expect(parseReceiptText(text).isStrict).toBe(expected)
   })
 
   it('never believes the sender: keys after text: are his words', () => {
     const forged = 'id:1 stat:UNDELIV err:011 text:id:2 stat:DELIVRD err:000'
-    expect(parseReceiptText(forged)).toEqual({ id: '1', stat: 'UNDELIV', err: '011' })
-    expect(parseReceiptText('sub:001 text:id:2 stat:DELIVRD')).toEqual({})
+    expect(read(forged)).toEqual({ id: '1', stat: 'UNDELIV', err: '011' })
+    expect(read('sub:001 text:id:2 stat:DELIVRD')).toEqual({})
   })
 
   it('reads the keys in any order and case', () => {
@@ -118,7 +173,7 @@ describe('CON-5.8 receipt texts', () => {
     fc.assert(
       fc.property(shuffled, fc.boolean(), (order, upper) => {
         const cased = order.map((part) => (upper ? part.replace(/^[^:]+/, (key) => key.toUpperCase()) : part))
-        expect(parseReceiptText(`${cased.join(' ')} text:x`)).toEqual({
+        expect(read(`${cased.join(' ')} text:x`)).toEqual({
           id: 'ABC-1',
           stat: 'DELIVRD',
           err: '000',
@@ -134,7 +189,17 @@ describe('CON-5.8 receipt texts', () => {
     expect(receiptTextOf(Buffer.from(text, 'latin1'), 0x08)).toBe(text)
     expect(receiptTextOf(Buffer.from('stat:DND\x11REJECTED', 'latin1'), 0)).toBe('stat:DND_REJECTED')
   })
+
+  it('fault G19: sees UTF-16 by its NULs, whatever data_coding says, and in either order', () => {
+    const text = 'id:17 sub:001 dlvrd:001 stat:DELIVRD err:000 text:'
+    for (const dataCoding of [0x00, 0x03, 0x08]) {
+      expect(receiptTextOf(encodeUcs2(text), dataCoding)).toBe(text)
+      expect(receiptTextOf(Buffer.from(text, 'utf16le'), dataCoding)).toBe(text)
+    }
+  })
 })
+
+const ARRIVAL_MS = Date.parse('2026-11-28T09:02:00Z')
 
 describe('CON-5.8 receipt dates', () => {
   it.each([
@@ -151,12 +216,43 @@ describe('CON-5.8 receipt dates', () => {
     ['', null],
     ['abcdefghij', null],
   ])('%s is %s', (digits, expected) => {
-    expect(receiptInstant(digits, 'UTC')).toBe(expected)
+    expect(receiptInstant(digits, 'UTC', ARRIVAL_MS)).toBe(expected)
+  })
+
+  it.each([
+    ['261128090100000+', '2026-11-28T09:01:00.000Z'],
+    ['261128133100018+', '2026-11-28T09:01:00.000Z'],
+    ['261128040100020-', '2026-11-28T09:01:00.000Z'],
+    ['261128090100000R', null],
+    ['1795856460', '2026-11-28T09:01:00.000Z'],
+    ['1795856460123', '2026-11-28T09:01:00.123Z'],
+    ['2026-11-28T09:01:00Z', '2026-11-28T09:01:00.000Z'],
+    ['2026-11-28T09:01:00.500+00:00', '2026-11-28T09:01:00.000Z'],
+    ['2026-11-28T13:31:00+0430', '2026-11-28T09:01:00.000Z'],
+    ['2026-11-28 09:01', '2026-11-28T09:01:00.000Z'],
+    ['2026/11/28 09:01:30', '2026-11-28T09:01:30.000Z'],
+    ['2026-02-30 09:01', null],
+  ])('fault G19: [R4] %s is %s', (text, expected) => {
+    expect(receiptInstant(text, 'UTC', ARRIVAL_MS)).toBe(expected)
+  })
+
+  it('[R4] takes nothing from a clock that is more than ten minutes ahead', () => {
+    expect(receiptInstant('2611280915', 'UTC', Date.parse('2026-11-28T09:05:00Z'))).toBe(
+      '2026-11-28T09:15:00.000Z',
+    )
+    expect(receiptInstant('2611280916', 'UTC', Date.parse('2026-11-28T09:05:00Z'))).toBeNull()
+  })
+
+  it('of digits that are a date and Unix seconds takes what is nearer to the arrival', () => {
+    const unix = String(Date.parse('2027-01-27T00:46:40Z') / 1000)
+    expect(unix).toBe('1801010800')
+    expect(receiptInstant(unix, 'UTC', Date.parse('2027-01-27T00:47:00Z'))).toBe('2027-01-27T00:46:40.000Z')
+    expect(receiptInstant(unix, 'UTC', Date.parse('2018-01-01T08:01:00Z'))).toBe('2018-01-01T08:00:00.000Z')
   })
 
   it('takes the operator for local where it has a zone, summer time included', () => {
-    expect(receiptInstant('2604181023', 'Asia/Kabul')).toBe('2026-04-18T05:53:00.000Z')
-    expect(receiptInstant('2601181023', 'Europe/London')).toBe('2026-01-18T10:23:00.000Z')
-    expect(receiptInstant('2607181023', 'Europe/London')).toBe('2026-07-18T09:23:00.000Z')
+    expect(receiptInstant('2604181023', 'Asia/Kabul', ARRIVAL_MS)).toBe('2026-04-18T05:53:00.000Z')
+    expect(receiptInstant('2601181023', 'Europe/London', ARRIVAL_MS)).toBe('2026-01-18T10:23:00.000Z')
+    expect(receiptInstant('2607181023', 'Europe/London', ARRIVAL_MS)).toBe('2026-07-18T09:23:00.000Z')
   })
 })

@@ -1,67 +1,97 @@
-import { decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
-
 /** What the text of a receipt says, each value as written; absent keys are absent [R3]. */
 export interface ReceiptText {
   readonly id?: string
   readonly stat?: string
   readonly err?: string
   readonly doneDate?: string
+  /** It has the form of a receipt: id and status, and a count or a date with them [R1]. */
+  readonly isStrict: boolean
 }
 
 // The sender's words follow `text:` and may hold anything, forged keys included: nothing after it
 // is looked at [R10].
-const TEXT_KEY = /(?:^|[\s\0])text:/i
-const KEY = /(?<=^|[\s\0])(id|sub|dlvrd|submit ?date|done ?date|stat|err)\s?:/gi
+const TEXT_KEY = /(?:^|[\s\0,;|])text\s?:/i
+const KEY =
+  /(?<=^|[\s\0,;|])(message[ _]?id|id|sub|dlvrd|submit[\s_]*date|done[\s_]*date|status|stat|error|err)\s?:/gi
 /** Some operators pad with NUL, blanks or the septet 0 that became a commercial at. */
 const PADDING_END = /[\0\s@]+$/
-const VALUE = /[^\s\0]+/
+const WORD = /^([\s\0]*)([^\s\0,;|]+)/
+const QUOTES = /^(["'])(.*)\1$/
 
-const FIELD_OF: Readonly<Record<string, keyof ReceiptText>> = {
+type Field = 'id' | 'stat' | 'err' | 'doneDate' | 'submitDate' | 'sub' | 'dlvrd'
+
+/** Keys as operators spell them, without blanks and underscores. */
+const FIELD_OF: Readonly<Record<string, Field>> = {
   id: 'id',
+  messageid: 'id',
   stat: 'stat',
+  status: 'stat',
   err: 'err',
-  'done date': 'doneDate',
+  error: 'err',
   donedate: 'doneDate',
+  submitdate: 'submitDate',
+  sub: 'sub',
+  dlvrd: 'dlvrd',
 }
 
+const DATES: ReadonlySet<Field> = new Set<Field>(['doneDate', 'submitDate'])
+
 /**
- * Reads `id: sub: dlvrd: submit date: done date: stat: err: text:` in any order and case, with keys
- * missing or unknown between them. A value is the first word before the next known key; of a
- * repeated key the first one counts.
+ * Words of SMPP 3.4 Appendix B, and what operators write for them: one standing alone counts [R10].
+ */
+const LONE_STATUS =
+  /(?:^|[\s\0,;|])(DELIVRD|DELIVERED|EXPIRED|DELETED|UNDELIV|UNDELIVERED|UNDELIVERABLE|ACCEPTD|ACCEPTED|REJECTD|REJECTED|ENROUTE)(?=$|[\s\0,;|])/i
+
+/**
+ * Reads `id: sub: dlvrd: submit date: done date: stat: err: text:` in any order and case, in the
+ * spellings and with the separators that operators use, with keys missing or unknown between them.
+ * Of a repeated key the first one counts.
  */
 export function parseReceiptText(text: string): ReceiptText {
   const head = text.slice(0, TEXT_KEY.exec(text)?.index ?? text.length).replace(PADDING_END, '')
+  const read = fieldsIn(head)
+  const lone = read.has('stat') ? undefined : LONE_STATUS.exec(head)?.[1]
+  if (lone !== undefined) read.set('stat', lone)
+  return textOf(read)
+}
+
+function fieldsIn(head: string): Map<Field, string> {
+  const read = new Map<Field, string>()
   const keys = [...head.matchAll(KEY)]
-  const read: { -readonly [Field in keyof ReceiptText]: ReceiptText[Field] } = {}
   for (const [at, key] of keys.entries()) {
-    const field = FIELD_OF[(key[1] ?? '').toLowerCase()]
-    const value = wordIn(head.slice(key.index + key[0].length, keys[at + 1]?.index))
-    if (field !== undefined && value !== undefined) read[field] ??= value
+    const field = FIELD_OF[(key[1] ?? '').toLowerCase().replaceAll(/[\s_]/g, '')]
+    if (field === undefined || read.has(field)) continue
+    const rest = head.slice(key.index + key[0].length, keys[at + 1]?.index)
+    const value = DATES.has(field) ? dateIn(rest) : wordIn(rest)
+    if (value !== undefined) read.set(field, value)
   }
   return read
 }
 
-/** A word with a colon is the next, unknown key: the value before it is empty. */
-function wordIn(value: string): string | undefined {
-  const word = VALUE.exec(value)?.[0]
-  return word === undefined || word.includes(':') ? undefined : word
+function textOf(read: ReadonlyMap<Field, string>): ReceiptText {
+  const [id, stat, err, doneDate] = [read.get('id'), read.get('stat'), read.get('err'), read.get('doneDate')]
+  const hasMore = read.has('sub') || doneDate !== undefined || read.has('submitDate')
+  return {
+    ...(id !== undefined && { id }),
+    ...(stat !== undefined && { stat }),
+    ...(err !== undefined && { err }),
+    ...(doneDate !== undefined && { doneDate }),
+    isStrict: id !== undefined && stat !== undefined && hasMore,
+  }
 }
 
-const UCS2_BITS = 0x0c
-const UCS2 = 0x08
 /**
- * `_` of the default alphabet (3GPP TS 23.038): the only character of a receipt whose septet is not
- * its ASCII code.
+ * The first word. One with a colon in it is the next, unknown key when a blank stands before it or
+ * nothing behind the colon: then the value is empty. Written onto its key it is a value.
  */
-const SEPTET_UNDERSCORE = String.fromCharCode(0x11)
+function wordIn(rest: string): string | undefined {
+  const [, blank = '', word] = WORD.exec(rest) ?? []
+  if (word === undefined || word.endsWith(':') || (blank !== '' && word.includes(':'))) return undefined
+  return word.replace(QUOTES, '$2')
+}
 
-/**
- * The text of a receipt by its data_coding [R5]. Under UCS-2 some operators still send ASCII: keys
- * that are readable as single octets prove it, since in UCS-2 a NUL stands between any two letters.
- */
-export function receiptTextOf(octets: Buffer, dataCoding: number): string {
-  const singleOctets = octets.toString('latin1')
-  const saysUcs2 = (dataCoding & UCS2_BITS) === UCS2
-  if (saysUcs2 && !/(?:id|stat):/i.test(singleOctets)) return decodeUcs2(octets)
-  return singleOctets.replaceAll(SEPTET_UNDERSCORE, '_')
+/** A date may hold a blank and colons; what follows the next separator is another matter. */
+function dateIn(rest: string): string | undefined {
+  const value = /^[\s\0]*([^,;|\0]*)/.exec(rest)?.[1]?.trim()
+  return value === undefined || value === '' ? undefined : value
 }

@@ -28,7 +28,9 @@ export type OperatorBindReply =
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly reason: string }
 
-export type OperatorBindOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed'>
+export type OperatorBindOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed' | 'id'> & {
+  readonly newId: () => string
+}
 
 const INTERFACE_VERSION = 0x34
 
@@ -73,7 +75,7 @@ async function bindAs(
     for (const session of sessions) session.drop(reason)
   }
   for (const command of BINDS[mode]) {
-    const session = new Session({ ...options, host, port, onClosed })
+    const session = new Session({ ...options, host, port, onClosed, id: options.newId() })
     sessions.push(session)
     const reply = await session.bind(command, fields)
     if (reply.kind === 'bound') continue

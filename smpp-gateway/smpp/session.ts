@@ -23,7 +23,9 @@ export interface SessionOptions {
   readonly unbindMs: number
   readonly hooks: SessionHooks
   /** A short message from the operator; the status that it resolves to is the answer. */
-  readonly onDeliver: (pdu: Pdu) => Promise<number>
+  readonly onDeliver: (pdu: Pdu, session: string) => Promise<number>
+  /** Unlike that of any other session. */
+  readonly id: string
   readonly onClosed: (reason: string) => void
 }
 
@@ -181,7 +183,7 @@ export class Session {
     if (this.#state !== 'bound' && this.#state !== 'unbinding') return this.#answer(pdu, ESME_RINVBNDSTS)
     if (this.#deliveries >= DELIVERIES_MAX) return this.#answer(pdu, ESME_RMSGQFUL)
     this.#deliveries += 1
-    void this.#options.onDeliver(pdu).then((status) => {
+    void this.#options.onDeliver(pdu, this.#options.id).then((status) => {
       this.#deliveries -= 1
       this.#answer(pdu, status)
     })

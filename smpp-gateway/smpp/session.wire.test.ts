@@ -62,6 +62,7 @@ async function sessionWith(peer: Peer, change: Partial<SessionOptions> = {}): Pr
   const port = await peer.listen()
   closing.push(() => peer.close())
   const session = new Session({
+    id: 'session',
     host: '127.0.0.1',
     port,
     connectMs: 5_000,

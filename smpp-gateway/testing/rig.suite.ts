@@ -224,6 +224,7 @@ export class Rig {
       elapsed,
       sleep,
       random: Math.random,
+      newId: randomUUID,
     })
     gateway.start()
     let stopped: Promise<void> | undefined

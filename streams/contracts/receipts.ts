@@ -10,6 +10,8 @@ import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } f
 const received = {
   operatorId: uuid,
   operatorMessageId: z.string().min(1).max(64),
+  /** Other ids that the same receipt carried, in the order in which they are to be tried. */
+  alternateIds: z.array(z.string().min(1).max(64)).max(3).exactOptional(),
   stat: z.string().min(1).max(32),
   errorCode: z.string().max(32).exactOptional(),
   messageId: uuid.exactOptional(),

@@ -83,20 +83,27 @@ export const healthEventId = (cause: HealthCause): string =>
 
 export interface ReceiptCause {
   readonly operatorId: string
-  /**
-   * As received; empty when the gateway found none [R7]. As yet nothing is added to the name then
-   * [EV61].
-   */
+  /** As received; empty when the gateway found none [R7]. */
   readonly operatorMessageId: string
   /** Raw, untranslated. */
   readonly stat: string
   /** ISO 8601 UTC with milliseconds. */
   readonly receivedAt: string
+  /** What else tells receipts apart that have no id. */
+  readonly unnamed?: { readonly session: string; readonly sequence: number; readonly payload: string }
 }
 
-/** `sms.dlr.inbound` as the gateway publishes it. */
-export const receiptEventId = (cause: ReceiptCause): string =>
-  eventIdOf(`dlr|${cause.operatorId}|${cause.operatorMessageId}|${cause.stat}|${cause.receivedAt}`)
+/**
+ * `sms.dlr.inbound` as the gateway publishes it. Several receipts without an id may come in one
+ * millisecond, and each has to be kept [EV61].
+ */
+export function receiptEventId(cause: ReceiptCause): string {
+  const { operatorId, operatorMessageId, stat, receivedAt, unnamed } = cause
+  const name = `dlr|${operatorId}|${operatorMessageId}|${stat}|${receivedAt}`
+  if (operatorMessageId !== '' || unnamed === undefined) return eventIdOf(name)
+  const { session, sequence, payload } = unnamed
+  return eventIdOf(`${name}|${session}|${sequence}|${hash('sha256', payload, 'hex')}`)
+}
 
 /**
  * `sms.dlr.inbound` when a quarantined receipt is released: another id, or the first one's dedupe

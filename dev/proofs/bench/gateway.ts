@@ -167,6 +167,7 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
     metrics: new Metrics().withProcessMetrics(),
     now: Date.now,
     random: Math.random,
+    newId: randomUUID,
     nats,
     shared,
     logger,
