@@ -63,6 +63,7 @@ export class KafkaConsumer implements LogConsumer {
       owned: this.#owned,
       deliver: (owned, fetched) => this.#deliver(owned, fetched),
       onGap: ({ at }, offset) => options.logger.warn('log.consumer.gap', { group, ...at, offset }),
+      onStopped: (owned, error) => this.#stopped(owned, error),
       onFailed,
       onTrouble,
     })
@@ -162,6 +163,13 @@ export class KafkaConsumer implements LogConsumer {
 
   #deliver({ at }: OwnedPartition, { records, next }: FetchedRecords): void {
     if (this.#isRunning()) this.#options.onRecords(at, records, next)
+  }
+
+  /** Nothing is skipped that cannot be read: a person has to look at it. */
+  #stopped({ at }: OwnedPartition, error: LogError): void {
+    if (!this.#isRunning()) return
+    this.#options.logger.error('log.consumer.stopped', { group: this.#options.group, ...at, error })
+    this.#options.onStopped?.(at, error)
   }
 
   /** While a broker is away there is trouble several times a second. */
