@@ -32,7 +32,7 @@ export interface ScriptedBroker {
 /** Everything that the tests ask for. */
 const ECHO = 99
 
-const VERSIONS = [3, 10, ECHO, 17, 18, 23, 36]
+const VERSIONS = [1, 2, 3, 10, ECHO, 17, 18, 23, 36]
 
 /**
  * A broker in this process that does what a test says with each request and its connection. It says
@@ -94,7 +94,7 @@ function parse(frame: Buffer, connection: number, socket: Socket): Seen {
 
 function versions(): Buffer {
   const out = new ByteWriter().int16(0).int32(VERSIONS.length)
-  for (const apiKey of VERSIONS) out.int16(apiKey).int16(0).int16(10)
+  for (const apiKey of VERSIONS) out.int16(apiKey).int16(0).int16(11)
   return out.buffer
 }
 
