@@ -158,9 +158,9 @@ export interface ConsumerOptions {
    */
   onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
   /**
-   * Synchronous. The log cannot be read on at this partition, and why: a batch that is damaged or in
-   * a form that is not known, a position beyond the end, a log that was cut back below what was
-   * read. Nothing more is delivered of it until it is sought or assigned anew; the others go on.
+   * Synchronous. This partition cannot be read on, and why: a batch that is damaged or in a form
+   * that is not known, a position beyond the end, a log that was cut back below what was read.
+   * Nothing more of it is delivered until it is sought or assigned anew; the others go on.
    */
   onStopped?(at: TopicPartition, error: LogError): void
   /** The consumer has ended; its owner must start another. */

@@ -28,6 +28,9 @@ export interface KafkaConsumerOptions extends ConsumerOptions {
 
 const COMMIT_WITHIN_MS = 10_000
 
+/** A broker may be away at the moment when a program starts. */
+const START_WITHIN_MS = 20_000
+
 const TROUBLE_EVERY_MS = 10_000
 
 /**
@@ -88,11 +91,16 @@ export class KafkaConsumer implements LogConsumer {
     if (this.#phase !== 'new') throw new LogError('fatal', 'a consumer starts once')
     this.#phase = 'running'
     const { cluster, topics } = this.#options
-    try {
-      for (const topic of topics) await cluster.leaderOf(topic, 0)
-    } catch (error) {
-      this.#phase = 'over'
-      throw outcomeOf(error)
+    const attempts = new Attempts(cluster.clock, cluster.clock.now() + START_WITHIN_MS, PATIENT_MS_MAX)
+    for (;;) {
+      try {
+        for (const topic of topics) await cluster.leaderOf(topic, 0)
+        break
+      } catch (error) {
+        if (this.#isRunning() && remedyFor(error) === 'lost' && (await attempts.another())) continue
+        this.#phase = 'over'
+        throw outcomeOf(error)
+      }
     }
     if (this.#isRunning()) this.#membership.start()
   }

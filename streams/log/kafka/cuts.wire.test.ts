@@ -24,7 +24,7 @@ let proxy: CuttingProxy
 let at: TopicPartition
 
 /** Anywhere inside an answer, small ones as well as those of many segments. */
-const anywhere = (): number => Math.ceil(10 ** (1 + 4.5 * Math.random()))
+const anywhere = (): number => Math.ceil(10 ** (1 + 3.5 * Math.random()))
 
 beforeEach(async () => {
   client = connectKafka({ brokers: brokersFromEnv(), clientId: 'cuts-wire-test' })
@@ -52,7 +52,7 @@ afterEach(async () => {
   await client.close()
 })
 
-/** A write in doubt is repeated by its owner under the same ids; here it would show as a repetition. */
+/** The owner of a write in doubt repeats it under the same ids. */
 const isOutcomeOpen = (error: unknown): boolean =>
   error instanceof LogError && (error.code === 'retriable' || error.code === 'unknown')
 

@@ -96,7 +96,7 @@ export class KafkaReader implements LogReader {
     return { records, next, end: part.lastStableOffset }
   }
 
-  /** Where the read before this one ended, when this one goes on there. Throws when it was cut back. */
+  /** Where the read before ended, if this one goes on there. Throws when the log was cut back. */
   async #soundPlace(
     at: TopicPartition,
     offset: number,

@@ -27,7 +27,10 @@ const UNPACK: Readonly<Record<Exclude<(typeof CODECS)[number], 'none'>, (body: B
   zstd: unzstded,
 }
 
-/** In pieces, so that what is too large is noticed before it is there. Node 20 has no zstd itself. */
+/**
+ * In pieces, so that what is too large is noticed before it is there. Node 20 has no zstd of its
+ * own.
+ */
 function unzstded(body: Buffer): Buffer {
   if (windowBytes(body) > UNPACKED_BYTES_MAX) throw tooLarge()
   const parts: Uint8Array[] = []

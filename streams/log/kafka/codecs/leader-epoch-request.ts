@@ -25,7 +25,7 @@ export interface EpochEnds {
 /** From a consumer, which may see what is committed. */
 const NO_REPLICA = -1
 
-/** OffsetForLeaderEpoch v3 (KIP-320), which Kafka has since 2.3 and Redpanda too; kafkajs has none. */
+/** OffsetForLeaderEpoch v3 (KIP-320): in Kafka since 2.3 and in Redpanda; kafkajs has none. */
 export function leaderEpochRequest(questions: readonly EpochQuestion[]): OwnRequest<EpochEnds> {
   const encode = (): ByteWriter => {
     const out = new ByteWriter(16 + 64 * questions.length).int32(NO_REPLICA).int32(questions.length)

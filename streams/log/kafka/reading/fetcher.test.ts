@@ -31,7 +31,7 @@ interface Scene {
   readonly pauses: number[]
 }
 
-/** Fetches all partitions from 0, with pauses that are noted and last no longer than a millisecond. */
+/** Fetches all partitions from 0, with pauses that are noted and last a millisecond. */
 async function fetching(partitions: readonly ScriptedPartition[]): Promise<Scene> {
   const script = await scriptedCluster(
     new Map(partitions.map((one, partition) => [partitionKey(at(partition)), one])),

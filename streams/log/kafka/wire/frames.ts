@@ -3,7 +3,8 @@ import type { ApiName, RequestBody } from './call.ts'
 
 /**
  * The largest answer that is read. A fetch asks for 4 MiB, and gets more only when a single batch
- * is larger. What claims to be larger still is no answer: another protocol, or a stream out of step.
+ * is larger. What claims to be larger still is no answer but another protocol, or a stream out of
+ * step.
  */
 export const FRAME_BYTES_MAX = 128 * 1024 * 1024
 

@@ -14,7 +14,7 @@ export interface SaslOptions {
   readonly password: string
 }
 
-/** How long the broker takes the credentials for good; undefined for as long as we are connected. */
+/** How long the broker takes the credentials for good; undefined: as long as it is connected. */
 export type SessionMs = number | undefined
 
 type Exchange = (bytes: Buffer) => Promise<Buffer>
