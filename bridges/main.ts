@@ -1,4 +1,4 @@
-import { connectKafka } from '../streams/log/kafka.ts'
+import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { readConfig } from '../streams/platform/config.ts'
 import { createLogger } from '../streams/platform/logger.ts'
@@ -18,7 +18,7 @@ const logger = createLogger({ service: 'bridges', level: config.LOG_LEVEL })
 await runProcess(logger, async (closers, fail) => {
   closers.add('tracing', startTracing('bridges', config.OTEL_EXPORTER_OTLP_ENDPOINT), (one) => one.close())
   const metrics = new Metrics().withProcessMetrics()
-  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'bridges', logger })
+  const log = connectKafka({ ...kafkaOptions(config), clientId: 'bridges', logger })
   closers.add('log', log, (one) => one.close())
   const connected = (user: NatsUser) => {
     const link = connectNats({ ...addressOf(user, config), caFile: config.NATS_CA_FILE, user, logger })

@@ -1,6 +1,6 @@
 import { submitResults } from '../streams/contracts/outbound.ts'
 import { dlrRecords } from '../streams/contracts/receipts.ts'
-import { connectKafka } from '../streams/log/kafka.ts'
+import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import type { LogAdmin } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createLogger } from '../streams/platform/logger.ts'
@@ -54,7 +54,7 @@ await runProcess(logger, async (closers, fail) => {
   const pools = { orch: pool('orch'), dlr: pool('dlr'), smpp: pool('smpp') }
   const redis = openRedis(config.REDIS_URL, (error) => logger.debug('redis.connection_lost', { error }))
   closers.add('redis', redis, (opened) => opened.disconnect())
-  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: SERVICE, logger })
+  const log = connectKafka({ ...kafkaOptions(config), clientId: SERVICE, logger })
   closers.add('log', log, (opened) => opened.close())
 
   const frontier = submitFrontier(log, SMPP_SINK_GROUP, submitResults.name)

@@ -5,7 +5,7 @@ import { ROUTE_LOOKUP, SUBMIT_RESULTS_READ_LOOKUP } from '../streams/contracts/l
 import { submitResults } from '../streams/contracts/outbound.ts'
 import type { Lookup } from '../streams/contracts/question.ts'
 import { SUBMIT_RESULT_MIRROR } from '../streams/contracts/subjects.ts'
-import { connectKafka } from '../streams/log/kafka.ts'
+import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import type { LogAdmin, LogClient } from '../streams/log/port.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createLogger } from '../streams/platform/logger.ts'
@@ -77,7 +77,7 @@ await runProcess(logger, async (closers, fail) => {
     opened.close(),
   )
   const metrics = new Metrics().withProcessMetrics()
-  const log = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'topologies', logger })
+  const log = connectKafka({ ...kafkaOptions(config), clientId: 'topologies', logger })
   closers.add('log', log, (opened) => opened.close())
   const routing = openRouting()
   closers.add('routing', routing, (opened) => opened.close())

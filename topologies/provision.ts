@@ -1,4 +1,4 @@
-import { connectKafka } from '../streams/log/kafka.ts'
+import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import { commonEnv, logEnv, readConfig } from '../streams/platform/config.ts'
 import { createLogger } from '../streams/platform/logger.ts'
 import { provisionTopics } from '../streams/runtime/provision.ts'
@@ -10,7 +10,7 @@ import { allTopologies } from './all.ts'
  */
 const config = readConfig({ ...commonEnv, ...logEnv })
 const logger = createLogger({ service: 'provision-log', level: config.LOG_LEVEL })
-const client = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'provision', logger })
+const client = connectKafka({ ...kafkaOptions(config), clientId: 'provision', logger })
 
 try {
   await provisionTopics(client.admin, allTopologies({ rulesOf: () => ['exact'] }), {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { connectKafka } from '../streams/log/kafka.ts'
+import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import { commonEnv, logEnv, readConfig } from '../streams/platform/config.ts'
 import { createLogger } from '../streams/platform/logger.ts'
 import { topicSpecs } from '../streams/runtime/provision.ts'
@@ -42,7 +42,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   // A page of docs/ must be the same wherever it is made.
   pages: { topologies: topologiesPage, topics: () => topicsPage(topicsWith({}), TOPICS_COMMAND) },
   stories: existsSync(STORIES_PAGE) ? readStories : undefined,
-  connect: () => connectKafka({ brokers: readConfig(logEnv).KAFKA_BROKERS, clientId: 'sms', logger }),
+  connect: () => connectKafka({ ...kafkaOptions(readConfig(logEnv)), clientId: 'sms', logger }),
   now: Date.now,
   audit: logger,
   say: (text) => void process.stdout.write(text),

@@ -1,4 +1,5 @@
 import { silentLogger } from '../platform/logger.ts'
+import type { Logger } from '../platform/logger.ts'
 import { KafkaAdmin } from './kafka/admin.ts'
 import { KafkaConsumer } from './kafka/consumer.ts'
 import { openCluster } from './kafka/cluster/open-cluster.ts'
@@ -8,12 +9,15 @@ import { KafkaTransactions } from './kafka/transactions.ts'
 import { KafkaWriter } from './kafka/writer.ts'
 import type { LogClient } from './port.ts'
 
+export { kafkaOptions } from './kafka/security.ts'
+
 export interface KafkaLogOptions extends ClusterOptions {
   /**
    * After which a consumer that is not heard of loses its partitions. Default: 6 s, so that a crash
    * is noticed soon.
    */
   readonly sessionTimeoutMs?: number
+  readonly logger?: Logger
 }
 
 /**
@@ -33,9 +37,8 @@ const TRANSACTION_LANES = 4
  * The log on a broker that speaks Kafka's protocol: Kafka from 2.5 to 4, Redpanda. Connects when it
  * is first used.
  *
- * kafkajs's producer, consumer and cluster are not used (ARCHITECTURE.md, section 3): what they do
- * wrong lies in their core, and the port is small enough to stand on kafkajs's connections
- * directly.
+ * Of kafkajs only request codecs are used (ARCHITECTURE.md, section 3): what the rest does wrong
+ * lies in its core, and the port is small enough to stand on sockets directly.
  */
 export function connectKafka(options: KafkaLogOptions): LogClient {
   const { logger = silentLogger, sessionTimeoutMs = SESSION_TIMEOUT_MS } = options

@@ -60,6 +60,8 @@ export interface Cursor extends TopicPartition {
 export interface Bounds {
   readonly start: number
   readonly end: number
+  /** What the topic got when it was made; undefined when the broker does not tell. */
+  readonly topicId?: string | undefined
 }
 
 /**
@@ -155,6 +157,12 @@ export interface ConsumerOptions {
    * records may be empty.
    */
   onRecords(at: TopicPartition, records: readonly LogRecord[], next: number): void
+  /**
+   * Synchronous. This partition cannot be read on, and why: a batch that is damaged or in a form
+   * that is not known, a position beyond the end, a log that was cut back below what was read.
+   * Nothing more of it is delivered until it is sought or assigned anew; the others go on.
+   */
+  onStopped?(at: TopicPartition, error: LogError): void
   /** The consumer has ended; its owner must start another. */
   onFailed(error: LogError): void
 }

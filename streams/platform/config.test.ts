@@ -110,6 +110,7 @@ describe('the slices', () => {
   it('give the production figures when nothing but the brokers is said', () => {
     expect(readConfig(logEnv, { KAFKA_BROKERS: 'one:9092, two:9092' })).toEqual({
       KAFKA_BROKERS: ['one:9092', 'two:9092'],
+      KAFKA_TLS: false,
       LOG_PARTITIONS: 12,
       LOG_REPLICAS: 3,
     })

@@ -61,7 +61,20 @@ export const logEnv = {
   /** Partitions of a topic; scales the whole platform [EV3]. */
   LOG_PARTITIONS: positive.default(12),
   LOG_REPLICAS: positive.default(3),
+  /** Whether brokers are spoken to with TLS only; the system's certificates are trusted [NU8]. */
+  KAFKA_TLS: flag.default(false),
+  /** Certificates to trust instead of the system's, PEM. */
+  KAFKA_CA_FILE: z.string().optional(),
+  /** Our own certificate and its key, PEM, for brokers that ask for one. */
+  KAFKA_CERT_FILE: z.string().optional(),
+  KAFKA_KEY_FILE: z.string().optional(),
+  KAFKA_SASL_MECHANISM: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD_FILE: z.string().optional(),
 }
+
+/** What `logEnv` reads. */
+export type LogConfig = z.infer<z.ZodObject<typeof logEnv>>
 
 /**
  * Servers of a NATS address: one or several `nats://` or `tls://` URLs, separated by commas.

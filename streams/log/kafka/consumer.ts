@@ -28,6 +28,9 @@ export interface KafkaConsumerOptions extends ConsumerOptions {
 
 const COMMIT_WITHIN_MS = 10_000
 
+/** A broker may be away at the moment when a program starts. */
+const START_WITHIN_MS = 20_000
+
 const TROUBLE_EVERY_MS = 10_000
 
 /**
@@ -63,6 +66,7 @@ export class KafkaConsumer implements LogConsumer {
       owned: this.#owned,
       deliver: (owned, fetched) => this.#deliver(owned, fetched),
       onGap: ({ at }, offset) => options.logger.warn('log.consumer.gap', { group, ...at, offset }),
+      onStopped: (owned, error) => this.#stopped(owned, error),
       onFailed,
       onTrouble,
     })
@@ -87,11 +91,16 @@ export class KafkaConsumer implements LogConsumer {
     if (this.#phase !== 'new') throw new LogError('fatal', 'a consumer starts once')
     this.#phase = 'running'
     const { cluster, topics } = this.#options
-    try {
-      for (const topic of topics) await cluster.leaderOf(topic, 0)
-    } catch (error) {
-      this.#phase = 'over'
-      throw outcomeOf(error)
+    const attempts = new Attempts(cluster.clock, cluster.clock.now() + START_WITHIN_MS, PATIENT_MS_MAX)
+    for (;;) {
+      try {
+        for (const topic of topics) await cluster.leaderOf(topic, 0)
+        break
+      } catch (error) {
+        if (this.#isRunning() && remedyFor(error) === 'lost' && (await attempts.another())) continue
+        this.#phase = 'over'
+        throw outcomeOf(error)
+      }
     }
     if (this.#isRunning()) this.#membership.start()
   }
@@ -162,6 +171,13 @@ export class KafkaConsumer implements LogConsumer {
 
   #deliver({ at }: OwnedPartition, { records, next }: FetchedRecords): void {
     if (this.#isRunning()) this.#options.onRecords(at, records, next)
+  }
+
+  /** Nothing is skipped that cannot be read: a person has to look at it. */
+  #stopped({ at }: OwnedPartition, error: LogError): void {
+    if (!this.#isRunning()) return
+    this.#options.logger.error('log.consumer.stopped', { group: this.#options.group, ...at, error })
+    this.#options.onStopped?.(at, error)
   }
 
   /** While a broker is away there is trouble several times a second. */

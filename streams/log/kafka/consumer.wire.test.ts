@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../platform/logger.ts'
 import { connectKafka } from '../kafka.ts'
@@ -67,16 +67,23 @@ interface Noted {
   /** Where the member was to go on, the last time. */
   readonly nexts: number[]
   readonly failures: LogError[]
+  readonly stopped: [TopicPartition, LogError][]
 }
 
 interface Behaviour {
-  readonly from?: number
+  readonly from?: (partition: number) => number
   readonly onRecords?: (records: readonly LogRecord[]) => void
 }
 
 /** A member that starts new partitions at `from` and goes on with those it keeps. */
-async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
-  const noted: Omit<Noted, 'consumer'> = { assignments: [], records: [], nexts: [], failures: [] }
+async function member({ from = () => 0, onRecords }: Behaviour = {}): Promise<Noted> {
+  const noted: Omit<Noted, 'consumer'> = {
+    assignments: [],
+    records: [],
+    nexts: [],
+    failures: [],
+    stopped: [],
+  }
   const consumer: LogConsumer = new KafkaConsumer({
     cluster,
     name: `member-${consumers.length}`,
@@ -88,7 +95,7 @@ async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
       const before = noted.assignments.at(-1) ?? []
       noted.assignments.push(held.map(({ partition }) => partition))
       for (const one of held.filter(({ partition }) => !before.includes(partition))) {
-        consumer.seek(one, from)
+        consumer.seek(one, from(one.partition))
         consumer.resume([one])
       }
     },
@@ -97,6 +104,7 @@ async function member({ from = 0, onRecords }: Behaviour = {}): Promise<Noted> {
       noted.nexts.push(next)
       onRecords?.(records)
     },
+    onStopped: (stopped, error) => noted.stopped.push([stopped, error]),
     onFailed: (error) => noted.failures.push(error),
   })
   consumers.push(consumer)
@@ -155,16 +163,22 @@ describe('a member', () => {
     expect(noted.records).toEqual([])
   })
 
-  it('fails loudly when it is to go on beyond the end', async () => {
-    await create(1)
+  it('fault R4: stops a partition that is to go on beyond the end, loudly, and only that one', async () => {
+    await create(2)
     await write(['0'])
-    const noted = await member({ from: 7 })
-    await until('the failure', () => noted.failures.length === 1)
-    expect(noted.failures[0]).toMatchObject({
-      code: 'fatal',
-      message: `${partitionKey(at(0))} ends before 7`,
-    })
-    await expectLogError(noted.consumer.commit([{ ...at(0), next: 1, metadata: '' }]), 'fenced')
+    await write(['0'], 1)
+    const noted = await member({ from: (partition) => (partition === 0 ? 7 : 0) })
+    await until('the stop', () => noted.stopped.length === 1)
+    expect(noted.stopped).toMatchObject([
+      [at(0), { code: 'fatal', message: `${partitionKey(at(0))} ends before 7` }],
+    ])
+    await write(['1'], 1)
+    await until('the other partition', () => noted.records.length === 2)
+    expect(noted.failures).toEqual([])
+    // Its owner has looked at it.
+    noted.consumer.seek(at(0), 0)
+    await until('the record', () => noted.records.length === 3)
+    await noted.consumer.commit([{ ...at(0), next: 1, metadata: '' }])
   })
 
   it('fails loudly when its owner throws', async () => {
@@ -233,7 +247,40 @@ describe('a reader', () => {
     const read = await reader.read(at(0), 0, limits)
     expect(read).toMatchObject({ records: [{ offset: 3 }], next: 4, end: 4 })
     await expectLogError(reader.read(at(0), 5, limits), 'fatal')
-    expect(await client.admin.bounds([at(0)])).toEqual(new Map([[partitionKey(at(0)), { start: 3, end: 4 }]]))
+    expect(await client.admin.bounds([at(0)])).toMatchObject(
+      new Map([[partitionKey(at(0)), { start: 3, end: 4 }]]),
+    )
     await reader.close()
   })
+})
+
+describe('bounds', () => {
+  it('fault R2: tell by another id that a topic was deleted and made again', async () => {
+    await create(1)
+    const idOf = async () => (await client.admin.bounds([at(0)])).get(partitionKey(at(0)))?.topicId
+    const before = await idOf()
+    expect(before).toMatch(/^[0-9a-f-]{36}$/)
+    expect(await idOf()).toBe(before)
+    await client.admin.deleteTopics([topic])
+    await until('the deletion', async () => (await client.admin.partitions([topic])).size === 0)
+    await create(1)
+    expect(await idOf()).not.toBe(before)
+  })
+})
+
+describe('packed batches', () => {
+  it.each(['gzip', 'snappy', 'lz4', 'zstd'])(
+    'fault R4: are read when the broker packs with %s',
+    async (codec) => {
+      const config = { 'retention.ms': '-1', 'compression.type': codec }
+      await client.admin.ensureTopics([{ name: topic, partitions: 1, replicas: 1, config }])
+      // Some that repeat, some that do not, and one that is larger than a packer's block.
+      const values = ['', 'x'.repeat(100_000), randomBytes(70_000).toString('hex'), 'y', 'abc'.repeat(40_000)]
+      await write(values)
+      await write(values.toReversed())
+      const noted = await member()
+      await until('the records', () => noted.records.length === 2 * values.length)
+      expect(valuesOf(noted)).toEqual([...values, ...values.toReversed()])
+    },
+  )
 })

@@ -1,3 +1,5 @@
+import { ConnectionLost } from '../wire/connection-lost.ts'
+
 /**
  * What a broker may answer, and what follows from it. The numbers are the protocol's error codes
  * (Kafka protocol guide, "Error Codes"); kafkajs knows only those up to 88, so they are kept as
@@ -14,6 +16,10 @@ export class BrokerError extends Error {
 }
 
 export const OFFSET_OUT_OF_RANGE = 1
+export const CORRUPT_MESSAGE = 2
+export const LEADER_NOT_AVAILABLE = 5
+/** It also stands in for an answer that does not mention what was asked. */
+export const NETWORK_EXCEPTION = 13
 export const DUPLICATE_SEQUENCE = 46
 export const INVALID_TXN_STATE = 48
 export const CONCURRENT_TRANSACTIONS = 51
@@ -34,15 +40,15 @@ const UNKNOWN_SERVER_ERROR = -1
 const NAMES: ReadonlyMap<number, string> = new Map([
   [UNKNOWN_SERVER_ERROR, 'UNKNOWN_SERVER_ERROR'],
   [OFFSET_OUT_OF_RANGE, 'OFFSET_OUT_OF_RANGE'],
-  [2, 'CORRUPT_MESSAGE'],
+  [CORRUPT_MESSAGE, 'CORRUPT_MESSAGE'],
   [UNKNOWN_TOPIC, 'UNKNOWN_TOPIC_OR_PARTITION'],
-  [5, 'LEADER_NOT_AVAILABLE'],
+  [LEADER_NOT_AVAILABLE, 'LEADER_NOT_AVAILABLE'],
   [6, 'NOT_LEADER_OR_FOLLOWER'],
   [7, 'REQUEST_TIMED_OUT'],
   [9, 'REPLICA_NOT_AVAILABLE'],
   [10, 'MESSAGE_TOO_LARGE'],
   [12, 'OFFSET_METADATA_TOO_LARGE'],
-  [13, 'NETWORK_EXCEPTION'],
+  [NETWORK_EXCEPTION, 'NETWORK_EXCEPTION'],
   [14, 'COORDINATOR_LOAD_IN_PROGRESS'],
   [15, 'COORDINATOR_NOT_AVAILABLE'],
   [16, 'NOT_COORDINATOR'],
@@ -86,9 +92,9 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [120, 'TRANSACTION_ABORTABLE'],
 ])
 
-const LATER = new Set([7, 13, 14, 19, 20, CONCURRENT_TRANSACTIONS, UNSTABLE_OFFSET_COMMIT])
+const LATER = new Set([7, NETWORK_EXCEPTION, 14, 19, 20, CONCURRENT_TRANSACTIONS, UNSTABLE_OFFSET_COMMIT])
 /** The leader or the controller is another one. */
-const ELSEWHERE = new Set([UNKNOWN_TOPIC, 5, 6, 9, 41, 56, 74, 75, 78])
+const ELSEWHERE = new Set([UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, 6, 9, 41, 56, 74, 75, 78])
 const OTHER_COORDINATOR = new Set([15, 16])
 const FENCED = new Set([47, 90])
 /**
@@ -121,7 +127,7 @@ export type Remedy =
  */
 export function remedyFor(error: unknown): Remedy | undefined {
   if (error instanceof BrokerError) return remedyForCode(error.code)
-  return isLost(error) ? 'lost' : undefined
+  return error instanceof ConnectionLost ? 'lost' : undefined
 }
 
 function remedyForCode(code: number): Remedy {
@@ -133,16 +139,4 @@ function remedyForCode(code: number): Remedy {
   if (OUT_OF_STEP.has(code)) return 'out-of-step'
   if (START_OVER.has(code)) return 'start-over'
   return code === 120 ? 'abortable' : 'refused'
-}
-
-/** The errors of kafkajs's connection layer. They do not say whether the request had left. */
-const LOST = new Set([
-  'KafkaJSConnectionError',
-  'KafkaJSConnectionClosedError',
-  'KafkaJSRequestTimeoutError',
-  'KafkaJSLockTimeout',
-])
-
-export function isLost(error: unknown): boolean {
-  return error instanceof Error && LOST.has(error.name)
 }

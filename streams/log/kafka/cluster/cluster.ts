@@ -1,9 +1,12 @@
 import { LogError } from '../../port.ts'
-import { findCoordinator, metadata } from '../codecs/apis.ts'
+import { findCoordinator } from '../codecs/apis.ts'
+import { metadataRequest } from '../codecs/metadata-request.ts'
+import type { PartitionLeader, TopicMetadata } from '../codecs/metadata-request.ts'
 import { BrokerError, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Clock } from './clock.ts'
-import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
+import { within } from '../wire/call.ts'
+import type { CallFor } from '../wire/call.ts'
 import { BrokerConnections } from '../wire/broker-connections.ts'
 import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.ts'
 
@@ -16,6 +19,9 @@ type CoordinatorKind = 'group' | 'transaction'
 
 const NO_LEADER = -1
 
+/** Any broker answers this from memory; one that does not is asked after the others. */
+const FIND_WITHIN_MS = 4_000
+
 /**
  * Who leads and who coordinates what, remembered until somebody reports that it is not so any more.
  * kafkajs's own cluster asks for a coordinator before every request and fails as a whole when one
@@ -24,7 +30,7 @@ const NO_LEADER = -1
 export class Cluster {
   readonly clock: Clock
   readonly #connections: BrokerConnections
-  readonly #leaders = new Map<string, readonly number[]>()
+  readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #refreshing = new Map<string, Promise<void>>()
 
@@ -34,23 +40,29 @@ export class Cluster {
   }
 
   /** One request to a broker that an earlier answer of this cluster named. */
-  async send<Answer extends object>(
-    lane: Lane,
-    nodeId: number,
-    call: (broker: KafkaBroker) => Call<Answer>,
-  ): Promise<Answer> {
+  async send<Answer extends object>(lane: Lane, nodeId: number, call: CallFor<Answer>): Promise<Answer> {
     return this.#connections.send(lane, nodeId, call)
   }
 
   /** One request that any broker answers. */
-  async sendAny<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
+  async sendAny<Answer extends object>(call: CallFor<Answer>): Promise<Answer> {
     return this.#connections.sendAny(call)
   }
 
   /** The node that leads a partition, if that is known without asking. */
   knownLeader(topic: string, partition: number): number | undefined {
-    const leader = this.#leaders.get(topic)?.[partition]
-    return leader === NO_LEADER ? undefined : leader
+    return this.knownLeadership(topic, partition)?.leader
+  }
+
+  /** The same with the epoch in which it leads. */
+  knownLeadership(topic: string, partition: number): PartitionLeader | undefined {
+    const known = this.#topics.get(topic)?.leaders[partition]
+    return known?.leader === NO_LEADER ? undefined : known
+  }
+
+  /** The id of a topic as the cluster said when it was last asked, if it tells ids. */
+  knownTopicId(topic: string): string | undefined {
+    return this.#topics.get(topic)?.topicId
   }
 
   /** Throws `fatal` when the topic or the partition does not exist. */
@@ -60,8 +72,8 @@ export class Cluster {
     const attempts = new Attempts(this.clock, this.clock.now() + LEADER_WITHIN_MS, PATIENT_MS_MAX)
     for (;;) {
       await this.refresh([topic])
-      const leaders = this.#leaders.get(topic)
-      const leader = leaders?.[partition]
+      const leaders = this.#topics.get(topic)?.leaders
+      const leader = leaders?.[partition]?.leader
       if (leader !== undefined && leader !== NO_LEADER) return leader
       if (leaders !== undefined && leader === undefined)
         throw new LogError('fatal', `there is no partition ${topic}:${partition}`)
@@ -75,12 +87,15 @@ export class Cluster {
   async partitionCounts(topics: readonly string[]): Promise<Map<string, number>> {
     if (topics.length === 0) return new Map()
     await this.refresh(topics)
-    const counts = topics.map((topic): [string, number] => [topic, this.#leaders.get(topic)?.length ?? 0])
+    const counts = topics.map((topic): [string, number] => [
+      topic,
+      this.#topics.get(topic)?.leaders.length ?? 0,
+    ])
     return new Map(counts.filter(([, count]) => count > 0))
   }
 
   forgetTopic(topic: string): void {
-    this.#leaders.delete(topic)
+    this.#topics.delete(topic)
   }
 
   /** The node of the coordinator of a group or of a transactional id. */
@@ -89,10 +104,10 @@ export class Cluster {
     if (known !== undefined) return known
     const coordinatorType = kind === 'group' ? 0 : 1
     const { errorCode, coordinator } = await this.#connections.sendAny(
-      findCoordinator({ groupId: key, coordinatorType }),
+      within(findCoordinator({ groupId: key, coordinatorType }), FIND_WITHIN_MS),
     )
     if (errorCode !== 0) throw new BrokerError(errorCode, 'FindCoordinator')
-    this.#connections.learn([coordinator])
+    this.#connections.learn(coordinator)
     this.#coordinators.set(`${kind} ${key}`, coordinator.nodeId)
     return coordinator.nodeId
   }
@@ -106,10 +121,8 @@ export class Cluster {
    * about all.
    */
   async controller(topic: string): Promise<number> {
-    const answer = await this.#connections.sendAny(
-      metadata({ topics: [topic], allowAutoTopicCreation: false }),
-    )
-    this.#connections.learn(answer.brokers)
+    const answer = await this.#connections.sendAny(metadataRequest([topic]))
+    this.#connections.learnAll(answer.brokers)
     return answer.controllerId
   }
 
@@ -123,22 +136,23 @@ export class Cluster {
     return refreshing
   }
 
-  async closeLane(lane: Lane): Promise<void> {
-    await this.#connections.closeLane(lane)
+  closeLane(lane: Lane): Promise<void> {
+    this.#connections.closeLane(lane)
+    return Promise.resolve()
   }
 
-  async close(): Promise<void> {
-    await this.#connections.close()
+  close(): Promise<void> {
+    this.#connections.close()
+    return Promise.resolve()
   }
 
   async #refresh(topics: readonly string[]): Promise<void> {
-    const answer = await this.#connections.sendAny(metadata({ topics, allowAutoTopicCreation: false }))
-    this.#connections.learn(answer.brokers)
-    for (const { topic, topicErrorCode, partitionMetadata } of answer.topicMetadata) {
-      const leaders: number[] = []
-      for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader
-      if (topicErrorCode !== 0 || leaders.length === 0) this.#leaders.delete(topic)
-      else this.#leaders.set(topic, leaders)
+    const answer = await this.#connections.sendAny(metadataRequest(topics))
+    this.#connections.learnAll(answer.brokers)
+    for (const found of answer.topics) {
+      const { topic, errorCode, leaders } = found
+      if (errorCode !== 0 || leaders.length === 0) this.#topics.delete(topic)
+      else this.#topics.set(topic, found)
     }
   }
 }

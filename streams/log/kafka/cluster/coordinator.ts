@@ -1,13 +1,13 @@
 import { BrokerError, remedyFor } from './broker-error.ts'
 import { Attempts, URGENT_MS_MAX } from './clock.ts'
 import type { Cluster } from './cluster.ts'
-import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
+import type { CallFor } from '../wire/call.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 
 /** A request to a coordinator that may be repeated without harm. */
 export interface Repeatable<Answer extends object> {
   readonly name: string
-  readonly call: (broker: KafkaBroker) => Call<Answer>
+  readonly call: CallFor<Answer>
   /** The first code that is not 0, or 0. */
   readonly codeOf: (answer: Answer) => number
 }

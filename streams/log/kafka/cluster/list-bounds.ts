@@ -17,6 +17,8 @@ export async function listBounds(
   lane: Lane,
   at: readonly TopicPartition[],
 ): Promise<ReadonlyMap<string, Bounds>> {
+  // Anew each time: a topic that was deleted and made again has another id.
+  if (at.length > 0) await cluster.refresh([...new Set(at.map(({ topic }) => topic))])
   const byLeader = new Map<number, TopicPartition[]>()
   for (const one of at) {
     const leader = await cluster.leaderOf(one.topic, one.partition)
@@ -28,7 +30,12 @@ export async function listBounds(
       list(cluster, lane, nodeId, mine, EARLIEST),
       list(cluster, lane, nodeId, mine, LATEST),
     ])
-    for (const [key, start] of starts) found.set(key, { start, end: ends.get(key) ?? start })
+    for (const one of mine) {
+      const key = partitionKey(one)
+      const start = starts.get(key)
+      if (start === undefined) continue
+      found.set(key, { start, end: ends.get(key) ?? start, topicId: cluster.knownTopicId(one.topic) })
+    }
   })
   await Promise.all(asking)
   return found

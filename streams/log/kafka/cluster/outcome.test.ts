@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { LogError } from '../../port.ts'
+import { ConnectionLost } from '../wire/connection-lost.ts'
 import { BrokerError } from './broker-error.ts'
 import { outcomeOf, unknownUnlessFenced } from './outcome.ts'
-
-class Kafkajs extends Error {
-  constructor(name: string) {
-    super('from kafkajs')
-    this.name = name
-  }
-}
 
 const codeOf = (error: unknown): string => (error instanceof LogError ? error.code : 'not of the port')
 
@@ -32,10 +26,8 @@ describe('an error after which nothing has happened', () => {
     expect(outcome).toMatchObject({ message: `Request: ${name} (${code})` })
   })
 
-  it('is retriable when the way to the broker is broken, and fatal when kafkajs refuses to go', () => {
-    expect(codeOf(outcomeOf(new Kafkajs('KafkaJSConnectionError')))).toBe('retriable')
-    expect(codeOf(outcomeOf(new Kafkajs('KafkaJSRequestTimeoutError')))).toBe('retriable')
-    expect(codeOf(outcomeOf(new Kafkajs('KafkaJSSASLAuthenticationError')))).toBe('fatal')
+  it('is retriable when the way to the broker is broken', () => {
+    expect(codeOf(outcomeOf(new ConnectionLost('cut')))).toBe('retriable')
   })
 
   it('stays what it is when it is its own or a mistake', () => {
@@ -49,7 +41,7 @@ describe('an error after which nothing has happened', () => {
 describe('an error after which something may have happened', () => {
   it('is unknown, unless it says that another has taken over', () => {
     expect(codeOf(unknownUnlessFenced(new BrokerError(10, 'EndTxn')))).toBe('unknown')
-    expect(codeOf(unknownUnlessFenced(new Kafkajs('KafkaJSConnectionClosedError')))).toBe('unknown')
+    expect(codeOf(unknownUnlessFenced(new ConnectionLost('cut')))).toBe('unknown')
     expect(codeOf(unknownUnlessFenced(new TypeError('a mistake')))).toBe('unknown')
     expect(codeOf(unknownUnlessFenced(new BrokerError(47, 'EndTxn')))).toBe('fenced')
   })

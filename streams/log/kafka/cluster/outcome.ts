@@ -7,7 +7,7 @@ import { remedyFor } from './broker-error.ts'
  */
 export function outcomeOf(error: unknown): unknown {
   const remedy = remedyFor(error)
-  if (remedy === undefined || !(error instanceof Error)) return kafkajsError(error)
+  if (remedy === undefined || !(error instanceof Error)) return error
   if (remedy === 'fenced') return new LogError('fenced', error.message, error)
   return new LogError(remedy === 'refused' ? 'fatal' : 'retriable', error.message, error)
 }
@@ -16,10 +16,4 @@ export function outcomeOf(error: unknown): unknown {
 export function unknownUnlessFenced(error: unknown): LogError {
   const message = error instanceof Error ? error.message : String(error)
   return new LogError(remedyFor(error) === 'fenced' ? 'fenced' : 'unknown', message, error)
-}
-
-/** What kafkajs refuses before it sends anything: a password, a certificate, a version. */
-function kafkajsError(error: unknown): unknown {
-  const isKafkajs = error instanceof Error && error.name.startsWith('KafkaJS')
-  return isKafkajs ? new LogError('fatal', error.message, error) : error
 }

@@ -1,39 +1,19 @@
-import { internals } from '../wire/internals.ts'
-import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
+import type { CallFor } from '../wire/call.ts'
+import { kafkajsCall } from './kafkajs.ts'
+import type { BrokerAddress } from '../wire/broker-connections.ts'
 
 /**
  * The requests for which kafkajs's codecs serve. Only the codecs: its `parse` throws at the first
  * partition that failed and hides error codes that it does not know, so answers come back as
  * decoded, with a code to each part.
  */
-export type Api<Payload extends object, Answer extends object> = (
-  payload: Payload,
-) => (broker: KafkaBroker) => Call<Answer>
+export type Api<Payload extends object, Answer extends object> = (payload: Payload) => CallFor<Answer>
 
-/**
- * `expected` are the members that the answer must have: what this code relies on of untyped
- * JavaScript.
- */
 function api<Payload extends object, Answer extends object>(
   name: string,
   expected: readonly (keyof Answer)[],
 ): Api<Payload, Answer> {
-  return (payload) => (broker) => {
-    const { requests, apiKeys } = internals()
-    const [definition, key] = [requests[name], apiKeys[name]]
-    if (definition === undefined || key === undefined) throw new TypeError(`kafkajs has no ${name}`)
-    const call = broker.lookupRequest(key, definition)(payload)
-    const decode = async (raw: Buffer): Promise<Answer> => {
-      const answer: object = await call.response.decode(raw)
-      if (!has<Answer>(answer, expected)) throw new TypeError(`kafkajs decodes ${name} in another shape`)
-      return answer
-    }
-    return { ...call, response: { decode, parse: (answer) => answer }, logResponseError: false }
-  }
-}
-
-function has<T extends object>(value: object, members: readonly (keyof T)[]): value is T {
-  return members.every((name) => name in value)
+  return (payload) => (versions) => kafkajsCall(name, payload, versions, expected)
 }
 
 interface Coded {
@@ -44,28 +24,6 @@ interface TopicCodes {
   readonly topic: string
   readonly partitions: readonly (Coded & { readonly partition: number })[]
 }
-
-interface MetadataAnswer {
-  readonly brokers: readonly BrokerAddress[]
-  readonly controllerId: number
-  readonly topicMetadata: readonly {
-    readonly topic: string
-    readonly topicErrorCode: number
-    readonly partitionMetadata: readonly { readonly partitionId: number; readonly leader: number }[]
-  }[]
-}
-
-export interface BrokerAddress {
-  readonly nodeId: number
-  readonly host: string
-  readonly port: number
-}
-
-/** An empty list of topics would ask for all of them. */
-export const metadata = api<{ topics: readonly string[]; allowAutoTopicCreation: false }, MetadataAnswer>(
-  'Metadata',
-  ['brokers', 'controllerId', 'topicMetadata'],
-)
 
 export const findCoordinator = api<
   { groupId: string; coordinatorType: 0 | 1 },

@@ -6,6 +6,8 @@ import type { AbortedTransaction } from './read-committed.ts'
 
 export interface FetchFrom extends TopicPartition {
   readonly offset: number
+  /** Of the leader that is asked, when known: one of another epoch refuses (KIP-320). */
+  readonly leaderEpoch?: number | undefined
 }
 
 export interface FetchLimits {
@@ -59,9 +61,10 @@ export function fetchRequest(from: readonly FetchFrom[], limits: FetchLimits): O
 function encode(from: readonly FetchFrom[], limits: FetchLimits): ByteWriter {
   const out = new ByteWriter(64 + 64 * from.length)
   out.int32(NO_REPLICA).int32(limits.waitMs).int32(1).int32(limits.bytesMax).int8(READ_COMMITTED)
+  // No session.
   out.int32(0).int32(NO_EPOCH).int32(from.length)
-  for (const { topic, partition, offset } of from) {
-    out.string(topic).int32(1).int32(partition).int32(NO_EPOCH)
+  for (const { topic, partition, offset, leaderEpoch = NO_EPOCH } of from) {
+    out.string(topic).int32(1).int32(partition).int32(leaderEpoch)
     out.int64(offset).int64(NO_OFFSET).int32(limits.partitionBytesMax)
   }
   // No forgotten topics and no rack.
@@ -90,8 +93,6 @@ function decodePart(reader: ByteReader, topic: string): FetchedPart {
   const aborted = reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }))
   // The preferred replica.
   reader.skip(4)
-  const length = Math.max(reader.int32(), 0)
-  const bytes = reader.bytes.subarray(reader.at, reader.at + length)
-  reader.skip(length)
+  const bytes = reader.prefixed()
   return { topic, partition, errorCode, lastStableOffset, aborted, bytes }
 }

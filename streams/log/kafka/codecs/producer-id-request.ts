@@ -1,6 +1,6 @@
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
-import type { Call, KafkaBroker } from '../wire/kafkajs-types.ts'
+import type { CallFor } from '../wire/call.ts'
 import { ownCall, speaks } from '../wire/own-call.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 
@@ -33,10 +33,10 @@ const NAME = { apiKey: 22, apiName: 'InitProducerId' }
  * over: in trying to go on it would fence a writer that has taken over from us. Going on with a
  * broker that has v1 only is `fatal`.
  */
-export function initProducerId(wanted: ProducerIdWanted): (broker: KafkaBroker) => Call<ProducerIdAnswer> {
-  return (broker) => {
-    const isOld = wanted.current === undefined && !speaks(broker, { apiKey: NAME.apiKey, apiVersion: 3 })
-    return ownCall(isOld ? version1(wanted) : version3(wanted))(broker)
+export function initProducerId(wanted: ProducerIdWanted): CallFor<ProducerIdAnswer> {
+  return (versions) => {
+    const isOld = wanted.current === undefined && !speaks(versions, { apiKey: NAME.apiKey, apiVersion: 3 })
+    return ownCall(isOld ? version1(wanted) : version3(wanted))(versions)
   }
 }
 

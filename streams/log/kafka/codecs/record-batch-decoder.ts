@@ -1,8 +1,8 @@
-import { gunzipSync } from 'node:zlib'
-import { LogError } from '../../port.ts'
+import { partitionKey } from '../../port.ts'
 import type { HeaderValue, Headers, LogRecord, TopicPartition } from '../../port.ts'
 import { readInt64 } from '../wire/byte-reader.ts'
 import { crc32c } from './crc32c.ts'
+import { decompressed } from './decompress.ts'
 import { ReadCommitted } from './read-committed.ts'
 import type { AbortedTransaction } from './read-committed.ts'
 import { BATCH_HEADER_BYTES } from './record-batch-encoder.ts'
@@ -14,11 +14,26 @@ export interface Decoded {
    * a compaction.
    */
   readonly next: number
+  /** Under which leader the last whole batch was written; -1 when there is none. */
+  readonly epoch: number
+}
+
+/**
+ * A batch that cannot be read. `damaged`: it is not what was written, and may arrive whole the next
+ * time. `foreign`: it is in a form that is not known here, and always will be.
+ */
+export class UnreadableBatch extends Error {
+  override readonly name = 'UnreadableBatch'
+  readonly kind: 'damaged' | 'foreign'
+
+  constructor(kind: 'damaged' | 'foreign', message: string) {
+    super(message)
+    this.kind = kind
+  }
 }
 
 const MAGIC = 2
 const CODEC = 0x07
-const GZIP = 1
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
@@ -28,7 +43,8 @@ const PREFIX_BYTES = 12
 
 /**
  * The committed records from `offset` on. Keys and values are views of `bytes`, not copies: who
- * keeps one keeps the fetch.
+ * keeps one keeps the fetch. Reads up to a batch that it cannot read, and throws UnreadableBatch
+ * when that is the first.
  *
  * @param bytes batches one after the other; the last may be cut off, because brokers cut at a
  *   number of bytes
@@ -41,18 +57,33 @@ export function decodeRecords(
 ): Decoded {
   const committed = new ReadCommitted(aborted)
   const records: LogRecord[] = []
-  let next = offset
+  let [next, epoch] = [offset, NO_EPOCH]
   for (let start = 0; start + BATCH_HEADER_BYTES <= bytes.length; ) {
     const end = start + PREFIX_BYTES + bytes.readInt32BE(start + 8)
     if (end > bytes.length) break
-    if (bytes[start + 16] !== MAGIC) throw unreadable(at, 'is in a message format before v2')
-    if (bytes.readUInt32BE(start + 17) !== crc32c(bytes, start + 21, end)) throw damaged(at, bytes, start)
-    const batch = batchAt(at, bytes, start, end)
-    if (committed.isVisible(batch) && !batch.isControl) readBatch(at, batch, offset, records)
-    next = Math.max(next, batch.lastOffset + 1)
+    const before = records.length
+    try {
+      const batch = batchAt(at, bytes, start, end)
+      if (committed.isVisible(batch) && !batch.isControl) readBatch(at, batch, offset, records)
+      next = Math.max(next, batch.lastOffset + 1)
+    } catch (error) {
+      const fault = unreadable(at, bytes, start, error)
+      if (!(fault instanceof UnreadableBatch) || next === offset) throw fault
+      records.length = before
+      break
+    }
+    epoch = bytes.readInt32BE(start + 12)
     start = end
   }
-  return { records, next }
+  return { records, next, epoch }
+}
+
+const NO_EPOCH = -1
+
+/** A batch whose checksum is right but whose fields lead out of it was written so. */
+function unreadable(at: TopicPartition, bytes: Buffer, start: number, error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error
+  return foreign(at, readInt64(bytes, start), `cannot be read: ${error.message}`)
 }
 
 interface EncodedBatch {
@@ -70,10 +101,15 @@ interface EncodedBatch {
 }
 
 function batchAt(at: TopicPartition, bytes: Buffer, start: number, end: number): EncodedBatch {
-  const attributes = bytes.readInt16BE(start + 21)
   const firstOffset = readInt64(bytes, start)
+  if (end < start + BATCH_HEADER_BYTES) throw damaged(at, firstOffset, 'is shorter than its header')
+  if (bytes[start + 16] !== MAGIC) throw foreign(at, firstOffset, 'is in a message format before v2')
+  if (bytes.readUInt32BE(start + 17) !== crc32c(bytes, start + 21, end))
+    throw damaged(at, firstOffset, 'fails its checksum')
+  const attributes = bytes.readInt16BE(start + 21)
   const isControl = (attributes & CONTROL) !== 0
-  const body = uncompressed(at, bytes.subarray(start + BATCH_HEADER_BYTES, end), attributes & CODEC)
+  const packed = bytes.subarray(start + BATCH_HEADER_BYTES, end)
+  const body = decompressed(packed, attributes & CODEC)
   return {
     firstOffset,
     lastOffset: firstOffset + bytes.readInt32BE(start + 23),
@@ -88,36 +124,11 @@ function batchAt(at: TopicPartition, bytes: Buffer, start: number, end: number):
   }
 }
 
-/**
- * Only what Node 20 brings along: brokers keep what producers send unless a topic says otherwise,
- * ours say nothing, and our writers compress nothing.
- */
-function uncompressed(at: TopicPartition, body: Buffer, codec: number): Buffer {
-  if (codec === 0) return body
-  if (codec === GZIP) return gunzipped(at, body)
-  throw unreadable(at, `is compressed with ${['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? codec}`)
-}
+const foreign = (at: TopicPartition, offset: number, why: string): UnreadableBatch =>
+  new UnreadableBatch('foreign', `${partitionKey(at)}: the batch at ${offset} ${why}`)
 
-/**
- * Of one batch, unpacked. Writers fill batches up to 1 MB; this is for foreign ones, which may pack
- * a great deal into little.
- */
-export const UNPACKED_BYTES_MAX = 64 * 1024 * 1024
-
-function gunzipped(at: TopicPartition, body: Buffer): Buffer {
-  try {
-    return gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX })
-  } catch (error) {
-    if (error instanceof RangeError) throw unreadable(at, `unpacks to more than ${UNPACKED_BYTES_MAX} bytes`)
-    throw error
-  }
-}
-
-const unreadable = (at: TopicPartition, why: string): LogError =>
-  new LogError('fatal', `${at.topic}:${at.partition} ${why}, which is not read here`)
-
-const damaged = (at: TopicPartition, bytes: Buffer, start: number): LogError =>
-  new LogError('fatal', `${at.topic}:${at.partition} fails its checksum at offset ${readInt64(bytes, start)}`)
+const damaged = (at: TopicPartition, offset: number, why: string): UnreadableBatch =>
+  new UnreadableBatch('damaged', `${partitionKey(at)}: the batch at ${offset} ${why}`)
 
 /**
  * The one record of a control batch has a key of version and type; type 0 ends an aborted
@@ -136,16 +147,14 @@ function isAbort(body: Buffer): boolean {
   return key !== null && key.readInt16BE(2) === 0
 }
 
-function readBatch(
-  { topic, partition }: TopicPartition,
-  batch: EncodedBatch,
-  from: number,
-  into: LogRecord[],
-) {
+function readBatch(at: TopicPartition, batch: EncodedBatch, from: number, into: LogRecord[]): void {
+  const { topic, partition } = at
   const cursor = new RecordCursor(batch.body)
   for (let i = 0; i < batch.count; i += 1) {
     const length = cursor.varint()
     const end = cursor.at + length
+    if (length < 0 || end > batch.body.length)
+      throw foreign(at, batch.firstOffset, 'counts more records than it has')
     cursor.skip(1)
     const age = cursor.varlong()
     const offset = batch.firstOffset + cursor.varint()
@@ -211,6 +220,7 @@ class RecordCursor {
     if (count === 0) return NO_HEADERS
     const headers: Record<string, HeaderValue | HeaderValue[]> = {}
     for (let i = 0; i < count; i += 1) {
+      if (this.at >= this.#bytes.length) throw new RangeError('a record counts headers that it has not')
       const name = this.bytes()?.toString('utf8') ?? ''
       addHeader(headers, name, this.bytes() ?? EMPTY)
     }

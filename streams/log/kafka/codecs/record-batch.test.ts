@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { LogError } from '../../port.ts'
 import type { HeaderValue, OutRecord } from '../../port.ts'
 import { planRounds } from '../writing/batches.ts'
 import { crc32c } from './crc32c.ts'
-import { decodeRecords, UNPACKED_BYTES_MAX } from './record-batch-decoder.ts'
+import { UnreadableBatch, decodeRecords } from './record-batch-decoder.ts'
+import { UNPACKED_BYTES_MAX } from './unpacked.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
 import type { BatchOrigin } from './record-batch-encoder.ts'
 
@@ -152,7 +152,7 @@ describe('a record batch', () => {
     const { records, next } = decodeRecords(AT, Buffer.concat([one, one.subarray(0, 66)]), 0, [])
     expect(records).toHaveLength(1)
     expect(next).toBe(1)
-    expect(decodeRecords(AT, one.subarray(0, 40), 0, [])).toEqual({ records: [], next: 0 })
+    expect(decodeRecords(AT, one.subarray(0, 40), 0, [])).toMatchObject({ records: [], next: 0 })
   })
 
   it('reads past a batch whose records a compaction has removed', () => {
@@ -160,7 +160,7 @@ describe('a record batch', () => {
     hollow.writeInt32BE(61 - 12, 8)
     hollow.writeInt32BE(9, 23)
     hollow.writeInt32BE(0, 57)
-    expect(decodeRecords(AT, seal(hollow), 4, [])).toEqual({ records: [], next: 10 })
+    expect(decodeRecords(AT, seal(hollow), 4, [])).toMatchObject({ records: [], next: 10 })
   })
 
   it('takes the time of the broker where the topic says so', () => {
@@ -170,30 +170,61 @@ describe('a record batch', () => {
     expect(decodeRecords(AT, seal(batch), 0, []).records[0]?.timestamp).toBe(77)
   })
 
-  it('reads gzip and names every other codec', () => {
-    const plain = encode([{ ...AT, key: 'a', value: 'b'.repeat(100), timestamp: 1 }])
-    const packed = Buffer.concat([plain.subarray(0, 61), gzipSync(plain.subarray(61))])
-    packed.writeInt32BE(packed.length - 12, 8)
-    packed.writeInt16BE(1, 21)
-    expect(decodeRecords(AT, seal(packed), 0, []).records[0]?.value?.length).toBe(100)
-    packed.writeInt16BE(4, 21)
-    expect(() => decodeRecords(AT, seal(packed), 0, [])).toThrow(
-      new LogError('fatal', 't:3 is compressed with zstd, which is not read here'),
+  it('fault R4: refuses a batch that unpacks to more than the limit', () => {
+    const packed = pack(gzipSync(Buffer.alloc(UNPACKED_BYTES_MAX + 1)), 1)
+    expect(() => decodeRecords(AT, packed, 0, [])).toThrow(
+      't:3: the batch at 0 cannot be read: it does not unpack with gzip',
     )
   })
 
-  it('refuses a batch that unpacks to more than the limit', () => {
-    const plain = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
-    const packed = Buffer.concat([plain.subarray(0, 61), gzipSync(Buffer.alloc(UNPACKED_BYTES_MAX + 1))])
-    packed.writeInt32BE(packed.length - 12, 8)
-    packed.writeInt16BE(1, 21)
-    expect(() => decodeRecords(AT, seal(packed), 0, [])).toThrow('unpacks to more than')
+  it('fault R4: names a codec that is not known', () => {
+    expect(() => decodeRecords(AT, pack(Buffer.alloc(9), 6), 0, [])).toThrow(
+      't:3: the batch at 0 cannot be read: it is packed with codec 6, which is not known here',
+    )
   })
 
-  it('refuses a batch that fails its checksum', () => {
+  it('fault R4: refuses a batch that fails its checksum', () => {
     const batch = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
     batch[65] = (batch[65] ?? 0) ^ 1
-    expect(() => decodeRecords(AT, batch, 0, [])).toThrow('t:3 fails its checksum at offset 0')
+    expect(() => decodeRecords(AT, batch, 0, [])).toThrow(
+      new UnreadableBatch('damaged', 't:3: the batch at 0 fails its checksum'),
+    )
+  })
+
+  it('fault R4: gives what stands before a batch that cannot be read, and goes on there', () => {
+    const one = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
+    const next = Buffer.from(one)
+    next.writeBigInt64BE(1n, 0)
+    next[65] = (next[65] ?? 0) ^ 1
+    const read = decodeRecords(AT, Buffer.concat([one, next]), 0, [])
+    expect(read.records.map(({ offset }) => offset)).toEqual([0])
+    expect(read.next).toBe(1)
+    expect(() => decodeRecords(AT, next, 1, [])).toThrow('the batch at 1 fails its checksum')
+  })
+
+  it('fault R4: ends with a sentence whatever bytes stand under a checksum that is right', () => {
+    const plain = encode([{ ...AT, key: 'a', value: 'b'.repeat(40), timestamp: 1, headers: { h: 'x' } }])
+    const change = fc.record({ at: fc.integer({ min: 8, max: plain.length - 1 }), to: fc.nat({ max: 255 }) })
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 8 }), (changes) => {
+        const batch = Buffer.from(plain)
+        for (const { at, to } of changes) batch[at] = to
+        const isRead = (): unknown => decodeRecords(AT, seal(batch), 0, [])
+        try {
+          isRead()
+        } catch (error) {
+          expect(error).toBeInstanceOf(UnreadableBatch)
+        }
+      }),
+      { numRuns: 2_000 },
+    )
+  }, 60_000)
+
+  it('says under which leader the last batch was written', () => {
+    const batch = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
+    batch.writeInt32BE(17, 12)
+    expect(decodeRecords(AT, batch, 0, []).epoch).toBe(17)
+    expect(decodeRecords(AT, Buffer.alloc(0), 0, []).epoch).toBe(-1)
   })
 
   it('keeps a header called __proto__ a header', () => {
@@ -208,6 +239,15 @@ describe('a record batch', () => {
     expect(Object.entries(read?.headers ?? {})).toEqual([['__proto__', Buffer.from('x')]])
   })
 })
+
+/** A batch of one record with other bytes in it, which are said to be packed with a codec. */
+function pack(body: Buffer, codec: number): Buffer {
+  const plain = encode([{ ...AT, key: 'a', value: 'b', timestamp: 1 }])
+  const packed = Buffer.concat([plain.subarray(0, 61), body])
+  packed.writeInt32BE(packed.length - 12, 8)
+  packed.writeInt16BE(codec, 21)
+  return seal(packed)
+}
 
 function seal(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch, 21, batch.length), 17)

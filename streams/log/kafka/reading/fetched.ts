@@ -7,6 +7,8 @@ export interface FetchedRecords {
   readonly next: number
 }
 
+const NO_EPOCH = -1
+
 /** A partition that this member holds. */
 export class OwnedPartition {
   readonly at: TopicPartition
@@ -19,15 +21,43 @@ export class OwnedPartition {
   fetched: FetchedRecords | null = null
   /** Counts seeks, so that what was fetched before one is not delivered after it. */
   turn = 0
+  /** It cannot be read on until it is sought. */
+  isStopped = false
+  /** It waits after an attempt that failed. */
+  isResting = false
+  /** Attempts that failed, since one that did not. */
+  failures = 0
+  /** Attempts in a row that brought what cannot be used. */
+  doubts = 0
+  /** Under which leader the last batch that was read had been written. */
+  epoch = NO_EPOCH
+  /** In which epoch of its leader the position was last known to be right. */
+  readIn = NO_EPOCH
 
   constructor(at: TopicPartition) {
     this.at = at
   }
 
+  /** What comes next may be elsewhere, so what was known of the place before means nothing. */
   seek(offset: number): void {
     this.position = offset
     this.fetched = null
     this.turn += 1
+    this.isStopped = false
+    this.isResting = false
+    this.failures = 0
+    this.doubts = 0
+    this.epoch = NO_EPOCH
+    this.readIn = NO_EPOCH
+  }
+
+  /** A fetch was answered, by a leader of `leaderEpoch`. */
+  advance(next: number, epoch: number, leaderEpoch: number): void {
+    this.position = next
+    this.failures = 0
+    this.doubts = 0
+    this.readIn = leaderEpoch
+    if (epoch >= 0) this.epoch = epoch
   }
 }
 

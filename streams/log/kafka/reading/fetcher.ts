@@ -1,14 +1,24 @@
 import { backoffMs } from '../../../platform/backoff.ts'
-import { partitionKey } from '../../port.ts'
-import { BrokerError, OFFSET_OUT_OF_RANGE, remedyFor } from '../cluster/broker-error.ts'
+import { LogError, partitionKey } from '../../port.ts'
+import {
+  BrokerError,
+  CORRUPT_MESSAGE,
+  LEADER_NOT_AVAILABLE,
+  NETWORK_EXCEPTION,
+  OFFSET_OUT_OF_RANGE,
+  remedyFor,
+} from '../cluster/broker-error.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { fetchRequest } from '../codecs/fetch-request.ts'
 import type { FetchedPart } from '../codecs/fetch-request.ts'
+import { UnreadableBatch, decodeRecords } from '../codecs/record-batch-decoder.ts'
+import type { Decoded } from '../codecs/record-batch-decoder.ts'
 import type { FetchedRecords, OwnedPartition, OwnedPartitions } from './fetched.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import { firstOffset } from '../reader.ts'
-import { decodeRecords } from '../codecs/record-batch-decoder.ts'
+import { FETCH_BACKOFF, Setbacks, TRANSIENT } from './setbacks.ts'
+import { cutBackSentence, findCutBack, mayBeCutBack } from './truncation.ts'
 
 export interface FetcherOptions {
   readonly cluster: Cluster
@@ -17,6 +27,8 @@ export interface FetcherOptions {
   readonly deliver: (owned: OwnedPartition, fetched: FetchedRecords) => void
   /** Retention has removed what the partition was to go on with. */
   readonly onGap: (owned: OwnedPartition, from: number, to: number) => void
+  /** One partition cannot be read on until it is sought. */
+  readonly onStopped: (owned: OwnedPartition, error: LogError) => void
   readonly onFailed: (error: unknown) => void
   readonly onTrouble: (error: unknown) => void
 }
@@ -26,6 +38,7 @@ interface Wanted {
   readonly owned: OwnedPartition
   readonly turn: number
   readonly offset: number
+  readonly leaderEpoch: number
 }
 
 /**
@@ -35,23 +48,24 @@ interface Wanted {
  */
 const LIMITS = { waitMs: 100, bytesMax: 4 * 1024 * 1024, partitionBytesMax: 1024 * 1024 }
 
-const BACKOFF = { firstMs: 20, maxMs: 2_000, jitter: 0.2 }
-
-const TRANSIENT = new Set(['lost', 'later', 'elsewhere'])
-
 /** Keeps one fetch under way to every broker that leads a partition which may flow. */
 export class Fetcher {
   readonly #options: FetcherOptions
   /** Brokers with a fetch under way, and with a pause after a failed one. */
   readonly #busy = new Set<number>()
+  /** Failures in a row, by broker; those of finding leaders under their own key. */
+  readonly #failures = new Map<number | 'metadata', number>()
   readonly #stop = new AbortController()
+  readonly #setbacks: Setbacks
   #isLooking = false
   #isKicked = false
-  #failures = 0
   #turns = 0
 
   constructor(options: FetcherOptions) {
     this.#options = options
+    const { cluster, onStopped, onTrouble } = options
+    const { signal } = this.#stop
+    this.#setbacks = new Setbacks({ cluster, signal, onStopped, onTrouble, onRested: () => this.kick() })
   }
 
   stop(): void {
@@ -67,34 +81,37 @@ export class Fetcher {
       try {
         this.#pump()
       } catch (error) {
-        void this.#recover(error, [])
+        this.#fail(error)
       }
     })
   }
 
   #pump(): void {
     const byLeader = new Map<number, Wanted[]>()
-    const homeless = new Set<string>()
-    for (const wanted of this.#wanted()) {
-      const { topic, partition } = wanted.owned.at
-      const leader = this.#options.cluster.knownLeader(topic, partition)
-      if (leader === undefined) homeless.add(topic)
-      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), wanted])
+    const homeless: OwnedPartition[] = []
+    for (const { owned, offset } of this.#wanted()) {
+      const { topic, partition } = owned.at
+      const known = this.#options.cluster.knownLeadership(topic, partition)
+      if (known === undefined) homeless.push(owned)
+      else {
+        const wanted = { owned, turn: owned.turn, offset, leaderEpoch: known.leaderEpoch }
+        byLeader.set(known.leader, [...(byLeader.get(known.leader) ?? []), wanted])
+      }
     }
     for (const [nodeId, wanted] of byLeader) {
       if (!this.#busy.has(nodeId)) void this.#fetch(nodeId, wanted)
     }
-    if (homeless.size > 0 && !this.#isLooking) void this.#look([...homeless])
+    if (homeless.length > 0 && !this.#isLooking) void this.#look(homeless)
   }
 
   /** What flows and has nothing left over from an earlier fetch. */
-  #wanted(): readonly Wanted[] {
-    const wanted: Wanted[] = []
+  #wanted(): readonly { readonly owned: OwnedPartition; readonly offset: number }[] {
+    const wanted: { owned: OwnedPartition; offset: number }[] = []
     for (const owned of this.#rotated()) {
       if (owned.fetched !== null && this.#mayFlow(owned)) this.#release(owned, owned.fetched)
       // Delivering may have paused or sought it.
       if (owned.position === null || owned.fetched !== null || !this.#mayFlow(owned)) continue
-      wanted.push({ owned, turn: owned.turn, offset: owned.position })
+      if (!owned.isStopped && !owned.isResting) wanted.push({ owned, offset: owned.position })
     }
     return wanted
   }
@@ -107,37 +124,79 @@ export class Fetcher {
     return [...all.slice(first), ...all.slice(0, first)]
   }
 
-  async #fetch(nodeId: number, wanted: readonly Wanted[]): Promise<void> {
+  async #fetch(nodeId: number, all: readonly Wanted[]): Promise<void> {
     const { cluster, lane } = this.#options
     this.#busy.add(nodeId)
     try {
-      const from = wanted.map(({ owned, offset }) => ({ ...owned.at, offset }))
+      const wanted = await this.#withoutCutBack(nodeId, all)
+      if (wanted.length === 0) return
+      const from = wanted.map(({ owned, offset, leaderEpoch }) => ({ ...owned.at, offset, leaderEpoch }))
       const { errorCode, parts } = await cluster.send(lane, nodeId, ownCall(fetchRequest(from, LIMITS)))
       if (errorCode !== 0) throw new BrokerError(errorCode, 'Fetch')
+      this.#failures.delete(nodeId)
       const byKey = new Map(wanted.map((one) => [partitionKey(one.owned.at), one]))
       const filled = parts.filter(({ bytes }) => bytes.length > 0).length
-      for (const part of parts) {
+      for (const part of parts)
         await this.#take(byKey.get(partitionKey(part)), filled > 1 ? ownBytes(part) : part)
-      }
-      this.#failures = 0
     } catch (error) {
-      await this.#recover(error, wanted)
+      await this.#recover(error, nodeId, all)
     } finally {
       this.#busy.delete(nodeId)
       this.kick()
     }
   }
 
+  /** Without those of which the leader no longer has all that was read. */
+  async #withoutCutBack(nodeId: number, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
+    const doubtful = new Set(
+      wanted.filter(({ owned, leaderEpoch }) => mayBeCutBack(owned.readIn, owned.epoch, leaderEpoch)),
+    )
+    if (doubtful.size === 0) return wanted
+    const { cluster, lane } = this.#options
+    const places = [...doubtful].map(({ owned: { at, epoch }, offset, leaderEpoch }) => {
+      return { ...at, offset, leaderEpoch, epoch }
+    })
+    const found = await findCutBack(cluster, lane, nodeId, places)
+    return wanted.filter((one) => !doubtful.has(one) || this.#isWhole(one, found))
+  }
+
+  #isWhole(wanted: Wanted, found: Awaited<ReturnType<typeof findCutBack>>): boolean {
+    if (!this.#isCurrent(wanted)) return false
+    const { owned, offset, leaderEpoch } = wanted
+    const key = partitionKey(owned.at)
+    const cut = found.has(key) ? found.get(key) : new BrokerError(NETWORK_EXCEPTION, 'OffsetForLeaderEpoch')
+    if (cut === undefined) owned.readIn = leaderEpoch
+    else if (cut instanceof BrokerError) this.#setbacks.error(owned, cut)
+    else this.#setbacks.stop(owned, cutBackSentence(key, cut.end, offset))
+    return cut === undefined
+  }
+
   /** Drops what belongs to a partition that was lost or sought since the fetch was sent. */
   async #take(wanted: Wanted | undefined, part: FetchedPart): Promise<void> {
     if (wanted === undefined || !this.#isCurrent(wanted)) return
-    if (part.errorCode === OFFSET_OUT_OF_RANGE) return this.#skipGap(wanted)
-    if (part.errorCode !== 0) throw new BrokerError(part.errorCode, 'Fetch', partitionKey(part))
-    const { owned, offset } = wanted
-    const chunk = decodeRecords(owned.at, part.bytes, offset, part.aborted)
-    if (chunk.next === offset) return
-    owned.position = chunk.next
-    this.#handOver(owned, chunk)
+    const { owned, offset, leaderEpoch } = wanted
+    const { errorCode } = part
+    if (errorCode === OFFSET_OUT_OF_RANGE) return this.#skipGap(wanted)
+    if (errorCode !== 0) {
+      const error = new BrokerError(errorCode, 'Fetch', partitionKey(part))
+      if (errorCode === CORRUPT_MESSAGE) return this.#setbacks.doubt(owned, error.message)
+      return this.#setbacks.error(owned, error)
+    }
+    const read = this.#decode(wanted, part)
+    if (read === undefined) return
+    owned.advance(read.next, read.epoch, leaderEpoch)
+    if (read.next !== offset) this.#handOver(owned, read)
+  }
+
+  #decode({ owned, offset }: Wanted, { bytes, aborted }: FetchedPart): Decoded | undefined {
+    try {
+      return decodeRecords(owned.at, bytes, offset, aborted)
+    } catch (error) {
+      if (!(error instanceof UnreadableBatch)) throw error
+      if (error.kind === 'foreign') this.#setbacks.stop(owned, error.message)
+      else this.#setbacks.doubt(owned, error.message)
+      return undefined
+    }
   }
 
   #handOver(owned: OwnedPartition, fetched: FetchedRecords): void {
@@ -148,9 +207,16 @@ export class Fetcher {
   async #skipGap(wanted: Wanted): Promise<void> {
     const { owned, offset } = wanted
     const { cluster, lane, onGap } = this.#options
-    const start = await firstOffset(cluster, lane, owned.at, offset)
+    let start: number
+    try {
+      start = await firstOffset(cluster, lane, owned.at, offset)
+    } catch (error) {
+      if (!this.#isCurrent(wanted)) return
+      if (error instanceof LogError) return this.#setbacks.doubt(owned, error.message)
+      return this.#setbacks.error(owned, error)
+    }
     if (!this.#isCurrent(wanted)) return
-    owned.position = start
+    owned.seek(start)
     onGap(owned, offset, start)
     // Also told when nothing is left: the owner would stand before the gap until the next record,
     // and look stuck.
@@ -162,41 +228,47 @@ export class Fetcher {
     this.#options.deliver(owned, fetched)
   }
 
-  async #look(topics: readonly string[]): Promise<void> {
+  /** A partition that still has no leader waits longer each time, and holds up no other. */
+  async #look(homeless: readonly OwnedPartition[]): Promise<void> {
+    const { cluster } = this.#options
     this.#isLooking = true
     try {
-      await this.#options.cluster.refresh(topics)
-      if (topics.every((topic) => !this.#isLed(topic))) await this.#pause()
+      await cluster.refresh([...new Set(homeless.map(({ at }) => at.topic))])
+      this.#failures.delete('metadata')
+      const left = homeless.filter(({ at }) => cluster.knownLeader(at.topic, at.partition) === undefined)
+      const [first] = left
+      if (first === undefined) return
+      this.#options.onTrouble(new BrokerError(LEADER_NOT_AVAILABLE, 'Metadata', partitionKey(first.at)))
+      this.#setbacks.rest(left)
     } catch (error) {
-      await this.#recover(error, [])
+      await this.#recover(error, 'metadata', [])
     } finally {
       this.#isLooking = false
       this.kick()
     }
   }
 
-  #isLed(topic: string): boolean {
-    const held = this.#options.owned.all().filter(({ at }) => at.topic === topic)
-    return held.some(({ at }) => this.#options.cluster.knownLeader(topic, at.partition) !== undefined)
-  }
-
   /** Brokers come back, so this goes on for as long as it takes. */
-  async #recover(error: unknown, wanted: readonly Wanted[]): Promise<void> {
+  async #recover(error: unknown, from: number | 'metadata', wanted: readonly Wanted[]): Promise<void> {
     if (this.#stop.signal.aborted) return
     const remedy = remedyFor(error) ?? ''
-    if (!TRANSIENT.has(remedy)) {
-      this.stop()
-      return this.#options.onFailed(error)
-    }
+    if (!TRANSIENT.has(remedy)) return this.#fail(error)
     this.#options.onTrouble(error)
     if (remedy !== 'later') for (const { owned } of wanted) this.#options.cluster.forgetTopic(owned.at.topic)
-    await this.#pause()
+    const failures = (this.#failures.get(from) ?? 0) + 1
+    this.#failures.set(from, failures)
+    await this.#pause(failures)
   }
 
-  async #pause(): Promise<void> {
-    this.#failures += 1
+  #fail(error: unknown): void {
+    if (this.#stop.signal.aborted) return
+    this.stop()
+    this.#options.onFailed(error)
+  }
+
+  async #pause(failures: number): Promise<void> {
     const { clock } = this.#options.cluster
-    await clock.sleep(backoffMs(this.#failures, { ...BACKOFF, random: clock.random }), this.#stop.signal)
+    await clock.sleep(backoffMs(failures, { ...FETCH_BACKOFF, random: clock.random }), this.#stop.signal)
   }
 
   #isCurrent({ owned, turn }: Wanted): boolean {

@@ -13,6 +13,7 @@ import {
 import type { Cluster } from '../cluster/cluster.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
 import type { Lane } from '../wire/broker-connections.ts'
+import { within } from '../wire/call.ts'
 import {
   PROTOCOL_NAME,
   decodeAssignment,
@@ -55,6 +56,9 @@ const REBALANCE_TIMEOUT_MS = 15_000
  * (ADR 0027).
  */
 const HEARTBEAT_MS = 500
+
+/** Of the session: two heartbeats may be lost before the group gives the member up. */
+const HEARTBEAT_SHARE = 1 / 3
 
 /** Between attempts to join; the number of attempts is not limited, because brokers come back. */
 const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
@@ -184,14 +188,15 @@ export class Membership {
 
   /** Until the group rebalances, which the coordinator says in answer to a heartbeat, or is to. */
   async #beat(): Promise<void> {
-    const { cluster, group } = this.#options
+    const { cluster, group, sessionTimeoutMs } = this.#options
     while (!this.#stop.signal.aborted && !this.#again) {
       this.#hurry = new AbortController()
       await cluster.clock.sleep(HEARTBEAT_MS, AbortSignal.any([this.#hurry.signal, this.#stop.signal]))
       if (this.#stop.signal.aborted || this.#again) return
       const member = { groupId: group, memberId: this.#memberId, groupGenerationId: this.#generation }
       try {
-        await this.#joining.once({ name: 'Heartbeat', call: heartbeat(member), codeOf: errorCode })
+        const call = within(heartbeat(member), sessionTimeoutMs * HEARTBEAT_SHARE)
+        await this.#joining.once({ name: 'Heartbeat', call, codeOf: errorCode })
       } catch (error) {
         // The session may outlast the trouble; whether it did, the next answer says. As yet the
         // partitions are kept meanwhile, however long that takes [F7].

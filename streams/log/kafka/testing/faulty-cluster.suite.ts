@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net'
-import { silentLogger } from '../../../platform/logger.ts'
 import { sleep } from '../../../platform/backoff.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { brokersFromEnv } from './held-transaction.suite.ts'
-import { kafkajsLogger } from '../wire/kafkajs-logger.ts'
-import { openSocket } from '../wire/socket.ts'
+import { openSocket } from '../wire/open-socket.ts'
+import type { SocketFactory } from '../wire/open-socket.ts'
 
 /** Where the api key stands in a framed request. */
 const API_KEY_AT = 4
@@ -27,18 +26,16 @@ export interface Faults {
 /** A cluster whose connections do what a test says. The requests reach the real brokers. */
 export function faultyCluster(): { readonly cluster: Cluster; readonly faults: Faults } {
   const faults: Faults = { answersLost: new Map(), isDown: false, sent: new Map() }
-  const socketFactory = (to: Parameters<typeof openSocket>[0]): Socket => spoil(openSocket(to), faults)
-  const links = {
+  const socketFactory: SocketFactory = (to, tls) => spoil(openSocket(to, tls), faults)
+  const connections = {
     seeds: brokersFromEnv(),
     clientId: 'faulty',
-    logger: kafkajsLogger(silentLogger),
     socketFactory,
-    ssl: undefined,
-    sasl: undefined,
-    connectionTimeoutMs: 1_000,
+    nonce: () => 'unused',
+    connectTimeoutMs: 1_000,
     requestTimeoutMs: 2_000,
   }
-  return { cluster: new Cluster(links, { now: Date.now, random: Math.random, sleep }), faults }
+  return { cluster: new Cluster(connections, { now: Date.now, random: Math.random, sleep }), faults }
 }
 
 function spoil(socket: Socket, faults: Faults): Socket {

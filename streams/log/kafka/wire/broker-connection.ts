@@ -1,65 +1,93 @@
-import type { BrokerAddress } from '../codecs/apis.ts'
-import { internals } from './internals.ts'
-import type { Call, KafkaBroker, KafkaLogger } from './kafkajs-types.ts'
+import type { Call, CallFor } from './call.ts'
+import { ConnectionLost } from './connection-lost.ts'
+import { openConnection } from './open-connection.ts'
+import type { ConnectionSettings, OpenConnection } from './open-connection.ts'
+import { placeName } from './open-socket.ts'
+import type { BrokerPlace } from './open-socket.ts'
 
-/** How to reach a broker; the same for all of them. */
-export interface BrokerConnectionOptions {
-  readonly clientId: string
-  readonly logger: KafkaLogger
-  readonly socketFactory: unknown
-  readonly ssl: unknown
-  readonly sasl: unknown
-  readonly connectionTimeoutMs: number
-  readonly requestTimeoutMs: number
+/** Of a session's time, after which another connection takes over (KIP-368). */
+const SESSION_SHARE = 0.8
+
+/** An open connection and when it should be replaced. */
+interface Present extends OpenConnection {
+  readonly untilMs: number
 }
 
 /**
- * Connections to one broker: one for fetches and one for everything else, opened at first use. A
- * broker answers the requests of a connection one after the other and holds some of them back
- * (fetches, joins). So users that must not wait for each other have a lane each.
+ * The way to one broker for one lane: at most one connection at a time, opened at first use and
+ * again after it was lost. A broker answers the requests of a connection one after the other and
+ * holds some of them back (fetches, joins). So users that must not wait for each other have a lane
+ * each.
  */
 export class BrokerConnection {
-  readonly #broker: KafkaBroker
+  readonly #place: BrokerPlace
+  readonly #settings: ConnectionSettings
+  #present: Present | undefined
+  #opening: Promise<Present> | undefined
+  #isClosed = false
 
-  constructor({ host, port }: Pick<BrokerAddress, 'host' | 'port'>, options: BrokerConnectionOptions) {
-    const { Broker, ConnectionPool } = internals()
-    const { clientId, logger, socketFactory, ssl, sasl } = options
-    const connectionPool = new ConnectionPool({
-      host,
-      port,
-      clientId,
-      logger,
-      socketFactory,
-      ssl,
-      sasl,
-      connectionTimeout: options.connectionTimeoutMs,
-      requestTimeout: options.requestTimeoutMs,
-      enforceRequestTimeout: true,
-    })
-    this.#broker = new Broker({ connectionPool, logger, allowAutoTopicCreation: false })
+  constructor(place: BrokerPlace, settings: ConnectionSettings) {
+    this.#place = place
+    this.#settings = settings
   }
 
-  /** One request. Rejects with kafkajs's connection errors, which `remedyFor` knows as `lost`. */
-  async send<Answer extends object>(call: (broker: KafkaBroker) => Call<Answer>): Promise<Answer> {
-    // Connected is not ready: versions are asked for, and passwords checked, over the open
-    // connection.
-    if (!this.#broker.isConnected() || this.#broker.versions === null) await this.#broker.connect()
+  /** One request, which is never repeated here. Rejects with ConnectionLost. */
+  async send<Answer extends object>(callFor: CallFor<Answer>): Promise<Answer> {
+    const open = await this.#open()
+    const call = callFor(open.versions)
+    const body = await call.encode()
+    const timeoutMs = call.requestTimeoutMs ?? this.#settings.requestTimeoutMs
+    const raw = await open.connection.request(call, body, timeoutMs)
+    return this.#decode(open, call, raw)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#present?.connection.close()
+    this.#present = undefined
+  }
+
+  async #open(): Promise<Present> {
+    if (this.#isClosed) throw this.#closed()
+    const present = this.#present
+    if (present?.connection.isOpen === true && performance.now() < present.untilMs) return present
+    this.#opening ??= this.#replace(present).finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #replace(before: Present | undefined): Promise<Present> {
+    const opened = await openConnection(this.#place, this.#settings)
+    if (this.#isClosed) {
+      opened.connection.close()
+      throw this.#closed()
+    }
+    before?.connection.retire()
+    const { sessionMs = Number.POSITIVE_INFINITY } = opened
+    this.#present = { ...opened, untilMs: performance.now() + SESSION_SHARE * sessionMs }
+    return this.#present
+  }
+
+  /** What cannot be read was damaged or is out of step: the next request needs another stream. */
+  async #decode<Answer extends object>(
+    { connection }: Present,
+    call: Call<Answer>,
+    raw: Buffer,
+  ): Promise<Answer> {
     try {
-      return await this.#broker.connectionPool.send(call(this.#broker))
+      const answer = await call.decode(raw)
+      if ('clientSideThrottleTime' in answer && typeof answer.clientSideThrottleTime === 'number')
+        connection.throttle(answer.clientSideThrottleTime)
+      return answer
     } catch (error) {
-      if (error instanceof Error && CLOSING.has(error.name)) void this.close()
-      throw error
+      if (!(error instanceof RangeError)) throw error
+      connection.close(`an answer to ${call.apiName} cannot be read`)
+      throw new ConnectionLost(`${call.apiName} from ${connection.name}: ${error.message}`)
     }
   }
 
-  /** Never rejects: what is closed may be broken already. */
-  async close(): Promise<void> {
-    await this.#broker.disconnect().catch(() => undefined)
+  #closed(): ConnectionLost {
+    return new ConnectionLost(`the connection to ${placeName(this.#place)} is closed`)
   }
 }
-
-/**
- * kafkajs keeps a connection on which answers have stopped coming until TCP gives up, a quarter of
- * an hour later.
- */
-const CLOSING = new Set(['KafkaJSConnectionClosedError', 'KafkaJSRequestTimeoutError'])

@@ -1,3 +1,5 @@
+const UVARINT_SHIFT_MAX = 28
+
 /**
  * An answer in Kafka's primitive types, big-endian, read from front to back. Throws RangeError
  * beyond the end.
@@ -44,6 +46,20 @@ export class ByteReader {
     return value
   }
 
+  /** The next bytes, as a view. */
+  take(bytes: number): Buffer {
+    const end = this.#at + bytes
+    if (bytes < 0 || end > this.bytes.length) throw new RangeError('an answer ends too early')
+    const taken = this.bytes.subarray(this.#at, end)
+    this.#at = end
+    return taken
+  }
+
+  /** As many bytes as the 32-bit count in front says, as a view; none for null. */
+  prefixed(): Buffer {
+    return this.take(Math.max(this.int32(), 0))
+  }
+
   string(): string {
     return this.#text(Math.max(this.int16(), 0))
   }
@@ -51,10 +67,11 @@ export class ByteReader {
   uvarint(): number {
     let value = 0
     for (let shift = 0; ; shift += 7) {
+      if (shift > UVARINT_SHIFT_MAX) throw new RangeError('a number takes more than five bytes')
       const byte = this.bytes.readUInt8(this.#at)
       this.#at += 1
       value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return value
+      if (byte < 0x80) return value >>> 0
     }
   }
 
@@ -65,11 +82,11 @@ export class ByteReader {
 
   /** As many as the 32-bit count in front says; none for null. */
   array<T>(item: () => T): T[] {
-    return Array.from({ length: Math.max(this.int32(), 0) }, item)
+    return this.#items(Math.max(this.int32(), 0), item)
   }
 
   compactArray<T>(item: () => T): T[] {
-    return Array.from({ length: Math.max(this.uvarint() - 1, 0) }, item)
+    return this.#items(Math.max(this.uvarint() - 1, 0), item)
   }
 
   /** Fields of later versions, which mean nothing here. */
@@ -80,10 +97,14 @@ export class ByteReader {
     }
   }
 
+  /** An item takes a byte at least, so a count beyond what is left is no count. */
+  #items<T>(count: number, item: () => T): T[] {
+    if (count > this.bytes.length - this.#at) throw new RangeError(`an answer holds no ${count} items`)
+    return Array.from({ length: count }, item)
+  }
+
   #text(bytes: number): string {
-    const text = this.bytes.toString('utf8', this.#at, this.#at + bytes)
-    this.#at += bytes
-    return text
+    return this.take(bytes).toString('utf8')
   }
 }
 

@@ -1,13 +1,11 @@
-import type { Encoded } from './kafkajs-types.ts'
-
-/** Room in front of a request for the header that framing.ts writes there, client id included. */
+/** Room in front of a request for the header that frames.ts writes there, client id included. */
 export const HEADROOM_BYTES = 256
 
 /**
  * A request body in Kafka's primitive types, big-endian. Sized by the caller where that matters,
  * else it grows.
  */
-export class ByteWriter implements Encoded {
+export class ByteWriter {
   #bytes: Buffer
   #end = HEADROOM_BYTES
 
@@ -72,6 +70,19 @@ export class ByteWriter implements Encoded {
     const bytes = Buffer.byteLength(value)
     this.int16(bytes)
     return this.#text(value, bytes)
+  }
+
+  /** Behind their count of 32 bits. */
+  bytes(value: Buffer): this {
+    return this.int32(value.length).raw(value)
+  }
+
+  /** As they are. */
+  raw(value: Buffer): this {
+    const at = this.reserve(value.length)
+    value.copy(this.#bytes, at)
+    this.#end = at + value.length
+    return this
   }
 
   /**

@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { logEnv, readConfig } from '../../platform/config.ts'
+import { kafkaOptions } from './security.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'security-'))
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function file(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+const optionsOf = (env: Readonly<Record<string, string>>) =>
+  kafkaOptions(readConfig(logEnv, { KAFKA_BROKERS: 'a:1,b:2', ...env }))
+
+describe('how a program reaches the log', () => {
+  it('fault R7: is in the clear and without a name unless it is told otherwise', () => {
+    expect(optionsOf({})).toEqual({ brokers: ['a:1', 'b:2'], tls: undefined, sasl: undefined })
+  })
+
+  it('fault R7: has what the files hold, and a password without the newline at its end [NU8]', () => {
+    const env = {
+      KAFKA_TLS: 'true',
+      KAFKA_CA_FILE: file('ca.pem', 'authority'),
+      KAFKA_CERT_FILE: file('cert.pem', 'certificate'),
+      KAFKA_KEY_FILE: file('key.pem', 'key'),
+      KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
+      KAFKA_SASL_USERNAME: 'sinks',
+      KAFKA_SASL_PASSWORD_FILE: file('password', ' with blanks \n'),
+    }
+    expect(optionsOf(env)).toEqual({
+      brokers: ['a:1', 'b:2'],
+      tls: { ca: 'authority', cert: 'certificate', key: 'key' },
+      sasl: { mechanism: 'SCRAM-SHA-512', username: 'sinks', password: ' with blanks ' },
+    })
+  })
+
+  const password = file('some', 'x')
+  it.each([
+    [{ KAFKA_CA_FILE: password }, 'KAFKA_CA_FILE needs KAFKA_TLS=true'],
+    [{ KAFKA_TLS: 'false', KAFKA_KEY_FILE: password }, 'KAFKA_KEY_FILE needs KAFKA_TLS=true'],
+    [{ KAFKA_TLS: 'true', KAFKA_CERT_FILE: password }, 'KAFKA_CERT_FILE and KAFKA_KEY_FILE belong together'],
+    [{ KAFKA_TLS: 'true', KAFKA_CA_FILE: '/none' }, 'KAFKA_CA_FILE names a file that cannot be read'],
+    [{ KAFKA_SASL_USERNAME: 'x' }, 'need KAFKA_SASL_MECHANISM'],
+    [{ KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'x' }, 'needs KAFKA_SASL_USERNAME and KAFKA_SASL'],
+    [{ KAFKA_SASL_MECHANISM: 'GSSAPI' }, 'KAFKA_SASL_MECHANISM'],
+  ])('fault R7: refuses %j with a sentence', (env, sentence) => {
+    expect(() => optionsOf(env)).toThrow(sentence)
+  })
+})
