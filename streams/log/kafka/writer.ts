@@ -117,10 +117,7 @@ export class KafkaWriter implements LogWriter {
    */
   #settle(calls: readonly Pending[], landed: Landed, error: unknown): void {
     const isInDoubt = this.#producer?.isInDoubt ?? false
-    // A batch in doubt may arrive after its repetition, which the caller makes and which must be the
-    // last word: in the next epoch of the same id a late one is refused. Another id would let it in.
-    if (this.#producer?.isOutOfStep === true)
-      this.#producer = (isInDoubt ? this.#producer.raised() : undefined) ?? null
+    this.#renew()
     const again: Pending[] = []
     for (const call of calls) {
       const { written, missing } = landed.take(call.records)
@@ -134,6 +131,16 @@ export class KafkaWriter implements LogWriter {
       this.#waitingRecords += records.length
       this.#waitingBytes += bytes
     }
+  }
+
+  /**
+   * A batch in doubt may arrive after its repetition, which the caller makes and which must be the
+   * last word. In the next epoch of the same id a late one is refused; another id would let it in.
+   */
+  #renew(): void {
+    const producer = this.#producer
+    if (producer?.isOutOfStep !== true) return
+    this.#producer = (producer.isInDoubt ? producer.raised() : undefined) ?? null
   }
 
   async #write(rounds: readonly Round[], landed: Landed): Promise<void> {

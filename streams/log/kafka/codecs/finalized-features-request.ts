@@ -23,22 +23,22 @@ const FINALIZED_FEATURES_TAG = 2
  * older broker comes v0, which knows of nothing agreed on. Redpanda answers without features.
  */
 export function finalizedFeatures(broker: KafkaBroker): Call<FeaturesAnswer> {
-  return ownCall(speaks(broker, { apiKey: NAME.apiKey, apiVersion: 3 }) ? version3() : version0())(broker)
+  return ownCall(speaks(broker, VERSION_3) ? VERSION_3 : VERSION_0)(broker)
 }
 
-function version0(): OwnRequest<FeaturesAnswer> {
-  const decode = (reader: ByteReader): FeaturesAnswer => ({
-    errorCode: reader.int16(),
-    levels: new Map(),
-    clientSideThrottleTime: 0,
-  })
-  return { ...NAME, apiVersion: 0, encode: () => new ByteWriter(), decode }
+const VERSION_0: OwnRequest<FeaturesAnswer> = {
+  ...NAME,
+  apiVersion: 0,
+  encode: () => new ByteWriter(),
+  decode: (reader) => ({ errorCode: reader.int16(), levels: new Map(), clientSideThrottleTime: 0 }),
 }
 
-function version3(): OwnRequest<FeaturesAnswer> {
-  const encode = () =>
-    new ByteWriter().noTags().compactString(SOFTWARE.name).compactString(SOFTWARE.version).noTags()
-  return { ...NAME, apiVersion: 3, encode, decode }
+const VERSION_3: OwnRequest<FeaturesAnswer> = {
+  ...NAME,
+  apiVersion: 3,
+  encode: () =>
+    new ByteWriter().noTags().compactString(SOFTWARE.name).compactString(SOFTWARE.version).noTags(),
+  decode,
 }
 
 /** Alone among flexible answers this one has no tags in its header. */

@@ -13,8 +13,8 @@ export interface LateRequests {
   readonly brokers: Brokers
   /** The next requests with this api key are lost to their sender, and arrive when told. */
   hold(apiKey: number, count?: number): void
-  /** All that is held arrives right before the next request with this api key, then `then` runs. */
-  arriveBefore(apiKey: number, then?: () => Promise<void>): void
+  /** All that is held arrives right before the next request with this api key, then `next` runs. */
+  arriveBefore(apiKey: number, next?: () => Promise<void>): void
   /** All that is held arrives now; what the brokers say to it is nobody's business any more. */
   arrive(): Promise<void>
   /** How many are held. */
@@ -30,7 +30,7 @@ export interface LateRequests {
 export function lateRequests(cluster: Cluster): LateRequests {
   const holding = new Map<number, number>()
   const held: (() => Promise<unknown>)[] = []
-  let first: { readonly apiKey: number; readonly then: () => Promise<void> } | undefined
+  let first: { readonly apiKey: number; readonly next: () => Promise<void> } | undefined
   let aheadMs = 0
 
   const arrive = async (): Promise<void> => {
@@ -43,10 +43,10 @@ export function lateRequests(cluster: Cluster): LateRequests {
   }
   const settle = async (apiKey: number): Promise<void> => {
     if (first?.apiKey !== apiKey) return
-    const { then } = first
+    const { next } = first
     first = undefined
     await arrive()
-    await then()
+    await next()
   }
 
   const send: Brokers['send'] = async (lane, nodeId, call) => {
@@ -84,8 +84,8 @@ export function lateRequests(cluster: Cluster): LateRequests {
       forgetCoordinator: (kind, key) => cluster.forgetCoordinator(kind, key),
     },
     hold: (apiKey, count = 1) => holding.set(apiKey, count),
-    arriveBefore: (apiKey, then = () => Promise.resolve()) => {
-      first = { apiKey, then }
+    arriveBefore: (apiKey, next = () => Promise.resolve()) => {
+      first = { apiKey, next }
     },
     arrive,
     held: () => held.length,

@@ -115,17 +115,13 @@ export class Transaction {
     return this.#end(true, this.#options.deadline)
   }
 
-  /**
-   * Resolves when nothing that has arrived of the transaction can become visible any more. Without a
-   * successor what has not arrived yet still can.
-   */
+  /** Resolves when nothing that has arrived of the transaction can become visible any more. */
   async abort(): Promise<Successor> {
     try {
       return await this.#end(false, this.#options.cluster.clock.now() + ABORT_WITHIN_MS)
     } catch (error) {
       if (this.#isOpen || !(error instanceof BrokerError) || error.code !== INVALID_TXN_STATE) throw error
-      // There is none to abort: what should have opened it never arrived, or has not yet.
-      this.#mayArriveLate = true
+      // There is none to abort: what should have opened it was refused, or has not arrived yet.
       return undefined
     }
   }
