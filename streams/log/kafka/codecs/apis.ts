@@ -51,7 +51,12 @@ interface MetadataAnswer {
   readonly topicMetadata: readonly {
     readonly topic: string
     readonly topicErrorCode: number
-    readonly partitionMetadata: readonly { readonly partitionId: number; readonly leader: number }[]
+    readonly partitionMetadata: readonly {
+      readonly partitionId: number
+      readonly leader: number
+      /** The nodes that are to hold a copy. */
+      readonly replicas: readonly number[]
+    }[]
   }[]
 }
 
@@ -162,7 +167,7 @@ export const describeConfigs = api<
   {
     resources: readonly (Coded & {
       resourceName: string
-      configEntries: readonly { configName: string; configValue: string | null }[]
+      configEntries: readonly { configName: string; configValue: string | null; configSource: number }[]
     })[]
   }
 >('DescribeConfigs', ['resources'])

@@ -16,6 +16,9 @@ function partsAnswer(codes: readonly number[]): Buffer {
   return out.buffer
 }
 
+const codeOf = (codes: readonly number[]): number =>
+  addPartitionsRequest(BY, new Map()).decode(new ByteReader(partsAnswer(codes))).errorCode
+
 function readProduce12(bytes: Buffer): Buffer {
   const reader = new ByteReader(bytes)
   reader.skipTags()
@@ -63,8 +66,6 @@ describe('Produce v12', () => {
 
 describe('answers', () => {
   it('blame the partition that is to blame, not those that were left out because of it', () => {
-    const codeOf = (codes: readonly number[]): number =>
-      addPartitionsRequest(BY, new Map()).decode(new ByteReader(partsAnswer(codes))).errorCode
     expect(codeOf([0, 0])).toBe(0)
     expect(codeOf([55, 29, 0])).toBe(29)
     expect(codeOf([0, 55])).toBe(55)
