@@ -179,17 +179,21 @@ async function commits(bench: Bench): Promise<void> {
   const writers = await inBothProtocols(bench, counter, 'commits')
   for (const size of [1000, 2000, 5000]) {
     const batch = records(size, 300, bench.topic, PARTITIONS)
-    for (const { protocol, transactions } of writers) {
-      const commit = () =>
-        transactions.commit({
-          records: batch,
-          group: bench.topic,
-          cursors: () => [{ topic: bench.topic, partition: 0, next: 1, metadata: '' }],
-        })
-      await commit()
-      const perSecond = await rate(size, commit, Math.ceil(20_000 / size))
-      console.log(`commits of ${size} records of 300 B, protocol ${protocol}: ${k(perSecond)}`)
+    const commit = (transactions: KafkaTransactions) => () =>
+      transactions.commit({
+        records: batch,
+        group: bench.topic,
+        cursors: () => [{ topic: bench.topic, partition: 0, next: 1, metadata: '' }],
+      })
+    const best = new Map<number, number>()
+    for (let turn = 0; turn < 4; turn += 1) {
+      for (const { protocol, transactions } of turn % 2 === 0 ? writers : writers.toReversed()) {
+        const perSecond = await rate(size, commit(transactions), Math.ceil(8_000 / size))
+        best.set(protocol, Math.max(best.get(protocol) ?? 0, perSecond))
+      }
     }
+    for (const [protocol, perSecond] of best)
+      console.log(`commits of ${size} records of 300 B, protocol ${protocol}: ${k(perSecond)}`)
   }
   await counter.close()
 }

@@ -42,7 +42,7 @@ class World {
     this.network = new LateNetwork(this.model, fateOf, () => this.#observe())
   }
 
-  /** Works through all transactions as an owner does: what the port says decides what is repeated. */
+  /** Works through all transactions as an owner does, who repeats what the port says. */
   async run(): Promise<void> {
     let transactions = await this.#takeOver()
     let attempts = 0

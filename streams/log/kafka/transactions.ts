@@ -185,9 +185,9 @@ export class KafkaTransactions implements LogTransactions {
   }
 
   /**
-   * The transaction has ended: who speaks in the next one. A new epoch is asked for at once, because
-   * a late request that comes first would open a transaction of its own, and ending that fences us.
-   * If it cannot be had now, the next commit asks again.
+   * The transaction has ended: who speaks in the next one. A new epoch is asked for at once,
+   * because a late request that comes first would open a transaction of its own, and ending that
+   * fences us. If it cannot be had now, the next commit asks again.
    */
   async #goOn(transaction: Transaction, producer: Producer, successor: Successor): Promise<void> {
     if (successor !== undefined) {

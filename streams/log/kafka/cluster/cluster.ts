@@ -12,7 +12,7 @@ import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.
  */
 const LEADER_WITHIN_MS = 5_000
 
-/** What writing and coordinating need of a cluster; tests put a model of the brokers in its place. */
+/** What writing and coordinating need of a cluster; tests put a model in its place. */
 export type Brokers = Pick<
   Cluster,
   | 'clock'

@@ -25,7 +25,7 @@ interface Found {
   readonly isOwn: boolean
 }
 
-/** Makes sure that topics have the settings that are declared; `fatal` names the one that differs. */
+/** Makes sure that topics have the declared settings; `fatal` names the one that differs. */
 export async function settle(cluster: Cluster, lane: Lane, specs: readonly TopicSpec[]): Promise<void> {
   const found = await readSettings(cluster, lane, specs)
   const missing: TopicSetting[] = []

@@ -6,7 +6,7 @@ import type { OwnRequest } from '../wire/own-call.ts'
 
 export interface FeaturesAnswer {
   readonly errorCode: number
-  /** The level that the whole cluster has agreed on, by name; absent: the cluster does not know it. */
+  /** The level that the whole cluster has agreed on, by name; absent: not known there. */
   readonly levels: ReadonlyMap<string, number>
   readonly clientSideThrottleTime: number
 }

@@ -75,7 +75,7 @@ function encode7(round: Round, identity: ProducerIdentity, firstSequence: readon
   return out
 }
 
-/** A batch is one longer than it says, as all compact types are; its topic and partition end too. */
+/** Sizes say one more than there is, and every structure ends with its tags, of which are none. */
 function encode12(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
   const out = new ByteWriter(bytesMax(round)).noTags().compactString(identity.transactionalId)
   out

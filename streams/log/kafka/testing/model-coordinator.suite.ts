@@ -91,7 +91,7 @@ export class ModelCoordinator {
     return CODE.fine
   }
 
-  /** The open transaction is aborted first; whoever asked has to ask again, and gets another epoch. */
+  /** The open transaction is aborted first; whoever asked has to ask again. */
   #fence(): number {
     this.epoch += 1
     this.#lastEpoch = -1

@@ -32,15 +32,19 @@ export class ProducerEpochs {
     this.#coordinator = coordinator
   }
 
-  /** Takes the id over from whoever holds it, and asks again what the cluster speaks. */
+  /**
+   * Takes the id over from whoever holds it, and asks again what the cluster speaks. An attempt
+   * whose answer was lost may still arrive, and then takes the id over from us: nothing is torn,
+   * and the next commit is `fenced`.
+   */
   async takeOver(deadline: number): Promise<Producer> {
     this.#protocol = await this.#negotiate(deadline)
     return this.#init(deadline)
   }
 
   /**
-   * A new epoch, with sequences from 0, unless somebody has taken the id over: taking it back is the
-   * caller's decision. Repeated safely: the coordinator knows the epoch before by its number.
+   * A new epoch, with sequences from 0, unless somebody has taken the id over: taking it back is
+   * the caller's decision. Repeated safely: the coordinator knows the epoch before by its number.
    */
   raise({ identity: { producerId, epoch } }: Producer, deadline: number): Promise<Producer> {
     return this.#init(deadline, { producerId, epoch })

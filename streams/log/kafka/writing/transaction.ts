@@ -46,11 +46,11 @@ const ABORT_WITHIN_MS = 10_000
  * The requests of one transaction. Who may call which when is `transactions.ts`'s concern.
  *
  * All of them are repeated within the epoch until the deadline when an answer is lost. That is safe
- * as long as this transaction is the only one of its epoch: adding is adding to a set, a batch keeps
- * its sequence, cursors are the same cursors again, and a transaction that has ended one way answers
- * a second end of the same kind like the first. It is not safe beyond: the first attempt may arrive
- * when the next transaction is open, and then it ends, or fills, that one. So after a lost answer
- * `mayArriveLate` holds, and no other transaction may begin in this epoch [F6].
+ * as long as this transaction is the last one of its epoch: adding is adding to a set, a batch
+ * keeps its sequence, cursors are the same cursors again, and a transaction that has ended one way
+ * answers a second end of the same kind like the first. It is not safe beyond: the first attempt
+ * may arrive when the next transaction is open, and then it ends, or fills, that one. So after a
+ * lost answer `mayArriveLate` holds, and no other transaction may begin in this epoch [F6].
  */
 export class Transaction {
   readonly #options: TransactionOptions
