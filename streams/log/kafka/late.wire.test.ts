@@ -92,9 +92,12 @@ describe('fault R5: a request that arrives in the middle of the next transaction
     late.hold(API[given.held])
     await transactions.commit(batch('first', 1))
     let seen: string[] = []
-    late.arriveBefore(API[given.arrival], async () => {
-      seen = await values()
-    })
+    late.arriveBefore(API[given.arrival], () =>
+      until('the first to be seen', async () => {
+        seen = await values()
+        return seen.length > 0
+      }),
+    )
     await transactions.commit(batch('second', 2))
     // Whatever the second had done by then was undecided, and nothing late may have decided it.
     expect(seen).toEqual(['first'])
