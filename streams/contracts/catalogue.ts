@@ -91,6 +91,19 @@ export interface CatalogueOptions {
   readonly replicas: number
 }
 
+/** With this many copies one broker may be away, and what is acknowledged is on two disks still. */
+const COPIES_FOR_TWO = 3
+
+/**
+ * What every topic is kept with. Without `min.insync.replicas` a record would be acknowledged that
+ * is on one disk only, once the others are away [W1]. `producer` keeps a batch as its writer made
+ * it: brokers neither unpack nor pack.
+ */
+const durable = (replicas: number): Readonly<Record<string, string>> => ({
+  'min.insync.replicas': replicas >= COPIES_FOR_TWO ? '2' : '1',
+  'compression.type': 'producer',
+})
+
 /**
  * All topics of events; the changelogs and dead-letter topics of a topology come from its
  * definition.
@@ -103,6 +116,7 @@ export const catalogue = (options: CatalogueOptions): readonly CataloguedTopic[]
     config: {
       'cleanup.policy': keeping.cleanup,
       ...(keeping.retentionMs !== undefined && { 'retention.ms': String(keeping.retentionMs) }),
+      ...durable(options.replicas),
     },
   }))
 
@@ -112,12 +126,12 @@ export const changelogSpec = (name: string, partitions: number, replicas: number
   replicas,
   // Tombstones outlive the longest absence of a local store that is still trusted
   // (streams/runtime/store/restore.ts).
-  config: { 'cleanup.policy': 'compact', 'delete.retention.ms': String(DAY_MS) },
+  config: { 'cleanup.policy': 'compact', 'delete.retention.ms': String(DAY_MS), ...durable(replicas) },
 })
 
 export const deadLetterSpec = (name: string, partitions: number, replicas: number): CataloguedTopic => ({
   name,
   partitions,
   replicas,
-  config: { 'cleanup.policy': 'delete', 'retention.ms': String(30 * DAY_MS) },
+  config: { 'cleanup.policy': 'delete', 'retention.ms': String(30 * DAY_MS), ...durable(replicas) },
 })

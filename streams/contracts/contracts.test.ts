@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue, TOPICS } from './catalogue.ts'
+import { catalogue, changelogSpec, deadLetterSpec, TOPICS } from './catalogue.ts'
 import { decode, encode } from './decode.ts'
 import * as examples from './examples.ts'
 import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
@@ -23,6 +23,12 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'dlr.records': [examples.recordExample],
   'bridge.marks': [examples.bridgeMarkExample],
 }
+
+const specsWith = (replicas: number) => [
+  ...catalogue({ partitions: 12, replicas }),
+  changelogSpec('changelog', 12, replicas),
+  deadLetterSpec('deadletter', 12, replicas),
+]
 
 describe('contracts', () => {
   it.each(TOPICS.map((topic) => [topic.name, topic] as const))(
@@ -83,6 +89,17 @@ describe('contracts', () => {
       expect(names).toContain(mirror.topic)
       expect(STREAMS.map((stream) => stream.name)).toContain(mirror.stream)
     }
+  })
+
+  it('fault R8: [W1] acknowledges on two disks where a topic has three copies, and asks one copy for itself', () => {
+    const leastOf = (replicas: number) =>
+      new Set(specsWith(replicas).map(({ config }) => config['min.insync.replicas']))
+    expect(leastOf(3)).toEqual(new Set(['2']))
+    expect(leastOf(2)).toEqual(new Set(['1']))
+    expect(leastOf(1)).toEqual(new Set(['1']))
+    expect(new Set(specsWith(3).map(({ config }) => config['compression.type']))).toEqual(
+      new Set(['producer']),
+    )
   })
 
   it('keeps all topics that share a key at the same partition count', () => {

@@ -3,23 +3,15 @@ import type { LogTransactions, Written } from '../port.ts'
 import { planRounds } from './writing/batches.ts'
 import type { Round } from './writing/batches.ts'
 import { remedyFor } from './cluster/broker-error.ts'
-import type { Cluster } from './cluster/cluster.ts'
 import { Coordinator } from './cluster/coordinator.ts'
-import type { Lane } from './wire/broker-connections.ts'
 import { outcomeOf, unknownUnlessFenced } from './cluster/outcome.ts'
-import { Producer } from './writing/producer.ts'
-import { initProducerId } from './codecs/producer-id-request.ts'
-import type { CurrentProducer } from './codecs/producer-id-request.ts'
+import type { Producer } from './writing/producer.ts'
+import { ProducerEpochs } from './writing/producer-epochs.ts'
+import type { ProducerEpochsOptions } from './writing/producer-epochs.ts'
 import { Transaction } from './writing/transaction.ts'
+import type { Successor } from './writing/transaction.ts'
 
 type Batch = Parameters<LogTransactions['commit']>[0]
-
-export interface TransactionsOptions {
-  readonly cluster: Cluster
-  readonly lane: Lane
-  readonly transactionalId: string
-  readonly timeoutMs: number
-}
 
 /**
  * The transaction of the former holder is settled meanwhile, which takes as long as its partitions
@@ -27,35 +19,50 @@ export interface TransactionsOptions {
  */
 const FENCE_WITHIN_MS = 30_000
 
+/**
+ * A commit that has been decided waits no longer than this for the epoch of the next one, which
+ * else asks for it again.
+ */
+const RAISE_WITHIN_MS = 1_000
+
 const NOTHING: Written = new Map()
 
 /**
  * Transactions under one id. kafkajs asks for the coordinator before each step, gives up at the
  * first failure and never recovers, so its producer is not used. A commit is one run through
- * AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn. Between commits nothing is
- * open, so nothing holds back readers.
+ * AddPartitions and AddOffsets, Produce, TxnOffsetCommit and EndTxn; in protocol 2 through the last
+ * three only. Between commits nothing is open, so nothing holds back readers.
+ *
+ * No two transactions share an epoch once an answer was lost: what may still arrive from the first
+ * must find the epoch gone [F6]. In protocol 2 every end brings a new epoch. In protocol 1 it is
+ * asked for, which the coordinator refuses when somebody else has taken the id over.
  */
 export class KafkaTransactions implements LogTransactions {
-  readonly #options: TransactionsOptions
+  readonly #options: ProducerEpochsOptions
   readonly #coordinator: Coordinator
+  readonly #epochs: ProducerEpochs
   #producer: Producer | null = null
+  /** Whether the producer must take a new epoch before the next transaction begins. */
+  #isSpent = false
   #fenced = false
   #busy = false
   #closed = false
   /** Whether the last commit moved cursors, from which it is guessed that the next one will. */
   #movesCursors = true
 
-  constructor(options: TransactionsOptions) {
+  constructor(options: ProducerEpochsOptions) {
     this.#options = options
     const { cluster, lane, transactionalId } = options
     this.#coordinator = new Coordinator(cluster, lane, 'transaction', transactionalId)
+    this.#epochs = new ProducerEpochs(options, this.#coordinator)
   }
 
   fence(): Promise<void> {
     return this.#alone(async () => {
       this.#producer = null
       try {
-        this.#producer = await this.#initProducer(this.#now() + FENCE_WITHIN_MS)
+        this.#producer = await this.#epochs.takeOver(this.#now() + FENCE_WITHIN_MS)
+        this.#isSpent = false
       } catch (error) {
         throw outcomeOf(error)
       }
@@ -64,12 +71,11 @@ export class KafkaTransactions implements LogTransactions {
 
   commit(batch: Batch): Promise<Written> {
     return this.#alone(async () => {
-      const producer = this.#producer
-      if (producer === null) throw this.#unusable()
+      const producer = await this.#ready()
       const rounds = planRounds(batch.records)
       const transaction = this.#transaction(producer, batch.group)
       const written = await this.#stage(transaction, producer, batch, rounds)
-      if (transaction.mayBeOpen) await this.#end(transaction)
+      if (transaction.mayBeOpen) await this.#end(transaction, producer)
       return written
     })
   }
@@ -121,9 +127,10 @@ export class KafkaTransactions implements LogTransactions {
       if (rounds.length > 0) {
         await this.#locate(rounds)
         await transaction.open(rounds, this.#movesCursors && batch.group !== '')
-        await producer.produce(rounds, transaction.deadline, (appended, offset) =>
-          written.set(partitionKey(appended), offset + appended.records.length),
-        )
+        await producer.produce(rounds, transaction.deadline, (appended, offset) => {
+          transaction.noteAppended()
+          written.set(partitionKey(appended), offset + appended.records.length)
+        })
       }
       const cursors = batch.cursors(rounds.length > 0 ? written : NOTHING)
       await transaction.moveCursors(cursors)
@@ -150,12 +157,14 @@ export class KafkaTransactions implements LogTransactions {
     }
   }
 
-  async #end(transaction: Transaction): Promise<void> {
+  async #end(transaction: Transaction, producer: Producer): Promise<void> {
+    let successor: Successor
     try {
-      await transaction.commit()
+      successor = await transaction.commit()
     } catch (error) {
       throw this.#drop(unknownUnlessFenced(error))
     }
+    await this.#goOn(transaction, producer, successor)
   }
 
   /**
@@ -165,33 +174,50 @@ export class KafkaTransactions implements LogTransactions {
   async #undo(transaction: Transaction, producer: Producer, error: unknown): Promise<unknown> {
     const remedy = remedyFor(error)
     if (remedy === 'fenced') return this.#drop(unknownUnlessFenced(error))
-    try {
-      if (transaction.mayBeOpen) await transaction.abort()
-      if (producer.isOutOfStep) this.#producer = await this.#nextEpoch(producer)
-    } catch (undoing) {
-      return this.#drop(unknownUnlessFenced(undoing))
+    if (transaction.mayBeOpen) {
+      try {
+        await this.#goOn(transaction, producer, await transaction.abort())
+      } catch (undoing) {
+        return this.#drop(unknownUnlessFenced(undoing))
+      }
     }
     return remedy === 'start-over' ? this.#drop(unknownUnlessFenced(error)) : outcomeOf(error)
   }
 
   /**
-   * Starts the sequences over, unless somebody has taken the id over: taking it back is the
-   * caller's decision.
+   * The transaction has ended: who speaks in the next one. A new epoch is asked for at once,
+   * because a late request that comes first would open a transaction of its own, and ending that
+   * fences us. If it cannot be had now, the next commit asks again.
    */
-  #nextEpoch({ identity: { producerId, epoch } }: Producer): Promise<Producer> {
-    return this.#initProducer(this.#now() + this.#options.timeoutMs, { producerId, epoch })
+  async #goOn(transaction: Transaction, producer: Producer, successor: Successor): Promise<void> {
+    if (successor !== undefined) {
+      this.#producer = this.#epochs.of(successor)
+      return
+    }
+    this.#isSpent = transaction.mayArriveLate || producer.isOutOfStep
+    if (this.#isSpent) await Promise.allSettled([this.#raise(producer, this.#now() + RAISE_WITHIN_MS)])
   }
 
-  async #initProducer(deadline: number, current?: CurrentProducer): Promise<Producer> {
-    const { cluster, lane, transactionalId, timeoutMs } = this.#options
-    const call = initProducerId({ transactionalId, timeoutMs, ...(current !== undefined && { current }) })
-    const request = {
-      name: 'InitProducerId',
-      call,
-      codeOf: (answer: { errorCode: number }) => answer.errorCode,
+  /** The producer for a transaction that nothing late can reach. */
+  async #ready(): Promise<Producer> {
+    const producer = this.#producer
+    if (producer === null) throw this.#unusable()
+    if (!this.#isSpent) return producer
+    try {
+      return await this.#raise(producer, this.#now() + this.#options.timeoutMs)
+    } catch (error) {
+      const remedy = remedyFor(error)
+      if (remedy === 'fenced' || remedy === 'start-over') throw this.#drop(unknownUnlessFenced(error))
+      // Nothing has begun.
+      throw outcomeOf(error)
     }
-    const { producerId, epoch } = await this.#coordinator.ask(request, deadline)
-    return new Producer(cluster, lane, { transactionalId, producerId, epoch })
+  }
+
+  async #raise(from: Producer, deadline: number): Promise<Producer> {
+    const raised = await this.#epochs.raise(from, deadline)
+    this.#producer = raised
+    this.#isSpent = false
+    return raised
   }
 
   #now(): number {

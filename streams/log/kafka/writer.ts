@@ -4,7 +4,7 @@ import { planRounds } from './writing/batches.ts'
 import type { Round } from './writing/batches.ts'
 import { remedyFor } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
-import type { Cluster } from './cluster/cluster.ts'
+import type { Brokers } from './cluster/cluster.ts'
 import { BrokerError } from './cluster/broker-error.ts'
 import { Landed } from './writing/landed.ts'
 import type { Lane } from './wire/broker-connections.ts'
@@ -44,7 +44,7 @@ const NOTHING: Written = new Map()
  * is under way at a time, and batches grow with the load.
  */
 export class KafkaWriter implements LogWriter {
-  readonly #cluster: Cluster
+  readonly #cluster: Brokers
   readonly #lane: Lane
   #waiting: Pending[] = []
   #waitingRecords = 0
@@ -53,7 +53,7 @@ export class KafkaWriter implements LogWriter {
   #producer: Producer | null = null
   #closed = false
 
-  constructor(cluster: Cluster, lane: Lane) {
+  constructor(cluster: Brokers, lane: Lane) {
     this.#cluster = cluster
     this.#lane = lane
   }
@@ -117,7 +117,7 @@ export class KafkaWriter implements LogWriter {
    */
   #settle(calls: readonly Pending[], landed: Landed, error: unknown): void {
     const isInDoubt = this.#producer?.isInDoubt ?? false
-    if (this.#producer?.isOutOfStep === true) this.#producer = null
+    this.#renew()
     const again: Pending[] = []
     for (const call of calls) {
       const { written, missing } = landed.take(call.records)
@@ -131,6 +131,16 @@ export class KafkaWriter implements LogWriter {
       this.#waitingRecords += records.length
       this.#waitingBytes += bytes
     }
+  }
+
+  /**
+   * A batch in doubt may arrive after its repetition, which the caller makes and which must be the
+   * last word. In the next epoch of the same id a late one is refused; another id would let it in.
+   */
+  #renew(): void {
+    const producer = this.#producer
+    if (producer?.isOutOfStep !== true) return
+    this.#producer = (producer.isInDoubt ? producer.raised() : undefined) ?? null
   }
 
   async #write(rounds: readonly Round[], landed: Landed): Promise<void> {

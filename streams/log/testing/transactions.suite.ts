@@ -89,6 +89,30 @@ export function transactionCases(scene: () => Scene): void {
     })
   })
 
+  describe('a run of transactions', () => {
+    it('[F6] moves cursors with their records, each time by one whole batch, although each fails once', async () => {
+      const topic = await scene().topic('run', 2)
+      const [left, right] = [
+        { topic, partition: 0 },
+        { topic, partition: 1 },
+      ]
+      const group = scene().unique('group')
+      const transactions = await scene().transactions(scene().unique('writer'))
+      const seen: string[] = []
+      for (const next of [1, 2, 3, 4, 5, 6]) {
+        const records = [text(left, `${next}`), text(right, `${next}`)]
+        const failing = transactions.commit({ records, group, cursors: CHANGE_OF_MIND })
+        await expect(failing).rejects.toThrow(Changed)
+        const cursor = { ...left, next, metadata: '' }
+        await transactions.commit({ records, group, cursors: () => [cursor] })
+        seen.push(`${next}`)
+        expect(await scene().cursor(group, left)).toEqual(cursor)
+        expect(valuesOf(await scene().readTo(`${next}`, left))).toEqual(seen)
+        expect(valuesOf(await scene().readTo(`${next}`, right))).toEqual(seen)
+      }
+    })
+  })
+
   describe('fencing', () => {
     it('stops a zombie: what it commits after a take-over is refused and unseen', async () => {
       const at = await scene().partition('zombie')
@@ -130,6 +154,26 @@ export function transactionCases(scene: () => Scene): void {
       await owner.commit({ records: [text(at, 'after')], group: scene().unique('g'), cursors: () => [] })
       expect(valuesOf(await scene().readTo('after', at))).toEqual(['after'])
     })
+  })
+
+  describe('an end that comes from before a take-over', () => {
+    it.for(['commit', 'abort'] as const)(
+      'fault R5: [F6] does not %s the transaction that is open now',
+      async (decision, context) => {
+        const at = await scene().partition('late-end')
+        const id = scene().unique('writer')
+        const first = await open(scene(), id, context)
+        await first.write([text(at, 'first')])
+        await first.commit()
+        const second = await open(scene(), id, context)
+        await second.write([text(at, 'second')])
+        const undecided = await scene().end(at)
+        await expect(first[decision]()).rejects.toBeInstanceOf(Error)
+        expect(await scene().end(at)).toBe(undecided)
+        await second.commit()
+        expect(valuesOf(await scene().readTo('second', at))).toEqual(['first', 'second'])
+      },
+    )
   })
 
   describe('an open transaction', () => {

@@ -15,6 +15,19 @@ import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.
  */
 const LEADER_WITHIN_MS = 5_000
 
+/** What writing and coordinating need of a cluster; tests put a model in its place. */
+export type Brokers = Pick<
+  Cluster,
+  | 'clock'
+  | 'send'
+  | 'sendAny'
+  | 'knownLeader'
+  | 'leaderOf'
+  | 'forgetTopic'
+  | 'coordinatorOf'
+  | 'forgetCoordinator'
+>
+
 type CoordinatorKind = 'group' | 'transaction'
 
 const NO_LEADER = -1

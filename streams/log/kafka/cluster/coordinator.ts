@@ -1,6 +1,6 @@
 import { BrokerError, remedyFor } from './broker-error.ts'
 import { Attempts, URGENT_MS_MAX } from './clock.ts'
-import type { Cluster } from './cluster.ts'
+import type { Brokers } from './cluster.ts'
 import type { CallFor } from '../wire/call.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 
@@ -10,18 +10,20 @@ export interface Repeatable<Answer extends object> {
   readonly call: CallFor<Answer>
   /** The first code that is not 0, or 0. */
   readonly codeOf: (answer: Answer) => number
+  /** Told of every attempt whose answer is lost: that one may still arrive. */
+  readonly onLost?: () => void
 }
 
 const AGAIN = new Set(['lost', 'later', 'elsewhere', 'coordinator'])
 
 /** Reaches the coordinator of one group or transactional id, wherever it has moved to. */
 export class Coordinator {
-  readonly #cluster: Cluster
+  readonly #cluster: Brokers
   readonly #lane: Lane
   readonly #kind: 'group' | 'transaction'
   readonly #key: string
 
-  constructor(cluster: Cluster, lane: Lane, kind: 'group' | 'transaction', key: string) {
+  constructor(cluster: Brokers, lane: Lane, kind: 'group' | 'transaction', key: string) {
     this.#cluster = cluster
     this.#lane = lane
     this.#kind = kind
@@ -46,7 +48,7 @@ export class Coordinator {
   }
 
   /** One attempt; a coordinator that is not one any more is looked for at the next. */
-  async once<Answer extends object>({ name, call, codeOf }: Repeatable<Answer>): Promise<Answer> {
+  async once<Answer extends object>({ name, call, codeOf, onLost }: Repeatable<Answer>): Promise<Answer> {
     try {
       const nodeId = await this.#cluster.coordinatorOf(this.#kind, this.#key)
       const answer = await this.#cluster.send(this.#lane, nodeId, call)
@@ -55,6 +57,7 @@ export class Coordinator {
       throw new BrokerError(code, name)
     } catch (error) {
       const remedy = remedyFor(error)
+      if (remedy === 'lost') onLost?.()
       if (remedy === 'lost' || remedy === 'coordinator')
         this.#cluster.forgetCoordinator(this.#kind, this.#key)
       throw error

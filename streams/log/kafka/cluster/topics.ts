@@ -1,12 +1,11 @@
 import { LogError } from '../../port.ts'
 import type { TopicSpec } from '../../port.ts'
-import { createTopics, deleteTopics, describeConfigs } from '../codecs/apis.ts'
+import { createTopics, deleteTopics } from '../codecs/apis.ts'
 import { BrokerError, TOPIC_ALREADY_EXISTS, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Cluster } from './cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
-
-const TOPIC_RESOURCE = 2
+import { settle } from './topic-settings.ts'
 
 /**
  * What the controller may take for one request, and how long a change may take to be known
@@ -90,42 +89,5 @@ async function verify(
     if (found !== partitions)
       throw new LogError('fatal', `topic ${name}: ${partitions} partitions expected, ${found ?? 0} found`)
   }
-  const configs = await readConfigs(cluster, lane, specs)
-  for (const { name, config } of specs) {
-    for (const [setting, expected] of Object.entries(config)) {
-      const found = configs.get(name)?.get(setting)
-      if (found !== undefined && isSame(found, expected)) continue
-      throw new LogError(
-        'fatal',
-        `topic ${name}: ${setting} ${expected} expected, ${found ?? 'nothing'} found`,
-      )
-    }
-  }
-}
-
-/** Lists such as `compact,delete` have no order. */
-const isSame = (found: string, expected: string): boolean => sorted(found) === sorted(expected)
-
-function sorted(value: string): string {
-  const parts = value.split(',').map((part) => part.trim())
-  return parts.sort().join(',')
-}
-
-async function readConfigs(
-  cluster: Cluster,
-  lane: Lane,
-  specs: readonly TopicSpec[],
-): Promise<Map<string, Map<string, string>>> {
-  const resources = specs
-    .filter(({ config }) => Object.keys(config).length > 0)
-    .map(({ name, config }) => ({ type: TOPIC_RESOURCE, name, configNames: Object.keys(config) }) as const)
-  if (resources.length === 0) return new Map()
-  const nodeId = await cluster.controller(resources[0]?.name ?? '')
-  const answer = await cluster.send(lane, nodeId, describeConfigs({ resources, includeSynonyms: false }))
-  return new Map(
-    answer.resources.map(({ resourceName, configEntries, errorCode }) => {
-      if (errorCode !== 0) throw new BrokerError(errorCode, 'DescribeConfigs', resourceName)
-      return [resourceName, new Map(configEntries.map((one) => [one.configName, one.configValue ?? '']))]
-    }),
-  )
+  await settle(cluster, lane, specs)
 }

@@ -30,32 +30,10 @@ export const findCoordinator = api<
   Coded & { coordinator: BrokerAddress }
 >('GroupCoordinator', ['errorCode', 'coordinator'])
 
-interface TransactionPayload {
-  readonly transactionalId: string
-  readonly producerId: string
-  readonly producerEpoch: number
-}
-
-export const addPartitionsToTxn = api<
-  TransactionPayload & { topics: readonly { topic: string; partitions: readonly number[] }[] },
-  { errors: readonly { topic: string; partitionErrors: TopicCodes['partitions'] }[] }
->('AddPartitionsToTxn', ['errors'])
-
-export const addOffsetsToTxn = api<TransactionPayload & { groupId: string }, Coded>('AddOffsetsToTxn', [
-  'errorCode',
-])
-
 export interface OffsetsPayload {
   readonly topic: string
   readonly partitions: readonly { partition: number; offset: string; metadata: string }[]
 }
-
-export const txnOffsetCommit = api<
-  TransactionPayload & { groupId: string; topics: readonly OffsetsPayload[] },
-  { topics: readonly TopicCodes[] }
->('TxnOffsetCommit', ['topics'])
-
-export const endTxn = api<TransactionPayload & { transactionResult: boolean }, Coded>('EndTxn', ['errorCode'])
 
 export const listOffsets = api<
   {
@@ -142,7 +120,7 @@ export const describeConfigs = api<
   {
     resources: readonly (Coded & {
       resourceName: string
-      configEntries: readonly { configName: string; configValue: string | null }[]
+      configEntries: readonly { configName: string; configValue: string | null; configSource: number }[]
     })[]
   }
 >('DescribeConfigs', ['resources'])

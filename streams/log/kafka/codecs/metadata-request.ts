@@ -20,6 +20,8 @@ export interface TopicMetadata {
   readonly topicId: string | undefined
   /** By partition number. */
   readonly leaders: readonly PartitionLeader[]
+  /** How many nodes are to hold each partition; of the one with the fewest. */
+  readonly copies: number
 }
 
 export interface MetadataAnswer {
@@ -81,17 +83,19 @@ function decode7(reader: ByteReader): MetadataAnswer {
   const topics = reader.array((): TopicMetadata => {
     const [errorCode, topic] = [reader.int16(), reader.string()]
     reader.skip(1)
-    return { topic, errorCode, topicId: undefined, leaders: inOrder(reader.array(() => decodePart7(reader))) }
+    const parts = reader.array(() => decodePart7(reader))
+    return { topic, errorCode, topicId: undefined, ...partsInOrder(parts) }
   })
   return { clientSideThrottleTime, brokers, controllerId, topics }
 }
 
-function decodePart7(reader: ByteReader): NumberedLeader {
+function decodePart7(reader: ByteReader): Part {
   reader.skip(2)
   const part = { partition: reader.int32(), leader: reader.int32(), leaderEpoch: reader.int32() }
-  // Replicas: all, in step, offline.
-  for (let i = 0; i < 3; i += 1) reader.array(() => reader.int32())
-  return part
+  const copies = reader.array(() => reader.int32()).length
+  // Those in step, and those offline.
+  for (let i = 0; i < 2; i += 1) reader.array(() => reader.int32())
+  return { ...part, copies }
 }
 
 function decode10(reader: ByteReader): MetadataAnswer {
@@ -116,30 +120,32 @@ function decodeTopic10(reader: ByteReader): TopicMetadata {
   const id = reader.take(NO_ID.length)
   // Whether it is one of the cluster's own.
   reader.skip(1)
-  const leaders = reader.compactArray(() => decodePart10(reader))
+  const parts = reader.compactArray(() => decodePart10(reader))
   // Who may do what.
   reader.skip(4)
   reader.skipTags()
-  return { topic, errorCode, topicId: id.equals(NO_ID) ? undefined : uuidOf(id), leaders: inOrder(leaders) }
+  return { topic, errorCode, topicId: id.equals(NO_ID) ? undefined : uuidOf(id), ...partsInOrder(parts) }
 }
 
-function decodePart10(reader: ByteReader): NumberedLeader {
+function decodePart10(reader: ByteReader): Part {
   reader.skip(2)
   const part = { partition: reader.int32(), leader: reader.int32(), leaderEpoch: reader.int32() }
-  // Replicas: all, in step, offline.
-  for (let i = 0; i < 3; i += 1) reader.compactArray(() => reader.int32())
+  const copies = reader.compactArray(() => reader.int32()).length
+  // Those in step, and those offline.
+  for (let i = 0; i < 2; i += 1) reader.compactArray(() => reader.int32())
   reader.skipTags()
-  return part
+  return { ...part, copies }
 }
 
-interface NumberedLeader extends PartitionLeader {
+interface Part extends PartitionLeader {
   readonly partition: number
+  readonly copies: number
 }
 
-function inOrder(leaders: readonly NumberedLeader[]): readonly PartitionLeader[] {
-  const ordered: PartitionLeader[] = []
-  for (const { partition, leader, leaderEpoch } of leaders) ordered[partition] = { leader, leaderEpoch }
-  return ordered
+function partsInOrder(parts: readonly Part[]): Pick<TopicMetadata, 'leaders' | 'copies'> {
+  const leaders: PartitionLeader[] = []
+  for (const { partition, leader, leaderEpoch } of parts) leaders[partition] = { leader, leaderEpoch }
+  return { leaders, copies: parts.length === 0 ? 0 : Math.min(...parts.map(({ copies }) => copies)) }
 }
 
 function uuidOf(bytes: Buffer): string {

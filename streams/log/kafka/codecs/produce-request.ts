@@ -3,6 +3,7 @@ import { ByteWriter } from '../wire/byte-writer.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
+import type { TransactionProtocol } from './transaction-requests.ts'
 
 /**
  * Under which producer id a request writes; without a transactional id the records are visible at
@@ -12,6 +13,8 @@ export interface ProducerIdentity {
   readonly transactionalId: string | null
   readonly producerId: bigint
   readonly epoch: number
+  /** In protocol 2 what is written takes part in the transaction by that alone. Absent: 1. */
+  readonly protocol?: TransactionProtocol
 }
 
 export interface ProducedPart {
@@ -41,7 +44,7 @@ const PART_OVERHEAD_BYTES = 32
 
 /**
  * Produce v7: one request, one pass, one piece of memory. Also the first version that Kafka 4 and
- * Redpanda have in common with kafkajs's last.
+ * Redpanda have in common with kafkajs's last. Protocol 2 of transactions begins with v12.
  *
  * @param firstSequence the sequence of each batch's first record, in the order of `round`
  */
@@ -50,30 +53,60 @@ export function produceRequest(
   identity: ProducerIdentity,
   firstSequence: readonly number[],
 ): OwnRequest<ProduceAnswer> {
-  return {
-    apiKey: 0,
-    apiVersion: 7,
-    apiName: 'Produce',
-    encode: () => encode(round, identity, firstSequence),
-    decode,
-  }
+  const name = { apiKey: 0, apiName: 'Produce' }
+  const isFlexible = identity.protocol === 2
+  const encode = () => (isFlexible ? encode12 : encode7)(round, identity, firstSequence)
+  return isFlexible
+    ? { ...name, apiVersion: 12, encode, decode: decode12 }
+    : { ...name, apiVersion: 7, encode, decode: decode7 }
 }
 
-function encode(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
+function encode7(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
   const out = new ByteWriter(bytesMax(round))
   out.string(identity.transactionalId).int16(ACKS_ALL).int32(REPLICAS_WITHIN_MS).int32(round.length)
-  const { producerId, epoch } = identity
-  const isTransactional = identity.transactionalId !== null
   for (const [i, batch] of round.entries()) {
     // A topic to each batch, even if it is the same as before: brokers take them as they come.
     out.string(batch.topic).int32(1).int32(batch.partition)
     const sizeAt = out.end
     const at = out.int32(0).reserve(batch.bytesMax)
-    const origin = { producerId, epoch, firstSequence: firstSequence[i] ?? 0, isTransactional }
-    out.advance(putRecordBatch(out.buf, at, batch, origin))
+    out.advance(putRecordBatch(out.buf, at, batch, originOf(identity, firstSequence[i])))
     out.patchInt32(sizeAt, out.end - at)
   }
   return out
+}
+
+/** Sizes say one more than there is, and every structure ends with its tags, of which are none. */
+function encode12(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
+  const out = new ByteWriter(bytesMax(round)).noTags().compactString(identity.transactionalId)
+  out
+    .int16(ACKS_ALL)
+    .int32(REPLICAS_WITHIN_MS)
+    .uvarint(round.length + 1)
+  for (const [i, batch] of round.entries()) {
+    out.compactString(batch.topic).uvarint(2).int32(batch.partition)
+    putSizedBatch(out, batch, originOf(identity, firstSequence[i]))
+    out.noTags().noTags()
+  }
+  return out.noTags()
+}
+
+/**
+ * The size stands in front and takes more bytes the larger it is. Nearly always it takes as many as
+ * the largest size that the batch may have; else the batch moves.
+ */
+function putSizedBatch(out: ByteWriter, batch: Round[number], origin: ReturnType<typeof originOf>): void {
+  const sizeAt = out.end
+  const expected = out.uvarint(batch.bytesMax + 1).end
+  const at = out.reserve(batch.bytesMax)
+  const end = putRecordBatch(out.buf, at, batch, origin)
+  out.advance(sizeAt)
+  const begins = out.uvarint(end - at + 1).end
+  if (begins !== expected) out.buf.copyWithin(begins, at, end)
+  out.advance(begins + end - at)
+}
+
+function originOf({ producerId, epoch, transactionalId }: ProducerIdentity, firstSequence = 0) {
+  return { producerId, epoch, firstSequence, isTransactional: transactionalId !== null }
 }
 
 function bytesMax(round: Round): number {
@@ -82,12 +115,36 @@ function bytesMax(round: Round): number {
   return bytes
 }
 
-function decode(reader: ByteReader): ProduceAnswer {
+function decode7(reader: ByteReader): ProduceAnswer {
   const topics = reader.array(() => {
     const topic = reader.string()
     return reader.array(() => decodePart(reader, topic))
   })
   return { parts: topics.flat(), clientSideThrottleTime: reader.int32() }
+}
+
+function decode12(reader: ByteReader): ProduceAnswer {
+  reader.skipTags()
+  const topics = reader.compactArray(() => {
+    const topic = reader.compactString()
+    const parts = reader.compactArray(() => decodePart12(reader, topic))
+    reader.skipTags()
+    return parts
+  })
+  return { parts: topics.flat(), clientSideThrottleTime: reader.int32() }
+}
+
+function decodePart12(reader: ByteReader, topic: string): ProducedPart {
+  const part = decodePart(reader, topic)
+  // Which records of the batch the broker blames: the code says enough.
+  reader.compactArray(() => {
+    reader.int32()
+    reader.compactString()
+    reader.skipTags()
+  })
+  reader.compactString()
+  reader.skipTags()
+  return part
 }
 
 function decodePart(reader: ByteReader, topic: string): ProducedPart {

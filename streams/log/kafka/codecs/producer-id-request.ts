@@ -1,7 +1,8 @@
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { CallFor } from '../wire/call.ts'
-import { ownCall, speaks } from '../wire/own-call.ts'
+import { speaks } from '../wire/call.ts'
+import { ownCall } from '../wire/own-call.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 
 export interface ProducerIdAnswer {

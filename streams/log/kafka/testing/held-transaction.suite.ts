@@ -34,8 +34,12 @@ export async function holdTransaction(cluster: Cluster, transactionalId: string)
       await transaction.open(rounds, false)
       await producer.produce(rounds, deadline, () => undefined)
     },
-    commit: () => transaction.commit(),
-    abort: () => transaction.abort(),
+    commit: async (): Promise<void> => {
+      await transaction.commit()
+    },
+    abort: async (): Promise<void> => {
+      await transaction.abort()
+    },
   }
 }
 

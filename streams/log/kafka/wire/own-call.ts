@@ -4,8 +4,6 @@ import type { ByteWriter } from './byte-writer.ts'
 import type { ApiName, CallFor } from './call.ts'
 import { speaks } from './call.ts'
 
-export { speaks } from './call.ts'
-
 /**
  * A request whose codec is ours: because kafkajs's is slow, or stops at a version before the one
  * that is needed.

@@ -2,7 +2,7 @@ import { partitionKey } from '../../port.ts'
 import type { PartitionBatch, Round } from './batches.ts'
 import { remedyFor } from '../cluster/broker-error.ts'
 import { Attempts, URGENT_MS_MAX } from '../cluster/clock.ts'
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import type { ProducerIdentity } from '../codecs/produce-request.ts'
 import { sendRound } from './send-round.ts'
@@ -17,6 +17,9 @@ export const nextSequence = (sequence: number, count: number): number => (sequen
  */
 const AGAIN = new Set(['lost', 'later', 'elsewhere'])
 
+/** Epochs have 15 bits. */
+const EPOCH_MAX = 32_767
+
 /** Told of every batch that is durable, with the offset of its first record. */
 export type OnAppended = (batch: PartitionBatch, baseOffset: number) => void
 
@@ -26,13 +29,14 @@ export type OnAppended = (batch: PartitionBatch, baseOffset: number) => void
  */
 export class Producer {
   readonly identity: ProducerIdentity
-  readonly #cluster: Cluster
+  readonly #cluster: Brokers
   readonly #lane: Lane
   readonly #sequences = new Map<string, number>()
   #outOfStep = false
   #inDoubt = false
+  #mayArriveLate = false
 
-  constructor(cluster: Cluster, lane: Lane, identity: ProducerIdentity) {
+  constructor(cluster: Brokers, lane: Lane, identity: ProducerIdentity) {
     this.#cluster = cluster
     this.#lane = lane
     this.identity = identity
@@ -49,6 +53,26 @@ export class Producer {
   /** A batch that was given up on may have been appended all the same. */
   get isInDoubt(): boolean {
     return this.#inDoubt
+  }
+
+  /**
+   * An answer was lost, so that request may still be on its way. Within this epoch it does no harm
+   * beside its own repetition, which has the same sequence: the broker takes one of them. After a
+   * batch has been given up on, it would be taken as that batch.
+   */
+  get mayArriveLate(): boolean {
+    return this.#mayArriveLate
+  }
+
+  /**
+   * The same producer id in the next epoch, with sequences from 0; undefined after the last epoch.
+   * Only for writers without transactions, who raise their epoch themselves (KIP-360): a partition
+   * that has seen the new epoch refuses what arrives late from the old one.
+   */
+  raised(): Producer | undefined {
+    const { epoch } = this.identity
+    if (epoch >= EPOCH_MAX) return undefined
+    return new Producer(this.#cluster, this.#lane, { ...this.identity, epoch: epoch + 1 })
   }
 
   /**
@@ -69,6 +93,7 @@ export class Producer {
         onAppended(batch, offset)
       }
       left = left.filter((sending) => !offsets.has(sending))
+      this.#mayArriveLate ||= [...errors.values()].some((error) => remedyFor(error) === 'lost')
       if (left.length === 0) return
       const final = [...errors.values()].find((error) => !AGAIN.has(remedyFor(error) ?? ''))
       if (final !== undefined || !(await attempts.another())) throw this.#giveUp(errors, final, isFirst)

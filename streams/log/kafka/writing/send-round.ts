@@ -1,6 +1,6 @@
 import type { PartitionBatch } from './batches.ts'
 import { BrokerError, remedyFor } from '../cluster/broker-error.ts'
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import { produceRequest } from '../codecs/produce-request.ts'
@@ -27,7 +27,7 @@ export interface Sent {
 
 /** One attempt at one round: a request to each leader, all at the same time. Never rejects. */
 export async function sendRound(
-  cluster: Cluster,
+  cluster: Brokers,
   lane: Lane,
   identity: ProducerIdentity,
   round: readonly Sending[],
@@ -51,7 +51,7 @@ export async function sendRound(
 }
 
 async function groupByLeader(
-  cluster: Cluster,
+  cluster: Brokers,
   round: readonly Sending[],
   sent: Sent,
 ): Promise<Map<number, Sending[]>> {
@@ -71,7 +71,7 @@ async function groupByLeader(
 }
 
 async function request(
-  cluster: Cluster,
+  cluster: Brokers,
   lane: Lane,
   identity: ProducerIdentity,
   nodeId: number,

@@ -1,16 +1,29 @@
 import { LogError } from '../../port.ts'
 import type { Cursor } from '../../port.ts'
-import { addOffsetsToTxn, addPartitionsToTxn, endTxn, txnOffsetCommit } from '../codecs/apis.ts'
 import type { Round } from './batches.ts'
 import { BrokerError, INVALID_TXN_STATE } from '../cluster/broker-error.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
+import { ownCall } from '../wire/own-call.ts'
+import type { OwnRequest } from '../wire/own-call.ts'
 import { offsetsPayload } from '../codecs/offsets-payload.ts'
+import {
+  addOffsetsRequest,
+  addPartitionsRequest,
+  endTxnRequest,
+  txnOffsetCommitRequest,
+} from '../codecs/transaction-requests.ts'
+import type {
+  CodedAnswer,
+  EndTxnAnswer,
+  Spokesman,
+  TransactionProtocol,
+} from '../codecs/transaction-requests.ts'
 import type { Producer } from './producer.ts'
 
 interface TransactionOptions {
-  readonly cluster: Cluster
+  readonly cluster: Brokers
   readonly lane: Lane
   readonly transactionalId: string
   readonly coordinator: Coordinator
@@ -20,25 +33,37 @@ interface TransactionOptions {
   readonly deadline: number
 }
 
+/** Under which the next transaction goes on, when the end of this one has said so. */
+export type Successor = EndTxnAnswer['next']
+
 /**
  * An abort is worth more patience than a commit: without it the partitions stay blocked until the
  * transaction times out.
  */
 const ABORT_WITHIN_MS = 10_000
 
-/** OPERATION_NOT_ATTEMPTED: another partition of the same request is to blame. */
-const NOT_ATTEMPTED = 55
-
-/** The requests of one transaction. Who may call which when is `transactions.ts`'s concern. */
+/**
+ * The requests of one transaction. Who may call which when is `transactions.ts`'s concern.
+ *
+ * All of them are repeated within the epoch until the deadline when an answer is lost. That is safe
+ * as long as this transaction is the last one of its epoch: adding is adding to a set, a batch
+ * keeps its sequence, cursors are the same cursors again, and a transaction that has ended one way
+ * answers a second end of the same kind like the first. It is not safe beyond: the first attempt
+ * may arrive when the next transaction is open, and then it ends, or fills, that one. So after a
+ * lost answer `mayArriveLate` holds, and no other transaction may begin in this epoch [F6].
+ */
 export class Transaction {
   readonly #options: TransactionOptions
+  readonly #protocol: TransactionProtocol
   /** Whether the coordinator may know of this transaction, and whether it does. */
   #mayBeOpen = false
   #isOpen = false
   #hasOffsets = false
+  #mayArriveLate = false
 
   constructor(options: TransactionOptions) {
     this.#options = options
+    this.#protocol = options.producer.identity.protocol ?? 1
   }
 
   get deadline(): number {
@@ -49,11 +74,18 @@ export class Transaction {
     return this.#mayBeOpen
   }
 
+  /** A request of this transaction may still be on its way: an answer was lost. */
+  get mayArriveLate(): boolean {
+    return this.#mayArriveLate || this.#options.producer.mayArriveLate
+  }
+
   /**
-   * Tells the coordinator what takes part. Both requests at once: they go to the same broker, which
-   * takes them in turn.
+   * Tells the coordinator what takes part, where writing does not tell it. Both requests at once:
+   * they go to the same broker, which takes them in turn.
    */
   async open(rounds: readonly Round[], withOffsets: boolean): Promise<void> {
+    this.#mayBeOpen = true
+    if (this.#protocol === 2) return
     const adding = withOffsets
       ? [this.#addPartitions(rounds), this.#addOffsets()]
       : [this.#addPartitions(rounds)]
@@ -62,50 +94,44 @@ export class Transaction {
     for (const one of added) if (one.status === 'rejected') throw one.reason
   }
 
+  /** A batch is durable, so the coordinator knows of the transaction. */
+  noteAppended(): void {
+    this.#isOpen = true
+  }
+
   async moveCursors(cursors: readonly Cursor[]): Promise<void> {
     if (cursors.length === 0) return
     const { cluster, lane, group, deadline } = this.#options
     if (group === '') throw new LogError('fatal', 'cursors need a group')
-    if (!this.#hasOffsets) await this.#addOffsets()
-    const payload = { ...this.#identity(), groupId: group, topics: offsetsPayload(cursors) }
-    const coordinator = new Coordinator(cluster, lane, 'group', group)
-    await coordinator.ask(
-      {
-        name: 'TxnOffsetCommit',
-        call: txnOffsetCommit(payload),
-        codeOf: ({ topics }) => firstCode(topics.flatMap(({ partitions }) => partitions)),
-      },
-      deadline,
-    )
+    this.#mayBeOpen = true
+    if (this.#protocol === 1 && !this.#hasOffsets) await this.#addOffsets()
+    const move = { group, topics: offsetsPayload(cursors) }
+    const request = txnOffsetCommitRequest(this.#spokesman(), move, this.#protocol)
+    await this.#ask(request, deadline, new Coordinator(cluster, lane, 'group', group))
+    this.#isOpen = true
   }
 
-  /**
-   * A lost answer is asked for again: the coordinator answers a second commit of the same epoch
-   * like the first. As yet a request that the network holds up can so commit half of the next
-   * transaction [F6].
-   */
-  async commit(): Promise<void> {
-    await this.#end(true, this.#options.deadline)
+  commit(): Promise<Successor> {
+    return this.#end(true, this.#options.deadline)
   }
 
-  /** Resolves when nothing of the transaction can become visible any more. */
-  async abort(): Promise<void> {
+  /** Resolves when nothing that has arrived of the transaction can become visible any more. */
+  async abort(): Promise<Successor> {
     try {
-      await this.#end(false, this.#options.cluster.clock.now() + ABORT_WITHIN_MS)
+      return await this.#end(false, this.#options.cluster.clock.now() + ABORT_WITHIN_MS)
     } catch (error) {
-      // There is none to abort: what should have opened it never arrived.
-      if (!this.#isOpen && error instanceof BrokerError && error.code === INVALID_TXN_STATE) return
-      throw error
+      if (this.#isOpen || !(error instanceof BrokerError) || error.code !== INVALID_TXN_STATE) throw error
+      // There is none to abort: what should have opened it was refused, or has not arrived yet.
+      return undefined
     }
   }
 
-  async #end(transactionResult: boolean, deadline: number): Promise<void> {
-    const call = endTxn({ ...this.#identity(), transactionResult })
-    await this.#options.coordinator.ask({ name: 'EndTxn', call, codeOf: errorCode }, deadline)
+  async #end(isCommit: boolean, deadline: number): Promise<Successor> {
+    const request = endTxnRequest(this.#spokesman(), isCommit, this.#protocol)
+    return (await this.#ask(request, deadline)).next
   }
 
   async #addPartitions(rounds: readonly Round[]): Promise<void> {
-    this.#mayBeOpen = true
     // A partition's first batch is in the first round.
     const topics = new Map<string, number[]>()
     for (const { topic, partition } of rounds[0] ?? []) {
@@ -113,37 +139,36 @@ export class Transaction {
       if (partitions === undefined) topics.set(topic, [partition])
       else partitions.push(partition)
     }
-    const named = [...topics].map(([topic, partitions]) => ({ topic, partitions }))
-    await this.#options.coordinator.ask(
-      {
-        name: 'AddPartitionsToTxn',
-        call: addPartitionsToTxn({ ...this.#identity(), topics: named }),
-        codeOf: ({ errors }) => firstCode(errors.flatMap(({ partitionErrors }) => partitionErrors)),
-      },
-      this.#options.deadline,
-    )
+    await this.#ask(addPartitionsRequest(this.#spokesman(), topics), this.#options.deadline)
     this.#isOpen = true
   }
 
   async #addOffsets(): Promise<void> {
-    this.#mayBeOpen = true
-    const call = addOffsetsToTxn({ ...this.#identity(), groupId: this.#options.group })
-    const request = { name: 'AddOffsetsToTxn', call, codeOf: errorCode }
-    await this.#options.coordinator.ask(request, this.#options.deadline)
+    await this.#ask(addOffsetsRequest(this.#spokesman(), this.#options.group), this.#options.deadline)
     this.#isOpen = true
     this.#hasOffsets = true
   }
 
-  #identity(): { transactionalId: string; producerId: string; producerEpoch: number } {
-    const { producerId, epoch } = this.#options.producer.identity
-    const { transactionalId } = this.#options
-    return { transactionalId, producerId: producerId.toString(), producerEpoch: epoch }
+  #ask<Answer extends CodedAnswer>(
+    request: OwnRequest<Answer>,
+    deadline: number,
+    coordinator = this.#options.coordinator,
+  ): Promise<Answer> {
+    return coordinator.ask(
+      {
+        name: request.apiName,
+        call: ownCall(request),
+        codeOf: ({ errorCode }) => errorCode,
+        onLost: () => {
+          this.#mayArriveLate = true
+        },
+      },
+      deadline,
+    )
   }
-}
 
-const errorCode = (answer: { readonly errorCode: number }): number => answer.errorCode
-
-function firstCode(parts: readonly { readonly errorCode: number }[]): number {
-  const codes = parts.map(errorCode).filter((code) => code !== 0)
-  return codes.find((code) => code !== NOT_ATTEMPTED) ?? codes[0] ?? 0
+  #spokesman(): Spokesman {
+    const { producerId, epoch } = this.#options.producer.identity
+    return { transactionalId: this.#options.transactionalId, producerId, epoch }
+  }
 }

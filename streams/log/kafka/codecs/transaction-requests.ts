@@ -1,0 +1,163 @@
+import type { ByteReader } from '../wire/byte-reader.ts'
+import { ByteWriter } from '../wire/byte-writer.ts'
+import type { OwnRequest } from '../wire/own-call.ts'
+import type { OffsetsPayload } from './apis.ts'
+
+/**
+ * How a transaction tells the broker what takes part in it. 1: by requests of their own before
+ * anything is written, and the epoch stays. 2 (KIP-890): by writing, and every end raises the
+ * epoch.
+ */
+export type TransactionProtocol = 1 | 2
+
+/** Who speaks: the broker refuses what an older epoch says. */
+export interface Spokesman {
+  readonly transactionalId: string
+  readonly producerId: bigint
+  readonly epoch: number
+}
+
+export interface CodedAnswer {
+  /** The first code that is not 0; OPERATION_NOT_ATTEMPTED only if nothing else is to blame. */
+  readonly errorCode: number
+  readonly clientSideThrottleTime: number
+}
+
+export interface EndTxnAnswer extends CodedAnswer {
+  /** Under which the next transaction goes on; absent in protocol 1, where nothing changes. */
+  readonly next?: { readonly producerId: bigint; readonly epoch: number }
+}
+
+/** OPERATION_NOT_ATTEMPTED: another partition of the same request is to blame. */
+const NOT_ATTEMPTED = 55
+
+/** AddPartitionsToTxn v1, which brokers from 2.0 on and Redpanda have. */
+export function addPartitionsRequest(
+  by: Spokesman,
+  partitions: ReadonlyMap<string, readonly number[]>,
+): OwnRequest<CodedAnswer> {
+  const encode = (): ByteWriter => {
+    const out = spokesman(new ByteWriter().string(by.transactionalId), by).int32(partitions.size)
+    for (const [topic, numbers] of partitions) {
+      out.string(topic).int32(numbers.length)
+      for (const partition of numbers) out.int32(partition)
+    }
+    return out
+  }
+  return { apiKey: 24, apiVersion: 1, apiName: 'AddPartitionsToTxn', encode, decode: decodeParts }
+}
+
+/** AddOffsetsToTxn v1. */
+export function addOffsetsRequest(by: Spokesman, group: string): OwnRequest<CodedAnswer> {
+  const encode = () => spokesman(new ByteWriter().string(by.transactionalId), by).string(group)
+  return { apiKey: 25, apiVersion: 1, apiName: 'AddOffsetsToTxn', encode, decode: decodeCode }
+}
+
+export interface CursorsMove {
+  readonly group: string
+  readonly topics: readonly OffsetsPayload[]
+}
+
+/** TxnOffsetCommit v1, or v5, which adds the group to the transaction by itself. */
+export function txnOffsetCommitRequest(
+  by: Spokesman,
+  move: CursorsMove,
+  protocol: TransactionProtocol,
+): OwnRequest<CodedAnswer> {
+  const name = { apiKey: 28, apiName: 'TxnOffsetCommit' }
+  if (protocol === 1)
+    return { ...name, apiVersion: 1, encode: () => encodeMove1(by, move), decode: decodeParts }
+  return { ...name, apiVersion: 5, encode: () => encodeMove5(by, move), decode: decodeMoved5 }
+}
+
+/** EndTxn v1, or v5, which raises the epoch and says to which. */
+export function endTxnRequest(
+  by: Spokesman,
+  isCommit: boolean,
+  protocol: TransactionProtocol,
+): OwnRequest<EndTxnAnswer> {
+  const name = { apiKey: 26, apiName: 'EndTxn' }
+  if (protocol === 1) {
+    const encode = () => spokesman(new ByteWriter().string(by.transactionalId), by).int8(Number(isCommit))
+    return { ...name, apiVersion: 1, encode, decode: decodeCode }
+  }
+  const encode = () =>
+    spokesman(new ByteWriter().noTags().compactString(by.transactionalId), by).int8(Number(isCommit)).noTags()
+  return { ...name, apiVersion: 5, encode, decode: decodeEnded5 }
+}
+
+const spokesman = (out: ByteWriter, { producerId, epoch }: Spokesman): ByteWriter =>
+  out.int64(producerId).int16(epoch)
+
+function encodeMove1(by: Spokesman, { group, topics }: CursorsMove): ByteWriter {
+  const out = spokesman(new ByteWriter().string(by.transactionalId).string(group), by).int32(topics.length)
+  for (const { topic, partitions } of topics) {
+    out.string(topic).int32(partitions.length)
+    for (const { partition, offset, metadata } of partitions)
+      out.int32(partition).int64(BigInt(offset)).string(metadata)
+  }
+  return out
+}
+
+/** Cursors are fenced by the transactional id of their task, not by a generation of the group. */
+const NO_GENERATION = -1
+/** We do not write the epoch of the leader from which was read. */
+const NO_LEADER_EPOCH = -1
+
+function encodeMove5(by: Spokesman, { group, topics }: CursorsMove): ByteWriter {
+  const out = new ByteWriter().noTags().compactString(by.transactionalId).compactString(group)
+  spokesman(out, by).int32(NO_GENERATION).compactString('').compactString(null)
+  out.uvarint(topics.length + 1)
+  for (const { topic, partitions } of topics) {
+    out.compactString(topic).uvarint(partitions.length + 1)
+    for (const { partition, offset, metadata } of partitions)
+      out.int32(partition).int64(BigInt(offset)).int32(NO_LEADER_EPOCH).compactString(metadata).noTags()
+    out.noTags()
+  }
+  return out.noTags()
+}
+
+function decodeCode(reader: ByteReader): CodedAnswer {
+  return { clientSideThrottleTime: reader.int32(), errorCode: reader.int16() }
+}
+
+function decodeParts(reader: ByteReader): CodedAnswer {
+  const clientSideThrottleTime = reader.int32()
+  const codes = reader.array(() => {
+    reader.string()
+    return reader.array(() => partCode(reader))
+  })
+  return { clientSideThrottleTime, errorCode: firstCode(codes.flat()) }
+}
+
+function decodeMoved5(reader: ByteReader): CodedAnswer {
+  reader.skipTags()
+  const clientSideThrottleTime = reader.int32()
+  const codes = reader.compactArray(() => {
+    reader.compactString()
+    const parts = reader.compactArray(() => {
+      const code = partCode(reader)
+      reader.skipTags()
+      return code
+    })
+    reader.skipTags()
+    return parts
+  })
+  return { clientSideThrottleTime, errorCode: firstCode(codes.flat()) }
+}
+
+function decodeEnded5(reader: ByteReader): EndTxnAnswer {
+  reader.skipTags()
+  const { clientSideThrottleTime, errorCode } = decodeCode(reader)
+  return { clientSideThrottleTime, errorCode, next: { producerId: reader.bigint64(), epoch: reader.int16() } }
+}
+
+function partCode(reader: ByteReader): number {
+  reader.int32()
+  return reader.int16()
+}
+
+function firstCode(codes: readonly number[]): number {
+  const failed = codes.filter((code) => code !== 0)
+  return failed.find((code) => code !== NOT_ATTEMPTED) ?? failed[0] ?? 0
+}
