@@ -5,7 +5,7 @@ import type { HeaderValue, OutRecord } from '../../port.ts'
 import { planRounds } from '../writing/batches.ts'
 import { crc32c } from './crc32c.ts'
 import { UnreadableBatch, decodeRecords } from './record-batch-decoder.ts'
-import { UNPACKED_BYTES_MAX } from './unpacked.ts'
+import { UNPACKED_BYTES_MAX } from './packing/unpacked.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
 import type { BatchOrigin } from './record-batch-encoder.ts'
 
