@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'streams/log/kafka/',
     folders: ['streams/log/', 'streams/platform/'],
-    packages: ['fzstd', 'node:*'],
+    packages: ['fzstd', 'lz4-napi', 'node:*'],
   },
   {
     from: 'streams/runtime/',

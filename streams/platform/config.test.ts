@@ -111,6 +111,7 @@ describe('the slices', () => {
     expect(readConfig(logEnv, { KAFKA_BROKERS: 'one:9092, two:9092' })).toEqual({
       KAFKA_BROKERS: ['one:9092', 'two:9092'],
       KAFKA_TLS: false,
+      KAFKA_COMPRESSION: 'none',
       LOG_PARTITIONS: 12,
       LOG_REPLICAS: 3,
     })

@@ -71,6 +71,8 @@ export const logEnv = {
   KAFKA_SASL_MECHANISM: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD_FILE: z.string().optional(),
+  /** How batches are packed; brokers keep them so, and every reader unpacks them (ADR 0031). */
+  KAFKA_COMPRESSION: z.enum(['none', 'lz4']).default('none'),
 }
 
 /** What `logEnv` reads. */

@@ -147,6 +147,7 @@ function counting(): Counting {
   let sent = 0
   const brokers: Brokers = {
     clock: cluster.clock,
+    compression: cluster.compression,
     send: (lane, nodeId, call) => {
       sent += 1
       return cluster.send(lane, nodeId, call)

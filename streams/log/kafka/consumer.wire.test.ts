@@ -7,6 +7,8 @@ import type { LogClient, LogConsumer, LogError, LogRecord, TopicPartition } from
 import { expectLogError, text, until } from '../testing/scene.suite.ts'
 import { ByteWriter } from './wire/byte-writer.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { fetchRequest } from './codecs/fetch-request.ts'
+import type { PartitionLeader } from './codecs/metadata-request.ts'
 import { KafkaConsumer } from './consumer.ts'
 import { expel } from './testing/expel.suite.ts'
 import { faultyCluster } from './testing/faulty-cluster.suite.ts'
@@ -58,6 +60,13 @@ async function trim(below: number): Promise<void> {
     decode: () => ({}),
   })
   await cluster.send('trim', await cluster.leaderOf(topic, 0), call)
+}
+
+async function leadership(): Promise<PartitionLeader> {
+  await cluster.leaderOf(topic, 0)
+  const known = cluster.knownLeadership(topic, 0)
+  if (known === undefined) throw new Error('nobody leads')
+  return known
 }
 
 interface Noted {
@@ -283,4 +292,22 @@ describe('packed batches', () => {
       expect(valuesOf(noted)).toEqual([...values, ...values.toReversed()])
     },
   )
+
+  it('fault R4: are taken by the broker as the writer has packed them', async () => {
+    await create(1)
+    const values = Array.from({ length: 50 }, (_, i) => `${i} ${'x'.repeat(1_000)}`)
+    const packing = connectKafka({ brokers: brokersFromEnv(), clientId: 'packing', compression: 'lz4' })
+    const writer = packing.writer()
+    await writer.write(values.map((value) => text(at(0), value)))
+    await writer.close()
+    await packing.close()
+    const limits = { waitMs: 100, bytesMax: 1_000_000, partitionBytesMax: 1_000_000 }
+    const { leader, leaderEpoch } = await leadership()
+    const fetch = ownCall(fetchRequest([{ ...at(0), offset: 0, leaderEpoch }], limits))
+    const { parts } = await cluster.send('raw', leader, fetch)
+    expect(parts[0]?.bytes.length).toBeLessThan(5_000)
+    const noted = await member()
+    await until('the records', () => noted.records.length === values.length)
+    expect(valuesOf(noted)).toEqual(values)
+  })
 })

@@ -20,11 +20,13 @@ const optionsOf = (env: Readonly<Record<string, string>>) =>
 
 describe('how a program reaches the log', () => {
   it('fault R7: is in the clear and without a name unless it is told otherwise', () => {
-    expect(optionsOf({})).toEqual({ brokers: ['a:1', 'b:2'], tls: undefined, sasl: undefined })
+    const brokers = ['a:1', 'b:2']
+    expect(optionsOf({})).toEqual({ brokers, compression: 'none', tls: undefined, sasl: undefined })
   })
 
   it('fault R7: has what the files hold, and a password without the newline at its end [NU8]', () => {
     const env = {
+      KAFKA_COMPRESSION: 'lz4',
       KAFKA_TLS: 'true',
       KAFKA_CA_FILE: file('ca.pem', 'authority'),
       KAFKA_CERT_FILE: file('cert.pem', 'certificate'),
@@ -35,6 +37,7 @@ describe('how a program reaches the log', () => {
     }
     expect(optionsOf(env)).toEqual({
       brokers: ['a:1', 'b:2'],
+      compression: 'lz4',
       tls: { ca: 'authority', cert: 'certificate', key: 'key' },
       sasl: { mechanism: 'SCRAM-SHA-512', username: 'sinks', password: ' with blanks ' },
     })

@@ -8,8 +8,11 @@ import type { ClusterOptions } from './cluster/open-cluster.ts'
  * start. Throws ConfigError for what cannot be meant, so that nothing speaks in the clear because a
  * switch was forgotten.
  */
-export function kafkaOptions(config: LogConfig): Pick<ClusterOptions, 'brokers' | 'tls' | 'sasl'> {
-  return { brokers: config.KAFKA_BROKERS, tls: tlsOf(config), sasl: saslOf(config) }
+export function kafkaOptions(
+  config: LogConfig,
+): Pick<ClusterOptions, 'brokers' | 'tls' | 'sasl' | 'compression'> {
+  const { KAFKA_BROKERS: brokers, KAFKA_COMPRESSION: compression } = config
+  return { brokers, compression, tls: tlsOf(config), sasl: saslOf(config) }
 }
 
 function tlsOf(config: LogConfig): ClusterOptions['tls'] {

@@ -1,6 +1,7 @@
 import { LogError } from '../../port.ts'
 import { findCoordinator } from '../codecs/apis.ts'
 import { metadataRequest } from '../codecs/metadata-request.ts'
+import type { Compression } from '../codecs/packing/compress.ts'
 import type { PartitionLeader, TopicMetadata } from '../codecs/metadata-request.ts'
 import { BrokerError, UNKNOWN_TOPIC } from './broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './clock.ts'
@@ -19,6 +20,7 @@ const LEADER_WITHIN_MS = 5_000
 export type Brokers = Pick<
   Cluster,
   | 'clock'
+  | 'compression'
   | 'send'
   | 'sendAny'
   | 'knownLeader'
@@ -42,14 +44,17 @@ const FIND_WITHIN_MS = 4_000
  */
 export class Cluster {
   readonly clock: Clock
+  /** How batches are packed for this cluster. */
+  readonly compression: Compression
   readonly #connections: BrokerConnections
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #refreshing = new Map<string, Promise<void>>()
 
-  constructor(options: BrokerConnectionsOptions, clock: Clock) {
+  constructor(options: BrokerConnectionsOptions, clock: Clock, compression: Compression = 'none') {
     this.#connections = new BrokerConnections(options)
     this.clock = clock
+    this.compression = compression
   }
 
   /** One request to a broker that an earlier answer of this cluster named. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { sleep } from '../../../platform/backoff.ts'
 import type { Sleep } from '../../../platform/backoff.ts'
 import { Cluster } from './cluster.ts'
+import type { Compression } from '../codecs/packing/compress.ts'
 import type { SaslOptions } from '../wire/sasl.ts'
 
 export interface ClusterOptions {
@@ -13,6 +14,8 @@ export interface ClusterOptions {
   /** Absent to speak in the clear. */
   readonly tls?: ConnectionOptions | undefined
   readonly sasl?: SaslOptions | undefined
+  /** How batches are packed. Default: not at all. */
+  readonly compression?: Compression
   readonly now?: () => number
   readonly sleep?: Sleep
   readonly random?: () => number
@@ -36,8 +39,8 @@ export function openCluster(options: ClusterOptions): Cluster {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   }
-  const { now = Date.now, random = Math.random } = options
-  return new Cluster(connections, { now, random, sleep: options.sleep ?? sleep })
+  const { now = Date.now, random = Math.random, compression } = options
+  return new Cluster(connections, { now, random, sleep: options.sleep ?? sleep }, compression)
 }
 
 const randomNonce = (): string => randomBytes(24).toString('base64url')

@@ -2,7 +2,9 @@ import type { Round } from '../writing/batches.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
+import type { Compression } from './packing/compress.ts'
 import { putRecordBatch } from './record-batch-encoder.ts'
+import type { BatchOrigin } from './record-batch-encoder.ts'
 import type { TransactionProtocol } from './transaction-requests.ts'
 
 /**
@@ -47,44 +49,52 @@ const PART_OVERHEAD_BYTES = 32
  * Redpanda have in common with kafkajs's last. Protocol 2 of transactions begins with v12.
  *
  * @param firstSequence the sequence of each batch's first record, in the order of `round`
+ * @param compression how batches are packed; a repetition is packed to the same bytes
  */
 export function produceRequest(
   round: Round,
   identity: ProducerIdentity,
   firstSequence: readonly number[],
+  compression: Compression = 'none',
 ): OwnRequest<ProduceAnswer> {
   const name = { apiKey: 0, apiName: 'Produce' }
   const isFlexible = identity.protocol === 2
-  const encode = () => (isFlexible ? encode12 : encode7)(round, identity, firstSequence)
+  const { producerId, epoch, transactionalId } = identity
+  const writer = { producerId, epoch, compression, isTransactional: transactionalId !== null }
+  const originAt: OriginAt = (i) => ({ ...writer, firstSequence: firstSequence[i] ?? 0 })
+  const encode = () => (isFlexible ? encode12 : encode7)(round, transactionalId, originAt)
   return isFlexible
     ? { ...name, apiVersion: 12, encode, decode: decode12 }
     : { ...name, apiVersion: 7, encode, decode: decode7 }
 }
 
-function encode7(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
+/** By the batch's place in the round. */
+type OriginAt = (i: number) => BatchOrigin
+
+function encode7(round: Round, transactionalId: string | null, originAt: OriginAt): ByteWriter {
   const out = new ByteWriter(bytesMax(round))
-  out.string(identity.transactionalId).int16(ACKS_ALL).int32(REPLICAS_WITHIN_MS).int32(round.length)
+  out.string(transactionalId).int16(ACKS_ALL).int32(REPLICAS_WITHIN_MS).int32(round.length)
   for (const [i, batch] of round.entries()) {
     // A topic to each batch, even if it is the same as before: brokers take them as they come.
     out.string(batch.topic).int32(1).int32(batch.partition)
     const sizeAt = out.end
     const at = out.int32(0).reserve(batch.bytesMax)
-    out.advance(putRecordBatch(out.buf, at, batch, originOf(identity, firstSequence[i])))
+    out.advance(putRecordBatch(out.buf, at, batch, originAt(i)))
     out.patchInt32(sizeAt, out.end - at)
   }
   return out
 }
 
 /** Sizes say one more than there is, and every structure ends with its tags, of which are none. */
-function encode12(round: Round, identity: ProducerIdentity, firstSequence: readonly number[]): ByteWriter {
-  const out = new ByteWriter(bytesMax(round)).noTags().compactString(identity.transactionalId)
+function encode12(round: Round, transactionalId: string | null, originAt: OriginAt): ByteWriter {
+  const out = new ByteWriter(bytesMax(round)).noTags().compactString(transactionalId)
   out
     .int16(ACKS_ALL)
     .int32(REPLICAS_WITHIN_MS)
     .uvarint(round.length + 1)
   for (const [i, batch] of round.entries()) {
     out.compactString(batch.topic).uvarint(2).int32(batch.partition)
-    putSizedBatch(out, batch, originOf(identity, firstSequence[i]))
+    putSizedBatch(out, batch, originAt(i))
     out.noTags().noTags()
   }
   return out.noTags()
@@ -94,7 +104,7 @@ function encode12(round: Round, identity: ProducerIdentity, firstSequence: reado
  * The size stands in front and takes more bytes the larger it is. Nearly always it takes as many as
  * the largest size that the batch may have; else the batch moves.
  */
-function putSizedBatch(out: ByteWriter, batch: Round[number], origin: ReturnType<typeof originOf>): void {
+function putSizedBatch(out: ByteWriter, batch: Round[number], origin: BatchOrigin): void {
   const sizeAt = out.end
   const expected = out.uvarint(batch.bytesMax + 1).end
   const at = out.reserve(batch.bytesMax)
@@ -103,10 +113,6 @@ function putSizedBatch(out: ByteWriter, batch: Round[number], origin: ReturnType
   const begins = out.uvarint(end - at + 1).end
   if (begins !== expected) out.buf.copyWithin(begins, at, end)
   out.advance(begins + end - at)
-}
-
-function originOf({ producerId, epoch, transactionalId }: ProducerIdentity, firstSequence = 0) {
-  return { producerId, epoch, firstSequence, isTransactional: transactionalId !== null }
 }
 
 function bytesMax(round: Round): number {

@@ -1,5 +1,7 @@
 import type { Headers, HeaderValue, OutRecord } from '../../port.ts'
 import { crc32c } from './crc32c.ts'
+import { CODEC_NUMBER, compressed } from './packing/compress.ts'
+import type { Compression } from './packing/compress.ts'
 import { putVarint, putVarlong, varintBytes, varlongBytes } from './varint.ts'
 
 /**
@@ -24,6 +26,8 @@ export interface BatchOrigin {
   readonly epoch: number
   readonly firstSequence: number
   readonly isTransactional: boolean
+  /** Absent: none. */
+  readonly compression?: Compression | undefined
 }
 
 export const BATCH_HEADER_BYTES = 61
@@ -57,17 +61,28 @@ export function putRecordBatch(out: Buffer, at: number, batch: RecordBatch, orig
     const record = records[i]
     if (record !== undefined) end = putRecord(out, end, record, i, firstTimestamp, lengths)
   }
-  putHeader(out, at, end, batch, origin)
+  const { compression = 'none' } = origin
+  const packed = compressed(out.subarray(at + BATCH_HEADER_BYTES, end), compression)
+  if (packed !== undefined) end = at + BATCH_HEADER_BYTES + packed.copy(out, at + BATCH_HEADER_BYTES)
+  const codec = packed === undefined ? 0 : CODEC_NUMBER[compression]
+  putHeader(out, at, end, batch, origin, codec)
   return end
 }
 
-function putHeader(out: Buffer, at: number, end: number, batch: RecordBatch, origin: BatchOrigin): void {
+function putHeader(
+  out: Buffer,
+  at: number,
+  end: number,
+  batch: RecordBatch,
+  origin: BatchOrigin,
+  codec: number,
+): void {
   const { length } = batch.records
   out.fill(0, at, at + 8)
   out.writeInt32BE(end - at - 12, at + 8)
   out.writeInt32BE(0, at + 12)
   out[at + 16] = MAGIC
-  out.writeInt16BE(origin.isTransactional ? TRANSACTIONAL : 0, at + 21)
+  out.writeInt16BE(codec | (origin.isTransactional ? TRANSACTIONAL : 0), at + 21)
   out.writeInt32BE(length - 1, at + 23)
   out.writeBigInt64BE(BigInt(batch.firstTimestamp), at + 27)
   out.writeBigInt64BE(BigInt(batch.maxTimestamp), at + 35)

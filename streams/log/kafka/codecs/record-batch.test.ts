@@ -130,10 +130,17 @@ describe('a record batch', () => {
     expect(records[0]?.headers).toEqual({ a: Buffer.from('x'), b: [Buffer.from('1'), Buffer.from('2')] })
   })
 
-  it('reads back as it was written', () => {
+  it('fault R4: is packed when that was asked for and saves bytes', () => {
+    const large = { ...AT, key: null, value: 'abc '.repeat(1_000), timestamp: 1_700_000_000_000 }
+    expect(encode([large], { ...NOBODY, compression: 'lz4' }).length).toBeLessThan(300)
+    const small = [{ ...large, value: 'aaaaaaaaaaaaaaaaaaaaaaaa' }]
+    expect(encode(small, { ...NOBODY, compression: 'lz4' })).toEqual(encode(small))
+  })
+
+  it.each(['none', 'lz4'] as const)('reads back as it was written, packed with %s', (compression) => {
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), (written) => {
-        const { records, next } = decodeRecords(AT, encode(written), 0, [])
+        const { records, next } = decodeRecords(AT, encode(written, { ...NOBODY, compression }), 0, [])
         expect(records).toEqual(written.map(asRead))
         expect(next).toBe(written.length)
       }),

@@ -46,6 +46,7 @@ export class LateNetwork {
       return Promise.resolve()
     }
     this.brokers = {
+      compression: 'none',
       clock: { now: () => this.#nowMs, random: () => 0.5, sleep },
       send: (_lane, _nodeId, call) => this.#send(call),
       sendAny: (call) => this.#send(call),

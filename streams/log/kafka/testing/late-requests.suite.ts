@@ -74,6 +74,7 @@ export function lateRequests(cluster: Cluster): LateRequests {
   const { now, random, sleep } = cluster.clock
   return {
     brokers: {
+      compression: cluster.compression,
       clock: { now: () => now() + aheadMs, random, sleep },
       send,
       sendAny: (call) => cluster.sendAny(call),

@@ -79,7 +79,7 @@ async function request(
 ): Promise<Map<string, ProducedPart>> {
   const batches = sendings.map(({ batch }) => batch)
   const sequences = sendings.map(({ firstSequence }) => firstSequence)
-  const call = ownCall(produceRequest(batches, identity, sequences))
+  const call = ownCall(produceRequest(batches, identity, sequences, cluster.compression))
   const { parts } = await cluster.send(lane, nodeId, call)
   return new Map(parts.map((part) => [`${part.topic}:${part.partition}`, part]))
 }
