@@ -129,7 +129,7 @@ const zstdFrame = (content: Buffer): Buffer => {
   ])
 }
 
-describe('what is packed', () => {
+describe('what is packed', { timeout: 60_000 }, () => {
   it('fault R4: with lz4 comes out as it was, in one block or in several', () => {
     fc.assert(
       fc.property(steps, (all) => {
@@ -142,7 +142,7 @@ describe('what is packed', () => {
         ).toEqual(twice)
       }),
     )
-  }, 60_000)
+  })
 
   it('fault R4: with snappy comes out as it was, in the frame of the Java clients or without', () => {
     fc.assert(
@@ -153,7 +153,7 @@ describe('what is packed', () => {
         expect(decompressed(xerial([block, block]), SNAPPY)).toEqual(Buffer.concat([expected, expected]))
       }),
     )
-  }, 60_000)
+  })
 
   it('fault R4: with zstd comes out as it was', () => {
     expect(decompressed(zstdFrame(Buffer.from('hello')), ZSTD).toString()).toBe('hello')
@@ -165,7 +165,7 @@ describe('what is packed', () => {
   })
 })
 
-describe('what does not unpack', () => {
+describe('what does not unpack', { timeout: 60_000 }, () => {
   const all: Step[] = [
     { literal: Buffer.from('abcdefgh'), distance: 3, count: 20 },
     { literal: Buffer.from('end'), distance: 1, count: 4 },
@@ -207,6 +207,14 @@ describe('what does not unpack', () => {
     },
     60_000,
   )
+
+  it.each([
+    ['lz4', LZ4, lz4Frame([Buffer.from([0x10, 0x61, 2, 0, 0x00])])],
+    ['lz4', LZ4, lz4Frame([Buffer.from([0x10, 0x61, 0, 0, 0x00])])],
+    ['snappy', SNAPPY, Buffer.from([5, 0x00, 0x61, (3 << 2) | 2, 2, 0])],
+  ])('fault R4: %s that refers to what is not there is refused', (_, codec, packed) => {
+    expect(() => decompressed(packed, codec)).toThrow('it refers to what is not there')
+  })
 
   it.each([
     ['lz4', LZ4, lz4Frame([bomb()])],

@@ -91,7 +91,7 @@ function foreign(offset: number): { bytes: Buffer } {
 const offsetsOf = ({ records }: Scene, partition: number): readonly number[] =>
   records.filter((one) => one.partition === partition).map(({ offset }) => offset)
 
-describe('a partition that cannot be read', () => {
+describe('a partition that cannot be read', { timeout: 60_000 }, () => {
   it.each([
     ['fails its checksum', damaged, 't:0: the batch at 2 fails its checksum'],
     ['is in another format', foreign, 't:0: the batch at 2 is in a message format before v2'],
@@ -138,7 +138,7 @@ describe('a partition that cannot be read', () => {
   })
 })
 
-describe('a partition without a leader', () => {
+describe('a partition without a leader', { timeout: 60_000 }, () => {
   it('fault R10: is looked for with growing pauses, and holds up no other', async () => {
     const homeless: ScriptedPartition = { epoch: null, fetch: () => ({}) }
     const scene = await fetching([homeless, growing(undefined, () => 50)])
@@ -179,7 +179,7 @@ function elected(kept: number): { partition: ScriptedPartition; elect: () => voi
   return { partition, elect }
 }
 
-describe('a log that was cut back', () => {
+describe('a log that was cut back', { timeout: 60_000 }, () => {
   it('fault R8: is not read on where other records stand by now', async () => {
     const { partition, elect } = elected(3)
     const scene = await fetching([partition])

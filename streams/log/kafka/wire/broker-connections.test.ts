@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { BrokerConnections } from './broker-connections.ts'
 import { ConnectionLost } from './connection-lost.ts'
+import { until } from '../../testing/scene.suite.ts'
 import { SETTINGS, echo, echoed, scriptedBroker } from './testing/scripted-broker.suite.ts'
 import type { ScriptedBroker, Seen } from './testing/scripted-broker.suite.ts'
 
@@ -27,7 +28,7 @@ function connectionsTo(seeds: readonly { port: number }[], settings = {}): Broke
 
 const at = (nodeId: number, { port }: { port: number }) => ({ nodeId, host: '127.0.0.1', port })
 
-describe('brokers that may be asked about the cluster', () => {
+describe('brokers that may be asked about the cluster', { timeout: 60_000 }, () => {
   it('fault R11: one that swallows everything stalls a question once, and later ones not at all', async () => {
     const [hole, good] = [await broker({ isMute: () => true }), await broker()]
     const connections = connectionsTo([hole, good], { requestTimeoutMs: 200 })
@@ -75,7 +76,7 @@ describe('brokers that may be asked about the cluster', () => {
     connections.learnAll([at(1, seed)])
     const held = connections.send('held', 1, echo('held'))
     const isLost = expect(held).rejects.toThrow(ConnectionLost)
-    await expect.poll(() => seed.seen.filter(({ apiKey }) => apiKey === 99).length).toBe(1)
+    await until('the question', () => seed.seen.some(({ apiKey }) => apiKey === 99))
     expect(await connections.send('free', 1, echo('free'))).toEqual({ text: 'free' })
     connections.closeLane('held')
     await isLost

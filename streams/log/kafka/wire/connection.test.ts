@@ -37,7 +37,7 @@ async function outcomes(asking: readonly Promise<{ text: string }>[]): Promise<s
   })
 }
 
-describe('a connection', () => {
+describe('a connection', { timeout: 60_000 }, () => {
   it('opens at first use, once for all who wait, and answers each with its own', async () => {
     const { broker, connection } = await connected(serve)
     expect(broker.connections()).toBe(0)
@@ -70,7 +70,7 @@ describe('a connection', () => {
       }),
       { numRuns: 60 },
     )
-  }, 60_000)
+  })
 
   it('fault R1: a cut takes with it only what has no whole answer', async () => {
     const answers = ['a', 'bb', 'ccc'].map((text) => 12 + text.length)
@@ -87,7 +87,7 @@ describe('a connection', () => {
       expect(await outcomes(['a', 'bb', 'ccc'].map((text) => connection.send(echo(text))))).toEqual(expected)
       expect(await outcomes([connection.send(echo('next'))])).toEqual(['next'])
     }
-  }, 60_000)
+  })
 
   it('fault R1: an answer that comes after its deadline belongs to a connection that is gone', async () => {
     let late: (() => void) | undefined
@@ -155,7 +155,7 @@ describe('a connection', () => {
       }),
       { numRuns: 30 },
     )
-  }, 60_000)
+  })
 
   it('fault R1: an answer that cannot be read takes its connection along', async () => {
     const { broker, connection } = await connected((seen) => {
@@ -215,7 +215,7 @@ describe('a connection', () => {
   })
 })
 
-describe('frames', () => {
+describe('frames', { timeout: 60_000 }, () => {
   it('are the same however the stream is cut', () => {
     const frame = fc.uint8Array({ minLength: 4, maxLength: 300 }).map((bytes) => Buffer.from(bytes))
     fc.assert(
