@@ -11,6 +11,8 @@ export interface PartitionLeader {
   readonly leader: number
   /** Grows with every election; -1 when the broker does not tell. */
   readonly leaderEpoch: number
+  /** The nodes that are to hold a copy. */
+  readonly replicas: readonly number[]
 }
 
 export interface TopicMetadata {
@@ -89,9 +91,10 @@ function decode7(reader: ByteReader): MetadataAnswer {
 function decodePart7(reader: ByteReader): NumberedLeader {
   reader.skip(2)
   const part = { partition: reader.int32(), leader: reader.int32(), leaderEpoch: reader.int32() }
-  // Replicas: all, in step, offline.
-  for (let i = 0; i < 3; i += 1) reader.array(() => reader.int32())
-  return part
+  const replicas = reader.array(() => reader.int32())
+  // Those in step, and those that are offline.
+  for (let i = 0; i < 2; i += 1) reader.array(() => reader.int32())
+  return { ...part, replicas }
 }
 
 function decode10(reader: ByteReader): MetadataAnswer {
@@ -126,10 +129,11 @@ function decodeTopic10(reader: ByteReader): TopicMetadata {
 function decodePart10(reader: ByteReader): NumberedLeader {
   reader.skip(2)
   const part = { partition: reader.int32(), leader: reader.int32(), leaderEpoch: reader.int32() }
-  // Replicas: all, in step, offline.
-  for (let i = 0; i < 3; i += 1) reader.compactArray(() => reader.int32())
+  const replicas = reader.compactArray(() => reader.int32())
+  // Those in step, and those that are offline.
+  for (let i = 0; i < 2; i += 1) reader.compactArray(() => reader.int32())
   reader.skipTags()
-  return part
+  return { ...part, replicas }
 }
 
 interface NumberedLeader extends PartitionLeader {
@@ -138,7 +142,7 @@ interface NumberedLeader extends PartitionLeader {
 
 function inOrder(leaders: readonly NumberedLeader[]): readonly PartitionLeader[] {
   const ordered: PartitionLeader[] = []
-  for (const { partition, leader, leaderEpoch } of leaders) ordered[partition] = { leader, leaderEpoch }
+  for (const { partition, ...leader } of leaders) ordered[partition] = leader
   return ordered
 }
 
