@@ -54,10 +54,17 @@ function uint32(value: number): Buffer {
   return bytes
 }
 
-const rest = (length: number): Buffer =>
-  length < 15
-    ? Buffer.alloc(0)
-    : Buffer.from([...Array(Math.floor((length - 15) / 255)).fill(255), (length - 15) % 255])
+function uint32BE(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+function rest(length: number): Buffer {
+  if (length < 15) return Buffer.alloc(0)
+  const full = Buffer.alloc(Math.floor((length - 15) / 255), 255)
+  return Buffer.concat([full, Buffer.from([(length - 15) % 255])])
+}
 
 /** One block of LZ4 for the steps. */
 function lz4Block(all: readonly Step[]): Buffer {
@@ -115,7 +122,7 @@ function snappyCopies(distance: number, count: number): Buffer[] {
 const xerial = (blocks: readonly Buffer[]): Buffer =>
   Buffer.concat([
     Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1]),
-    ...blocks.flatMap((block) => [uint32(block.length).reverse(), block]),
+    ...blocks.flatMap((block) => [uint32BE(block.length), block]),
   ])
 
 /** A frame of one stored block, as RFC 8878 has it. */
@@ -180,11 +187,7 @@ describe('what does not unpack', { timeout: 60_000 }, () => {
 
   it.each(samples)('fault R4: %s, wherever it is cut off, ends with a RangeError', (_, codec, packed) => {
     for (let length = 1; length < packed.length; length += 1) {
-      try {
-        decompressed(packed.subarray(0, length), codec)
-      } catch (error) {
-        expect(error).toBeInstanceOf(RangeError)
-      }
+      expect(['unpacked', 'RangeError']).toContain(outcomeOf(packed.subarray(0, length), codec))
     }
   })
 
@@ -196,11 +199,7 @@ describe('what does not unpack', { timeout: 60_000 }, () => {
         fc.property(fc.array(change, { minLength: 1, maxLength: 5 }), (changes) => {
           const spoiled = Buffer.from(packed)
           for (const { at, to } of changes) spoiled[at] = to
-          try {
-            decompressed(spoiled, codec)
-          } catch (error) {
-            expect(error).toBeInstanceOf(RangeError)
-          }
+          expect(['unpacked', 'RangeError']).toContain(outcomeOf(spoiled, codec))
         }),
         { numRuns: 500 },
       )
@@ -232,6 +231,16 @@ describe('what does not unpack', { timeout: 60_000 }, () => {
     expect(() => decompressed(packed, codec)).toThrow(RangeError)
   })
 })
+
+/** The name of what was thrown. */
+function outcomeOf(packed: Buffer, codec: number): string {
+  try {
+    decompressed(packed, codec)
+    return 'unpacked'
+  } catch (error) {
+    return error instanceof RangeError ? 'RangeError' : String(error)
+  }
+}
 
 /** A byte that is repeated more often than anybody has room for. */
 function bomb(): Buffer {

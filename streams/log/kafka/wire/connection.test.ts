@@ -1,16 +1,12 @@
 import * as fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BrokerConnection } from './broker-connection.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { FRAME_BYTES_MAX, FrameReader } from './frames.ts'
-import { SETTINGS, echo, echoed, scriptedBroker } from './testing/scripted-broker.suite.ts'
+import { SETTINGS, closedAfterEach, echo, echoed, scriptedBroker } from './testing/scripted-broker.suite.ts'
 import type { ScriptedBroker, Seen } from './testing/scripted-broker.suite.ts'
 
-const open: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close()
-})
+const opened = closedAfterEach()
 
 type Settings = Partial<typeof SETTINGS>
 
@@ -22,8 +18,13 @@ async function connected(
   const broker = await scriptedBroker(script, options)
   const place = { host: '127.0.0.1', port: broker.port }
   const connection = new BrokerConnection(place, { ...SETTINGS, ...settings })
-  open.push(broker, connection)
-  return { broker, connection }
+  opened(broker)
+  return { broker, connection: opened(connection) }
+}
+
+const throttling = (ms: number) => () => {
+  const call = echo('throttled')(new Map([[99, { minVersion: 0, maxVersion: 0 }]]))
+  return { ...call, decode: () => ({ clientSideThrottleTime: ms }) }
 }
 
 const serve = (seen: Seen): void => void seen.socket.write(echoed(seen))
@@ -201,10 +202,6 @@ describe('a connection', { timeout: 60_000 }, () => {
   })
 
   it('gives a broker that throttles the time that it has asked for (KIP-219)', async () => {
-    const throttling = (ms: number) => () => {
-      const call = echo('throttled')(new Map([[99, { minVersion: 0, maxVersion: 0 }]]))
-      return { ...call, decode: () => ({ clientSideThrottleTime: ms }) }
-    }
     const { broker, connection } = await connected((seen) => {
       if (seen.correlationId < 3) return serve(seen)
       setTimeout(() => serve(seen), 200)
