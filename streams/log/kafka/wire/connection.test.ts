@@ -194,6 +194,17 @@ describe('a connection', { timeout: 60_000 }, () => {
     expect(broker.connections()).toBe(2)
   })
 
+  it('fault R11: is not blamed for what its own process held up', async () => {
+    const { broker, connection } = await connected((seen) => {
+      serve(seen)
+      // The answer has left; nobody reads it until the deadline is over.
+      const until = performance.now() + 100
+      while (performance.now() < until);
+    })
+    expect(await outcomes([connection.send(echo('one', 50))])).toEqual(['one'])
+    expect(broker.connections()).toBe(1)
+  })
+
   it('takes nothing more once it is closed, also when it was just being opened', async () => {
     const { connection } = await connected(serve)
     const asking = connection.send(echo('one'))
