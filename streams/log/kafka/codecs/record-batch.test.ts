@@ -216,12 +216,7 @@ describe('a record batch', () => {
       fc.property(fc.array(change, { minLength: 1, maxLength: 8 }), (changes) => {
         const batch = Buffer.from(plain)
         for (const { at, to } of changes) batch[at] = to
-        const isRead = (): unknown => decodeRecords(AT, seal(batch), 0, [])
-        try {
-          isRead()
-        } catch (error) {
-          expect(error).toBeInstanceOf(UnreadableBatch)
-        }
+        expect(['read', 'UnreadableBatch']).toContain(outcomeOf(() => decodeRecords(AT, seal(batch), 0, [])))
       }),
       { numRuns: 2_000 },
     )
@@ -246,6 +241,16 @@ describe('a record batch', () => {
     expect(Object.entries(read?.headers ?? {})).toEqual([['__proto__', Buffer.from('x')]])
   })
 })
+
+/** The name of what was thrown. */
+function outcomeOf(read: () => unknown): string {
+  try {
+    read()
+    return 'read'
+  } catch (error) {
+    return error instanceof UnreadableBatch ? 'UnreadableBatch' : String(error)
+  }
+}
 
 /** A batch of one record with other bytes in it, which are said to be packed with a codec. */
 function pack(body: Buffer, codec: number): Buffer {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { sleep } from '../../../platform/backoff.ts'
 import { LogError, partitionKey } from '../../port.ts'
 import type { LogRecord, TopicPartition } from '../../port.ts'
@@ -6,15 +6,12 @@ import { until } from '../../testing/scene.suite.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { KafkaReader } from '../reader.ts'
 import { batchOf, scriptedCluster, scriptedSettings } from '../testing/scripted-cluster.suite.ts'
+import { closedAfterEach } from '../wire/testing/scripted-broker.suite.ts'
 import type { ScriptedCluster, ScriptedPartition } from '../testing/scripted-cluster.suite.ts'
 import { OwnedPartitions } from './fetched.ts'
 import { Fetcher } from './fetcher.ts'
 
-const open: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close()
-})
+const opened = closedAfterEach()
 
 const at = (partition: number): TopicPartition => ({ topic: 't', partition })
 
@@ -61,7 +58,7 @@ async function fetching(partitions: readonly ScriptedPartition[]): Promise<Scene
     onFailed: (error) => noted.failures.push(error),
     onTrouble: (error) => noted.troubles.push(String(error)),
   })
-  open.push(script.broker, cluster, { close: () => fetcher.stop() })
+  for (const one of [script.broker, cluster, { close: () => fetcher.stop() }]) opened(one)
   for (const one of owned.all()) {
     one.seek(0)
     one.isPaused = false
@@ -71,7 +68,12 @@ async function fetching(partitions: readonly ScriptedPartition[]): Promise<Scene
 }
 
 /** Batches of one record each, with values that name their offset. */
-const growing = (from: ScriptedPartition['fetch'] | undefined, end: () => number): ScriptedPartition => ({
+type Fetched = ReturnType<ScriptedPartition['fetch']>
+
+const growing = (
+  from: ((offset: number) => Fetched | undefined) | undefined,
+  end: () => number,
+): ScriptedPartition => ({
   epoch: 0,
   fetch: (offset) => from?.(offset) ?? (offset < end() ? { bytes: batchOf(offset, `${offset}`) } : {}),
 })
@@ -91,7 +93,7 @@ function foreign(offset: number): { bytes: Buffer } {
 const offsetsOf = ({ records }: Scene, partition: number): readonly number[] =>
   records.filter((one) => one.partition === partition).map(({ offset }) => offset)
 
-describe('a partition that cannot be read', () => {
+describe('a partition that cannot be read', { timeout: 60_000 }, () => {
   it.each([
     ['fails its checksum', damaged, 't:0: the batch at 2 fails its checksum'],
     ['is in another format', foreign, 't:0: the batch at 2 is in a message format before v2'],
@@ -100,7 +102,7 @@ describe('a partition that cannot be read', () => {
   ])('fault R4: because it %s stops alone, and the other goes on', async (_, spoiled, sentence) => {
     let end = 3
     const bad = growing(
-      (offset) => (offset === 2 ? spoiled(offset) : undefined) as ReturnType<ScriptedPartition['fetch']>,
+      (offset) => (offset === 2 ? spoiled(offset) : undefined),
       () => 9,
     )
     const scene = await fetching([bad, growing(undefined, () => end)])
@@ -115,7 +117,7 @@ describe('a partition that cannot be read', () => {
   it('fault R4: goes on when the batch comes whole the next time', async () => {
     let times = 0
     const once = growing(
-      (offset) => (offset === 1 && (times += 1) < 3 ? damaged(offset) : undefined) as { bytes: Buffer },
+      (offset) => (offset === 1 && (times += 1) < 3 ? damaged(offset) : undefined),
       () => 4,
     )
     const scene = await fetching([once])
@@ -126,7 +128,7 @@ describe('a partition that cannot be read', () => {
 
   it('fault R4: is asked for again once its owner has sought past it', async () => {
     const bad = growing(
-      (offset) => (offset === 2 ? foreign(offset) : undefined) as { bytes: Buffer },
+      (offset) => (offset === 2 ? foreign(offset) : undefined),
       () => 5,
     )
     const scene = await fetching([bad])
@@ -138,7 +140,7 @@ describe('a partition that cannot be read', () => {
   })
 })
 
-describe('a partition without a leader', () => {
+describe('a partition without a leader', { timeout: 60_000 }, () => {
   it('fault R10: is looked for with growing pauses, and holds up no other', async () => {
     const homeless: ScriptedPartition = { epoch: null, fetch: () => ({}) }
     const scene = await fetching([homeless, growing(undefined, () => 50)])
@@ -164,6 +166,8 @@ describe('a partition without a leader', () => {
   })
 })
 
+const sentence = (error: unknown) => (error instanceof LogError ? `${error.code} ${error.message}` : '')
+
 /** A log of five records of epoch 1, of which the leader of epoch 2 has so many. */
 function elected(kept: number): { partition: ScriptedPartition; elect: () => void } {
   const partition: ScriptedPartition = {
@@ -179,7 +183,7 @@ function elected(kept: number): { partition: ScriptedPartition; elect: () => voi
   return { partition, elect }
 }
 
-describe('a log that was cut back', () => {
+describe('a log that was cut back', { timeout: 60_000 }, () => {
   it('fault R8: is not read on where other records stand by now', async () => {
     const { partition, elect } = elected(3)
     const scene = await fetching([partition])
@@ -217,7 +221,6 @@ describe('a log that was cut back', () => {
       while (next < 9) ({ next } = await reader.read(at(0), next, limits))
       return `read ${next}`
     }
-    const sentence = (error: unknown) => (error instanceof LogError ? `${error.code} ${error.message}` : '')
     expect(await outcome().catch(sentence)).toBe(expected)
   })
 })

@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { portOf } from '../wire/testing/scripted-broker.suite.ts'
 
 /** A TCP hop in front of one broker that cuts connections inside answers. */
 export interface CuttingProxy {
@@ -29,10 +30,9 @@ export async function cuttingProxy(target: string, bytesUntilCut: () => number):
     for (const socket of [client, broker]) socket.on('error', end).on('close', end)
     client.pipe(broker)
     broker.on('data', (chunk) => {
-      if (isSparing) return void client.write(chunk)
-      client.write(chunk.subarray(0, left))
+      client.write(isSparing ? chunk : chunk.subarray(0, left))
       left -= chunk.length
-      if (left > 0) return
+      if (left > 0 || isSparing) return
       cuts += 1
       // What was let through arrives before the end does.
       client.end(end)
@@ -40,7 +40,7 @@ export async function cuttingProxy(target: string, bytesUntilCut: () => number):
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    port: (server.address() as AddressInfo).port,
+    port: portOf(server.address()),
     cuts: () => cuts,
     spare: () => {
       isSparing = true

@@ -61,7 +61,8 @@ export class Connection {
       const [correlationId, { apiName }] = [this.#correlationId, api]
       const frame = framed(api, body, correlationId, this.#clientId)
       const withinMs = timeoutMs + Math.max(this.#throttledUntilMs - performance.now(), 0)
-      const timer = setTimeout(() => this.#end(`no answer to ${apiName} for ${timeoutMs} ms`), withinMs)
+      const reason = `no answer to ${apiName} for ${timeoutMs} ms`
+      const timer = setTimeout(() => this.#giveUp(correlationId, reason), withinMs)
       this.#waiting.push({ correlationId, apiName, timer, resolve, reject })
       this.#write(frame)
     })
@@ -94,6 +95,13 @@ export class Connection {
       })
     }
     this.#socket.write(frame)
+  }
+
+  /** A process that was held up itself first reads what has come in the meantime. */
+  #giveUp(correlationId: number, reason: string): void {
+    setImmediate(() => {
+      if (this.#waiting.some((one) => one.correlationId === correlationId)) this.#end(reason)
+    })
   }
 
   #receive(chunk: Buffer): void {

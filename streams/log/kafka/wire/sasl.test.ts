@@ -1,18 +1,15 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { LogError } from '../../port.ts'
 import { BrokerConnection } from './broker-connection.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { ScramClient } from './scram.ts'
 import type { SaslOptions } from './sasl.ts'
-import { SETTINGS, echo, echoed, scriptedBroker } from './testing/scripted-broker.suite.ts'
+import { until } from '../../testing/scene.suite.ts'
+import { SETTINGS, closedAfterEach, echo, echoed, scriptedBroker } from './testing/scripted-broker.suite.ts'
 import type { ScriptedBroker, Seen } from './testing/scripted-broker.suite.ts'
 
-const open: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close()
-})
+const opened = closedAfterEach()
 
 /** The example of RFC 7677, section 3. */
 const RFC = {
@@ -23,7 +20,7 @@ const RFC = {
   serverFinal: 'v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=',
 }
 
-describe('SCRAM', () => {
+describe('SCRAM', { timeout: 60_000 }, () => {
   it('[NU8] says what the example of RFC 7677 says', async () => {
     const client = new ScramClient('sha256', 'user', 'pencil', RFC.nonce)
     expect(client.first()).toBe(`n,,n=user,r=${RFC.nonce}`)
@@ -65,40 +62,49 @@ interface Behaviour {
 }
 
 /** A broker that takes PLAIN and SCRAM, and echoes to those that it has let in. */
-function guarded({ password = USER.password, lifeMs = 0, signature }: Behaviour = {}) {
-  const inside = new Set<unknown>()
-  const steps = new Map<unknown, string>()
-  const reply = (seen: Seen, code: number, bytes: string): void => {
+class Guard {
+  readonly #behaviour: Behaviour
+  readonly #inside = new Set<unknown>()
+  readonly #mechanisms = new Map<unknown, string>()
+
+  constructor(behaviour: Behaviour) {
+    this.#behaviour = behaviour
+  }
+
+  readonly take = (seen: Seen): void => {
+    if (seen.apiKey === 17) this.#offer(seen)
+    else if (seen.apiKey === 36) this.#judge(seen, seen.body.prefixed().toString())
+    else if (this.#inside.has(seen.socket)) seen.socket.write(echoed(seen))
+  }
+
+  #offer(seen: Seen): void {
+    const mechanism = seen.body.string()
+    this.#mechanisms.set(seen.socket, mechanism)
+    const code = mechanism === 'SCRAM-SHA-512' ? 33 : 0
+    const body = new ByteWriter().int16(code).int32(2).string('PLAIN').string('SCRAM-SHA-256')
+    seen.socket.write(seen.answer(body.buffer))
+  }
+
+  #judge(seen: Seen, said: string): void {
+    const { password = USER.password, signature = RFC.serverFinal } = this.#behaviour
+    if (this.#mechanisms.get(seen.socket) === 'PLAIN')
+      return this.#letIn(seen, said === `\0user\0${password}`, '')
+    if (said.startsWith('n,,')) return this.#reply(seen, 0, RFC.serverFirst)
+    return this.#letIn(seen, said === RFC.clientFinal && password === USER.password, signature)
+  }
+
+  #letIn(seen: Seen, isRight: boolean, bytes: string): void {
+    if (isRight) this.#inside.add(seen.socket)
+    this.#reply(seen, isRight ? 0 : 58, bytes)
+  }
+
+  #reply(seen: Seen, code: number, bytes: string): void {
+    const { lifeMs = 0 } = this.#behaviour
     const body = new ByteWriter()
       .int16(code)
       .string(code === 0 ? null : 'no')
       .bytes(Buffer.from(bytes))
     seen.socket.write(seen.answer(body.int64(lifeMs).buffer))
-  }
-  return (seen: Seen): void => {
-    if (seen.apiKey === 17) {
-      const mechanism = seen.body.string()
-      steps.set(seen.socket, mechanism)
-      const isTaken = mechanism !== 'SCRAM-SHA-512'
-      const body = new ByteWriter()
-        .int16(isTaken ? 0 : 33)
-        .int32(2)
-        .string('PLAIN')
-        .string('SCRAM-SHA-256')
-      return void seen.socket.write(seen.answer(body.buffer))
-    }
-    if (seen.apiKey !== 36)
-      return void (inside.has(seen.socket) ? seen.socket.write(echoed(seen)) : undefined)
-    const said = seen.body.prefixed().toString()
-    if (steps.get(seen.socket) === 'PLAIN') {
-      const isRight = said === `\0user\0${password}`
-      if (isRight) inside.add(seen.socket)
-      return reply(seen, isRight ? 0 : 58, '')
-    }
-    if (said.startsWith('n,,')) return reply(seen, 0, RFC.serverFirst)
-    const isRight = said === RFC.clientFinal && password === USER.password
-    if (isRight) inside.add(seen.socket)
-    return reply(seen, isRight ? 0 : 58, signature ?? RFC.serverFinal)
   }
 }
 
@@ -106,11 +112,11 @@ async function connectedTo(
   behaviour: Behaviour,
   sasl: SaslOptions,
 ): Promise<{ broker: ScriptedBroker; connection: BrokerConnection }> {
-  const broker = await scriptedBroker(guarded(behaviour))
+  const broker = await scriptedBroker(new Guard(behaviour).take)
   const place = { host: '127.0.0.1', port: broker.port }
   const connection = new BrokerConnection(place, { ...SETTINGS, sasl })
-  open.push(broker, connection)
-  return { broker, connection }
+  opened(broker)
+  return { broker, connection: opened(connection) }
 }
 
 async function refusalOf(behaviour: Behaviour, sasl: SaslOptions): Promise<LogError> {
@@ -121,7 +127,7 @@ async function refusalOf(behaviour: Behaviour, sasl: SaslOptions): Promise<LogEr
   return error
 }
 
-describe('a broker that wants to know who we are', () => {
+describe('a broker that wants to know who we are', { timeout: 60_000 }, () => {
   it.each(['PLAIN', 'SCRAM-SHA-256'] as const)('fault R7: lets us in by %s', async (mechanism) => {
     const { connection } = await connectedTo({}, { mechanism, ...USER })
     expect(await connection.send(echo('in'))).toEqual({ text: 'in' })
@@ -149,18 +155,21 @@ describe('a broker that wants to know who we are', () => {
   it('gets another connection before the session of this one ends (KIP-368)', async () => {
     const { broker, connection } = await connectedTo({ lifeMs: 1 }, { mechanism: 'PLAIN', ...USER })
     expect(await connection.send(echo('one'))).toEqual({ text: 'one' })
-    await expect.poll(async () => (await connection.send(echo('two'))).text).toBe('two')
-    await expect.poll(() => broker.connections()).toBeGreaterThan(1)
+    await until('another connection', async () => {
+      expect(await connection.send(echo('two'))).toEqual({ text: 'two' })
+      return broker.connections() > 1
+    })
   })
 })
 
-describe('SHA-512', () => {
+const hmac = (key: Buffer, text: string) => createHmac('sha512', key).update(text).digest()
+
+describe('SHA-512', { timeout: 60_000 }, () => {
   it('[NU8] proves itself to a server that computes as RFC 5802 says', async () => {
     const client = new ScramClient('sha512', 'user', 'secret', 'client')
     const serverFirst = `r=clientserver,s=${Buffer.from('salt').toString('base64')},i=4096`
     const final = await client.final(serverFirst)
     const salted = pbkdf2Sync('secret', 'salt', 4096, 64, 'sha512')
-    const hmac = (key: Buffer, text: string) => createHmac('sha512', key).update(text).digest()
     const message = `n=user,r=client,${serverFirst},c=biws,r=clientserver`
     const stored = createHash('sha512').update(hmac(salted, 'Client Key')).digest()
     const proof = Buffer.from(final.slice(final.indexOf(',p=') + 3), 'base64')

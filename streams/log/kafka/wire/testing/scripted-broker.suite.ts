@@ -1,7 +1,8 @@
 import { createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { TlsOptions } from 'node:tls'
+import { afterEach } from 'vitest'
 import type { OwnRequest } from '../own-call.ts'
 import { ByteReader } from '../byte-reader.ts'
 import { ByteWriter } from '../byte-writer.ts'
@@ -66,13 +67,30 @@ export async function scriptedBroker(
   server.on('tlsClientError', () => undefined)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    port: (server.address() as AddressInfo).port,
+    port: portOf(server.address()),
     connections: () => connections,
     seen,
     close: () => {
       for (const socket of sockets) socket.destroy()
       return new Promise((resolve) => server.close(() => resolve()))
     },
+  }
+}
+
+export function portOf(address: ReturnType<Server['address']>): number {
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  return address.port
+}
+
+/** Takes what a test has opened and closes it after the test, the last one first. */
+export function closedAfterEach(): <T extends { close(): unknown }>(opened: T) => T {
+  const all: { close(): unknown }[] = []
+  afterEach(async () => {
+    for (const one of all.splice(0).toReversed()) await one.close()
+  })
+  return (opened) => {
+    all.push(opened)
+    return opened
   }
 }
 
