@@ -60,6 +60,8 @@ export interface Cursor extends TopicPartition {
 export interface Bounds {
   readonly start: number
   readonly end: number
+  /** The id that the topic got when it was made; undefined when the broker does not tell. */
+  readonly topicId?: string | undefined
 }
 
 /**

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { segmentFacts, type RefusedFact } from '../../streams/contracts/receipts.ts'
 import { refusedFactEventId } from '../../streams/domain/event-id.ts'
-import { expected, HOUR_MS, messageId, NOTHING, receipt, result, START, World } from './testing/segments.suite.ts'
+import {
+  expected,
+  HOUR_MS,
+  messageId,
+  NOTHING,
+  receipt,
+  result,
+  START,
+  World,
+} from './testing/segments.suite.ts'
 
 const { tenantId, accountId } = expected(1)
 
