@@ -29,6 +29,8 @@ export interface BridgesOptions {
   readonly onFailed: (error: unknown) => void
   /** Group of the outbound cursors; tests that share a broker have their own. */
   readonly group?: string
+  /** See BRIDGE_PUBLISH_UNMARKED. */
+  readonly isUnmarkedAllowed?: boolean
 }
 
 export interface Bridges {

@@ -56,6 +56,11 @@ export const bridgesEnv = {
    * `bridges/provision.ts` makes them, under its own user.
    */
   NATS_PROVISION: flag.default(true),
+  /**
+   * Publishes commands of a partition that has a past and no mark, all from its cursor on. Each may
+   * be sent to its operator a second time: docs/runbooks/bridge-marks.md.
+   */
+  BRIDGE_PUBLISH_UNMARKED: flag.default(false),
   /** A partition with records behind it that does not move for this long fails the health check. */
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   POLL_MS: milliseconds.default(5_000),

@@ -37,6 +37,7 @@ await runProcess(logger, async (closers, fail) => {
     metrics,
     pollMs: config.POLL_MS,
     stuckAfterMs: config.STUCK_AFTER_MS,
+    isUnmarkedAllowed: config.BRIDGE_PUBLISH_UNMARKED,
     onFailed: fail,
   })
   closers.add('bridges', bridges, (one) => one.close())

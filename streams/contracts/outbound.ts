@@ -95,8 +95,8 @@ export const dispatchCommands = topic('smpp.operator', DispatchCommand, (command
 })
 
 /**
- * [EV23], written by the bridge: NATS will never take this command. The command comes along, because
- * `outbound` keeps no text of what it has sent and needs it for the dead letter [T10].
+ * [EV23], written by the bridge: NATS will never take this command. The command comes along,
+ * because `outbound` keeps no text of what it has sent and needs it for the dead letter [T10].
  */
 export const DispatchRefused = z.object({
   ...envelope,

@@ -200,7 +200,7 @@ export class PartitionReader {
   /** Also of a batch that was handled while the partition was lost: it may still be ours. */
   async #moved(batch: Batch): Promise<Step> {
     const owner = this.#owner
-    if (owner !== undefined) return this.#insist(() => owner.commit(batch, this.#cursor(batch.next)), 'once')
+    if (owner !== undefined) return this.#insist(() => owner.commit(batch, this.#cursor(batch.next)))
     await this.#move(batch.next, 1)
     return 'done'
   }
@@ -246,13 +246,14 @@ export class PartitionReader {
   }
 
   /**
-   * Repeats a step until it succeeds. It ends early when the partition was taken away, before the
-   * first attempt too unless that is to be made in any case, and for an owner by what its log says
-   * of the ownership.
+   * Repeats a step until it succeeds, at least once. It ends early when the partition was taken
+   * away, and for an owner by what its log says of the ownership.
    */
-  async #insist(step: () => Promise<void>, first: 'if held' | 'once' = 'if held'): Promise<Step> {
+  async #insist(step: () => Promise<void>): Promise<Step> {
     const { sleep, random, onFault } = this.#options
-    for (let attempt = 1; !this.#stop.signal.aborted || (first === 'once' && attempt === 1); attempt += 1) {
+    let attempt = 0
+    do {
+      attempt += 1
       try {
         await step()
         this.#isFailing = false
@@ -264,7 +265,7 @@ export class PartitionReader {
         if (this.#owner !== undefined && isInDoubt(error)) return error
         await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
       }
-    }
+    } while (!this.#stop.signal.aborted)
     return 'stopped'
   }
 }

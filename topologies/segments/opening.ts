@@ -39,8 +39,9 @@ export function withExpected(state: Aggregate | undefined, fact: ExpectedFact): 
   return { ...awaited(aggregate), sentMs, expected, operatorId: fact.operatorId }
 }
 
-function awaited({ refused: _, ...aggregate }: Aggregate): Aggregate {
-  return aggregate
+function awaited(aggregate: Aggregate): Aggregate {
+  const { refused: _, ...others } = aggregate
+  return others
 }
 
 interface Submitted {

@@ -11,12 +11,15 @@ export interface Publication {
 
 /** `refused` is final: no repetition will help. */
 export type Published =
-  | { readonly kind: 'stored'; readonly duplicate: boolean }
+  | { readonly kind: 'stored'; readonly duplicate: boolean; readonly sequence: number }
   | { readonly kind: 'refused'; readonly message: string }
 
 export interface Publisher {
-  /** Rejects with PublishError when nothing is known: publish again with the same id. */
-  publish(publication: Publication): Promise<Published>
+  /**
+   * Rejects with PublishError when nothing is known: publish again with the same id. `permit` is
+   * called in the turn in which the message leaves; when it throws, nothing has left.
+   */
+  publish(publication: Publication, permit: () => void): Promise<Published>
 }
 
 /** The stream did not acknowledge: it may or may not have the message. */
@@ -43,12 +46,13 @@ const MESSAGE_TOO_LARGE = 10_054
  */
 export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal): Publisher {
   return {
-    async publish({ subject, payload, headers, messageId }) {
+    async publish({ subject, payload, headers, messageId }, permit) {
       await link.whenConnected(stop)
+      permit()
       try {
         const options = { headers, msgID: messageId, timeout: ACK_MS_MAX }
         const ack = await jetstreamOf(link).publish(subject, payload, options)
-        return { kind: 'stored', duplicate: ack.duplicate }
+        return { kind: 'stored', duplicate: ack.duplicate, sequence: ack.seq }
       } catch (error) {
         const refusal = refusalOf(error)
         if (refusal === undefined) throw new PublishError(stream, error)

@@ -1,0 +1,160 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
+import { LogError } from '../../../streams/log/port.ts'
+import { AT, Commands, GROUP, type Owner } from '../testing/commands.suite.ts'
+import type { Fate } from '../testing/command-stream.suite.ts'
+import { StaleOwnership } from './command-partition.ts'
+import { PublishError } from './publish.ts'
+
+type Fault =
+  | 'none'
+  | 'beforeCommit'
+  | 'afterCommitBeforeReply'
+  | 'commitRefused'
+  | 'commitLate'
+  | 'recordsRefused'
+
+/** What may happen to a partition of commands, one after the other. */
+type Happening =
+  | { readonly kind: 'write'; readonly count: number }
+  | {
+      readonly kind: 'handle'
+      readonly bridge: number
+      readonly size: number
+      readonly fates: readonly Fate[]
+    }
+  | { readonly kind: 'commit'; readonly bridge: number; readonly fault: Fault }
+  | { readonly kind: 'assign'; readonly bridge: number }
+  | { readonly kind: 'wait'; readonly minutes: number }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'compact' }
+
+const bridge = fc.nat(1)
+const fates = fc.array(fc.constantFrom<Fate>('stored', 'lost', 'reply lost'), { maxLength: 6 })
+const fault = fc.constantFrom<Fault>(
+  'none',
+  'none',
+  'beforeCommit',
+  'afterCommitBeforeReply',
+  'commitRefused',
+  'commitLate',
+  'recordsRefused',
+)
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  fc.record({ kind: fc.constant('write' as const), count: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ kind: fc.constant('handle' as const), bridge, size: fc.integer({ min: 1, max: 5 }), fates }),
+  fc.record({ kind: fc.constant('handle' as const), bridge, size: fc.integer({ min: 1, max: 5 }), fates }),
+  fc.record({ kind: fc.constant('commit' as const), bridge, fault }),
+  fc.record({ kind: fc.constant('commit' as const), bridge, fault }),
+  fc.record({ kind: fc.constant('assign' as const), bridge }),
+  fc.record({ kind: fc.constant('wait' as const), minutes: fc.constantFrom(0.1, 1, 11, 600) }),
+  fc.record({ kind: fc.constant('reset' as const) }),
+  fc.record({ kind: fc.constant('compact' as const) }),
+)
+
+/** A member as `consume` runs it: open at an assignment, then a batch at a time from the cursor. */
+class Member {
+  readonly #commands: Commands
+  readonly #owner: Owner
+  #isOpen = false
+  #next = 0
+  #batch: Awaited<ReturnType<Commands['batch']>> | undefined
+  #isHandled = false
+
+  constructor(commands: Commands, owner: Owner) {
+    this.#commands = commands
+    this.#owner = owner
+  }
+
+  async assign(): Promise<void> {
+    this.#shut()
+    this.#isOpen = await this.#survives(() => this.#owner.partition.open())
+    if (this.#isOpen) this.#next = await this.#commands.cursor()
+  }
+
+  async handle(size: number): Promise<void> {
+    if (!this.#isOpen || this.#isHandled) return
+    this.#batch ??= await this.#commands.batch(this.#next, this.#next + size)
+    const batch = this.#batch
+    if (batch.records.length === 0) this.#batch = undefined
+    else this.#isHandled = await this.#survives(() => this.#owner.partition.handle(batch))
+  }
+
+  async commit(): Promise<void> {
+    const batch = this.#batch
+    if (!this.#isOpen || !this.#isHandled || batch === undefined) return
+    if (!(await this.#survives(() => this.#owner.commit(batch)))) return
+    this.#next = batch.next
+    this.#batch = undefined
+    this.#isHandled = false
+  }
+
+  async #survives(step: () => Promise<void>): Promise<boolean> {
+    try {
+      await step()
+      return true
+    } catch (error) {
+      const isKnown =
+        error instanceof LogError || error instanceof PublishError || error instanceof StaleOwnership
+      if (!isKnown) throw error
+      if (error instanceof LogError && error.code !== 'retriable') this.#shut()
+      return false
+    }
+  }
+
+  #shut(): void {
+    this.#isOpen = false
+    this.#batch = undefined
+    this.#isHandled = false
+  }
+}
+
+async function play(happenings: readonly Happening[]): Promise<Commands> {
+  const faults: MemoryFaults = {}
+  const commands = await Commands.begin(faults)
+  const members = [new Member(commands, commands.unopened()), new Member(commands, commands.unopened())]
+  const memberOf = (index: number): Member => members[index] ?? fail()
+  await memberOf(0).assign()
+  for (const one of happenings) {
+    if (one.kind === 'write') await commands.write(one.count)
+    else if (one.kind === 'wait') commands.nowMs += one.minutes * 60_000
+    else if (one.kind === 'reset')
+      await commands.log.admin.moveCursors(GROUP, [{ ...AT, next: 0, metadata: '' }])
+    else if (one.kind === 'compact') commands.log.compact('bridge.marks')
+    else if (one.kind === 'assign') await memberOf(one.bridge).assign()
+    else if (one.kind === 'handle') {
+      commands.stream.script(one.fates)
+      await memberOf(one.bridge).handle(one.size)
+      commands.stream.script([])
+    } else {
+      if (one.fault !== 'none') faults[one.fault] = () => true
+      await memberOf(one.bridge).commit()
+      if (one.fault !== 'none') delete faults[one.fault]
+    }
+  }
+  for (let turn = 0; turn < 60; turn += 1) {
+    if (turn === 0) await memberOf(0).assign()
+    await memberOf(0).handle(5)
+    await memberOf(0).commit()
+  }
+  return commands
+}
+
+function fail(): never {
+  throw new Error('there are two members')
+}
+
+describe('[P4] [P7] fault R6: whatever happens to two bridges, the log and NATS', () => {
+  test('each command is in the stream once, though the window of NATS has long ended', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(happening, { maxLength: 60 }), async (happenings) => {
+        const commands = await play(happenings)
+        const { ids } = commands.stream
+        expect(new Set(ids).size).toBe(ids.length)
+        expect(ids).toHaveLength((await commands.records()).length)
+      }),
+      { numRuns: 300 },
+    )
+  }, 120_000)
+})
