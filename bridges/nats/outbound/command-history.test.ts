@@ -5,7 +5,7 @@ import { LogError } from '../../../streams/log/port.ts'
 import { AT, Commands, GROUP, type Owner } from '../testing/commands.suite.ts'
 import type { Fate } from '../testing/command-stream.suite.ts'
 import { StaleOwnership } from './command-partition.ts'
-import { PublishError } from './publish.ts'
+import { PublishError, SubjectMoved } from './publish.ts'
 
 type Fault =
   | 'none'
@@ -28,10 +28,11 @@ type Happening =
   | { readonly kind: 'assign'; readonly bridge: number }
   | { readonly kind: 'wait'; readonly minutes: number }
   | { readonly kind: 'reset' }
+  | { readonly kind: 'let through' }
   | { readonly kind: 'compact' }
 
 const bridge = fc.nat(1)
-const fates = fc.array(fc.constantFrom<Fate>('stored', 'lost', 'reply lost'), { maxLength: 6 })
+const fates = fc.array(fc.constantFrom<Fate>('stored', 'lost', 'reply lost', 'late'), { maxLength: 6 })
 const fault = fc.constantFrom<Fault>(
   'none',
   'none',
@@ -50,6 +51,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('assign' as const), bridge }),
   fc.record({ kind: fc.constant('wait' as const), minutes: fc.constantFrom(0.1, 1, 11, 600) }),
   fc.record({ kind: fc.constant('reset' as const) }),
+  fc.record({ kind: fc.constant('let through' as const) }),
   fc.record({ kind: fc.constant('compact' as const) }),
 )
 
@@ -95,8 +97,9 @@ class Member {
       await step()
       return true
     } catch (error) {
-      const isKnown =
-        error instanceof LogError || error instanceof PublishError || error instanceof StaleOwnership
+      const isKnown = [LogError, PublishError, StaleOwnership, SubjectMoved].some(
+        (kind) => error instanceof kind,
+      )
       if (!isKnown) throw error
       if (error instanceof LogError && error.code !== 'retriable') this.#shut()
       return false
@@ -121,6 +124,7 @@ async function play(happenings: readonly Happening[]): Promise<Commands> {
     else if (one.kind === 'wait') commands.nowMs += one.minutes * 60_000
     else if (one.kind === 'reset')
       await commands.log.admin.moveCursors(GROUP, [{ ...AT, next: 0, metadata: '' }])
+    else if (one.kind === 'let through') commands.stream.letThrough()
     else if (one.kind === 'compact') commands.log.compact('bridge.marks')
     else if (one.kind === 'assign') await memberOf(one.bridge).assign()
     else if (one.kind === 'handle') {
@@ -138,6 +142,7 @@ async function play(happenings: readonly Happening[]): Promise<Commands> {
     await memberOf(0).handle(5)
     await memberOf(0).commit()
   }
+  commands.stream.letThrough()
   return commands
 }
 

@@ -6,6 +6,7 @@ import { LogError } from '../../../streams/log/port.ts'
 import { AT, Commands, GROUP } from '../testing/commands.suite.ts'
 import { ensureTopics, OPERATOR } from '../testing/scene.suite.ts'
 import { OWNERSHIP_MS_MAX, StaleOwnership, UnmarkedHistory } from './command-partition.ts'
+import { SubjectMoved } from './publish.ts'
 import { MARKS_AT, PublishedMarks } from './published-marks.ts'
 
 const MINUTE_MS = 60_000
@@ -87,7 +88,7 @@ describe('[P7] fault R6a: a partition that comes back after another owner has di
     const owner = await commands.owner()
     await commands.write(2)
     const batch = await commands.batch(0)
-    commands.stream.fail('reply lost', 'lost')
+    commands.stream.fail('reply lost')
     await expect(owner.partition.handle(batch)).rejects.toThrow('did not acknowledge')
     commands.nowMs += 11 * MINUTE_MS
     await owner.take(batch)
@@ -117,7 +118,7 @@ describe('[P4] fault R6b: a bridge that was frozen for ten minutes', () => {
     const frozen = await commands.owner()
     await commands.write(4)
     const batch = await commands.batch(0)
-    commands.stream.fail('stored', 'lost', 'lost', 'lost')
+    commands.stream.fail('stored', 'lost')
     await expect(frozen.partition.handle(batch)).rejects.toThrow('did not acknowledge')
     await (await commands.owner()).takeAll()
     commands.nowMs += 10 * MINUTE_MS
@@ -140,6 +141,52 @@ describe('[P4] fault R6b: a bridge that was frozen for ten minutes', () => {
     expect(commands.stream.publishes).toEqual([])
     commands.stream.beforeLeaving = () => Promise.resolve()
     await frozen.take(batch)
+    expect(commands.stream.ids).toHaveLength(2)
+  })
+
+  test('is told by the stream when it is behind, and asks the log', async () => {
+    const commands = await Commands.begin()
+    const frozen = await commands.owner()
+    await commands.write(1)
+    await frozen.takeAll()
+    const next = await commands.owner()
+    await commands.write(2)
+    await next.take(await commands.batch(1, 2))
+    const batch = await commands.batch(1)
+    commands.nowMs += 1
+    const others = { ...batch, records: batch.records.slice(1) }
+    await expect(frozen.partition.handle(others)).rejects.toBeInstanceOf(SubjectMoved)
+    await expect(frozen.partition.handle(others)).rejects.toMatchObject(fenced)
+    expect(commands.stream.ids).toHaveLength(2)
+  })
+
+  test('what it had handed over before it froze is not taken when it leaves after the next owner', async () => {
+    const commands = await Commands.begin()
+    const frozen = await commands.owner()
+    await commands.write(3)
+    commands.stream.fail('stored', 'late')
+    await expect(frozen.partition.handle(await commands.batch(0))).rejects.toThrow('did not acknowledge')
+    commands.nowMs += 10 * MINUTE_MS
+    await (await commands.owner()).takeAll()
+    commands.nowMs += 11 * MINUTE_MS
+    commands.stream.letThrough()
+    expect(commands.stream.ids).toHaveLength(3)
+    await commands.write(1)
+    await (await commands.owner()).takeAll()
+    expect(unique(commands.stream.ids)).toHaveLength(4)
+  })
+
+  test('what arrives between the look into the stream and the publish harms nothing', async () => {
+    const commands = await Commands.begin()
+    const frozen = await commands.owner()
+    await commands.write(2)
+    const batch = await commands.batch(0)
+    commands.stream.fail('late')
+    await expect(frozen.partition.handle(batch)).rejects.toThrow('did not acknowledge')
+    commands.nowMs += 11 * MINUTE_MS
+    const next = await commands.owner()
+    commands.stream.beforeLeaving = async () => commands.stream.letThrough()
+    await next.take(batch)
     expect(commands.stream.ids).toHaveLength(2)
   })
 

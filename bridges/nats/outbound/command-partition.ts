@@ -48,8 +48,12 @@ export interface CommandGate {
   isHeld(event: OutboundEvent): boolean
   /** Synchronous, directly before the command leaves. Throws StaleOwnership. */
   permit(): void
+  /** Somebody else seems to publish: the ownership must be proven anew. */
+  doubt(): void
+  /** Behind which message of its subject NATS may take it. */
+  lastOf(event: OutboundEvent): number | undefined
   /** NATS has it under this sequence of its stream. */
-  acknowledged(sequence: number): void
+  acknowledged(event: OutboundEvent, sequence: number): void
   /** NATS will never take it: `outbound` is told, with the cursor. */
   refused(record: LogRecord, reason: string): Promise<void>
 }
@@ -98,6 +102,8 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   readonly #tried = new Set<number>()
   /** What NATS holds of the records in doubt. */
   #held: ReadonlyMap<string, number> = new Map()
+  /** By subject, the last message as this owner knows it. One subject for each operator. */
+  readonly #last = new Map<string, number>()
   /** Highest stream sequence acknowledged since the mark got its own; 0: none. */
   #acknowledged = 0
   #refusals: OutRecord[] = []
@@ -159,6 +165,8 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     const open = undone.filter(({ record }) => !isReplayed(record.headers) && !this.covers(record))
     if (this.#mark === undefined) await this.#begin(undone)
     if (!this.#isProven()) await this.#claim()
+    if (open.some(({ record }) => this.#tried.has(record.offset))) this.#last.clear()
+    await this.#lookAtLast(open)
     await this.#lookUp(open.filter(({ record }) => this.#isInDoubt(record)))
     for (const { record } of open) this.#tried.add(record.offset)
   }
@@ -175,8 +183,13 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     if (!this.#isProven()) throw new StaleOwnership(`${partitionKey(this.#options.at)} must be proven again`)
   }
 
-  acknowledged(sequence: number): void {
+  lastOf({ subject }: OutboundEvent): number | undefined {
+    return this.#last.get(subject)
+  }
+
+  acknowledged({ subject }: OutboundEvent, sequence: number): void {
     this.#acknowledged = Math.max(this.#acknowledged, sequence)
+    this.#last.set(subject, Math.max(this.#last.get(subject) ?? 0, sequence))
   }
 
   async refused(record: LogRecord, reason: string): Promise<void> {
@@ -191,6 +204,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     this.#mark = undefined
     this.#provenMs = Number.NEGATIVE_INFINITY
     this.#held = new Map()
+    this.#last.clear()
     this.#tried.clear()
     this.#refusals = []
     this.#acknowledged = 0
@@ -213,7 +227,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   async #begin(first: readonly Command[]): Promise<void> {
     const { published, now, streamAgeMsMax } = this.#options
     for (const subject of new Set(first.map(({ event }) => event.subject)))
-      if (await published.any(subject)) throw this.#lost('NATS holds commands of its operators')
+      if ((await published.last(subject)) > 0) throw this.#lost('NATS holds commands of its operators')
     if (first.some(({ record }) => now() - record.timestamp > streamAgeMsMax))
       throw this.#lost('it holds commands that are older than what NATS keeps')
     await this.#write({ ...NO_MARK, topicId: this.#topicId, sequence: 0 })
@@ -257,6 +271,13 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     return this.#tried.has(offset) || (this.#doubtLeft > 0 && offset < this.#doubtBelow)
   }
 
+  /** Before anything is looked up: what is published in between is noticed by what it moves. */
+  async #lookAtLast(open: readonly Command[]): Promise<void> {
+    for (const { event } of open)
+      if (!this.#last.has(event.subject))
+        this.#last.set(event.subject, await this.#options.published.last(event.subject))
+  }
+
   /** Without a sequence in the mark nobody knows where to look: then NATS's own window is all. */
   async #lookUp(doubtful: readonly Command[]): Promise<void> {
     const sequence = this.#mark?.sequence
@@ -264,7 +285,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     const held = new Map<string, number>()
     for (const subject of new Set(doubtful.map(({ event }) => event.subject)))
       for (const [id, seq] of await this.#options.published.beyond(subject, sequence)) held.set(id, seq)
-    for (const { event } of doubtful) this.acknowledged(held.get(event.messageId) ?? 0)
+    for (const { event } of doubtful) this.acknowledged(event, held.get(event.messageId) ?? 0)
     this.#held = held
   }
 }

@@ -11,7 +11,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import { CommandPartition, OUTBOUND_BATCH_MAX, StaleOwnership, UnmarkedHistory } from './command-partition.ts'
 import { COMMAND_TOPIC } from './event.ts'
 import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
-import { natsPublisher, PublishError } from './publish.ts'
+import { natsPublisher, PublishError, SubjectMoved } from './publish.ts'
 import { natsPublishedCommands } from './published-commands.ts'
 import { PublishedMarks } from './published-marks.ts'
 
@@ -161,7 +161,8 @@ async function untilTopicsExist(
 function report(options: OutboundMirrorsOptions, at: TopicPartition, error: unknown, attempt: number): void {
   const { logger, instruments } = options
   const { topic, partition } = at
-  if (error instanceof StaleOwnership) return logger.info('bridge.ownership_stale', { topic, partition })
+  if (error instanceof StaleOwnership || error instanceof SubjectMoved)
+    return logger.info('bridge.ownership_doubtful', { topic, partition, error })
   if (error instanceof UnmarkedHistory)
     return logger.error('bridge.mark_missing', { topic, partition, attempt, error })
   if (error instanceof LogError && error.code === 'fenced')

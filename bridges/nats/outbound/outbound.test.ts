@@ -90,6 +90,8 @@ const OPEN: CommandGate = {
   covers: () => false,
   isHeld: () => false,
   permit: () => {},
+  doubt: () => {},
+  lastOf: () => undefined,
   acknowledged: () => {},
   refused: () => Promise.resolve(),
 }

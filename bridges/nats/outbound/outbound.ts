@@ -7,7 +7,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import { toNatsHeaders } from '../headers.ts'
 import type { Command, CommandGate } from './command-partition.ts'
 import { COMMAND_TOPIC, outboundEvent, type Readable } from './event.ts'
-import type { Publisher } from './publish.ts'
+import { SubjectMoved, type Publisher } from './publish.ts'
 import { mirrorSpan } from '../spans.ts'
 
 /**
@@ -90,7 +90,10 @@ export class OutboundBridge {
     this.#finish(batch)
   }
 
-  /** What is left to do, in one chain per message. */
+  /**
+   * What is left to do, in one chain per message, and per operator for commands: each names the one
+   * before it.
+   */
   #chains(undone: readonly Undone[], way: Way): readonly (readonly Unfinished[])[] {
     const chains = new Map<string, Unfinished[]>()
     for (const one of undone) {
@@ -121,7 +124,8 @@ export class OutboundBridge {
     const { event } = read
     if (gate?.isHeld(event) === true)
       return { orderKey: `suppressed ${offset}`, unfinished: () => this.#suppress(record) }
-    return { orderKey: event.orderKey, unfinished: () => this.#publish({ record, event }, way) }
+    const orderKey = gate === undefined ? event.orderKey : event.subject
+    return { orderKey, unfinished: () => this.#publish({ record, event }, way) }
   }
 
   #suppress(record: LogRecord): Promise<void> {
@@ -137,10 +141,17 @@ export class OutboundBridge {
       messageId: event.messageId,
       headers: toNatsHeaders(record.headers),
       payload: record.value ?? Buffer.alloc(0),
+      lastSequence: gate?.lastOf(event),
     }
-    const published = await to.publisher.publish(publication, () => gate?.permit()).finally(end)
+    const published = await to.publisher
+      .publish(publication, () => gate?.permit())
+      .catch((error: unknown) => {
+        if (error instanceof SubjectMoved) gate?.doubt()
+        throw error
+      })
+      .finally(end)
     if (published.kind === 'refused') return this.#refuse(record, 'refused', published.message, gate)
-    gate?.acknowledged(published.sequence)
+    gate?.acknowledged(event, published.sequence)
     instruments.out.inc({ subject: record.topic })
     if (event.enqueuedAtMs !== undefined && !published.duplicate)
       instruments.pipelineTotal.observe(Math.max(0, now() - event.enqueuedAtMs) / 1_000)

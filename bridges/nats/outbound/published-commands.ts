@@ -4,8 +4,8 @@ import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
 export interface PublishedCommands {
   /** Their `Nats-Msg-Id`s beyond a sequence of the stream, with their own sequences. */
   beyond(subject: string, sequence: number): Promise<ReadonlyMap<string, number>>
-  /** Whether the stream holds any. */
-  any(subject: string): Promise<boolean>
+  /** Sequence of the last one; 0: the stream holds none. */
+  last(subject: string): Promise<number>
 }
 
 /**
@@ -33,9 +33,9 @@ export function natsPublishedCommands(link: NatsLink, stream: string, stop: Abor
         seq = message.seq + 1
       }
     },
-    async any(subject) {
+    async last(subject) {
       const api = await streams()
-      return (await api.getMessage(stream, { last_by_subj: subject })) !== null
+      return (await api.getMessage(stream, { last_by_subj: subject }))?.seq ?? 0
     },
   }
 }

@@ -1,7 +1,8 @@
 import type { PublishedCommands } from '../outbound/published-commands.ts'
-import { PublishError, type Publication, type Publisher } from '../outbound/publish.ts'
+import { PublishError, SubjectMoved, type Publication, type Publisher } from '../outbound/publish.ts'
 
-export type Fate = 'stored' | 'lost' | 'reply lost' | 'refused'
+/** `late`: it has left, but arrives only when it is let through. */
+export type Fate = 'stored' | 'lost' | 'reply lost' | 'refused' | 'late'
 
 interface Kept {
   readonly sequence: number
@@ -17,6 +18,7 @@ interface Kept {
 export class CommandStream implements Publisher, PublishedCommands {
   readonly kept: Kept[] = []
   readonly publishes: string[] = []
+  readonly #late: Publication[] = []
   /** Called before a message leaves, as a connection that has to come back would. */
   beforeLeaving: () => Promise<void> = () => Promise.resolve()
   readonly #now: () => number
@@ -43,7 +45,15 @@ export class CommandStream implements Publisher, PublishedCommands {
     this.#fates = [...fates]
   }
 
-  async publish({ messageId, subject }: Publication, permit: () => void) {
+  /** What a frozen process had in its own buffers arrives now; nobody waits for the answers. */
+  letThrough(): void {
+    for (const late of this.#late.splice(0)) {
+      if (this.#known(late.messageId) === undefined && !this.#isBehind(late)) this.#keep(late)
+    }
+  }
+
+  async publish(publication: Publication, permit: () => void) {
+    const { messageId } = publication
     await this.beforeLeaving()
     permit()
     this.publishes.push(messageId)
@@ -52,8 +62,11 @@ export class CommandStream implements Publisher, PublishedCommands {
     const fate = this.#fates.shift() ?? 'stored'
     if (fate === 'refused') return { kind: 'refused', message: 'larger than max_payload' } as const
     const known = this.#known(messageId)
-    if (fate !== 'lost' && known === undefined)
-      this.kept.push({ sequence: this.kept.length + 1, subject, messageId, atMs: this.#now() })
+    if (fate === 'late') this.#late.push(publication)
+    else if (fate !== 'lost' && known === undefined) {
+      if (this.#isBehind(publication)) throw new SubjectMoved('the stream holds more')
+      this.#keep(publication)
+    }
     if (fate !== 'stored') throw new PublishError('TEST', new Error('no answer'))
     const sequence = known?.sequence ?? this.kept.length
     return { kind: 'stored', duplicate: known !== undefined, sequence } as const
@@ -64,8 +77,20 @@ export class CommandStream implements Publisher, PublishedCommands {
     return new Map(beyond.map((one) => [one.messageId, one.sequence]))
   }
 
-  async any(subject: string): Promise<boolean> {
-    return this.kept.some((one) => one.subject === subject)
+  async last(subject: string): Promise<number> {
+    return this.#last(subject)
+  }
+
+  #last(subject: string): number {
+    return this.kept.findLast((one) => one.subject === subject)?.sequence ?? 0
+  }
+
+  #isBehind({ subject, lastSequence }: Publication): boolean {
+    return lastSequence !== undefined && lastSequence !== this.#last(subject)
+  }
+
+  #keep({ subject, messageId }: Publication): void {
+    this.kept.push({ sequence: this.kept.length + 1, subject, messageId, atMs: this.#now() })
   }
 
   #known(messageId: string): Kept | undefined {
