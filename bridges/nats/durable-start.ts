@@ -1,4 +1,5 @@
 import { DeliverPolicy, type ConsumerConfig, type JetStreamManager } from '@nats-io/jetstream'
+import { forgetDone } from './done-commands.ts'
 import type { DurableSpec } from './durables.ts'
 import type { LogClient } from '../../streams/log/port.ts'
 import { PublishedMarks, type Mark, type Marked } from './outbound/published-marks.ts'
@@ -29,7 +30,8 @@ const EVERYTHING: Start = { deliver_policy: DeliverPolicy.All }
 /**
  * Where a durable begins that does not exist. One of commands begins after its mark: the stream
  * holds what was sent long ago, and the gateway's journal in Redis may be gone [W6]. A mark of
- * another stream of the same name says that all of this one is new. Without a mark it is made only
+ * another stream of the same name says that all of this one is new. What was done beyond the mark
+ * is taken from the stream first. Without a mark it is made only
  * when there is nothing for it, as for a new operator, or when somebody has ordered it [P8].
  *
  * @throws UnmarkedDurable
@@ -46,5 +48,7 @@ export async function startOf(
   if (mark === undefined) throw new UnmarkedDurable(`durable ${spec.stream}/${spec.name} has no mark`)
   const { created } = await manager.streams.info(spec.stream)
   if (mark.topicId !== created) return EVERYTHING
-  return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: mark.acknowledged + 1 }
+  const opt_start_seq = mark.acknowledged + 1
+  await forgetDone(manager, spec, opt_start_seq)
+  return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq }
 }

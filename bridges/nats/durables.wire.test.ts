@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { encode } from '../../streams/contracts/decode.ts'
+import { commandExample, submitResultExample } from '../../streams/contracts/examples.ts'
 import { commandDurable, commandSubject, STREAMS } from '../../streams/contracts/subjects.ts'
 import { memoryLog, type MemoryLog } from '../../streams/log/memory.ts'
+import { eventIdOf } from '../../streams/domain/event-id.ts'
 import { connectNats, type NatsLink } from '../../streams/nats/link.ts'
 import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
 import { sleep } from '../../streams/platform/backoff.ts'
@@ -72,10 +75,20 @@ async function stopWatching(): Promise<void> {
   watches.clear()
 }
 
+/** Commands of messages that are called by their number. */
 async function publish(count: number): Promise<void> {
   const client = jetstream(nc)
-  for (let n = 0; n < count; n += 1)
-    await client.publish(commandSubject(OPERATOR), 'a command', { msgID: randomUUID() })
+  for (let n = 0; n < count; n += 1) {
+    const messageId = eventIdOf(`message ${n}`)
+    const command = encode({ ...commandExample, messageId })
+    await client.publish(commandSubject(OPERATOR), command, { msgID: randomUUID() })
+  }
+}
+
+/** What the gateway says of one segment of a message. */
+async function answer(n: number, segmentIndex: number, totalSegments: number): Promise<void> {
+  const result = { ...submitResultExample, messageId: eventIdOf(`message ${n}`), segmentIndex, totalSegments }
+  await jetstream(nc).publish('smpp.submit.result', encode(result), { msgID: randomUUID() })
 }
 
 /** What the gateway gets next, acknowledged one by one. */
@@ -114,6 +127,23 @@ describe('[P4] fault R6d: a durable of commands that NATS has lost', () => {
     await untilMade()
     expect(await take(6)).toEqual([5, 6])
     expect(told).toContain('nats.durable_missing')
+  })
+
+  test('delivers nothing that was done beyond its mark, in whichever order: the results tell', async () => {
+    await publish(5)
+    watch()
+    await untilMarked(0)
+    await stopWatching()
+    const consumer = await jetstream(nc).consumers.get(STREAM, DURABLE)
+    const messages = await consumer.fetch({ max_messages: 4, expires: 1_500 })
+    for await (const message of messages) if (message.seq % 2 === 0) await message.ackAck()
+    await answer(1, 1, 1)
+    await answer(3, 1, 2)
+    await answer(3, 2, 2)
+    await answer(4, 2, 2)
+    await manager.consumers.delete(STREAM, DURABLE)
+    await provisionNats(manager, { ...OPTIONS, marks: marksOn(log) })
+    expect(await take(5)).toEqual([1, 3, 5])
   })
 
   test('begins after its mark also when the provisioner makes it', async () => {

@@ -26,7 +26,7 @@ import {
 } from './published-marks.ts'
 import { refusedRecord } from './refused-command.ts'
 
-/** Records of one partition that may be on their way to NATS at a time. */
+/** Records in one batch of a partition. */
 export const OUTBOUND_BATCH_MAX = 256
 /** How old the proof of ownership may be when a command leaves. */
 export const OWNERSHIP_MS_MAX = 10_000

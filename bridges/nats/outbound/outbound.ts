@@ -15,6 +15,7 @@ import { mirrorSpan } from '../spans.ts'
  * costs connections of its own.
  */
 export const OUTBOUND_GROUP = 'sms.bridge-out'
+
 export interface OutboundMirror {
   readonly mirror: Mirror
   readonly publisher: Publisher
@@ -53,7 +54,7 @@ type Unfinished = () => Promise<void>
  * while the batch is repeated, and not published again after the window either.
  *
  * Commands: a replayed one is never published [P4]. Of the others the gate of their partition
- * decides (command-partition.ts). All other events need neither owner nor mark: published a second
+ * decides (command-partition.ts), and those of one operator go one after the other. All other events need neither owner nor mark: published a second
  * time they carry the same id, and whoever reads them dedupes by it [W3].
  */
 export class OutboundBridge {
