@@ -113,51 +113,75 @@ class Member {
   }
 }
 
-async function play(happenings: readonly Happening[]): Promise<Commands> {
-  const faults: MemoryFaults = {}
-  const commands = await Commands.begin(faults)
-  const members = [new Member(commands, commands.unopened()), new Member(commands, commands.unopened())]
-  const memberOf = (index: number): Member => members[index] ?? fail()
-  await memberOf(0).assign()
-  for (const one of happenings) {
-    if (one.kind === 'write') await commands.write(one.count)
-    else if (one.kind === 'wait') commands.nowMs += one.minutes * 60_000
-    else if (one.kind === 'reset')
-      await commands.log.admin.moveCursors(GROUP, [{ ...AT, next: 0, metadata: '' }])
-    else if (one.kind === 'let through') commands.stream.letThrough()
-    else if (one.kind === 'compact') commands.log.compact('bridge.marks')
-    else if (one.kind === 'assign') await memberOf(one.bridge).assign()
-    else if (one.kind === 'handle') {
-      commands.stream.script(one.fates)
-      await memberOf(one.bridge).handle(one.size)
-      commands.stream.script([])
-    } else {
-      if (one.fault !== 'none') faults[one.fault] = () => true
-      await memberOf(one.bridge).commit()
-      if (one.fault !== 'none') delete faults[one.fault]
-    }
-  }
-  for (let turn = 0; turn < 60; turn += 1) {
-    if (turn === 0) await memberOf(0).assign()
-    await memberOf(0).handle(5)
-    await memberOf(0).commit()
-  }
-  commands.stream.letThrough()
-  return commands
-}
+/** Two bridges, one of which has the partition at the beginning. */
+class World {
+  readonly commands: Commands
+  readonly #faults: MemoryFaults
+  readonly #members: readonly [Member, Member]
 
-function fail(): never {
-  throw new Error('there are two members')
+  private constructor(commands: Commands, faults: MemoryFaults) {
+    this.commands = commands
+    this.#faults = faults
+    const member = (): Member => new Member(commands, commands.unopened())
+    this.#members = [member(), member()]
+  }
+
+  static async begin(): Promise<World> {
+    const faults: MemoryFaults = {}
+    const world = new World(await Commands.begin(faults), faults)
+    await world.#members[0].assign()
+    return world
+  }
+
+  async happens(one: Happening): Promise<void> {
+    const { commands } = this
+    if (one.kind === 'write') return commands.write(one.count)
+    if (one.kind === 'assign') return this.#member(one.bridge).assign()
+    if (one.kind === 'handle') return this.#handle(one.bridge, one.size, one.fates)
+    if (one.kind === 'commit') return this.#commit(one.bridge, one.fault)
+    if (one.kind === 'reset') return commands.log.admin.moveCursors(GROUP, [{ ...AT, next: 0, metadata: '' }])
+    if (one.kind === 'wait') commands.nowMs += one.minutes * 60_000
+    else if (one.kind === 'let through') commands.stream.letThrough()
+    else commands.log.compact('bridge.marks')
+  }
+
+  /** Long enough for one bridge alone to publish all that was written. */
+  async settles(): Promise<void> {
+    await this.#members[0].assign()
+    for (let turn = 0; turn < 60; turn += 1) {
+      await this.#members[0].handle(5)
+      await this.#members[0].commit()
+    }
+    this.commands.stream.letThrough()
+  }
+
+  #member(index: number): Member {
+    return this.#members[index === 0 ? 0 : 1]
+  }
+
+  async #handle(index: number, size: number, script: readonly Fate[]): Promise<void> {
+    this.commands.stream.script(script)
+    await this.#member(index).handle(size)
+    this.commands.stream.script([])
+  }
+
+  async #commit(index: number, fault: Fault): Promise<void> {
+    if (fault !== 'none') this.#faults[fault] = () => true
+    await this.#member(index).commit()
+    if (fault !== 'none') delete this.#faults[fault]
+  }
 }
 
 describe('[P4] [P7] fault R6: whatever happens to two bridges, the log and NATS', () => {
   test('each command is in the stream once, though the window of NATS has long ended', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { maxLength: 60 }), async (happenings) => {
-        const commands = await play(happenings)
-        const { ids } = commands.stream
+        const world = await World.begin()
+        for (const one of happenings) await world.happens(one)
+        await world.settles()
+        const { ids } = world.commands.stream
         expect(new Set(ids).size).toBe(ids.length)
-        expect(ids).toHaveLength((await commands.records()).length)
+        expect(ids).toHaveLength((await world.commands.records()).length)
       }),
       { numRuns: 300 },
     )

@@ -54,8 +54,9 @@ type Unfinished = () => Promise<void>
  * while the batch is repeated, and not published again after the window either.
  *
  * Commands: a replayed one is never published [P4]. Of the others the gate of their partition
- * decides (command-partition.ts), and those of one operator go one after the other. All other events need neither owner nor mark: published a second
- * time they carry the same id, and whoever reads them dedupes by it [W3].
+ * decides (command-partition.ts), and those of one operator go one after the other. All other
+ * events need neither owner nor mark: published a second time they carry the same id, and whoever
+ * reads them dedupes by it [W3].
  */
 export class OutboundBridge {
   readonly #options: OutboundOptions

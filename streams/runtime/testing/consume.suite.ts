@@ -22,7 +22,7 @@ type Extra = Partial<Pick<ConsumeOptions, 'handle' | 'recordsMax' | 'ownerOf' | 
 
 /** What whoever reads by `consume` may rely on, on whichever log: bridges and sinks. */
 export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
-  describe(`consume on ${name}`, () => {
+  describe(`consume on ${name}`, { timeout: 60_000 }, () => {
     let log: LogClient
     let topic: string
     let group: string
@@ -93,9 +93,9 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
     })
 
     it('moves the cursor only after the handler has resolved', async () => {
-      const held = gate()
+      const held = new Gate()
       await write(0, 'a', 'b')
-      await start({ handle: () => held.passed })
+      await start({ handle: () => held.pass() })
       await until(() => held.isWaiting(), 'a batch in hand')
       await write(1, 'x')
       expect(await cursor()).toBeUndefined()
@@ -127,9 +127,9 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
     })
 
     it('goes on at its cursor after a stop, and the batch in hand is finished before it leaves', async () => {
-      const held = gate()
+      const held = new Gate()
       await write(0, 'a', 'b')
-      const first = await start({ handle: () => held.passed })
+      const first = await start({ handle: () => held.pass() })
       await until(() => held.isWaiting(), 'a batch in hand')
       const stopped = stop(first)
       held.open()
@@ -170,12 +170,12 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
     })
 
     it('waits for its receiver when the buffer is full, and loses nothing of what came meanwhile', async () => {
-      const held = gate()
+      const held = new Gate()
       await write(0, ...Array.from({ length: 40 }, (_, n) => String(n)))
       const seen: Batch[] = []
       const consumption = await start({
         handle: async (batch) => {
-          await held.passed
+          await held.pass()
           seen.push(batch)
         },
       })
@@ -247,19 +247,24 @@ const valuesOf = (batches: readonly Batch[]): string[] =>
   batches.flatMap(({ records }) => records.map(({ value }) => value?.toString() ?? ''))
 
 /** Holds whoever passes until it is opened. */
-function gate(): { readonly passed: Promise<void>; isWaiting(): boolean; open(): void } {
-  let open = (): void => {}
-  let waiting = 0
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return {
-    get passed() {
-      waiting += 1
-      return opened
-    },
-    isWaiting: () => waiting > 0,
-    open: () => open(),
+class Gate {
+  #waiting = 0
+  #open = false
+  readonly #held = new Set<() => void>()
+
+  pass(): Promise<void> {
+    this.#waiting += 1
+    if (this.#open) return Promise.resolve()
+    return new Promise((resolve) => this.#held.add(resolve))
+  }
+
+  isWaiting(): boolean {
+    return this.#waiting > 0
+  }
+
+  open(): void {
+    this.#open = true
+    for (const resolve of this.#held) resolve()
   }
 }
 
