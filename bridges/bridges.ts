@@ -12,6 +12,7 @@ import { bridgeInstruments } from './instruments.ts'
 import type { NatsLink } from '../streams/nats/link.ts'
 import { deadLetters } from './nats/outbound/dead-letters.ts'
 import { mirrorInbound, type InboundBridge } from './nats/inbound/inbound.ts'
+import { watchDurables, type DurableWatchOptions } from './nats/durable-watch.ts'
 import { watchLag } from './nats/lag.ts'
 import { mirrorOutbound } from './nats/outbound/mirrors.ts'
 import { OUTBOUND_GROUP } from './nats/outbound/outbound.ts'
@@ -29,6 +30,10 @@ export interface BridgesOptions {
   readonly onFailed: (error: unknown) => void
   /** Group of the outbound cursors; tests that share a broker have their own. */
   readonly group?: string
+  /** See BRIDGE_PUBLISH_UNMARKED. */
+  readonly isUnmarkedAllowed?: boolean
+  /** Durables to keep there; absent: nobody looks after them. */
+  readonly durables?: Pick<DurableWatchOptions, 'provisioning' | 'maker'>
 }
 
 export interface Bridges {
@@ -74,16 +79,23 @@ export function startBridges(options: BridgesOptions): Bridges {
     logger,
     metrics: options.metrics,
   }).start()
+  const kept =
+    options.durables && watchDurables({ ...options, ...options.durables, linkOfStream: byStream(options) })
   return {
     ready: async () => readiness(await reachable(log), outbound.joined(), inbound),
     live: () => livenessOf(watch),
     async close() {
-      const mirrors = [...inbound.values(), outbound, lag, watch]
+      const mirrors = [...inbound.values(), outbound, lag, watch, ...(kept === undefined ? [] : [kept])]
       await Promise.all(mirrors.map((mirror) => mirror.close()))
       await writer.close()
     },
   }
 }
+
+const byStream =
+  ({ linkOf }: BridgesOptions) =>
+  (stream: string) =>
+    linkOf({ stream, topic: stream, subject: stream })
 
 function readiness(
   logReachable: boolean,

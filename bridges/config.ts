@@ -24,15 +24,24 @@ export const provisionEnv = {
    * should bound nothing (PLT-7). As yet 1,000 waiting commands of one operator fill it [B6].
    */
   COMMAND_ACK_PENDING: positive.default(1000),
+  /**
+   * Makes durables of commands that are missing from the first message of the stream, although no
+   * mark says what was sent: docs/runbooks/bridge-marks.md.
+   */
+  NATS_PROVISION_UNMARKED: flag.default(false),
 }
 
 export const provisionOptions = (
   config: z.infer<z.ZodObject<typeof provisionEnv>>,
-): Pick<ProvisionOptions, 'replicas' | 'operatorIds' | 'dlrConcurrency' | 'commandAckPending'> => ({
+): Pick<
+  ProvisionOptions,
+  'replicas' | 'operatorIds' | 'dlrConcurrency' | 'commandAckPending' | 'isUnmarkedAllowed'
+> => ({
   replicas: config.NATS_REPLICAS,
   operatorIds: config.OPERATOR_IDS,
   dlrConcurrency: config.DLR_MAX_CONCURRENCY,
   commandAckPending: config.COMMAND_ACK_PENDING,
+  isUnmarkedAllowed: config.NATS_PROVISION_UNMARKED,
 })
 
 /** What the bridges take. */
@@ -56,6 +65,11 @@ export const bridgesEnv = {
    * `bridges/provision.ts` makes them, under its own user.
    */
   NATS_PROVISION: flag.default(true),
+  /**
+   * Publishes commands of a partition that has a past and no mark, all from its cursor on. Each may
+   * be sent to its operator a second time: docs/runbooks/bridge-marks.md.
+   */
+  BRIDGE_PUBLISH_UNMARKED: flag.default(false),
   /** A partition with records behind it that does not move for this long fails the health check. */
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
   POLL_MS: milliseconds.default(5_000),

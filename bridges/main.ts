@@ -9,6 +9,7 @@ import { startTracing } from '../streams/platform/tracing.ts'
 import { startBridges } from './bridges.ts'
 import { bridgesEnv, provisionOptions } from './config.ts'
 import { connectNats, type NatsLink } from '../streams/nats/link.ts'
+import { marksOn, UnmarkedDurable } from './nats/durable-start.ts'
 import { provisionThrough } from './nats/provision.ts'
 import { addressOf, userOf, type NatsUser } from './nats/users.ts'
 
@@ -29,6 +30,7 @@ await runProcess(logger, async (closers, fail) => {
     'dlr-processor': connected('dlr-processor'),
     'smpp-mirror': connected('smpp-mirror'),
   }
+  const maker = config.NATS_PROVISION ? links['sms-orchestrator'] : undefined
   const world = { now: Date.now, sleep, random: Math.random, logger }
   const bridges = startBridges({
     ...world,
@@ -37,6 +39,8 @@ await runProcess(logger, async (closers, fail) => {
     metrics,
     pollMs: config.POLL_MS,
     stuckAfterMs: config.STUCK_AFTER_MS,
+    isUnmarkedAllowed: config.BRIDGE_PUBLISH_UNMARKED,
+    durables: { provisioning: provisionOptions(config), maker },
     onFailed: fail,
   })
   closers.add('bridges', bridges, (one) => one.close())
@@ -49,6 +53,9 @@ await runProcess(logger, async (closers, fail) => {
     live: () => bridges.live(),
   })
   closers.add('operations', server, (one) => one.close())
-  if (config.NATS_PROVISION)
-    provisionThrough(links['sms-orchestrator'], { ...provisionOptions(config), ...world }).catch(fail)
+  if (maker !== undefined)
+    provisionThrough(maker, { ...provisionOptions(config), ...world, marks: marksOn(log) }).catch((error) => {
+      // One operator's durable must not keep the others waiting: the bridges go on to say so.
+      if (!(error instanceof UnmarkedDurable)) fail(error)
+    })
 })

@@ -103,6 +103,7 @@ const RULES: readonly Rule[] = [
     packages: ['zod', '@grpc/*', '@opentelemetry/api', 'prom-client', 'node:*'],
   },
   { from: 'bridges/main.ts', folders: ['bridges/', 'streams/'], packages: ['zod', 'node:*'] },
+  { from: 'bridges/provision.ts', folders: ['bridges/', 'streams/'], packages: [] },
   {
     from: 'sinks/',
     folders: READER,

@@ -13,6 +13,11 @@ export interface DurableSpec {
   readonly ackWaitMs: number
   /** Messages delivered and not yet acknowledged, over all readers. */
   readonly maxAckPending: number
+  /**
+   * To deliver what was acknowledged before would do harm: its reader need not know it again. Made
+   * again it starts after its mark. What the other durables deliver a second time is dropped by id.
+   */
+  readonly isOnce?: true
 }
 
 export interface DurableOptions {
@@ -82,4 +87,5 @@ const gatewayDurable = (operatorId: string, options: DurableOptions): DurableSpe
   filter: commandSubject(operatorId),
   ackWaitMs: GATEWAY_ACK_WAIT_MS,
   maxAckPending: options.commandAckPending,
+  isOnce: true,
 })

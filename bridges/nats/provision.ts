@@ -1,6 +1,5 @@
 import {
   AckPolicy,
-  DeliverPolicy,
   JetStreamApiError,
   jetstreamManager,
   ReplayPolicy,
@@ -15,11 +14,16 @@ import { DUPLICATE_WINDOW_MS, STREAMS, type StreamSpec } from '../../streams/con
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
+import { startOf, UnmarkedDurable, type DurableMarks } from './durable-start.ts'
 import { durables, type DurableOptions, type DurableSpec } from './durables.ts'
 
 export interface ProvisionOptions extends DurableOptions {
   /** Copies of each stream; 1 on a single server. */
   readonly replicas: number
+  /** Absent: nothing is known of a durable that is missing. */
+  readonly marks?: DurableMarks
+  /** Makes durables of commands from the first message, although no mark says what was sent. */
+  readonly isUnmarkedAllowed?: boolean
 }
 
 /**
@@ -33,11 +37,23 @@ export class ProvisionError extends Error {
 /**
  * Creates the streams and durables of [EV2] and [EV4] to [EV16], and verifies what exists. What can
  * be changed in place without loss is changed. Any other difference is a ProvisionError that names
- * the stream or durable and the field. Repeatable. Uses nothing that nats-server 2.9 does not know.
+ * the stream or durable and the field. A durable that cannot be made without sending twice holds up
+ * no other: it is an UnmarkedDurable at the end. Repeatable. Uses nothing that nats-server 2.9 does
+ * not know.
  */
 export async function provisionNats(manager: JetStreamManager, options: ProvisionOptions): Promise<void> {
   for (const spec of STREAMS) await ensureStream(manager, streamConfig(spec, options.replicas))
-  for (const spec of durables(options)) await ensureDurable(manager, spec)
+  const unmarked: UnmarkedDurable[] = []
+  for (const spec of durables(options)) {
+    try {
+      await ensureDurable(manager, spec, options)
+    } catch (error) {
+      if (!(error instanceof UnmarkedDurable)) throw error
+      unmarked.push(error)
+    }
+  }
+  const [first] = unmarked
+  if (first !== undefined) throw first
 }
 
 export interface ProvisionThroughOptions extends ProvisionOptions {
@@ -50,8 +66,8 @@ const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 const API_MS_MAX = 10_000
 
 /**
- * Provisions as soon as NATS is there. Rejects with a ProvisionError only; everything else is tried
- * again.
+ * Provisions as soon as NATS is there. Rejects with a ProvisionError or an UnmarkedDurable only;
+ * everything else is tried again.
  */
 export async function provisionThrough(link: NatsLink, options: ProvisionThroughOptions): Promise<void> {
   const { sleep, random, logger } = options
@@ -63,7 +79,7 @@ export async function provisionThrough(link: NatsLink, options: ProvisionThrough
       logger.info('nats.provisioned')
       return
     } catch (error) {
-      if (error instanceof ProvisionError) throw error
+      if (error instanceof ProvisionError || error instanceof UnmarkedDurable) throw error
       logger.warn('nats.provision_failed', { attempt, error })
       await sleep(backoffMs(attempt, { ...RETRY, random }))
     }
@@ -117,7 +133,6 @@ type OurDurable = Required<
     | 'durable_name'
     | 'filter_subject'
     | 'ack_policy'
-    | 'deliver_policy'
     | 'replay_policy'
     | 'ack_wait'
     | 'max_deliver'
@@ -129,7 +144,6 @@ const durableConfig = (spec: DurableSpec): OurDurable => ({
   durable_name: spec.name,
   filter_subject: spec.filter,
   ack_policy: AckPolicy.Explicit,
-  deliver_policy: DeliverPolicy.All,
   replay_policy: ReplayPolicy.Instant,
   ack_wait: nanos(spec.ackWaitMs),
   // The server never gives a message up: what to do with one that cannot be read is its reader's
@@ -138,11 +152,16 @@ const durableConfig = (spec: DurableSpec): OurDurable => ({
   max_ack_pending: spec.maxAckPending,
 })
 
-async function ensureDurable(manager: JetStreamManager, spec: DurableSpec): Promise<void> {
+async function ensureDurable(
+  manager: JetStreamManager,
+  spec: DurableSpec,
+  options: ProvisionOptions,
+): Promise<void> {
   const wanted = durableConfig(spec)
   const found = await unlessMissing(manager.consumers.info(spec.stream, spec.name))
   if (found === undefined) {
-    await manager.consumers.add(spec.stream, wanted)
+    const start = await startOf(manager, spec, options)
+    await manager.consumers.add(spec.stream, { ...wanted, ...start })
     return
   }
   const { config } = found
@@ -186,7 +205,8 @@ const differs = (what: string, field: string): ProvisionError =>
 // Numbers of the JetStream API: ConsumerNotFound and StreamNotFound.
 const MISSING = new Set([10_014, 10_059])
 
-async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
+/** Undefined when there is no such stream or durable. */
+export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request
   } catch (error) {

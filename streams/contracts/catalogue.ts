@@ -1,5 +1,6 @@
 import {
   dispatchCommands,
+  dispatchRefusals,
   outboundDeadLetters,
   outboundRequests,
   outboundRetries,
@@ -50,6 +51,7 @@ export const TOPICS: readonly Topic<unknown>[] = [
   outboundDeadLetters,
   statusEvents,
   dispatchCommands,
+  dispatchRefusals,
   submitResults,
   inboundReceipts,
   aggregatedOutcomes,
@@ -64,13 +66,14 @@ export const TOPICS: readonly Topic<unknown>[] = [
   bridgeMarks,
 ]
 
-/** How [EV3] to [EV28] keep their topics; as yet without [EV7] and [EV23]. */
+/** How [EV3] to [EV28] keep their topics; as yet without [EV7]. */
 const KEEPING: readonly Keeping[] = [
   kept('sms.outbound.request', 7),
   kept('sms.outbound.retry', 7),
   kept('sms.outbound.deadletter', 30),
   kept('sms.events.status', 7),
   kept('smpp.operator', 7),
+  kept('smpp.dispatch.refused', 7),
   kept('smpp.submit.result', 7),
   kept('sms.dlr.inbound', 7),
   kept('sms.dlr.aggregated.v1', 7),

@@ -10,6 +10,7 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'sms.outbound.deadletter': [examples.deadLetterExample],
   'sms.events.status': [examples.statusExample],
   'smpp.operator': [examples.commandExample],
+  'smpp.dispatch.refused': [examples.refusedExample],
   'smpp.submit.result': [examples.submitResultExample],
   'sms.dlr.inbound': [examples.inboundReceiptExample],
   'sms.dlr.aggregated.v1': [examples.aggregatedExample],
@@ -19,7 +20,11 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'operator.health': [examples.healthExample],
   'dlr.lookup': [examples.lookupExample],
   'dlr.sent': [examples.sentExample],
-  'dlr.segment.facts': [examples.expectedFactExample, examples.receiptFactExample],
+  'dlr.segment.facts': [
+    examples.expectedFactExample,
+    examples.refusedFactExample,
+    examples.receiptFactExample,
+  ],
   'dlr.records': [examples.recordExample],
   'bridge.marks': [examples.bridgeMarkExample],
 }

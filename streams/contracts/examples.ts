@@ -2,6 +2,7 @@ import type { TopicDeadLetter } from './dead-letter.ts'
 import type { BridgeMark, OperatorHealth } from './operators.ts'
 import type {
   DispatchCommand,
+  DispatchRefused,
   OutboundDeadLetter,
   OutboundRequest,
   OutboundRetry,
@@ -99,6 +100,15 @@ export const commandExample: DispatchCommand = {
   routedAt: sentAt,
 }
 
+export const refusedExample: DispatchRefused = {
+  ...envelope('5a4c7204-e4e9-5c04-923e-afa20b99c8b9', '2026-04-18T10:23:40.090Z'),
+  ...ids,
+  operatorId,
+  seq: 4,
+  reason: 'larger than max_payload of the server',
+  command: commandExample,
+}
+
 export const submitResultExample: SubmitResult = {
   ...envelope('1edd9314-cb88-57aa-9713-5b4a0d9e9554', submittedAt),
   ...ids,
@@ -176,6 +186,13 @@ export const expectedFactExample: SegmentFact = {
   sentAt,
   enqueuedAt,
   metadata,
+}
+
+export const refusedFactExample: SegmentFact = {
+  ...envelope('ee4fe28a-cc2f-58d9-828e-d07946561dbc', '2026-04-18T10:23:40.090Z'),
+  kind: 'REFUSED',
+  ...ids,
+  sentAt,
 }
 
 export const receiptFactExample: SegmentFact = {
@@ -271,4 +288,6 @@ export const bridgeMarkExample: BridgeMark = {
   topic: 'smpp.operator',
   partition: 0,
   acknowledged: 4711,
+  topicId: 'aLCRbTfNTqqZAjBHgJ2hAg',
+  sequence: 5102,
 }

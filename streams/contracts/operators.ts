@@ -19,15 +19,28 @@ export const operatorHealth = topic('operator.health', OperatorHealth, (health) 
 })
 
 /**
- * Highest offset that NATS has acknowledged, by group and partition: below it a command is never
- * published again.
+ * How far a reader has got, where losing count of it would send an SMS twice.
+ *
+ * Of a partition of commands: the highest offset that NATS has acknowledged, below which a command
+ * is never published again; -1 before the first. Of a durable of NATS: `group` is its name, `topic`
+ * its stream, `acknowledged` the stream sequence up to which everything is acknowledged.
  */
 export const BridgeMark = z.object({
   ...envelope,
   group: z.string(),
   topic: z.string(),
   partition: z.number().int().min(0),
-  acknowledged: count,
+  acknowledged: z.number().int().min(-1),
+  /**
+   * What the number counts in: the id of the topic, or when the stream was made. Made again, the
+   * numbers start over and the mark says nothing. Absent when the broker tells no ids.
+   */
+  topicId: z.string().exactOptional(),
+  /**
+   * Of a partition: whatever of it lies beyond this stream sequence may have been published without
+   * a mark. Absent while unknown.
+   */
+  sequence: count.exactOptional(),
 })
 export type BridgeMark = z.infer<typeof BridgeMark>
 export const bridgeMarks = topic(

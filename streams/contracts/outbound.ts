@@ -94,6 +94,27 @@ export const dispatchCommands = topic('smpp.operator', DispatchCommand, (command
   operatorHeader: true,
 })
 
+/**
+ * [EV23], written by the bridge: NATS will never take this command. The command comes along,
+ * because `outbound` keeps no text of what it has sent and needs it for the dead letter [T10].
+ */
+export const DispatchRefused = z.object({
+  ...envelope,
+  ...ids,
+  operatorId: uuid,
+  /** That of the transition to SENT. */
+  seq: ordinal,
+  reason: z.string(),
+  command: DispatchCommand,
+})
+export type DispatchRefused = z.infer<typeof DispatchRefused>
+export const dispatchRefusals = topic(
+  'smpp.dispatch.refused',
+  DispatchRefused,
+  (refused) => refused.messageId,
+  { operatorHeader: true },
+)
+
 /** [SC6]: the operator's answer for one segment. */
 export const SubmitResult = z.object({
   ...envelope,

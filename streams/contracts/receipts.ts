@@ -113,6 +113,19 @@ export const ExpectedFact = z.object({
 export type ExpectedFact = z.infer<typeof ExpectedFact>
 
 /**
+ * The command that an EXPECTED fact told of was refused by NATS, so no operator has it [T10]: the
+ * message is not waited for, and not billed.
+ */
+export const RefusedFact = z.object({
+  ...envelope,
+  kind: z.literal('REFUSED'),
+  ...ids,
+  /** As the EXPECTED fact has it. */
+  sentAt: instant,
+})
+export type RefusedFact = z.infer<typeof RefusedFact>
+
+/**
  * What the row of `dlr.sent` knows and a released receipt does not: without it no message can be
  * opened.
  */
@@ -141,7 +154,7 @@ export const ReceiptFact = z.object({
 })
 export type ReceiptFact = z.infer<typeof ReceiptFact>
 
-export const SegmentFact = z.discriminatedUnion('kind', [ExpectedFact, ReceiptFact])
+export const SegmentFact = z.discriminatedUnion('kind', [ExpectedFact, RefusedFact, ReceiptFact])
 export type SegmentFact = z.infer<typeof SegmentFact>
 export const segmentFacts = topic('dlr.segment.facts', SegmentFact, (fact) => fact.messageId)
 

@@ -56,6 +56,10 @@ export const deadLetterEventId = (messageId: string, seq: number): string =>
 export const commandEventId = (messageId: string, sentSeq: number): string =>
   eventIdOf(`dispatch|${messageId}|${sentSeq}`)
 
+/** `smpp.dispatch.refused`; `sentSeq` is that of the command that NATS refused. */
+export const refusedEventId = (messageId: string, sentSeq: number): string =>
+  eventIdOf(`refused|${messageId}|${sentSeq}`)
+
 export interface SubmitResultCause {
   readonly messageId: string
   readonly segmentIndex: number
@@ -162,6 +166,10 @@ export const sentEventId = (submitResultEvent: string): string => eventIdOf(`sen
  */
 export const expectedFactEventId = (messageId: string, sentSeq: number): string =>
   eventIdOf(`expected|${messageId}|${sentSeq}`)
+
+/** `dlr.segment.facts` of kind REFUSED: `refused fact`, messageId, seq of SENT. */
+export const refusedFactEventId = (messageId: string, sentSeq: number): string =>
+  eventIdOf(`refused fact|${messageId}|${sentSeq}`)
 
 /** `dlr.segment.facts` of kind RECEIPT: `fact`, eventId of the inbound receipt. */
 export const receiptFactEventId = (receiptEvent: string): string => eventIdOf(`fact|${receiptEvent}`)

@@ -1,12 +1,13 @@
 import {
   partitionKey,
+  type Cursor,
   type LogClient,
   type LogConsumer,
   type LogRecord,
   type TopicPartition,
 } from '../log/port.ts'
-import { backoffMs, type Sleep } from '../platform/backoff.ts'
-import { bytesOf } from './task/inputs.ts'
+import type { Sleep } from '../platform/backoff.ts'
+import { PartitionReader } from './partition-reader.ts'
 import type { Standing } from './watch/standing.ts'
 
 /**
@@ -16,6 +17,23 @@ import type { Standing } from './watch/standing.ts'
 export interface Batch extends TopicPartition {
   readonly records: readonly LogRecord[]
   readonly next: number
+}
+
+/**
+ * A partition whose cursor moves together with records, under a transactional id of its own. A
+ * LogError `fenced` of any of its steps closes it until the group has assigned it again in a newer
+ * generation, `unknown` opens it anew at once; after anything else the same step is repeated.
+ */
+export interface PartitionOwner {
+  /** Fences whoever had the partition, before the cursor is read. Also after every doubt. */
+  open(): Promise<void>
+  /** As `ConsumeOptions.handle`. */
+  handle(batch: Batch): Promise<void>
+  /** Moves the cursor past a batch that is handled, in one transaction with what belongs to it. */
+  commit(batch: Batch, cursor: Cursor): Promise<void>
+  /** Synchronous. The group has a new generation: what was proven of the ownership is too old. */
+  doubt(): void
+  close(): Promise<void>
 }
 
 export interface ConsumeOptions {
@@ -28,6 +46,8 @@ export interface ConsumeOptions {
    * waits. Must be idempotent.
    */
   readonly handle: (batch: Batch) => Promise<void>
+  /** Who owns a partition more strictly than by its cursor; undefined: nobody. */
+  readonly ownerOf?: (at: TopicPartition) => PartitionOwner | undefined
   /** Records in one batch at most; each partition buffers twice as many before it is paused. */
   readonly recordsMax: number
   readonly sleep: Sleep
@@ -52,11 +72,6 @@ export interface Consumption {
   close(): Promise<void>
 }
 
-/** A reader is paused at this much, whatever the number of records; one fetch may come on top. */
-export const READER_BYTES_MAX = 8 * 1024 * 1024
-
-const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
-
 /**
  * Joins the group and hands batches over, one partition independent of the other. A new partition
  * begins at its cursor, at its first record when it has none.
@@ -70,6 +85,8 @@ export async function consume(options: ConsumeOptions): Promise<Consumption> {
 class PartitionedConsumption implements Consumption {
   readonly #options: ConsumeOptions
   readonly #readers = new Map<string, PartitionReader>()
+  /** Readers of lost partitions that finish what they have in hand. */
+  readonly #leaving = new Set<Promise<void>>()
   readonly #consumer: LogConsumer
   #joined = false
 
@@ -78,7 +95,7 @@ class PartitionedConsumption implements Consumption {
     this.#consumer = options.log.consumer({
       group: options.group,
       topics: options.topics,
-      onAssigned: (held) => this.#assigned(held),
+      onAssigned: (held, generation) => this.#assigned(held, generation),
       onRecords: (at, records, next) => this.#readers.get(partitionKey(at))?.offer(records, next),
       onFailed: options.onFailed,
     })
@@ -102,168 +119,34 @@ class PartitionedConsumption implements Consumption {
 
   /** Waits for the batches in hand, whose cursors are committed before the group is left. */
   async close(): Promise<void> {
-    await Promise.all([...this.#readers.values()].map((reader) => reader.close()))
+    for (const reader of this.#readers.values()) this.#leave(reader)
     this.#readers.clear()
+    await Promise.all(this.#leaving)
     await this.#consumer.stop()
   }
 
-  #assigned(held: readonly TopicPartition[]): void {
+  #assigned(held: readonly TopicPartition[], generation: number): void {
     this.#joined = true
     const wanted = new Map(held.map((at) => [partitionKey(at), at]))
     for (const [key, reader] of this.#readers) {
       if (wanted.has(key)) continue
       this.#readers.delete(key)
-      void reader.close()
+      this.#leave(reader)
     }
     for (const [key, at] of wanted) {
-      if (this.#readers.has(key)) continue
-      const reader = new PartitionReader(at, this.#options, this.#consumer)
+      const kept = this.#readers.get(key)
+      if (kept !== undefined) {
+        kept.heldIn(generation)
+        continue
+      }
+      const reader = new PartitionReader(at, this.#options, this.#consumer, generation)
       this.#readers.set(key, reader)
       reader.start()
     }
   }
-}
 
-/** One partition: a bounded buffer and a loop that hands batches over and then moves the cursor. */
-class PartitionReader {
-  readonly #at: TopicPartition
-  readonly #options: ConsumeOptions
-  readonly #consumer: LogConsumer
-  readonly #stop = new AbortController()
-  #records: LogRecord[] = []
-  #bytes = 0
-  #offered = 0
-  #paused = false
-  #isOpen = false
-  /** Attempts that failed: as long as there are more of them, the reader is not stuck. */
-  #attempts = 0
-  #isFailing = false
-  #wake: (() => void) | undefined
-  #done: Promise<void> = Promise.resolve()
-
-  constructor(at: TopicPartition, options: ConsumeOptions, consumer: LogConsumer) {
-    this.#at = at
-    this.#options = options
-    this.#consumer = consumer
-  }
-
-  get buffered(): number {
-    return this.#records.length
-  }
-
-  start(): void {
-    this.#done = this.#run()
-  }
-
-  offer(records: readonly LogRecord[], next: number): void {
-    for (const record of records) {
-      if (record.offset < this.#offered) continue
-      this.#records.push(record)
-      this.#bytes += bytesOf(record)
-    }
-    this.#offered = Math.max(this.#offered, next)
-    const isFull = this.#records.length >= 2 * this.#options.recordsMax || this.#bytes >= READER_BYTES_MAX
-    if (isFull && !this.#paused) {
-      this.#paused = true
-      this.#consumer.pause([this.#at])
-    }
-    this.#wake?.()
-  }
-
-  standing(): Standing {
-    const { group, excuse } = this.#options
-    return {
-      at: this.#at,
-      reader: group,
-      next: this.#isOpen ? (this.#records[0]?.offset ?? this.#offered) : undefined,
-      isBusy: !this.#isOpen,
-      signs: this.#attempts,
-      doing: this.#isFailing ? 'recovering' : this.#isOpen ? 'running' : 'opening',
-      excuse: excuse?.(this.#at),
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort()
-    this.#wake?.()
-    await this.#done
-  }
-
-  async #run(): Promise<void> {
-    if (!(await this.#insist(() => this.#begin()))) return
-    while (!this.#stop.signal.aborted) {
-      if (this.#records.length === 0) await this.#more()
-      else await this.#one()
-    }
-  }
-
-  async #begin(): Promise<void> {
-    const { log, group } = this.#options
-    const key = partitionKey(this.#at)
-    const committed = await log.admin.committed(group, [this.#at])
-    const bounds = await log.admin.bounds([this.#at])
-    const start = bounds.get(key)?.start ?? 0
-    this.#offered = Math.max(start, committed.get(key)?.next ?? start)
-    if (this.#stop.signal.aborted) return
-    this.#isOpen = true
-    this.#consumer.seek(this.#at, this.#offered)
-    this.#consumer.resume([this.#at])
-  }
-
-  #more(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = undefined
-        resolve()
-      }
-      if (this.#stop.signal.aborted) this.#wake()
-    })
-  }
-
-  async #one(): Promise<void> {
-    const records = this.#records.slice(0, this.#options.recordsMax)
-    const rest = this.#records[records.length]
-    const next = rest === undefined ? this.#offered : rest.offset
-    const batch: Batch = { ...this.#at, records, next }
-    if (!(await this.#insist(() => this.#options.handle(batch)))) return
-    await this.#commit(next)
-    this.#records.splice(0, records.length)
-    for (const record of records) this.#bytes -= bytesOf(record)
-    const isHalfEmpty =
-      this.#records.length <= this.#options.recordsMax && this.#bytes <= READER_BYTES_MAX / 2
-    if (this.#paused && isHalfEmpty) {
-      this.#paused = false
-      this.#consumer.resume([this.#at])
-    }
-  }
-
-  /**
-   * A cursor that cannot be moved now moves with the next batch; until then a restart repeats this
-   * one.
-   */
-  async #commit(next: number): Promise<void> {
-    try {
-      await this.#consumer.commit([{ ...this.#at, next, metadata: '' }])
-    } catch (error) {
-      this.#options.onFault?.(this.#at, error, 1)
-    }
-  }
-
-  /** Repeats a step until it succeeds; false when the partition was taken away first. */
-  async #insist(step: () => Promise<void>): Promise<boolean> {
-    const { sleep, random, onFault } = this.#options
-    for (let attempt = 1; !this.#stop.signal.aborted; attempt += 1) {
-      try {
-        await step()
-        this.#isFailing = false
-        return true
-      } catch (error) {
-        this.#attempts += 1
-        this.#isFailing = true
-        onFault?.(this.#at, error, attempt)
-        await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
-      }
-    }
-    return false
+  #leave(reader: PartitionReader): void {
+    const left = reader.close().finally(() => this.#leaving.delete(left))
+    this.#leaving.add(left)
   }
 }

@@ -1,17 +1,19 @@
 import type {
   DeadLetterReason,
   DispatchCommand,
+  DispatchRefused,
   OutboundDeadLetter,
   OutboundRequest,
   OutboundRetry,
   StatusEvent,
 } from '../../streams/contracts/outbound.ts'
-import type { ExpectedFact } from '../../streams/contracts/receipts.ts'
+import type { ExpectedFact, RefusedFact } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import {
   commandEventId,
   deadLetterEventId,
   expectedFactEventId,
+  refusedFactEventId,
   retryEventId,
   statusEventId,
 } from '../../streams/domain/event-id.ts'
@@ -166,3 +168,15 @@ export function expectedFact(
   if (request.metadata !== undefined) fact.metadata = request.metadata
   return fact
 }
+
+/** Of a command that NATS refused: what `segments` was told to expect will not come. */
+export const refusedFact = (refused: DispatchRefused): RefusedFact => ({
+  schemaVersion: SCHEMA_VERSION,
+  eventId: refusedFactEventId(refused.messageId, refused.seq),
+  occurredAt: refused.occurredAt,
+  kind: 'REFUSED',
+  messageId: refused.messageId,
+  tenantId: refused.tenantId,
+  accountId: refused.accountId,
+  sentAt: refused.command.routedAt,
+})

@@ -1,13 +1,15 @@
 import { ROUTE_LOOKUP, routeFor, type Route } from '../../streams/contracts/lookups.ts'
-import { outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
+import { dispatchRefusals, outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
 import { aggregatedOutcomes, type AggregatedOutcome } from '../../streams/contracts/outcomes.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
+import { isFinal } from '../../streams/domain/message/lifecycle.ts'
 import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { NOTES } from '../notes.ts'
 import { emits, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
+import { takeRefusal } from './refusal.ts'
 import { REPLAY_EXPIRES_AFTER_MS, REPLAY_HEADER, replayedSeq } from './replay.ts'
 import { brokenRule } from './request-rules.ts'
 import { routed } from './routing.ts'
@@ -32,7 +34,7 @@ export const outbound = (options: OutboundOptions = {}): Topology =>
 const outboundProcessor = (strategyOf: Context['strategyOf']) =>
   defineProcessor({
     name: 'outbound',
-    reads: { request: outboundRequests, outcome: aggregatedOutcomes },
+    reads: { request: outboundRequests, outcome: aggregatedOutcomes, refusal: dispatchRefusals },
     emits,
     notes: NOTES,
     state: { store: 'messages', schema: Message },
@@ -51,6 +53,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
       request: (request, scope, answers) =>
         takeRequest(request, { scope, answer: answers?.route ?? null, strategyOf }),
       outcome: takeOutcome,
+      refusal: takeRefusal,
     },
     due: {
       retry: (message, scope, answers) =>
@@ -140,7 +143,7 @@ function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const { state } = scope
   const last = state?.runs.at(-1)
   if (state === undefined || last === undefined) return noteRefusal(scope, null, outcome.status)
-  if (last.from === 'SENT') return tell(scope, state, null, last)
+  if (last.from === 'SENT' && isFinal(state.status)) return tell(scope, state, null, last)
   const { status, seq, attemptCount, runs } = state
   const run: Run = { ...last, position: scope.position, from: status, firstSeq: seq + 1, steps: [] }
   const at = Math.max(scope.now, lastAt(state))

@@ -37,5 +37,5 @@ export function noteStep(scope: Notes, { step, previous }: Placed): void {
 /** The step at which a message failed that had come as far as this. */
 const stageBefore = (previous: MessageStatus | null): string => {
   if (previous === 'QUEUED') return 'validate'
-  return previous === 'ROUTED' ? 'publish' : 'route'
+  return previous === 'ROUTED' || previous === 'SENT' ? 'publish' : 'route'
 }

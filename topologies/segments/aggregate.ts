@@ -51,6 +51,11 @@ export const Aggregate = z.object({
   /** Latest, epoch milliseconds; absent while unknown. */
   sentMs: z.number().int().exactOptional(),
   submittedMs: z.number().int().exactOptional(),
+  /**
+   * The command was refused by NATS [T10]: nothing is awaited and nothing billed, unless a later
+   * command or a report of an operator says otherwise. Kept so that a re-read EXPECTED is known.
+   */
+  refused: z.literal(true).exactOptional(),
   /** By segmentIndex - 1; as long as the highest segment heard of. */
   segments: z.array(Segment),
   /** N: how many of them are terminal. */

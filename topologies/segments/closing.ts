@@ -43,8 +43,12 @@ export function tellOutcome(scope: SegmentsScope, aggregate: Aggregate): void {
 
 export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
   if (aggregate === scope.state) return
+  const wasRefused = scope.state?.refused === true
   scope.put(aggregate)
-  if (aggregate.outcome === undefined) return scope.arm('grace', graceEndMs(aggregate))
+  if (aggregate.outcome === undefined && aggregate.refused === undefined) {
+    if (wasRefused) scope.disarm('expire')
+    return scope.arm('grace', graceEndMs(aggregate))
+  }
   scope.disarm('grace')
   scope.arm('expire', scope.now + CLOSED_LIFETIME_MS)
 }

@@ -36,7 +36,12 @@ export function withExpected(state: Aggregate | undefined, fact: ExpectedFact): 
   if (aggregate.sentMs !== undefined && aggregate.sentMs >= sentMs) return aggregate
   const expected =
     aggregate.submittedMs === undefined ? Math.min(fact.expectedSegments, SEGMENTS_MAX) : aggregate.expected
-  return { ...aggregate, sentMs, expected, operatorId: fact.operatorId }
+  return { ...awaited(aggregate), sentMs, expected, operatorId: fact.operatorId }
+}
+
+function awaited(aggregate: Aggregate): Aggregate {
+  const { refused: _, ...others } = aggregate
+  return others
 }
 
 interface Submitted {
@@ -54,7 +59,7 @@ export function withSubmitted(aggregate: Aggregate, { totalSegments, submittedAt
   if (aggregate.submittedMs !== undefined && aggregate.submittedMs >= submittedMs) return aggregate
   const expected =
     aggregate.submittedMs === undefined ? Math.min(totalSegments, SEGMENTS_MAX) : aggregate.expected
-  return { ...aggregate, submittedMs, expected }
+  return { ...awaited(aggregate), submittedMs, expected }
 }
 
 export const openedByResult = (result: SubmitResult): Aggregate => opened(result, result.totalSegments)

@@ -7,7 +7,7 @@ import { NOTES } from '../notes.ts'
 import { Aggregate } from './aggregate.ts'
 import { emits, giveUp, type SegmentsScope } from './closing.ts'
 import { takeReceipt } from './take-receipt.ts'
-import { takeExpected, takeResult } from './take-result.ts'
+import { takeExpected, takeRefused, takeResult } from './take-result.ts'
 
 const aggregation = defineProcessor({
   name: 'segments',
@@ -17,8 +17,10 @@ const aggregation = defineProcessor({
   state: { store: 'aggregates', schema: Aggregate },
   on: {
     result: takeResult,
-    fact: (fact, scope: SegmentsScope) =>
-      fact.kind === 'EXPECTED' ? takeExpected(fact, scope) : takeReceipt(fact, scope),
+    fact: (fact, scope: SegmentsScope) => {
+      if (fact.kind === 'EXPECTED') return takeExpected(fact, scope)
+      return fact.kind === 'REFUSED' ? takeRefused(fact, scope) : takeReceipt(fact, scope)
+    },
   },
   due: {
     grace: giveUp,

@@ -1,5 +1,5 @@
 import type { SubmitResult } from '../../streams/contracts/outbound.ts'
-import type { ExpectedFact } from '../../streams/contracts/receipts.ts'
+import type { ExpectedFact, RefusedFact } from '../../streams/contracts/receipts.ts'
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
 import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
@@ -12,6 +12,17 @@ import { messageOutcome, segmentRecord } from './records.ts'
  */
 export function takeExpected(fact: ExpectedFact, scope: SegmentsScope): void {
   if (scope.state?.outcome === undefined) keep(scope, withExpected(scope.state, fact))
+}
+
+/**
+ * [T10]: the message is not waited for any more. What an operator has reported counts for more, and
+ * so does a later command.
+ */
+export function takeRefused(fact: RefusedFact, scope: SegmentsScope): void {
+  const { state } = scope
+  if (state === undefined || state.outcome !== undefined) return
+  if (state.submittedMs !== undefined || state.segments.length > 0) return
+  if (state.sentMs === Date.parse(fact.sentAt)) keep(scope, { ...state, refused: true })
 }
 
 /** [D11] to [D15]: the order of the rows is the order of the lines. */

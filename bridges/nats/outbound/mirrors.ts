@@ -1,6 +1,6 @@
-import { OUTBOUND_MIRRORS, type Mirror } from '../../../streams/contracts/subjects.ts'
+import { OUTBOUND_MIRRORS, STREAMS, type Mirror } from '../../../streams/contracts/subjects.ts'
 import { bridgeMarks } from '../../../streams/contracts/operators.ts'
-import type { LogClient, TopicPartition } from '../../../streams/log/port.ts'
+import { LogError, type LogClient, type TopicPartition } from '../../../streams/log/port.ts'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
 import type { Logger } from '../../../streams/platform/logger.ts'
 import { consume, type Consumption } from '../../../streams/runtime/consume.ts'
@@ -8,9 +8,12 @@ import type { Standing } from '../../../streams/runtime/watch/position-watch.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { NatsLink } from '../../../streams/nats/link.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { CommandPartition, OUTBOUND_BATCH_MAX, StaleOwnership, UnmarkedHistory } from './command-partition.ts'
+import { COMMAND_TOPIC } from './event.ts'
+import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
+import { natsPublisher, PublishError, SubjectMoved } from './publish.ts'
+import { natsPublishedCommands } from './published-commands.ts'
 import { PublishedMarks } from './published-marks.ts'
-import { OUTBOUND_BATCH_MAX, OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
-import { natsPublisher, PublishError } from './publish.ts'
 
 export interface OutboundMirrorsOptions {
   readonly log: LogClient
@@ -25,6 +28,8 @@ export interface OutboundMirrorsOptions {
   readonly onFailed: (error: unknown) => void
   /** Group of the cursors and marks; tests that share a broker have their own. */
   readonly group?: string
+  /** Publishes commands although their mark is missing: somebody knows that none was published. */
+  readonly isUnmarkedAllowed?: boolean
 }
 
 export interface OutboundMirrors {
@@ -53,18 +58,16 @@ export const DLR_TOPICS: ReadonlySet<string> = new Set([
 /** Mirrors all topics of OUTBOUND_MIRRORS, as soon as they exist. */
 export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors {
   const stop = new AbortController()
-  const writer = options.log.writer()
-  const publishedMarks = new PublishedMarks(options.log, options.group ?? OUTBOUND_GROUP, writer)
+  const marks = new PublishedMarks(options.log)
   const bridge = new OutboundBridge({
     ...options,
-    publishedMarks,
     mirrors: OUTBOUND_MIRRORS.map((mirror) => ({
       mirror,
       publisher: natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
     })),
   })
   let consumption: Consumption | undefined
-  const started = start(options, bridge, stop.signal).then(
+  const started = start(options, { bridge, marks, stop: stop.signal }).then(
     (opened) => {
       consumption = opened
     },
@@ -77,17 +80,19 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
       stop.abort()
       await started
       await consumption?.close()
-      await publishedMarks.close()
-      await writer.close()
+      await marks.close()
     },
   }
 }
 
-async function start(
-  options: OutboundMirrorsOptions,
-  bridge: OutboundBridge,
-  stop: AbortSignal,
-): Promise<Consumption | undefined> {
+interface Parts {
+  readonly bridge: OutboundBridge
+  readonly marks: PublishedMarks
+  readonly stop: AbortSignal
+}
+
+async function start(options: OutboundMirrorsOptions, parts: Parts): Promise<Consumption | undefined> {
+  const { bridge, stop } = parts
   const topics = OUTBOUND_MIRRORS.map(({ topic }) => topic)
   await untilTopicsExist(options, [...topics, bridgeMarks.name], stop)
   if (stop.aborted) return undefined
@@ -96,12 +101,34 @@ async function start(
     group: options.group ?? OUTBOUND_GROUP,
     topics,
     handle: (batch) => bridge.handle(batch),
+    ownerOf: (at) => (at.topic === COMMAND_TOPIC ? commandOwner(options, parts, at) : undefined),
     recordsMax: OUTBOUND_BATCH_MAX,
     sleep: options.sleep,
     random: options.random,
     excuse: (at) => natsExcuse(options, at),
     onFault: (at, error, attempt) => report(options, at, error, attempt),
     onFailed: options.onFailed,
+  })
+}
+
+function commandOwner(
+  options: OutboundMirrorsOptions,
+  { bridge, marks, stop }: Parts,
+  at: TopicPartition,
+): CommandPartition {
+  const mirror = OUTBOUND_MIRRORS.find(({ topic }) => topic === at.topic)
+  const stream = STREAMS.find(({ name }) => name === mirror?.stream)
+  if (mirror === undefined || stream === undefined) throw new Error(`no mirror for ${at.topic}`)
+  return new CommandPartition({
+    at,
+    marks,
+    log: options.log,
+    now: options.now,
+    group: options.group ?? OUTBOUND_GROUP,
+    published: natsPublishedCommands(options.linkOf(mirror), mirror.stream, stop),
+    publish: (batch, gate) => bridge.handle(batch, gate),
+    isUnmarkedAllowed: options.isUnmarkedAllowed ?? false,
+    streamAgeMsMax: stream.maxAgeMs,
   })
 }
 
@@ -134,10 +161,14 @@ async function untilTopicsExist(
 function report(options: OutboundMirrorsOptions, at: TopicPartition, error: unknown, attempt: number): void {
   const { logger, instruments } = options
   const { topic, partition } = at
-  if (!(error instanceof PublishError)) {
-    logger.error('bridge.fault', { topic, partition, attempt, error })
-    return
-  }
+  if (error instanceof StaleOwnership || error instanceof SubjectMoved)
+    return logger.info('bridge.ownership_doubtful', { topic, partition, error })
+  if (error instanceof UnmarkedHistory)
+    return logger.error('bridge.mark_missing', { topic, partition, attempt, error })
+  if (error instanceof LogError && error.code === 'fenced')
+    return logger.warn('bridge.fenced', { topic, partition, error })
+  if (!(error instanceof PublishError))
+    return logger.error('bridge.fault', { topic, partition, attempt, error })
   const { stream } = error
   instruments.publishErrors.inc({ stream })
   const event = DLR_TOPICS.has(topic) ? 'dlr.nats_publish_error' : 'orch.nats_publish_error'

@@ -10,8 +10,8 @@ import { Metrics } from '../../../streams/platform/metrics.ts'
 import type { Batch } from '../../../streams/runtime/consume.ts'
 import { bridgeInstruments } from '../../instruments.ts'
 import { deadLetters } from './dead-letters.ts'
-import { PublishedMarks } from './published-marks.ts'
-import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
+import type { CommandGate } from './command-partition.ts'
+import { OutboundBridge } from './outbound.ts'
 import { PublishError, type Publication, type Publisher } from './publish.ts'
 import { ensureTopics } from '../testing/scene.suite.ts'
 
@@ -36,7 +36,7 @@ class ScriptedStream implements Publisher {
 
   publishedAfterAcknowledgement = 0
 
-  async publish({ messageId }: Publication): Promise<{ kind: 'stored'; duplicate: boolean }> {
+  async publish({ messageId }: Publication) {
     if (this.#acknowledged.has(messageId)) this.publishedAfterAcknowledgement += 1
     this.publishes.push(messageId)
     const fate = this.#fates.shift() ?? 'stored'
@@ -46,7 +46,7 @@ class ScriptedStream implements Publisher {
     if (fate !== 'lost' && !duplicate) this.stored.push(messageId)
     if (fate !== 'stored') throw new PublishError('TEST', new Error('no answer'))
     this.#acknowledged.add(messageId)
-    return { kind: 'stored', duplicate }
+    return { kind: 'stored', duplicate, sequence: this.stored.indexOf(messageId) + 1 } as const
   }
 }
 
@@ -77,7 +77,6 @@ async function bridgeTo(
   const writer = log.writer()
   return new OutboundBridge({
     mirrors: [{ mirror: mirrorOf(topic), publisher }],
-    publishedMarks: new PublishedMarks(log, OUTBOUND_GROUP, writer),
     deadLetters: deadLetters(log, writer, () => 0),
     instruments: bridgeInstruments(new Metrics(), () => true),
     logger: silentLogger,
@@ -85,10 +84,22 @@ async function bridgeTo(
   })
 }
 
+/** That of a partition of which nothing was published before. */
+const OPEN: CommandGate = {
+  prepare: () => Promise.resolve(),
+  covers: () => false,
+  isHeld: () => false,
+  permit: () => {},
+  doubt: () => {},
+  lastOf: () => undefined,
+  acknowledged: () => {},
+  refused: () => Promise.resolve(),
+}
+
 async function insist(bridge: OutboundBridge, batch: Batch): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await bridge.handle(batch)
+      await bridge.handle(batch, batch.topic === 'smpp.operator' ? OPEN : undefined)
       return attempt
     } catch (error) {
       if (!(error instanceof PublishError)) throw error

@@ -5,9 +5,9 @@ import type { Batch } from '../../../streams/runtime/consume.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { toNatsHeaders } from '../headers.ts'
-import type { PublishedMarks } from './published-marks.ts'
-import { COMMAND_TOPIC, outboundEvent, type OutboundEvent } from './event.ts'
-import type { Publisher } from './publish.ts'
+import type { Command, CommandGate } from './command-partition.ts'
+import { COMMAND_TOPIC, outboundEvent, type Readable } from './event.ts'
+import { SubjectMoved, type Publisher } from './publish.ts'
 import { mirrorSpan } from '../spans.ts'
 
 /**
@@ -15,8 +15,6 @@ import { mirrorSpan } from '../spans.ts'
  * costs connections of its own.
  */
 export const OUTBOUND_GROUP = 'sms.bridge-out'
-/** Records of one partition that may be on their way to NATS at a time. */
-export const OUTBOUND_BATCH_MAX = 256
 
 export interface OutboundMirror {
   readonly mirror: Mirror
@@ -25,11 +23,21 @@ export interface OutboundMirror {
 
 export interface OutboundOptions {
   readonly mirrors: readonly OutboundMirror[]
-  readonly publishedMarks: PublishedMarks
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
   readonly logger: Logger
   readonly now: () => number
+}
+
+interface Undone {
+  readonly record: LogRecord
+  readonly read: Readable
+}
+
+interface Way {
+  readonly to: OutboundMirror
+  readonly gate: CommandGate | undefined
+  readonly done: Set<number>
 }
 
 /** A step of the batch that is not done: NATS has not answered, or the log did not take it. */
@@ -45,21 +53,16 @@ type Unfinished = () => Promise<void>
  * long as a resend comes within the stream's duplicate window. What is acknowledged is remembered
  * while the batch is repeated, and not published again after the window either.
  *
- * Commands: a replayed one is never published [P4], nor one below the mark [P7]. The mark is
- * durable before the cursor moves, as yet in a commit of its own [P7]. Between an acknowledgement
- * and its mark lies one batch. A process killed there publishes it again with the same ids. The
- * stream drops these within its window, the gateway's journal after it.
+ * Commands: a replayed one is never published [P4]. Of the others the gate of their partition
+ * decides (command-partition.ts), and those of one operator go one after the other. All other
+ * events need neither owner nor mark: published a second time they carry the same id, and whoever
+ * reads them dedupes by it [W3].
  */
 export class OutboundBridge {
   readonly #options: OutboundOptions
   readonly #mirrors: ReadonlyMap<string, OutboundMirror>
   /** Offsets done, of batches that are being repeated. */
   readonly #done = new WeakMap<Batch, Set<number>>()
-  /**
-   * Where each partition of commands goes on. Anything else means that another member has had it,
-   * or a reset.
-   */
-  readonly #expected = new Map<number, number>()
 
   constructor(options: OutboundOptions) {
     this.#options = options
@@ -68,39 +71,39 @@ export class OutboundBridge {
 
   /**
    * Resolves when every record is acknowledged, suppressed or a dead letter; rejects when some must
-   * be tried again.
+   * be tried again. Commands need a gate.
    */
-  async handle(batch: Batch): Promise<void> {
+  async handle(batch: Batch, gate?: CommandGate): Promise<void> {
+    if (batch.topic === COMMAND_TOPIC && gate === undefined) throw new Error('commands need an owner')
     const done = this.#done.get(batch) ?? new Set()
     this.#done.set(batch, done)
-    await this.#prepareMarks(batch)
-    const chains = this.#chains(batch, done)
+    const to = this.#mirrors.get(batch.topic)
+    if (to === undefined) throw new Error(`no mirror for ${batch.topic}`)
+    const undone = batch.records
+      .filter(({ offset }) => !done.has(offset))
+      .map((record) => ({ record, read: outboundEvent(to.mirror, record) }))
+    await gate?.prepare(
+      undone.flatMap(({ record, read }) => (read.ok ? [{ record, event: read.event }] : [])),
+    )
+    const chains = this.#chains(undone, { to, gate, done })
     const ended = await Promise.allSettled(chains.map((steps) => inTurn(steps)))
-    await this.#mark(batch, done)
     const failed = ended.find((end) => end.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     this.#finish(batch)
   }
 
-  async #prepareMarks(batch: Batch): Promise<void> {
-    if (batch.topic !== COMMAND_TOPIC || batch.records.length === 0) return
-    if (this.#expected.get(batch.partition) === batch.records[0]?.offset) return
-    await this.#options.publishedMarks.refresh()
-    this.#expected.set(batch.partition, batch.records[0]?.offset ?? batch.next)
-  }
-
-  /** What is left to do, in one chain per message. */
-  #chains(batch: Batch, done: Set<number>): readonly (readonly Unfinished[])[] {
-    const mirror = this.#mirrors.get(batch.topic)
-    if (mirror === undefined) throw new Error(`no mirror for ${batch.topic}`)
+  /**
+   * What is left to do, in one chain per message, and per operator for commands: each names the one
+   * before it.
+   */
+  #chains(undone: readonly Undone[], way: Way): readonly (readonly Unfinished[])[] {
     const chains = new Map<string, Unfinished[]>()
-    for (const record of batch.records) {
-      if (done.has(record.offset)) continue
-      const { orderKey, unfinished } = this.#stepOf(mirror, record)
+    for (const one of undone) {
+      const { orderKey, unfinished } = this.#stepOf(one, way)
       const steps = chains.get(orderKey) ?? []
       steps.push(async () => {
         await unfinished()
-        done.add(record.offset)
+        way.done.add(one.record.offset)
       })
       chains.set(orderKey, steps)
     }
@@ -108,22 +111,23 @@ export class OutboundBridge {
   }
 
   #stepOf(
-    to: OutboundMirror,
-    record: LogRecord,
+    { record, read }: Undone,
+    way: Way,
   ): { readonly orderKey: string; readonly unfinished: Unfinished } {
-    const read = outboundEvent(to.mirror, record)
-    if (this.#isSuppressed(record)) {
-      return { orderKey: `suppressed ${record.offset}`, unfinished: () => this.#suppress(record) }
+    const { offset } = record
+    const { gate } = way
+    if (gate !== undefined && (isReplayed(record.headers) || gate.covers(record)))
+      return { orderKey: `suppressed ${offset}`, unfinished: () => this.#suppress(record) }
+    if (!read.ok) {
+      const { reason, message } = read
+      const unfinished = () => this.#refuse(record, reason, message, gate)
+      return { orderKey: `refused ${offset}`, unfinished }
     }
-    if (read.ok)
-      return { orderKey: read.event.orderKey, unfinished: () => this.#publish(to, record, read.event) }
-    const { reason, message } = read
-    return { orderKey: `refused ${record.offset}`, unfinished: () => this.#refuse(record, reason, message) }
-  }
-
-  #isSuppressed(record: LogRecord): boolean {
-    if (record.topic !== COMMAND_TOPIC) return false
-    return isReplayed(record.headers) || this.#options.publishedMarks.covers(record)
+    const { event } = read
+    if (gate?.isHeld(event) === true)
+      return { orderKey: `suppressed ${offset}`, unfinished: () => this.#suppress(record) }
+    const orderKey = gate === undefined ? event.orderKey : event.subject
+    return { orderKey, unfinished: () => this.#publish({ record, event }, way) }
   }
 
   #suppress(record: LogRecord): Promise<void> {
@@ -131,21 +135,25 @@ export class OutboundBridge {
     return Promise.resolve()
   }
 
-  async #publish(to: OutboundMirror, record: LogRecord, event: OutboundEvent): Promise<void> {
+  async #publish({ record, event }: Command, { to, gate }: Way): Promise<void> {
     const { instruments, now } = this.#options
     const end = mirrorSpan(record.headers, to.mirror.topic)
+    const publication = {
+      subject: event.subject,
+      messageId: event.messageId,
+      headers: toNatsHeaders(record.headers),
+      payload: record.value ?? Buffer.alloc(0),
+      lastSequence: gate?.lastOf(event),
+    }
     const published = await to.publisher
-      .publish({
-        subject: event.subject,
-        messageId: event.messageId,
-        headers: toNatsHeaders(record.headers),
-        payload: record.value ?? Buffer.alloc(0),
+      .publish(publication, () => gate?.permit())
+      .catch((error: unknown) => {
+        if (error instanceof SubjectMoved) gate?.doubt()
+        throw error
       })
       .finally(end)
-    if (published.kind === 'refused') {
-      await this.#refuse(record, 'refused', published.message)
-      return
-    }
+    if (published.kind === 'refused') return this.#refuse(record, 'refused', published.message, gate)
+    gate?.acknowledged(event, published.sequence)
     instruments.out.inc({ subject: record.topic })
     if (event.enqueuedAtMs !== undefined && !published.duplicate)
       instruments.pipelineTotal.observe(Math.max(0, now() - event.enqueuedAtMs) / 1_000)
@@ -155,6 +163,7 @@ export class OutboundBridge {
     record: LogRecord,
     reason: 'not_json' | 'schema' | 'refused',
     message: string,
+    gate: CommandGate | undefined,
   ): Promise<void> {
     const { deadLetters, instruments, logger } = this.#options
     const { topic, partition, offset } = record
@@ -167,30 +176,14 @@ export class OutboundBridge {
       reason,
       errors: [{ path: '', message }],
     })
+    await gate?.refused(record, message)
     instruments.deadLetters.inc({ subject: topic })
     logger.error('bridge.refused', { topic, partition, offset, reason })
-  }
-
-  /**
-   * Commands only: a second publish of another event under the same id does no harm, so it needs no
-   * mark.
-   */
-  async #mark(batch: Batch, done: ReadonlySet<number>): Promise<void> {
-    if (batch.topic !== COMMAND_TOPIC) return
-    let last: LogRecord | undefined
-    let timeMs = 0
-    for (const record of batch.records) {
-      if (!done.has(record.offset)) break
-      last = record
-      timeMs = Math.max(timeMs, record.timestamp)
-    }
-    if (last !== undefined) await this.#options.publishedMarks.advance(batch, last.offset, timeMs)
   }
 
   #finish(batch: Batch): void {
     const { instruments, now } = this.#options
     this.#done.delete(batch)
-    if (batch.topic === COMMAND_TOPIC) this.#expected.set(batch.partition, batch.next)
     instruments.lastProgress.set({ subject: batch.topic }, now() / 1_000)
   }
 }

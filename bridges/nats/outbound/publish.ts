@@ -7,16 +7,31 @@ export interface Publication {
   readonly messageId: string
   readonly headers: MsgHdrs
   readonly payload: Buffer
+  /**
+   * Sequence of the last message under this subject; 0: there is none. When there is another one by
+   * the time that the message arrives, however late, the stream does not take it. Undefined: it
+   * takes any.
+   */
+  readonly lastSequence?: number | undefined
 }
 
 /** `refused` is final: no repetition will help. */
 export type Published =
-  | { readonly kind: 'stored'; readonly duplicate: boolean }
+  | { readonly kind: 'stored'; readonly duplicate: boolean; readonly sequence: number }
   | { readonly kind: 'refused'; readonly message: string }
 
 export interface Publisher {
-  /** Rejects with PublishError when nothing is known: publish again with the same id. */
-  publish(publication: Publication): Promise<Published>
+  /**
+   * Rejects with PublishError when nothing is known: publish again with the same id. With
+   * SubjectMoved when the stream has not taken it, being further than `lastSequence`. `permit` is
+   * called in the turn in which the message leaves; when it throws, nothing has left.
+   */
+  publish(publication: Publication, permit: () => void): Promise<Published>
+}
+
+/** Somebody else has published under the subject, or what was there has expired. */
+export class SubjectMoved extends Error {
+  override readonly name = 'SubjectMoved'
 }
 
 /** The stream did not acknowledge: it may or may not have the message. */
@@ -36,6 +51,8 @@ export class PublishError extends Error {
 const ACK_MS_MAX = 10_000
 // "message size exceeds maximum allowed" of the JetStream API.
 const MESSAGE_TOO_LARGE = 10_054
+// "wrong last sequence".
+const WRONG_LAST_SEQUENCE = 10_071
 
 /**
  * Publishes to one stream. While the connection is lost it waits for the next, or for `stop`: the
@@ -43,13 +60,17 @@ const MESSAGE_TOO_LARGE = 10_054
  */
 export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal): Publisher {
   return {
-    async publish({ subject, payload, headers, messageId }) {
+    async publish({ subject, payload, headers, messageId, lastSequence }, permit) {
       await link.whenConnected(stop)
+      permit()
       try {
-        const options = { headers, msgID: messageId, timeout: ACK_MS_MAX }
+        const expect = lastSequence === undefined ? {} : { lastSubjectSequence: lastSequence }
+        const options = { headers, msgID: messageId, timeout: ACK_MS_MAX, expect }
         const ack = await jetstreamOf(link).publish(subject, payload, options)
-        return { kind: 'stored', duplicate: ack.duplicate }
+        return { kind: 'stored', duplicate: ack.duplicate, sequence: ack.seq }
       } catch (error) {
+        if (error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE)
+          throw new SubjectMoved(`stream ${stream} holds more than was expected`)
         const refusal = refusalOf(error)
         if (refusal === undefined) throw new PublishError(stream, error)
         return { kind: 'refused', message: refusal }

@@ -1,14 +1,22 @@
 import { describe, expect, test } from 'vitest'
+import { encode } from '../../../streams/contracts/decode.ts'
 import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
-import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
-import { PublishedMarks } from './published-marks.ts'
+import {
+  advanced,
+  covers,
+  markRecord,
+  MARKS_AT,
+  NO_MARK,
+  PublishedMarks,
+  type Mark,
+} from './published-marks.ts'
 import { ensureTopics } from '../testing/scene.suite.ts'
 
-const COMMANDS = 'smpp.operator'
-const at = (partition: number) => ({ topic: COMMANDS, partition })
-const record = (partition: number, offset: number, timestamp: number): LogRecord => ({
-  ...at(partition),
+const AT = { topic: 'smpp.operator', partition: 1 }
+const OURS = { ...AT, group: 'group' }
+const record = (offset: number, timestamp: number): LogRecord => ({
+  ...AT,
   offset,
   timestamp,
   key: null,
@@ -16,99 +24,92 @@ const record = (partition: number, offset: number, timestamp: number): LogRecord
   headers: {},
 })
 
-async function logWithTopics(faults: MemoryFaults = {}): Promise<MemoryLog> {
-  const log = memoryLog({ faults })
+async function logWithTopics(): Promise<MemoryLog> {
+  const log = memoryLog()
   await ensureTopics(log)
   return log
 }
 
-const marksOn = (log: MemoryLog, group = 'group'): PublishedMarks =>
-  new PublishedMarks(log, group, log.writer())
-
-async function readAgain(log: MemoryLog, group?: string): Promise<PublishedMarks> {
-  const publishedMarks = marksOn(log, group)
-  await publishedMarks.refresh()
-  return publishedMarks
+const write = async (log: MemoryLog, mark: Mark, of = OURS): Promise<void> => {
+  await log.writer().write([markRecord(of, mark)])
 }
+
+const read = (log: MemoryLog, of = OURS): Promise<Mark | undefined> => new PublishedMarks(log).of(of)
 
 describe('marks', () => {
   test('[P7] what lies at or below a mark is covered, also for the next process', async () => {
     const log = await logWithTopics()
-    await marksOn(log).advance(at(1), 7, 700)
-    const publishedMarks = await readAgain(log)
-    expect([0, 7, 8].map((offset) => publishedMarks.covers(record(1, offset, 700)))).toEqual([
+    await write(log, { acknowledged: 7, timeMs: 700, topicId: 'a', sequence: 12 })
+    const mark = await read(log)
+    expect(mark).toEqual({ acknowledged: 7, timeMs: 700, topicId: 'a', sequence: 12 })
+    expect([0, 7, 8].map((offset) => covers(mark ?? NO_MARK, record(offset, 700)))).toEqual([
       true,
       true,
       false,
     ])
-    expect(publishedMarks.covers(record(2, 0, 0))).toBe(false)
   })
 
-  test('the very first record has offset 0, and its mark is readable', async () => {
+  test('the very first record has offset 0, and before it there is a mark that covers nothing', async () => {
     const log = await logWithTopics()
-    await marksOn(log).advance(at(0), 0, 5)
-    expect((await readAgain(log)).covers(record(0, 0, 5))).toBe(true)
+    await write(log, NO_MARK)
+    expect(covers((await read(log)) ?? { acknowledged: 9, timeMs: 9 }, record(0, 0))).toBe(false)
+    expect(covers(advanced(NO_MARK, [record(0, 5)]), record(0, 5))).toBe(true)
   })
 
-  test('a mark of another group covers nothing', async () => {
+  test('a mark of another group or partition is none', async () => {
     const log = await logWithTopics()
-    await marksOn(log, 'other').advance(at(0), 9, 900)
-    expect((await readAgain(log, 'group')).covers(record(0, 1, 1))).toBe(false)
+    await write(log, { acknowledged: 9, timeMs: 900 }, { ...OURS, group: 'other' })
+    await write(log, { acknowledged: 9, timeMs: 900 }, { ...OURS, partition: 2 })
+    expect(await read(log)).toBeUndefined()
   })
 
-  test('a replay does not move the mark back, nor does the late mark of a former owner', async () => {
+  test('a mark that a bridge of an older version wrote has neither topic nor sequence, and counts', async () => {
     const log = await logWithTopics()
-    const former = marksOn(log)
-    await former.advance(at(0), 4, 400)
-    const owner = await readAgain(log)
-    await owner.advance(at(0), 9, 900)
-    await owner.advance(at(0), 2, 200)
-    await former.advance(at(0), 5, 500)
-    expect((await readAgain(log)).covers(record(0, 9, 900))).toBe(true)
+    const { value, ...rest } = markRecord(OURS, { acknowledged: 4, timeMs: 400 })
+    expect(String(value)).not.toMatch(/topicId|sequence/)
+    await log.writer().write([{ ...rest, value }])
+    expect(covers((await read(log)) ?? NO_MARK, record(4, 400))).toBe(true)
   })
 
-  test('records are covered although their times do not ascend', async () => {
+  test('a replay does not move a mark back, nor does the late mark of a former owner', async () => {
     const log = await logWithTopics()
-    const publishedMarks = marksOn(log)
-    await publishedMarks.advance(at(0), 3, 900)
-    await publishedMarks.advance(at(0), 6, 500)
-    const next = await readAgain(log)
-    expect([record(0, 3, 900), record(0, 6, 500)].map((one) => next.covers(one))).toEqual([true, true])
+    const mark = advanced(advanced(NO_MARK, [record(9, 900)]), [record(2, 200)])
+    expect(mark).toMatchObject({ acknowledged: 9, timeMs: 900 })
+    await write(log, mark)
+    await write(log, { acknowledged: 5, timeMs: 500 })
+    expect((await read(log))?.acknowledged).toBe(9)
   })
 
-  test('records of a topic that was made again are newer than the mark: not covered, and they start it over', async () => {
+  test('records are covered although their times do not ascend', () => {
+    const mark = advanced(advanced(NO_MARK, [record(3, 900)]), [record(6, 500)])
+    expect([record(3, 900), record(6, 500)].map((one) => covers(mark, one))).toEqual([true, true])
+  })
+
+  test('fault R2: of a topic that was made again the later mark counts, however low and old', async () => {
     const log = await logWithTopics()
-    await marksOn(log).advance(at(0), 1_000, 9_000)
-    const publishedMarks = await readAgain(log)
-    expect(publishedMarks.covers(record(0, 3, 9_001))).toBe(false)
-    await publishedMarks.advance(at(0), 3, 9_001)
-    const next = await readAgain(log)
-    expect([3, 4].map((offset) => next.covers(record(0, offset, 9_001)))).toEqual([true, false])
+    await write(log, { acknowledged: 1_000, timeMs: 9_000, topicId: 'a' })
+    await write(log, { acknowledged: 3, timeMs: 8_000, topicId: 'b' })
+    expect(await read(log)).toMatchObject({ acknowledged: 3, topicId: 'b' })
   })
 
-  test('a mark that could not be written is written before the same step may pass', async () => {
-    const faults: MemoryFaults = {}
-    const log = await logWithTopics(faults)
-    const publishedMarks = marksOn(log)
-    faults.writeLost = () => true
-    await expect(publishedMarks.advance(at(0), 5, 500)).rejects.toThrow('lost')
-    delete faults.writeLost
-    await publishedMarks.advance(at(0), 5, 500)
-    expect((await readAgain(log)).covers(record(0, 5, 500))).toBe(true)
+  test('newer records at old offsets start the mark over: the log has lost what it counted', () => {
+    const mark = advanced({ acknowledged: 1_000, timeMs: 9_000 }, [record(3, 9_001)])
+    expect([record(3, 9_001), record(4, 9_001)].map((one) => covers(mark, one))).toEqual([true, false])
   })
 
-  test('partitions that advance together share writes', async () => {
-    const writes: number[] = []
-    const log = await logWithTopics({
-      writeLost: ({ records }) => {
-        writes.push(records.length)
-        return false
-      },
-    })
-    const publishedMarks = marksOn(log)
-    await Promise.all([0, 1, 2, 3].map((partition) => publishedMarks.advance(at(partition), 5, 500)))
-    expect(writes).toEqual([1, 3])
-    const next = await readAgain(log)
-    expect([0, 1, 2, 3].every((partition) => next.covers(record(partition, 5, 500)))).toBe(true)
+  test('what is no mark is passed over, and a topic of marks that was made again is read from its start', async () => {
+    const log = await logWithTopics()
+    const marks = new PublishedMarks(log)
+    await write(log, { acknowledged: 7, timeMs: 700 })
+    await log.writer().write([
+      { ...MARKS_AT, key: 'claim', value: null, timestamp: 1 },
+      { ...MARKS_AT, key: 'other', value: encode({ group: 1 }), timestamp: 1 },
+    ])
+    expect((await marks.of(OURS))?.acknowledged).toBe(7)
+    await log.admin.deleteTopics([MARKS_AT.topic])
+    await ensureTopics(log)
+    expect(await marks.of(OURS)).toBeUndefined()
+    await write(log, { acknowledged: 1, timeMs: 100 })
+    expect((await marks.of(OURS))?.acknowledged).toBe(1)
   })
 })

@@ -3,152 +3,171 @@ import { bridgeMarks, type BridgeMark } from '../../../streams/contracts/operato
 import { SCHEMA_VERSION } from '../../../streams/contracts/topic.ts'
 import { eventIdOf } from '../../../streams/domain/event-id.ts'
 import {
+  LogError,
   partitionKey,
   type LogClient,
   type LogReader,
   type LogRecord,
-  type LogWriter,
   type OutRecord,
   type TopicPartition,
+  type Written,
 } from '../../../streams/log/port.ts'
 
 /**
- * How far NATS has acknowledged each partition, on the compacted topic `bridge.marks` [P7], [EV24].
- * A reset of the group's cursors does not move it, so what lies below is known to be published,
- * however long ago.
+ * How far NATS has acknowledged a partition of commands: what lies at or below it is published,
+ * however long ago and wherever the cursor stands [P7]. Of a durable of NATS: up to which stream
+ * sequence everything is acknowledged.
  *
- * A mark is the highest offset and the latest record time up to it (ADR 0018). The time tells a
- * replay from a topic that was deleted and made again, whose offsets start over: its records are
- * newer than the mark, and must be published.
+ * `timeMs` is the latest record time up to it. Together with the id of the topic it tells a replay
+ * from new records that got old offsets: of a topic made again, or one that lost its end.
  */
-interface Mark extends TopicPartition {
+export interface Mark {
   readonly acknowledged: number
   readonly timeMs: number
+  readonly topicId?: string | undefined
+  readonly sequence?: number | undefined
 }
 
-const AT: TopicPartition = { topic: bridgeMarks.name, partition: 0 }
-const READ = { bytesMax: 1_048_576, waitMs: 0 }
+/** Whose mark it is: a group and a partition, or a durable and its stream. */
+export interface Marked extends TopicPartition {
+  readonly group: string
+}
 
+export const MARKS_AT: TopicPartition = { topic: bridgeMarks.name, partition: 0 }
+const READ = { bytesMax: 1_048_576, waitMs: 250 }
+/** Longer than any transaction of a bridge may hold readers back. */
+const QUIET_READS_MAX = 80
+
+export const NO_MARK: Mark = { acknowledged: -1, timeMs: 0 }
+
+/** Whether both count in the same topic; one whose id is not told is taken for the same. */
+export const isOfSameTopic = (mark: Mark, topicId: string | undefined): boolean =>
+  mark.topicId === undefined || topicId === undefined || mark.topicId === topicId
+
+export const covers = (mark: Mark, { offset, timestamp }: LogRecord): boolean =>
+  offset <= mark.acknowledged && timestamp <= mark.timeMs
+
+/**
+ * The mark after these records. A replay does not move it. Records below it that are newer are not
+ * a replay: the log has lost what it counted, and it starts over.
+ */
+export function advanced(mark: Mark, records: readonly LogRecord[]): Mark {
+  const acknowledged = records.at(-1)?.offset
+  if (acknowledged === undefined) return mark
+  const timeMs = records.reduce((latest, { timestamp }) => Math.max(latest, timestamp), 0)
+  if (acknowledged > mark.acknowledged)
+    return { ...mark, acknowledged, timeMs: Math.max(timeMs, mark.timeMs) }
+  return timeMs > mark.timeMs ? { ...mark, acknowledged, timeMs } : mark
+}
+
+const keyOf = ({ group, topic, partition }: Marked): string => `${group}:${topic}:${partition}`
+
+export function markRecord(of: Marked, mark: Mark): OutRecord {
+  const { acknowledged, timeMs, topicId, sequence } = mark
+  const { group, topic, partition } = of
+  const value: BridgeMark = {
+    schemaVersion: SCHEMA_VERSION,
+    eventId: eventIdOf(`mark|${keyOf(of)}|${acknowledged}`),
+    occurredAt: new Date(timeMs).toISOString(),
+    group,
+    topic,
+    partition,
+    acknowledged,
+    ...(topicId !== undefined && { topicId }),
+    ...(sequence !== undefined && { sequence }),
+  }
+  return { ...MARKS_AT, key: keyOf(of), value: encode(value), timestamp: timeMs }
+}
+
+/** Says nothing but that it was written: whoever sees it sees all that was there before. */
+export const claimRecord = (of: Marked, timestamp: number): OutRecord => ({
+  ...MARKS_AT,
+  key: `${keyOf(of)}:claim`,
+  value: null,
+  timestamp,
+})
+
+/**
+ * The marks on the compacted topic `bridge.marks` [EV24]. It is shared by all partitions, so the
+ * open transaction of one can hide the mark of another from readers. That is why a reader says how
+ * far it must have seen.
+ */
 export class PublishedMarks {
   readonly #log: LogClient
-  readonly #group: string
   readonly #reader: LogReader
-  readonly #writer: LogWriter
   readonly #marks = new Map<string, Mark>()
-  /** Marks that are not durable yet. Bounded like the marks by the partitions. */
-  readonly #dirty = new Map<string, Mark>()
   #next: number | undefined
-  #reading: Promise<void> = Promise.resolve()
-  #writing: Promise<void> | undefined
+  #topicId: string | undefined
+  #reading: Promise<unknown> = Promise.resolve()
 
-  constructor(log: LogClient, group: string, writer: LogWriter) {
+  constructor(log: LogClient) {
     this.#log = log
-    this.#group = group
     this.#reader = log.reader()
-    this.#writer = writer
-  }
-
-  /** NATS has acknowledged this record before. */
-  covers(record: LogRecord): boolean {
-    const mark = this.#marks.get(partitionKey(record))
-    return mark !== undefined && record.offset <= mark.acknowledged && record.timestamp <= mark.timeMs
   }
 
   /**
-   * Learns what any member of the group has written up to now. One call after the other: each sees
-   * what was there when it was made.
+   * The mark as of a write to `bridge.marks`, or as of now: everything that was written before is
+   * seen. Rejects with `retriable` while the log does not show it.
    */
-  refresh(): Promise<void> {
-    const read = () => this.#readToEnd()
-    this.#reading = this.#reading.then(read, read)
-    return this.#reading
-  }
-
-  /**
-   * Everything up to `acknowledged` is published. `timeMs` is the latest time of those records.
-   * Resolves when the mark is durable.
-   */
-  async advance(at: TopicPartition, acknowledged: number, timeMs: number): Promise<void> {
-    const key = partitionKey(at)
-    const { topic, partition } = at
-    const mark = advanced(this.#marks.get(key), { topic, partition, acknowledged, timeMs })
-    if (mark !== undefined) {
-      this.#marks.set(key, mark)
-      this.#dirty.set(key, mark)
+  of(marked: Marked, seen?: Written): Promise<Mark | undefined> {
+    const read = async (): Promise<Mark | undefined> => {
+      await this.#readTo(seen?.get(partitionKey(MARKS_AT)))
+      return this.#marks.get(keyOf(marked))
     }
-    // Marks of other partitions that came in the meantime go with the next write: one write at a
-    // time, for all of them.
-    while (this.#dirty.has(key)) {
-      this.#writing ??= this.#writeDirty().finally(() => {
-        this.#writing = undefined
-      })
-      await this.#writing
-    }
+    const reading = this.#reading.then(read, read)
+    this.#reading = reading
+    return reading
   }
 
   close(): Promise<void> {
     return this.#reader.close()
   }
 
-  async #readToEnd(): Promise<void> {
-    this.#next ??= await this.#start()
-    for (;;) {
-      const { records, next, end } = await this.#reader.read(AT, this.#next, READ)
-      for (const record of records) this.#learn(record)
+  async #readTo(wanted: number | undefined): Promise<void> {
+    const upTo = wanted ?? (await this.#bounds()).end
+    let next = await this.#start(upTo)
+    for (let quiet = 0; next < upTo; ) {
+      if (quiet > QUIET_READS_MAX) throw new LogError('retriable', 'the marks of the bridges are held back')
+      const read = await this.#reader.read(MARKS_AT, next, READ)
+      for (const record of read.records) this.#learn(record)
+      quiet = read.next > next ? 0 : quiet + 1
+      next = read.next
       this.#next = next
-      if (next >= end) return
     }
   }
 
-  async #start(): Promise<number> {
-    const bounds = await this.#log.admin.bounds([AT])
-    return bounds.get(partitionKey(AT))?.start ?? 0
+  /** From the first record again when the topic is another one than last time. */
+  async #start(upTo: number): Promise<number> {
+    const { start, topicId } = await this.#bounds()
+    const isOther = topicId !== this.#topicId || (this.#next ?? 0) > upTo
+    if (this.#next !== undefined && !isOther) return this.#next
+    this.#marks.clear()
+    this.#topicId = topicId
+    return start
+  }
+
+  async #bounds(): Promise<{
+    readonly start: number
+    readonly end: number
+    readonly topicId?: string | undefined
+  }> {
+    const found = await this.#log.admin.bounds([MARKS_AT])
+    return found.get(partitionKey(MARKS_AT)) ?? { start: 0, end: 0 }
   }
 
   #learn(record: LogRecord): void {
     const decoded = decode(bridgeMarks, record.value)
-    if (!decoded.ok || decoded.value.group !== this.#group) return
-    const { topic, partition, acknowledged, occurredAt } = decoded.value
-    const read = { topic, partition, acknowledged, timeMs: Date.parse(occurredAt) }
-    const key = partitionKey(read)
+    if (!decoded.ok) return
+    const { acknowledged, occurredAt, topicId, sequence } = decoded.value
+    const key = keyOf(decoded.value)
+    const read: Mark = { acknowledged, timeMs: Date.parse(occurredAt), topicId, sequence }
     if (isLater(read, this.#marks.get(key))) this.#marks.set(key, read)
   }
-
-  async #writeDirty(): Promise<void> {
-    const marks = [...this.#dirty]
-    await this.#writer.write(marks.map(([, mark]) => this.#record(mark)))
-    for (const [key, mark] of marks) if (this.#dirty.get(key) === mark) this.#dirty.delete(key)
-  }
-
-  #record(mark: Mark): OutRecord {
-    const { topic, partition, acknowledged, timeMs } = mark
-    const group = this.#group
-    const value: BridgeMark = {
-      schemaVersion: SCHEMA_VERSION,
-      eventId: eventIdOf(`mark|${group}|${topic}|${partition}|${acknowledged}`),
-      occurredAt: new Date(timeMs).toISOString(),
-      group,
-      topic,
-      partition,
-      acknowledged,
-    }
-    return { ...AT, key: bridgeMarks.key(value), value: encode(value), timestamp: timeMs }
-  }
 }
 
-/** Undefined when the records lie below the mark and are no newer: a replay. */
-function advanced(current: Mark | undefined, to: Mark): Mark | undefined {
-  if (current === undefined) return to
-  if (to.acknowledged > current.acknowledged) {
-    return { ...to, timeMs: Math.max(to.timeMs, current.timeMs) }
-  }
-  return to.timeMs > current.timeMs ? to : undefined
-}
-
-/**
- * A member that lost the partition may write its last mark after the first one of the new owner.
- */
+/** Of one topic the mark only rises, whatever a bridge of an older version still writes. */
 const isLater = (read: Mark, known: Mark | undefined): boolean =>
   known === undefined ||
+  !isOfSameTopic(read, known.topicId) ||
   read.timeMs > known.timeMs ||
-  (read.timeMs === known.timeMs && read.acknowledged > known.acknowledged)
+  (read.timeMs === known.timeMs && read.acknowledged >= known.acknowledged)

@@ -4,7 +4,9 @@ import {
   type LogAdmin,
   type LogClient,
   type LogConsumer,
+  type LogTransactions,
   type TopicPartition,
+  type Written,
 } from '../../../streams/log/port.ts'
 
 /**
@@ -44,9 +46,7 @@ export function prefixedLog(log: LogClient, prefix: string): LogClient {
         close: () => writer.close(),
       }
     },
-    transactions: () => {
-      throw new Error('the bridges have no transactions')
-    },
+    transactions: (options) => prefixedTransactions(log.transactions(options), prefix, there),
     close: () => log.close(),
   }
 }
@@ -71,6 +71,19 @@ const prefixedAdmin = (admin: LogAdmin, prefix: string, there: Renamed): LogAdmi
     moveCursors: (group, cursors) => admin.moveCursors(group, cursors.map(there)),
     deleteTopics: (topics) => admin.deleteTopics(topics.map((topic) => prefix + topic)),
     groupState: (group) => admin.groupState(group),
+  }
+}
+
+function prefixedTransactions(given: LogTransactions, prefix: string, there: Renamed): LogTransactions {
+  const names = (written: Written): Written =>
+    new Map([...written].map(([key, next]) => [key.slice(prefix.length), next]))
+  return {
+    fence: () => given.fence(),
+    commit: async ({ records, group, cursors }) => {
+      const moved = (written: Written) => cursors(names(written)).map(there)
+      return names(await given.commit({ group, records: records.map(there), cursors: moved }))
+    },
+    close: () => given.close(),
   }
 }
 

@@ -15,7 +15,7 @@ export interface Transition {
 
 /**
  * Every move a message can make, as yet [T1] to [T12]. Each emits one `sms.events.status` with seq
- * + 1 [T20]. As yet [T10] leads from ROUTED only.
+ * + 1 [T20]. [T10] has two rows: a command that cannot be written, and one that NATS refused.
  */
 export const TRANSITIONS = [
   { id: 'T1', from: null, cause: 'first sms.outbound.request', to: ['QUEUED'] },
@@ -37,6 +37,13 @@ export const TRANSITIONS = [
     id: 'T10',
     from: 'ROUTED',
     cause: 'command cannot be published',
+    to: ['DEAD_LETTER'],
+    deadLetter: 'publish_fail',
+  },
+  {
+    id: 'T10',
+    from: 'SENT',
+    cause: 'smpp.dispatch.refused',
     to: ['DEAD_LETTER'],
     deadLetter: 'publish_fail',
   },

@@ -49,10 +49,17 @@ export function taken(before: Model, input: Input): Model {
   const model = structuredClone(before)
   if (input.kind === 'result') takeResult(model, input.result)
   else if (input.fact.kind === 'EXPECTED') takeExpected(model, input.fact)
-  else takeReceipt(model, input.fact)
+  else if (input.fact.kind === 'RECEIPT') takeReceipt(model, input.fact)
+  else return refused(model, input.fact.sentAt)
   model.effects.sort()
   return model
 }
+
+/** [T10]: a message of which nothing else is known is known no more. */
+const refused = (model: Model, sentAt: string): Model =>
+  model.outcome === null && model.submittedMs === null && model.sentMs === Date.parse(sentAt)
+    ? NEW_MODEL
+    : model
 
 /**
  * When the grace of this message ends, epoch milliseconds; null once it is closed, or before
