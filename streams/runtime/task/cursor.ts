@@ -3,24 +3,45 @@ import { changelogTopicOf, type Topology } from '../../dsl/topology.ts'
 import { partitionKey, type Cursor, type Written } from '../../log/port.ts'
 
 /**
- * What travels in the metadata of a committed cursor: where each changelog stood. A changelog that
- * later ends below has lost committed state, which a new owner must notice and never restore from.
- * An offset reset by a broker's own tool wipes the metadata; then the marks in the changelog still
- * tell what was processed.
+ * What travels in the metadata of a committed cursor: where each changelog stood, and what the
+ * cursor counts in. A changelog that later ends below has lost committed state, which a new owner
+ * must notice and never restore from. A topic of another id, or of another number of partitions, is
+ * not the one that was read. An offset reset by a broker's own tool wipes the metadata; then the
+ * marks in the changelog still tell what was processed.
  */
-const Metadata = z.object({ v: z.literal(1), changelogs: z.record(z.string(), z.number()) })
+const Metadata = z.object({
+  v: z.literal(1),
+  changelogs: z.record(z.string(), z.number()),
+  ...({
+    topicId: z.string().optional(),
+    partitions: z.number().optional(),
+    logMs: z.number().optional(),
+  } satisfies Record<keyof AboutInput, z.ZodType>),
+})
 
-export const writeCursorMetadata = (changelogs: Readonly<Record<string, number>>): string =>
-  JSON.stringify({ v: 1, changelogs })
+export interface AboutInput {
+  /** Of the topic in which the cursor counts. */
+  readonly topicId?: string | undefined
+  readonly partitions?: number | undefined
+  /** The newest time that the log had shown (log-time.ts). */
+  readonly logMs?: number | undefined
+}
 
-function readCursorMetadata(metadata: string): Readonly<Record<string, number>> {
-  if (metadata === '') return {}
+export const writeCursorMetadata = (
+  changelogs: Readonly<Record<string, number>>,
+  about: AboutInput = {},
+): string => JSON.stringify({ v: 1, changelogs, ...about })
+
+const NOTHING: z.infer<typeof Metadata> = { v: 1, changelogs: {} }
+
+export function readCursorMetadata(metadata: string): z.infer<typeof Metadata> {
+  if (metadata === '') return NOTHING
   try {
     const read = Metadata.safeParse(JSON.parse(metadata))
-    return read.success ? read.data.changelogs : {}
+    return read.success ? read.data : NOTHING
   } catch {
     // Not ours: another tool moved the cursor and left a note of its own.
-    return {}
+    return NOTHING
   }
 }
 
@@ -30,7 +51,7 @@ export function changelogsCommitted(
 ): Readonly<Record<string, number>> {
   const furthest: Record<string, number> = {}
   for (const cursor of committed.values()) {
-    for (const [store, next] of Object.entries(readCursorMetadata(cursor.metadata))) {
+    for (const [store, next] of Object.entries(readCursorMetadata(cursor.metadata).changelogs)) {
       furthest[store] = Math.max(furthest[store] ?? 0, next)
     }
   }

@@ -1,14 +1,12 @@
 import type { Topology } from '../../dsl/topology.ts'
 import { partitionKey, type Bounds, type Cursor, type TopicPartition } from '../../log/port.ts'
+import type { Marks } from './marks.ts'
+import type { Known } from './origin.ts'
 
-/**
- * Where a task goes on in one input. `next` is beyond `cursor` when retention has taken records
- * that nobody had read.
- */
-export interface SourceStart {
-  readonly topic: string
-  readonly cursor: number
-  readonly next: number
+/** What the log says of a task, by `partitionKey`. */
+export interface Found {
+  readonly committed: ReadonlyMap<string, Cursor>
+  readonly bounds: ReadonlyMap<string, Bounds>
 }
 
 /** The partitions that a task reads. */
@@ -22,18 +20,31 @@ export class Sources {
   }
 
   /** An input that was never read begins at its first retained record. */
-  startsIn(
-    committed: ReadonlyMap<string, Cursor>,
-    bounds: ReadonlyMap<string, Bounds>,
-  ): readonly SourceStart[] {
-    return this.at.map((at) => {
-      const start = bounds.get(partitionKey(at))?.start ?? 0
-      const cursor = committed.get(partitionKey(at))?.next ?? start
-      return { topic: at.topic, cursor, next: Math.max(cursor, start) }
-    })
+  knownOf({ committed, bounds }: Found, marks: Marks): readonly Known[] {
+    return this.at.map((at) => ({
+      topic: at.topic,
+      bounds: bounds.get(partitionKey(at)) ?? { start: 0, end: 0 },
+      cursor: committed.get(partitionKey(at)),
+      mark: marks.all.get(at.topic),
+      markId: marks.idOf(at.topic),
+    }))
+  }
+
+  /** Before the store has been opened: where the cursors stand. */
+  cursorsIn({ committed, bounds }: Found): ReadonlyMap<string, number> {
+    return new Map(
+      this.at.map((at) => {
+        const cursor = committed.get(partitionKey(at))?.next ?? 0
+        return [at.topic, Math.max(cursor, bounds.get(partitionKey(at))?.start ?? 0)]
+      }),
+    )
   }
 
   endsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, number> {
     return new Map(this.at.map((at) => [at.topic, bounds.get(partitionKey(at))?.end ?? 0]))
+  }
+
+  idsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, string | undefined> {
+    return new Map(this.at.map((at) => [at.topic, bounds.get(partitionKey(at))?.topicId]))
   }
 }
