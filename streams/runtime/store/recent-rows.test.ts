@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Row } from '../../dsl/execute.ts'
-import { RecentRows } from './recent-rows.ts'
+import { RecentRows, RowBudget } from './recent-rows.ts'
 
 const row = (state: number): Row => ({ state, timers: {}, replayed: false })
 
@@ -40,5 +40,16 @@ describe('rows used lately', () => {
       (one) => one !== undefined,
     )
     expect(known.length).toBeLessThanOrEqual(10)
+  })
+})
+
+describe('the rows that a process may keep', () => {
+  it('fault R14: are shared by its tasks, and go to the others when one closes', () => {
+    const budget = new RowBudget(120)
+    const leave = Array.from({ length: 48 }, () => budget.enter())
+    expect(budget.eachMax).toBe(2)
+    for (const one of leave.slice(4)) one()
+    leave.at(-1)?.()
+    expect(budget.eachMax).toBe(30)
   })
 })

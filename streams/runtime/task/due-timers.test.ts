@@ -85,6 +85,18 @@ describe('a timer that is due', () => {
     expect(due.needSight(100)).toBe(true)
   })
 
+  it('fault R13: needs another sight once more was read than the last one knew of', async () => {
+    const { due, inputs, seen, handle } = await armed(100)
+    seen(120, 0)
+    inputs.offer(TOPIC, [record(0, 130)], 1)
+    handle(1)
+    due.armed(110)
+    expect(due.areDue(200)).toBe(false)
+    expect(due.needSight(200)).toBe(true)
+    seen(200, 1)
+    expect(due.areDue(200)).toBe(true)
+  })
+
   it('needs another sight when it was armed in the millisecond of the last one', async () => {
     const { due, seen } = await armed(100)
     seen(100, 0)

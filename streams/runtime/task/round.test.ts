@@ -93,6 +93,13 @@ describe('a round', () => {
     expect(left).toBe(2)
   })
 
+  it('fires no more timers than it may, those included that it has armed', async () => {
+    const words = [0, 1, 2].map((n) => record(n, 10, `wait-${n}`))
+    const { says, left } = await told({ records: [...words, record(3, 30)], timersMax: 2 })
+    expect(says).toEqual(['wait-0@17', 'wait-1@17'])
+    expect(left).toBe(1)
+  })
+
   it('fault R13: keeps a timer back until the record that comes before it had its round', async () => {
     const setting = { records: [record(0, 10), record(1, 20)], due: [15, 25], recordsMax: 1 }
     expect((await told(setting)).says).toEqual(['w0@10', 't15@15'])

@@ -161,6 +161,7 @@ export class Task {
     await this.#done
     await this.#transactions.close()
     await this.#timerCount.stop()
+    this.#table?.close()
     await this.#local.close()
     if (this.#state !== 'failed') this.#state = 'closed'
     this.#options.hooks.closed(this.id)
