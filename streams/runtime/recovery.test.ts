@@ -275,14 +275,18 @@ describe('a task that was fenced', () => {
         return consumer
       },
     }
-    await scene.start({ log: keeping })
+    await scene.start({ log: keeping, limits: { commitMs: 500 } })
     await scene.write('a')
     await toldOf(scene, 1)
+    // It has this in hand, and commits it after it was expelled.
+    await scene.write('a')
+    await sleep(50)
     for (const consumer of consumers) scene.log.expelMember(consumer)
     const successor = watched(scene.log.connect(), false)
     await scene.start({ log: successor.log })
     await until(() => countOf(scene.events, 'running') === 2, 'the successor runs')
-    for (let n = 2; n < 12; n += 1) {
+    await until(() => countOf(scene.events, 'fenced') === 1, 'the first one has been fenced')
+    for (let n = 3; n < 13; n += 1) {
       await scene.write('a')
       await toldOf(scene, n)
       await sleep(30)
