@@ -60,7 +60,10 @@ export interface Cursor extends TopicPartition {
 export interface Bounds {
   readonly start: number
   readonly end: number
-  /** What the topic got when it was made; another one of its name has another. Not every broker tells. */
+  /**
+   * What the topic got when it was made; another one of its name has another. Not every broker
+   * tells.
+   */
   readonly topicId?: string | undefined
 }
 

@@ -2,10 +2,10 @@ import type { Clock } from './clock.ts'
 
 /**
  * The clock of this machine, as far as the log bears it out. Timers go by it. The log's own time is
- * the newest timestamp that its records have shown, and what has passed since by a clock that nobody
- * sets. A wall clock that is further ahead than `aheadMsMax` is doubted: until then this is the
- * log's time. A newer record ends the doubt. So does silence: when for `doubtMsMax` no record has
- * said otherwise, there was none, as after a night in which nothing ran.
+ * the newest timestamp that its records have shown, and what has passed since by a clock that
+ * nobody sets. A wall clock that is further ahead than `aheadMsMax` is doubted: until then this is
+ * the log's time. A newer record ends the doubt. So does silence: when for `doubtMsMax` no record
+ * has said otherwise, there was none, as after a night in which nothing ran.
  */
 export interface LogTimeOptions {
   readonly clock: Clock

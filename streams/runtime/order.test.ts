@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { driven, runBy, type Act, type Phase, type Way } from './testing/order.suite.ts'
 
 const RUNS = { numRuns: 150 }
@@ -64,8 +65,9 @@ describe('what a task does with its input', () => {
   }, 120_000)
 })
 
+const Stored = z.object({ state: z.unknown() })
+
 const stateOf = (row: string): string => {
   const [key = '', ...rest] = row.split(' ')
-  const { state }: { state: unknown } = JSON.parse(rest.join(' '))
-  return `${key} ${JSON.stringify(state)}`
+  return `${key} ${JSON.stringify(Stored.parse(JSON.parse(rest.join(' '))).state)}`
 }

@@ -1,94 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
-import { memoryLog, type MemoryLog } from '../log/memory.ts'
-import { isReplayed, type LogClient } from '../log/port.ts'
+import { describe, expect, it } from 'vitest'
+import type { MemoryLog } from '../log/memory.ts'
+import type { LogClient } from '../log/port.ts'
 import { sleep } from '../platform/backoff.ts'
-import { systemClock, type Clock } from './clock.ts'
 import { levelStores } from './store/level.ts'
 import { memoryStores } from './store/memory.ts'
 import type { Store, StoreFactory } from './store/store.ts'
 import { groupOf } from './task/names.ts'
-import {
-  counting,
-  provisionCounting,
-  readAll,
-  startWorker,
-  talliesOf,
-  until,
-  wordRecord,
-  type Counting,
-  type StartOptions,
-} from './testing/counting.suite.ts'
+import { provisionCounting, until } from './testing/counting.suite.ts'
+import { closeWorkers, countOf, toldOf, workers, world, type World } from './testing/recovery.suite.ts'
 import { methodsOf } from './testing/standby.suite.ts'
-import type { Worker } from './worker.ts'
 
 /** What a member does when the ground under it changes: its disk, its topics, its ownership. */
-
-let names = 0
-const workers: Worker[] = []
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.close()))
-})
-
-/** Waits are short: what is waited for happens at once here. */
-const hasty: Clock = { ...systemClock, sleep: (ms, signal) => sleep(Math.min(ms, 20), signal) }
-
-interface World {
-  readonly log: MemoryLog
-  readonly given: Counting
-  readonly events: string[]
-  readonly start: (extra?: Partial<StartOptions>) => Promise<Worker>
-  readonly write: (...words: readonly string[]) => Promise<void>
-  /** Each tally as `word count`, with `again` when it is marked as replayed. */
-  readonly told: () => Promise<readonly string[]>
-}
-
-async function world(partitions = 1): Promise<World> {
-  const log = memoryLog()
-  const given = counting(`recovery-${(names += 1)}`)
-  const events: string[] = []
-  await provisionCounting(log, given, partitions)
-  const start = async (extra: Partial<StartOptions> = {}): Promise<Worker> => {
-    const hooks = {
-      failed: () => events.push('failed'),
-      recovering: () => events.push('recovering'),
-      running: () => events.push('running'),
-      fenced: () => events.push('fenced'),
-      wiped: () => events.push('wiped'),
-      inputLost: (_: unknown, topic: string, fate: string) => events.push(`${fate} ${topic}`),
-    }
-    const worker = await startWorker({
-      log,
-      stores: memoryStores(),
-      counting: given,
-      hooks,
-      clock: hasty,
-      ...extra,
-    })
-    workers.push(worker)
-    return worker
-  }
-  const write = async (...words: readonly string[]): Promise<void> => {
-    await log.writer().write(words.map((word, n) => wordRecord(given, word, n, partitions)))
-  }
-  const told = async (): Promise<readonly string[]> => {
-    const records = await readAll(log, given.tallies, partitions)
-    const counts = talliesOf(records)
-    return records.map(({ headers }, n) => {
-      const { word, count } = counts[n] ?? { word: '', count: 0 }
-      return `${word} ${count}${isReplayed(headers) ? ' again' : ''}`
-    })
-  }
-  return { log, given, events, start, write, told }
-}
-
-const toldOf = async ({ told }: World, count: number): Promise<void> =>
-  until(async () => (await told()).length >= count, `${count} tallies`)
-
-const countOf = (events: readonly string[], event: string): number =>
-  events.filter((one) => one === event).length
+closeWorkers()
 
 /** Stores of which one method can be made to fail. */
 function failing(inner: StoreFactory, commit: (store: Store) => Store['commit']): StoreFactory {
@@ -171,12 +97,12 @@ const withoutIds = (log: LogClient): LogClient => ({
   },
 })
 
-describe('an input that was deleted and made again', () => {
-  const makeAgain = async ({ log, given }: World): Promise<void> => {
-    await log.admin.deleteTopics([given.words])
-    await provisionCounting(log, given, 1)
-  }
+const makeAgain = async ({ log, given }: World): Promise<void> => {
+  await log.admin.deleteTopics([given.words])
+  await provisionCounting(log, given, 1)
+}
 
+describe('an input that was deleted and made again', () => {
   it('fault R2: is read from its start, and what it holds is no replay', async () => {
     const scene = await world()
     const first = await scene.start()
@@ -309,41 +235,5 @@ describe('a task that was fenced', () => {
     expect(await scene.told()).toEqual(['a 1', 'a 2'])
     expect(countOf(scene.events, 'fenced')).toBe(1)
     expect(worker.ready).toBe(true)
-  })
-})
-
-describe('a number of partitions that has changed', () => {
-  it('fault R14: stops the start with a sentence that says why', async () => {
-    const scene = await world()
-    const first = await scene.start()
-    await scene.write('a')
-    await toldOf(scene, 1)
-    await first.close()
-    const more: LogClient = {
-      ...scene.log,
-      admin: { ...scene.log.admin, partitions: async (topics) => new Map(topics.map((topic) => [topic, 2])) },
-    }
-    await expect(scene.start({ log: more })).rejects.toThrow(/had 1 partitions when .* and has 2 now/)
-  })
-
-  it('fault R14: is noticed by a member that runs', async () => {
-    const scene = await world()
-    let count = 1
-    const growing: LogClient = {
-      ...scene.log,
-      admin: {
-        ...scene.log.admin,
-        partitions: async (topics) => new Map(topics.map((topic) => [topic, count])),
-      },
-    }
-    const failures: unknown[] = []
-    await scene.start({
-      log: growing,
-      limits: { topicsLookMs: 10 },
-      onFailed: (error) => failures.push(error),
-    })
-    count = 3
-    await until(() => failures.length > 0, 'the member says so')
-    expect(String(failures[0])).toMatch(/had 1 partitions when .* and has 3 now/)
   })
 })

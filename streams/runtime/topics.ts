@@ -1,7 +1,8 @@
 import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { changelogsOf, type Topology } from '../dsl/topology.ts'
 import { LogError, type LogAdmin } from '../log/port.ts'
-import { readCursorMetadata } from './task/cursor.ts'
+import type { Clock } from './clock.ts'
+import { readCursorMetadata } from './opening/cursor.ts'
 
 type Counts = ReadonlyMap<string, number>
 
@@ -59,8 +60,33 @@ export async function assertCounts(
   }
 }
 
-/** Noticed by a member that runs. A topic that is gone has other ways to make itself felt. */
-export function assertUnchanged(topology: Topology, before: Counts, now: Counts): void {
+export interface CountsWatch {
+  readonly topology: Topology
+  readonly before: Counts
+  readonly admin: Pick<LogAdmin, 'partitions'>
+  readonly clock: Clock
+  readonly everyMs: number
+  readonly onFailed: (error: LogError) => void
+  readonly signal: AbortSignal
+}
+
+/** Partitions may be added while a member runs. */
+export async function watchCounts(watch: CountsWatch): Promise<void> {
+  const { topology, before, admin, clock, everyMs, onFailed, signal } = watch
+  while (!signal.aborted) {
+    await clock.sleep(everyMs, signal)
+    if (signal.aborted) return
+    try {
+      assertUnchanged(topology, before, await admin.partitions(topicsOf(topology)))
+    } catch (error) {
+      // A log that does not answer says so elsewhere too, and is asked again.
+      if (error instanceof LogError && error.code === 'fatal') return onFailed(error)
+    }
+  }
+}
+
+/** A topic that is gone has other ways to make itself felt. */
+function assertUnchanged(topology: Topology, before: Counts, now: Counts): void {
   for (const topic of topicsOf(topology)) {
     const [was, is] = [before.get(topic), now.get(topic)]
     if (was !== undefined && is !== undefined && was !== is) throw changed(topology, topic, was, is)

@@ -1,6 +1,5 @@
 import type { Topology } from '../dsl/topology.ts'
 import {
-  LogError,
   type LogClient,
   type LogConsumer,
   type LogReader,
@@ -21,7 +20,7 @@ import type { Checkpoint, StoreFactory } from './store/store.ts'
 import type { Doing } from './watch/task-progress.ts'
 import { Task, type TaskState } from './task/task.ts'
 import { groupOf } from './task/names.ts'
-import { assertCounts, assertTopics, assertUnchanged, topicsOf } from './topics.ts'
+import { assertCounts, assertTopics, topicsOf, watchCounts } from './topics.ts'
 
 export interface WorkerOptions {
   readonly app: string
@@ -99,12 +98,13 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    const { log, topology, app, onFailed, standbys = NO_STANDBYS } = this.#options
+    const { log, topology, app, onFailed, clock, limits, standbys = NO_STANDBYS } = this.#options
     this.#partitions = await log.admin.partitions(topicsOf(topology))
     assertTopics(topology, this.#partitions)
     await assertCounts(topology, this.#partitions, groupOf(app, topology.name), log.admin)
     await this.#lookAround()
-    this.#watching = this.#watchTopics()
+    const watching = { topology, clock, onFailed, before: this.#partitions, admin: log.admin }
+    this.#watching = watchCounts({ ...watching, everyMs: limits.topicsLookMs, signal: this.#stop.signal })
     this.#consumer = log.consumer({
       group: groupOf(app, topology.name),
       topics: topology.inputs.map((topic) => topic.name),
@@ -154,21 +154,6 @@ export class Worker {
     await Promise.all([this.#standbys.close(), ...this.#closing.values(), this.#watching, this.#asking])
     await this.#reader?.close()
     await this.#consumer?.stop()
-  }
-
-  /** Partitions may be added while this member runs. */
-  async #watchTopics(): Promise<void> {
-    const { clock, limits, log, topology, onFailed } = this.#options
-    while (!this.#leaving) {
-      await clock.sleep(limits.topicsLookMs, this.#stop.signal)
-      if (this.#leaving) return
-      try {
-        assertUnchanged(topology, this.#partitions, await log.admin.partitions(topicsOf(topology)))
-      } catch (error) {
-        // A log that does not answer says so elsewhere too, and is asked again.
-        if (error instanceof LogError && error.code === 'fatal') return onFailed(error)
-      }
-    }
   }
 
   /**
@@ -261,7 +246,9 @@ export class Worker {
       rows: this.#rows,
       reader: (this.#reader ??= log.reader()),
       partitions: this.#partitions,
-      onFenced: () => (this.#asking ??= this.#askWhose()),
+      onFenced: () => {
+        this.#asking ??= this.#askWhose()
+      },
       flow: (topic, flow) => this.#consumer?.[flow]([{ topic, partition }]),
       seek: (topic, offset) => {
         this.#consumer?.seek({ topic, partition }, offset)

@@ -237,3 +237,15 @@ describe('a reader', () => {
     await reader.close()
   })
 })
+
+describe('a member that cannot reach its coordinator', () => {
+  it('fault R12: gives its partitions up when its session must have ended, and joins again', async () => {
+    await create(2)
+    const { assignments } = await member()
+    await until('it holds both', () => assignments.at(-1)?.length === 2)
+    faults.isDown = true
+    await until('it holds nothing', () => assignments.at(-1)?.length === 0)
+    faults.isDown = false
+    await until('it holds both again', () => assignments.at(-1)?.length === 2)
+  }, 90_000)
+})

@@ -127,7 +127,9 @@ async function readStore({ path, sleep, writeBufferBytes }: Place): Promise<Stor
 const readCheckpoint = (encoded: string | undefined): Checkpoint =>
   encoded === undefined ? EMPTY_CHECKPOINT : Stored.parse(JSON.parse(encoded))
 
-/** What it holds cannot be believed. A full disk or a lock is another matter: nothing is lost by it. */
+/**
+ * What it holds cannot be believed. A full disk or a lock is another matter: nothing is lost by it.
+ */
 const isBroken = (error: unknown): boolean =>
   codesOf(error).includes('LEVEL_CORRUPTION') || error instanceof z.ZodError || error instanceof SyntaxError
 

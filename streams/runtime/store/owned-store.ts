@@ -1,7 +1,7 @@
 import type { Topology } from '../../dsl/topology.ts'
 import type { Bounds, Cursor, LogReader } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
-import { changelogsCommitted } from '../task/cursor.ts'
+import { changelogsCommitted } from '../opening/cursor.ts'
 import { taskName, type Hooks, type TaskId } from '../watch/hooks.ts'
 import type { TaskLimits } from '../limits.ts'
 import { restore } from './restore.ts'

@@ -5,7 +5,9 @@ const SLICE_MS = 10
 /** Steps between two looks at the clock. */
 const STEPS = 8
 
-/** Lets the event loop in between two steps of a long piece of work. What the work does is the same. */
+/**
+ * Lets the event loop in between two steps of a long piece of work. What the work does is the same.
+ */
 export class Breath {
   readonly #clock: Pick<Clock, 'now'>
   #sinceMs: number

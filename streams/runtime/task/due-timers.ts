@@ -46,8 +46,8 @@ export class DueTimers {
   }
 
   /**
-   * After a round: what fired is out of the index, and so is what turned out to be stale, unless the
-   * round has armed it again.
+   * After a round: what fired is out of the index, and so is what turned out to be stale, unless
+   * the round has armed it again.
    */
   async taken(
     store: Store,

@@ -1,11 +1,11 @@
 import { isReplayed, type LogRecord } from '../../log/port.ts'
 
 /**
- * The bounded buffers of one task, one per input topic, and the order in which they are read. Of all
- * heads the oldest is taken first, ties by topic name. With several inputs nothing is taken of which
- * the last sight of the log says nothing, nor while an input has not been read up to that sight: else
- * the order would be that of the fetches. So what the log holds is read in one order, whatever the
- * sizes of fetches and rounds.
+ * The bounded buffers of one task, one per input topic, and the order in which they are read. Of
+ * all heads the oldest is taken first, ties by topic name. With several inputs nothing is taken of
+ * which the last sight of the log says nothing, nor while an input has not been read up to that
+ * sight: else the order would be that of the fetches. So what the log holds is read in one order,
+ * whatever the sizes of fetches and rounds.
  */
 export interface InputLimits {
   /** A buffer at this size asks to be paused, and to be resumed at half of it. */

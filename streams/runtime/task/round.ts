@@ -74,7 +74,9 @@ export class Round {
   readonly #options: RoundOptions
   readonly #effects = noEffects()
   readonly #answers: Answers = new Map()
-  /** Question → with which of the round's batches it was asked. The first is of what it begins with. */
+  /**
+   * Question → with which of the round's batches it was asked. The first is of what it begins with.
+   */
   readonly #batches = new Map<string, number>()
   #batch = 0
   readonly #byStore: ReadonlyMap<string, ErasedProcessor>
@@ -171,8 +173,8 @@ export class Round {
   }
 
   /**
-   * What it asks is asked after it was armed: it may have been armed to hear another answer. Whatever
-   * else is armed by then is asked for with it.
+   * What it asks is asked after it was armed: it may have been armed to hear another answer.
+   * Whatever else is armed by then is asked for with it.
    */
   async #fire(queued: Queued): Promise<void> {
     const { timers } = this.#options

@@ -5,10 +5,10 @@
  * - *next*: first offset of an input that no round has taken; in a standing, that is not done
  * - *offered*: first offset that the buffer of an input has not been given; never below `next`
  * - *mark*: highest `next` ever committed; stays when the cursor is moved back; a replay is below
- *   it
+ *   it; holds for the topic of one id only
  * - *checkpoint*: the next offset of each changelog that the local store lacks, and when that was
  * - *sight*: where all inputs ended when the log was last asked, and the instant of asking
- * - *horizon*: instant up to which timers fire: a sight read up to, no later than a waiting record
+ * - *origin*: where an input goes on when the task opens, and whether it is what was read before
  * - *standing*: `next` and signs of life of one input, for the position watch
  */
 import type { Questions } from '../../dsl/processor.ts'
@@ -26,15 +26,16 @@ import { Inputs } from './inputs.ts'
 import type { Answers } from './prefetch.ts'
 import { Ledger } from './ledger.ts'
 import { groupOf } from './names.ts'
-import { Opening } from './opening.ts'
+import { Opening } from '../opening/opening.ts'
 import type { TaskOptions } from './options.ts'
-import { assertSame, type Origin } from './origin.ts'
+import type { Origin } from '../opening/origin.ts'
+import { Pace } from './pace.ts'
 import { Reading } from './reading.ts'
 import { isEmpty, noEffects, Round, type Effects } from './round.ts'
-import { Sources } from './sources.ts'
+import { Sources } from '../opening/sources.ts'
+import { tell } from './tell.ts'
 import { TimerCount } from './timer-count.ts'
 import { TimerQueue } from './timer-queue.ts'
-import { Wake } from './wake.ts'
 
 export type TaskState = 'opening' | 'running' | 'fenced' | 'failed' | 'closed'
 
@@ -56,7 +57,7 @@ export class Task {
   readonly #options: TaskOptions
   readonly #sources: Sources
   readonly #inputs: Inputs
-  readonly #wake: Wake
+  readonly #pace: Pace
   readonly #stop = new AbortController()
   readonly #transactions: LogTransactions
   readonly #local: OwnedStore
@@ -65,12 +66,9 @@ export class Task {
   readonly #opening: Opening
   readonly #reading: Reading
   readonly #breath: Breath
-  #origins: readonly Origin[] = []
-  #lookedMs = Number.NEGATIVE_INFINITY
   #state: TaskState = 'opening'
   #store: Store | undefined
   #table: Table | undefined
-  #lastCommitMs = 0
   readonly #timerCount = new TimerCount()
   readonly #progress: TaskProgress
   #done: Promise<void> | undefined
@@ -82,7 +80,6 @@ export class Task {
     this.#sources = new Sources(topology, partition)
     this.#inputs = new Inputs(this.#sources.topics, limits, options.flow)
     this.#timers = new DueTimers(this.#inputs)
-    this.#wake = new Wake(options.clock)
     this.#local = new OwnedStore({ ...options, id: this.id })
     this.#transactions = log.transactions({
       transactionalId: `${app}.${taskName(this.id)}`,
@@ -90,26 +87,22 @@ export class Task {
     })
     const group = groupOf(app, topology.name)
     this.#progress = new TaskProgress(this.id, this.#inputs)
-    this.#breath = new Breath(options.clock)
-    const breath = this.#breath
-    this.#ledger = new Ledger({
-      group,
-      topology,
-      partition,
-      transactions: this.#transactions,
-      partitions,
-      breath,
-    })
+    const breath = (this.#breath = new Breath(options.clock))
+    const transactions = this.#transactions
+    this.#ledger = new Ledger({ group, topology, partition, transactions, partitions, breath })
     this.#reading = new Reading(topology, this.#ledger.marks.all)
+    const sources = this.#sources
+    const { signal } = this.#stop
+    this.#pace = new Pace({ ...options, inputs: this.#inputs, timers: this.#timers, sources, signal })
     this.#opening = new Opening({
       ...options,
       id: this.id,
-      sources: this.#sources,
-      transactions: this.#transactions,
+      sources,
+      transactions,
       local: this.#local,
       ledger: this.#ledger,
       progress: this.#progress,
-      signal: this.#stop.signal,
+      signal,
     })
   }
 
@@ -148,7 +141,7 @@ export class Task {
     this.#inputs.offer(topic, records, next)
     const newest = records.findLast(({ headers }) => !isReplayed(headers))
     if (newest !== undefined) this.#options.time.saw(newest.timestamp)
-    this.#wake.notify()
+    this.#pace.notify()
   }
 
   /**
@@ -157,7 +150,7 @@ export class Task {
    */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.notify()
+    this.#pace.notify()
     await this.#done
     await this.#transactions.close()
     await this.#timerCount.stop()
@@ -176,10 +169,8 @@ export class Task {
       } catch (error) {
         this.#table?.dropped()
         if (!(await this.#recovers(error))) return
-        await this.#options.clock.sleep(
-          backoffMs(Math.max(1, attempt), { ...REOPEN, random: this.#options.random }),
-          this.#stop.signal,
-        )
+        const { clock, random } = this.#options
+        await clock.sleep(backoffMs(Math.max(1, attempt), { ...REOPEN, random }), this.#stop.signal)
       }
     }
   }
@@ -231,13 +222,12 @@ export class Task {
     this.#store = store
     this.#table?.close()
     this.#table = tableOf(topology, store, { max: limits.recentRowsMax, budget: rows })
-    this.#origins = origins
     await this.#timers.open(store)
     if (this.#stop.signal.aborted) return
     this.#timerCount.open(store)
     this.#state = 'running'
     for (const origin of origins) this.#begin(origin)
-    await this.#lookAhead()
+    await this.#pace.open(origins)
     this.#progress.running()
     hooks.running(this.id)
   }
@@ -251,57 +241,16 @@ export class Task {
   async #run(): Promise<void> {
     if (this.#ledger.marks.areCorrected) await this.#commit(noEffects(), this.#options.time.now())
     while (!this.#stop.signal.aborted) {
-      const nowMs = await this.#awaitWork()
+      const nowMs = await this.#pace.work()
       if (nowMs !== undefined) await this.#round(nowMs)
     }
-  }
-
-  /**
-   * Work is a record or a due timer; few records wait for company until `commitMs` after the last
-   * transaction began. Answers the instant up to which timers are due, and undefined when told to
-   * stop.
-   */
-  async #awaitWork(): Promise<number | undefined> {
-    const { clock, limits, time } = this.#options
-    while (!this.#stop.signal.aborted) {
-      const nowMs = time.now()
-      // A clock that was set back says nothing of the last transaction; waiting until it has caught
-      // up may take hours.
-      const sinceMs = clock.now() - this.#lastCommitMs
-      const full = this.#inputs.size >= limits.recordsPerRoundMax
-      const pauseMs = sinceMs < 0 || full ? 0 : limits.commitMs - sinceMs
-      if (this.#needsSight(nowMs, pauseMs <= 0)) {
-        await this.#lookAhead()
-        continue
-      }
-      const some = this.#inputs.peek() !== undefined || this.#timers.areDue(nowMs)
-      if (some && pauseMs <= 0) return nowMs
-      await this.#wake.wait(some || this.#inputs.needSightToMerge() ? pauseMs : this.#timers.waitMs(nowMs))
-    }
-    return undefined
-  }
-
-  #needsSight(nowMs: number, isTime: boolean): boolean {
-    const { clock, limits } = this.#options
-    if (this.#timers.needSight(nowMs) || (isTime && this.#inputs.needSightToMerge())) return true
-    return Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs
-  }
-
-  async #lookAhead(): Promise<void> {
-    const { clock, time, log } = this.#options
-    this.#lookedMs = clock.now()
-    const atMs = time.now()
-    const offered = this.#inputs.offered()
-    const bounds = await log.admin.bounds(this.#sources.at)
-    assertSame(this.#origins, this.#sources.idsIn(bounds))
-    this.#inputs.seen({ atMs, offered, ends: this.#sources.endsIn(bounds) })
   }
 
   async #round(nowMs: number): Promise<void> {
     const { limits, topology } = this.#options
     const { store, table } = this.#opened()
     this.#progress.roundBegins()
-    this.#lastCommitMs = this.#options.clock.now()
+    this.#pace.roundBegins()
     const records = this.#inputs.take(limits.recordsPerRoundMax)
     const due = await this.#timers.upTo(store, nowMs, limits.timersPerRoundMax)
     const round = new Round({
@@ -334,19 +283,14 @@ export class Task {
     const { clock, hooks, time } = this.#options
     const { store, table } = this.#opened()
     const nowMs = clock.now()
-    const { poison, notes, read, fired, stale } = effects
+    const { stale } = effects
     const nextOffsets = this.#inputs.nextOffsets()
     const done = await this.#ledger.commit(store, table, { effects, nextOffsets, nowMs, logMs: time.shownMs })
     this.#timers.armed(done.earliestArmedMs)
     await this.#timers.taken(store, stale, done.changes, dueMs)
     this.#timerCount.changed(done.changes)
     this.#timerCount.dropped(stale)
-    for (const { record, letter } of poison) {
-      const paths = letter.errors.map(({ path }) => path)
-      hooks.poisoned(this.id, record.topic, record.offset, letter.reason, paths)
-    }
-    if (notes.length > 0) hooks.noted(this.id, notes)
-    hooks.committed(this.id, { read, fired, written: done.written, commitMs: clock.now() - nowMs })
+    tell(hooks, this.id, effects, { written: done.written, commitMs: clock.now() - nowMs })
   }
 
   #opened(): { store: Store; table: Table } {

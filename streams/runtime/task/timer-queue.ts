@@ -9,7 +9,8 @@ export interface Queued {
 /**
  * The timers of one round in the order in which they fire: those that the index held when it began,
  * and those that its handlers arm. Of the index only the first are known when there are more of
- * them than one round may fire, so nothing is given out that may have to wait for one of the others.
+ * them than one round may fire, so nothing is given out that may have to wait for one of the
+ * others.
  */
 export class TimerQueue {
   readonly #loaded: readonly StoredTimer[]

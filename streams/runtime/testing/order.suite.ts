@@ -17,8 +17,8 @@ import { noHooks } from '../watch/hooks.ts'
 import { Worker } from '../worker.ts'
 
 /**
- * A topology whose every output says in which order all went before, and worlds that run it over the
- * same input by different ways.
+ * A topology whose every output says in which order all went before, and worlds that run it over
+ * the same input by different ways.
  */
 
 const EVENT = {
@@ -265,7 +265,7 @@ async function outcomeOf(log: MemoryLog, store: Store | undefined): Promise<Outc
       const isReplayed = Object.hasOwn(record.headers, 'replayed')
       return `${record.timestamp} ${isReplayed} ${record.value?.toString()}`
     }),
-    rows: [...rows].sort().map(([key, row]) => `${key} ${row}`),
+    rows: [...rows].map(([key, row]) => `${key} ${row}`).sort(),
     timers: timers.map(({ dueMs, timer, key }) => `${dueMs} ${timer} ${key}`),
   }
 }

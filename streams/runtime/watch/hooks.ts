@@ -26,8 +26,8 @@ export interface Hooks {
   /** Records between the cursor and the first retained one are gone. */
   gap(task: TaskId, topic: string, from: number, to: number): void
   /**
-   * An input is not what was read of it: another topic bears its name now, or it ends at `to`, below
-   * what was read.
+   * An input is not what was read of it: another topic bears its name now, or it ends at `to`,
+   * below what was read.
    */
   inputLost(task: TaskId, topic: string, fate: 'recreated' | 'truncated', from: number, to: number): void
   /** The clock of this machine is ahead of the log's own time by more than can be believed. */

@@ -22,8 +22,8 @@ export interface Origin {
   readonly next: number
   readonly mark: number | undefined
   /**
-   * `recreated`: another topic bears the name, of which nothing was read. `truncated`: it ends below
-   * what was read of it.
+   * `recreated`: another topic bears the name, of which nothing was read. `truncated`: it ends
+   * below what was read of it.
    */
   readonly fate: 'same' | 'recreated' | 'truncated'
 }
@@ -59,8 +59,8 @@ function isRecreated({ bounds, cursor, mark, markId }: Known): boolean {
 }
 
 /**
- * It may yet come back: a broker that has just started shows less than it holds, and a cursor may be
- * seen before the markers of its transaction.
+ * It may yet come back: a broker that has just started shows less than it holds, and a cursor may
+ * be seen before the markers of its transaction.
  */
 export const isShort = (known: Known): boolean => {
   if (isDifferent(known.bounds.topicId, known.markId)) return false
