@@ -125,9 +125,9 @@ export async function runBy(way: Way, phases: readonly Phase[]): Promise<Outcome
   const opened = new Map<string, Store>()
   const time = { nowMs: 0 }
   const worker = workerOf(way, log, keeping(opened), clockOf(time))
-  let isOver = false
+  const pump = new AbortController()
   const pumping = (async () => {
-    while (!isOver) {
+    while (!pump.signal.aborted) {
       await new Promise((resolve) => setImmediate(resolve))
       for (let steps = 0; steps < 20 && scheduler.waiting() > 0; steps += 1) {
         scheduler.step()
@@ -144,7 +144,7 @@ export async function runBy(way: Way, phases: readonly Phase[]): Promise<Outcome
   const store = opened.get('order.0')
   const outcome = await outcomeOf(log, store)
   await worker.close()
-  isOver = true
+  pump.abort()
   await pumping
   return outcome
 }
