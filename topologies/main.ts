@@ -18,7 +18,8 @@ import { gaugeTasks, observe, readinessOf } from '../streams/runtime/watch/obser
 import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/watch/observe-positions.ts'
 import { Prefetcher } from '../streams/runtime/task/prefetch.ts'
 import { levelStores, writeBufferBytesOf } from '../streams/runtime/store/level.ts'
-import { DEFAULT_LIMITS, NO_STANDBYS } from '../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, NO_STANDBYS, RECENT_ROWS_PER_PROCESS_MAX } from '../streams/runtime/limits.ts'
+import { RowBudget } from '../streams/runtime/store/recent-rows.ts'
 import { groupProgress, progressAlong } from '../streams/runtime/watch/reading-progress.ts'
 import { groupOf } from '../streams/runtime/task/names.ts'
 import { Worker } from '../streams/runtime/worker.ts'
@@ -93,6 +94,7 @@ await runProcess(logger, async (closers, fail) => {
   const hooks = observe({ logger, metrics, now: systemClock.now, notes: NOTES, poison: POISON })
   const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
+  const rows = new RowBudget(RECENT_ROWS_PER_PROCESS_MAX)
   const workers = topologies.map(
     (topology) =>
       new Worker({
@@ -104,6 +106,7 @@ await runProcess(logger, async (closers, fail) => {
         clock: systemClock,
         random: Math.random,
         hooks,
+        rows,
         limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
         standbys: { ...NO_STANDBYS, replicas: config.STANDBY_REPLICAS },
         onFailed: fail,

@@ -51,8 +51,7 @@ export type Questions = Readonly<Record<string, Question<unknown>>>
 export type Answers<Q> = { readonly [K in keyof Q]: Q[K] extends Question<infer A> ? Answer<A> : never }
 
 /**
- * `answers` is null when `asks` did not ask: then the state changed since, and the handler must
- * cope.
+ * `answers` is null when `asks` did not ask, of the row as the handler finds it.
  */
 type Handler<Subject, State, Out extends Topics, Timer extends string, Asked, Noted extends string, K> = (
   subject: Subject,

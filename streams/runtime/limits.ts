@@ -14,8 +14,14 @@ export interface TaskLimits {
    * broker takes to come back.
    */
   readonly shortChangelogMsMax: number
-  /** Decoded rows kept beside the store. */
+  /** Decoded rows kept beside the store of one task; all tasks of a process share another limit. */
   readonly recentRowsMax: number
+  /** A clock that is further ahead of the log's own time is doubted (log-time.ts). */
+  readonly clockAheadMsMax: number
+  /** For how long, while the log is silent. */
+  readonly clockDoubtMsMax: number
+  /** The log is asked this often at least whether inputs are still the topics that they were. */
+  readonly topicsLookMs: number
 }
 
 export const DEFAULT_LIMITS: TaskLimits = {
@@ -28,7 +34,13 @@ export const DEFAULT_LIMITS: TaskLimits = {
   restoreBytesMax: 4 * 1024 * 1024,
   shortChangelogMsMax: 60_000,
   recentRowsMax: 20_000,
+  clockAheadMsMax: 15 * 60_000,
+  clockDoubtMsMax: 10 * 60_000,
+  topicsLookMs: 30_000,
 }
+
+/** Decoded rows that a process keeps, however many tasks it has: about 1 KB each. */
+export const RECENT_ROWS_PER_PROCESS_MAX = 120_000
 
 /** Everything about the copies that are kept of other members' tasks. */
 export interface StandbyLimits {

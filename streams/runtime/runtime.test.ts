@@ -13,7 +13,7 @@ import {
   wordRecord,
   type Counting,
 } from './testing/counting.suite.ts'
-import { writeCursorMetadata } from './task/cursor.ts'
+import { writeCursorMetadata } from './opening/cursor.ts'
 import { runtimeSuite } from './testing/runtime.suite.ts'
 import { systemClock } from './clock.ts'
 import { methodsOf } from './testing/standby.suite.ts'

@@ -1,10 +1,8 @@
 import type { Topology } from '../dsl/topology.ts'
-import { changelogsOf } from '../dsl/topology.ts'
-import { deadLetterTopicOf } from '../contracts/topic.ts'
 import {
-  LogError,
   type LogClient,
   type LogConsumer,
+  type LogReader,
   type LogRecord,
   type Standby,
   type TopicPartition,
@@ -12,7 +10,9 @@ import {
 import type { Clock } from './clock.ts'
 import { taskName, type Hooks } from './watch/hooks.ts'
 import type { Prefetcher } from './task/prefetch.ts'
-import { NO_STANDBYS, type StandbyLimits, type TaskLimits } from './limits.ts'
+import { NO_STANDBYS, RECENT_ROWS_PER_PROCESS_MAX, type StandbyLimits, type TaskLimits } from './limits.ts'
+import { LogTime } from './log-time.ts'
+import { RowBudget } from './store/recent-rows.ts'
 import { isStale } from './store/restore.ts'
 import { Standbys } from './store/standbys.ts'
 import type { Standing } from './watch/standing.ts'
@@ -20,14 +20,8 @@ import type { Checkpoint, StoreFactory } from './store/store.ts'
 import type { Doing } from './watch/task-progress.ts'
 import { Task, type TaskState } from './task/task.ts'
 import { groupOf } from './task/names.ts'
+import { assertCounts, assertTopics, topicsOf, watchCounts } from './topics.ts'
 
-/**
- * One member of a topology's group: it opens a task for every partition that the group assigns to
- * it and closes the task when the partition goes. A task that stays keeps running through a
- * rebalance. Correctness never rests on news in time: an owner without news is fenced by its
- * successor. Beside its tasks it keeps standbys: copies of other members' stores, from which it can
- * take their partitions over with a short restore.
- */
 export interface WorkerOptions {
   readonly app: string
   readonly topology: Topology
@@ -40,6 +34,8 @@ export interface WorkerOptions {
   readonly limits: TaskLimits
   /** Default: none. */
   readonly standbys?: StandbyLimits
+  /** One for all workers of the process. Default: one of its own. */
+  readonly rows?: RowBudget
   /** The consumer has ended. */
   readonly onFailed: (error: unknown) => void
 }
@@ -53,6 +49,16 @@ export interface TaskStatus {
   readonly pendingTimers: ReadonlyMap<string, number> | undefined
 }
 
+/** By then the group has most likely said whose a fenced task is. */
+const FENCED_WAIT_MS = 2000
+
+/**
+ * One member of a topology's group: it opens a task for every partition that the group assigns to
+ * it and closes the task when the partition goes. A task that stays keeps running through a
+ * rebalance. Correctness never rests on news in time: an owner without news is fenced by its
+ * successor. Beside its tasks it keeps standbys: copies of other members' stores, from which it can
+ * take their partitions over with a short restore.
+ */
 export class Worker {
   readonly #options: WorkerOptions
   readonly #tasks = new Map<number, Task>()
@@ -66,9 +72,22 @@ export class Worker {
   #consumer: LogConsumer | undefined
   #joined = false
   #leaving = false
+  readonly #time: LogTime
+  readonly #rows: RowBudget
+  readonly #stop = new AbortController()
+  #reader: LogReader | undefined
+  #watching: Promise<void> = Promise.resolve()
+  #asking: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#rows = options.rows ?? new RowBudget(RECENT_ROWS_PER_PROCESS_MAX)
+    this.#time = new LogTime({
+      clock: options.clock,
+      aheadMsMax: options.limits.clockAheadMsMax,
+      doubtMsMax: options.limits.clockDoubtMsMax,
+      onDoubt: (aheadMs) => options.hooks.clockDoubted(options.topology.name, aheadMs),
+    })
     const { topology, log, stores, clock, random, hooks, standbys: limits = NO_STANDBYS } = options
     const onWarm = (): void => this.#consumer?.reassign()
     this.#standbys = new Standbys({ topology, log, stores, clock, random, hooks, limits, onWarm })
@@ -79,10 +98,13 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    const { log, topology, app, onFailed, standbys = NO_STANDBYS } = this.#options
+    const { log, topology, app, onFailed, clock, limits, standbys = NO_STANDBYS } = this.#options
     this.#partitions = await log.admin.partitions(topicsOf(topology))
     assertTopics(topology, this.#partitions)
+    await assertCounts(topology, this.#partitions, groupOf(app, topology.name), log.admin)
     await this.#lookAround()
+    const watching = { topology, clock, onFailed, before: this.#partitions, admin: log.admin }
+    this.#watching = watchCounts({ ...watching, everyMs: limits.topicsLookMs, signal: this.#stop.signal })
     this.#consumer = log.consumer({
       group: groupOf(app, topology.name),
       topics: topology.inputs.map((topic) => topic.name),
@@ -127,9 +149,24 @@ export class Worker {
    */
   async close(): Promise<void> {
     this.#leaving = true
+    this.#stop.abort()
     for (const partition of this.#tasks.keys()) this.#drop(partition)
-    await Promise.all([this.#standbys.close(), ...this.#closing.values()])
+    await Promise.all([this.#standbys.close(), ...this.#closing.values(), this.#watching, this.#asking])
+    await this.#reader?.close()
     await this.#consumer?.stop()
+  }
+
+  /**
+   * A task was fenced. Most likely the group has another owner for it, and is about to say so. Else
+   * it was fenced for its own slowness, and the group is asked to say whose it is.
+   */
+  async #askWhose(): Promise<void> {
+    while ([...this.#tasks.values()].some(({ state }) => state === 'fenced')) {
+      await this.#options.clock.sleep(FENCED_WAIT_MS, this.#stop.signal)
+      if (this.#leaving) break
+      if ([...this.#tasks.values()].some(({ state }) => state === 'fenced')) this.#consumer?.reassign()
+    }
+    this.#asking = undefined
   }
 
   /** What former processes have left on this disk: partitions go where they are warm. */
@@ -169,7 +206,9 @@ export class Worker {
     this.#joined = true
     const wanted = new Set(held.map((at) => at.partition))
     const kept = new Set(standbys.map((standby) => standby.partition))
-    for (const partition of this.#tasks.keys()) if (!wanted.has(partition)) this.#drop(partition)
+    // A task that was fenced stays closed: what the group has said now is for another.
+    for (const [partition, { state }] of this.#tasks)
+      if (!wanted.has(partition) || state === 'fenced') this.#drop(partition)
     for (const partition of this.#standbys.partitions())
       if (!kept.has(partition)) this.#dropStandby(partition)
     for (const partition of wanted) if (!this.#tasks.has(partition)) this.#open(partition)
@@ -203,7 +242,13 @@ export class Worker {
       random,
       hooks,
       limits,
+      time: this.#time,
+      rows: this.#rows,
+      reader: (this.#reader ??= log.reader()),
       partitions: this.#partitions,
+      onFenced: () => {
+        this.#asking ??= this.#askWhose()
+      },
       flow: (topic, flow) => this.#consumer?.[flow]([{ topic, partition }]),
       seek: (topic, offset) => {
         this.#consumer?.seek({ topic, partition }, offset)
@@ -248,32 +293,3 @@ export class Worker {
 
 const recordsOf = ({ changelogs }: Checkpoint): number =>
   Object.values(changelogs).reduce((sum, next) => sum + next, 0)
-
-/** Every topic that a worker of this topology touches. */
-const topicsOf = (topology: Topology): readonly string[] => [
-  ...topology.inputs.flatMap((topic) => [topic.name, deadLetterTopicOf(topic.name)]),
-  ...topology.outputs.map((topic) => topic.name),
-  ...changelogsOf(topology),
-]
-
-/**
- * Undeclared topics and uneven partition counts fail at the start, with a sentence that says what
- * to do.
- */
-function assertTopics(topology: Topology, partitions: ReadonlyMap<string, number>): void {
-  const missing = topicsOf(topology).filter((topic) => !partitions.has(topic))
-  if (missing.length > 0) {
-    throw new LogError(
-      'fatal',
-      `topology ${topology.name} needs ${missing.join(', ')}: run the provisioner first`,
-    )
-  }
-  const together = [...topology.inputs.map((topic) => topic.name), ...changelogsOf(topology)]
-  const counts = together.map((topic) => `${topic} (${partitions.get(topic)})`)
-  if (new Set(together.map((topic) => partitions.get(topic))).size > 1) {
-    throw new LogError(
-      'fatal',
-      `topology ${topology.name} joins topics with different partition counts: ${counts.join(', ')}; recreate them with one count`,
-    )
-  }
-}

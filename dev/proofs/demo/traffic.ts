@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
@@ -57,6 +58,8 @@ export async function sendTraffic(options: TrafficOptions): Promise<TrafficResul
   const faults: string[] = []
   let replayed = 0
   const startedMs = Date.now()
+  // Each client listens in its pauses, so the warning of a leak at eleven listeners would be false.
+  setMaxListeners(0, options.abort)
   const waiting = options.plan.toReversed()
   const client = async (): Promise<void> => {
     for (let message = waiting.pop(); message !== undefined; message = waiting.pop()) {

@@ -311,3 +311,16 @@ describe('packed batches', () => {
     expect(valuesOf(noted)).toEqual(values)
   })
 })
+
+describe('a member that cannot reach its coordinator', () => {
+  it('fault R12: gives its partitions up when its session must have ended, and joins again', async () => {
+    await create(2)
+    const { assignments, failures } = await member()
+    await until('it holds both', () => assignments.at(-1)?.length === 2)
+    faults.isDown = true
+    await until('it holds nothing', () => assignments.at(-1)?.length === 0)
+    faults.isDown = false
+    await until('it holds both again', () => assignments.at(-1)?.length === 2)
+    expect(failures).toEqual([])
+  }, 90_000)
+})

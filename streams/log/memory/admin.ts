@@ -1,5 +1,5 @@
 import { LogError, partitionKey } from '../port.ts'
-import type { Cursor, LogAdmin, TopicPartition } from '../port.ts'
+import type { Bounds, Cursor, LogAdmin, TopicPartition } from '../port.ts'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
 
@@ -32,14 +32,11 @@ function partitionCounts({ topics }: Broker, names: readonly string[]): Map<stri
   return new Map(counts.filter(([, count]) => count > 0))
 }
 
-function boundsOf(
-  { topics }: Broker,
-  at: readonly TopicPartition[],
-): Map<string, { start: number; end: number }> {
+function boundsOf({ topics }: Broker, at: readonly TopicPartition[]): Map<string, Bounds> {
   return new Map(
     at.map((one) => {
       const log = topics.partition(one)
-      return [partitionKey(one), { start: log.start, end: log.lastStable }]
+      return [partitionKey(one), { start: log.start, end: log.lastStable, topicId: topics.idOf(one.topic) }]
     }),
   )
 }

@@ -4,6 +4,8 @@ import { PartitionLog } from './partition-log.ts'
 import type { Fate } from './partition-log.ts'
 
 interface Topic {
+  /** No two topics ever made have the same. */
+  readonly id: string
   readonly spec: TopicSpec
   readonly partitions: readonly PartitionLog[]
 }
@@ -11,13 +13,20 @@ interface Topic {
 /** The topics of the log and what is in them. */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
+  #made = 0
 
   /** All are verified before any is created, so that a refused call has changed nothing. */
   ensure(specs: readonly TopicSpec[]): void {
     for (const spec of specs) verify(spec, this.#topics.get(spec.name)?.spec)
     for (const spec of specs) {
-      if (!this.#topics.has(spec.name)) this.#topics.set(spec.name, create(spec))
+      if (this.#topics.has(spec.name)) continue
+      this.#made += 1
+      this.#topics.set(spec.name, create(spec, `topic-${this.#made}`))
     }
+  }
+
+  idOf(topic: string): string | undefined {
+    return this.#topics.get(topic)?.id
   }
 
   delete(topics: readonly string[]): void {
@@ -73,12 +82,12 @@ export class Topics {
   }
 }
 
-function create(spec: TopicSpec): Topic {
+function create(spec: TopicSpec, id: string): Topic {
   const partitions = Array.from(
     { length: spec.partitions },
     (_, partition) => new PartitionLog({ topic: spec.name, partition }),
   )
-  return { spec, partitions }
+  return { id, spec, partitions }
 }
 
 function verify(wanted: TopicSpec, found: TopicSpec | undefined): void {

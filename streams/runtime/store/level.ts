@@ -81,7 +81,7 @@ async function openStore(place: Place, onWiped: (reason: unknown) => void): Prom
   try {
     return await readStore(place)
   } catch (error) {
-    if (isLocked(error)) throw error
+    if (!isBroken(error)) throw error
     onWiped(error)
     await rm(place.path, { recursive: true, force: true })
     return readStore(place)
@@ -126,6 +126,12 @@ async function readStore({ path, sleep, writeBufferBytes }: Place): Promise<Stor
 
 const readCheckpoint = (encoded: string | undefined): Checkpoint =>
   encoded === undefined ? EMPTY_CHECKPOINT : Stored.parse(JSON.parse(encoded))
+
+/**
+ * What it holds cannot be believed. A full disk or a lock is another matter: nothing is lost by it.
+ */
+const isBroken = (error: unknown): boolean =>
+  codesOf(error).includes('LEVEL_CORRUPTION') || error instanceof z.ZodError || error instanceof SyntaxError
 
 const isLocked = (error: unknown): boolean => codesOf(error).includes('LEVEL_LOCKED')
 

@@ -1,16 +1,23 @@
 import type { Topology } from '../../dsl/topology.ts'
-import type { Bounds, Cursor, LogClient, LogReader } from '../../log/port.ts'
+import type { Bounds, Cursor, LogReader } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
-import { changelogsCommitted } from '../task/cursor.ts'
+import { changelogsCommitted } from '../opening/cursor.ts'
 import { taskName, type Hooks, type TaskId } from '../watch/hooks.ts'
 import type { TaskLimits } from '../limits.ts'
 import { restore } from './restore.ts'
-import type { Checkpoint, Store, StoreFactory } from './store.ts'
+import {
+  StoreCorruptError,
+  StoreFailedError,
+  type Checkpoint,
+  type Store,
+  type StoreFactory,
+} from './store.ts'
 
 export interface LocalStoreOptions {
   readonly id: TaskId
   readonly topology: Topology
-  readonly log: LogClient
+  /** Not of this store alone. */
+  readonly reader: LogReader
   readonly stores: StoreFactory
   readonly clock: Clock
   readonly hooks: Hooks
@@ -33,12 +40,11 @@ export interface Restoring {
  */
 export class OwnedStore {
   readonly #options: LocalStoreOptions
-  readonly #reader: LogReader
   #store: Store | undefined
+  #failures = 0
 
   constructor(options: LocalStoreOptions) {
     this.#options = options
-    this.#reader = options.log.reader()
   }
 
   /** Where it stands; undefined until it has been opened. */
@@ -51,11 +57,11 @@ export class OwnedStore {
     const { id, topology, hooks, clock, limits, stores } = this.#options
     const startedMs = clock.now()
     const onWiped = (reason: unknown): void => hooks.wiped(id, reason)
-    this.#store ??= await stores.open(taskName(id), onWiped)
+    this.#store ??= guarded(await failing(() => stores.open(taskName(id), onWiped)))
     const records = await restore({
       topology,
       partition: id.partition,
-      reader: this.#reader,
+      reader: this.#options.reader,
       store: this.#store,
       atLeast: changelogsCommitted(committed),
       bytesMax: limits.restoreBytesMax,
@@ -70,21 +76,68 @@ export class OwnedStore {
       onWiped,
       signal,
     })
+    this.#failures = 0
     hooks.restored(id, records, clock.now() - startedMs)
     return this.#store
   }
 
-  /** The changelog is the truth: a store that cannot be believed is restored from it. */
-  async destroy(reason: unknown): Promise<void> {
+  /**
+   * After an error of the store: it is let go of, to be opened anew. One that cannot be believed is
+   * destroyed, because the changelog is the truth; so is one that fails every time that it is
+   * opened, unless another process has it.
+   */
+  async letGo(error: StoreCorruptError | StoreFailedError): Promise<void> {
     const { id, stores, hooks } = this.#options
-    hooks.wiped(id, reason)
-    await this.#store?.close()
+    const store = this.#store
     this.#store = undefined
+    this.#failures += 1
+    // What it failed with is known already.
+    await store?.close().catch(() => undefined)
+    if (!(error instanceof StoreCorruptError) && (this.#failures % FAILURES_MAX !== 0 || isTaken(error)))
+      return
+    hooks.wiped(id, error)
     await stores.destroy(taskName(id))
   }
 
   async close(): Promise<void> {
-    await this.#reader.close()
     await this.#store?.close()
   }
 }
+
+/** So often in a row it is opened as it is. */
+const FAILURES_MAX = 8
+
+const isTaken = (error: unknown): boolean =>
+  error instanceof Error && (('code' in error && error.code === 'LEVEL_LOCKED') || isTaken(error.cause))
+
+async function failing<T>(use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw failed(error)
+  }
+}
+
+const failed = (error: unknown): Error =>
+  error instanceof StoreCorruptError
+    ? error
+    : new StoreFailedError('the local store failed', { cause: error })
+
+/** Its errors are told apart from those of handlers and of the log. */
+const guarded = (store: Store): Store => ({
+  checkpoint: () => store.checkpoint(),
+  get: (name, key) => {
+    try {
+      return store.get(name, key)
+    } catch (error) {
+      throw failed(error)
+    }
+  },
+  commit: (changes, checkpoint) => failing(() => store.commit(changes, checkpoint)),
+  dueTimers: (untilMs, limit) => failing(() => store.dueTimers(untilMs, limit)),
+  dropTimers: (timers) => failing(() => store.dropTimers(timers)),
+  nextDueMs: () => failing(() => store.nextDueMs()),
+  countTimers: (signal) => failing(() => store.countTimers(signal)),
+  wipe: () => failing(() => store.wipe()),
+  close: () => store.close(),
+})

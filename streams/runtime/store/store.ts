@@ -54,6 +54,14 @@ export class StoreCorruptError extends Error {
   override readonly name = 'StoreCorruptError'
 }
 
+/**
+ * The store could not be opened, read or written: the disk is full, another process has it, or the
+ * like. Nothing it holds is wrong; it is opened anew, for as long as it takes.
+ */
+export class StoreFailedError extends Error {
+  override readonly name = 'StoreFailedError'
+}
+
 export interface StoreFactory {
   /** Opens the store of one task; a store that cannot be read is wiped, and `onWiped` told why. */
   open(name: string, onWiped: (reason: unknown) => void): Promise<Store>

@@ -1,9 +1,21 @@
 import type { z } from 'zod'
 import type { Row, Rows } from '../../dsl/execute.ts'
 import type { Topology } from '../../dsl/topology.ts'
-import { RecentRows } from './recent-rows.ts'
+import type { Breath } from '../task/breath.ts'
+import { RecentRows, type RowBudget } from './recent-rows.ts'
 import { decodeRow, encodeRow } from './row.ts'
 import type { RowChange, Store, StoredTimer } from './store.ts'
+
+export interface RecentLimits {
+  /** Of this table. */
+  readonly max: number
+  readonly budget: RowBudget
+}
+
+interface Entry {
+  row: Row | undefined
+  readonly before: Row | undefined
+}
 
 /**
  * The rows of a task as its handlers see them. Uncommitted writes lie in an overlay over the store.
@@ -13,19 +25,20 @@ import type { RowChange, Store, StoredTimer } from './store.ts'
  * Recently used rows are kept decoded, because the records of one message come close together; the
  * number is bounded.
  */
-interface Entry {
-  row: Row | undefined
-  readonly before: Row | undefined
-}
-
 export class Table implements Rows {
   /** By store: a name joined to a key would be a string to build and to hash for every look. */
   readonly #stores: ReadonlyMap<string, StoreRows>
+  /** Told of each timer as soon as a handler has armed it. */
+  onArmed: (timer: StoredTimer) => void = () => {}
+  readonly #leave: () => void
 
-  constructor(store: Store, schemas: ReadonlyMap<string, z.ZodType>, recentMax: number) {
-    const recentEachMax = Math.floor(recentMax / Math.max(1, schemas.size))
+  constructor(store: Store, schemas: ReadonlyMap<string, z.ZodType>, recent: RecentLimits) {
+    this.#leave = recent.budget.enter()
+    const recentMax = (): number =>
+      Math.floor(Math.min(recent.max, recent.budget.eachMax) / Math.max(1, schemas.size))
+    const onArmed = (timer: StoredTimer): void => this.onArmed(timer)
     this.#stores = new Map(
-      [...schemas].map(([name, schema]) => [name, new StoreRows(store, name, schema, recentEachMax)]),
+      [...schemas].map(([name, schema]) => [name, new StoreRows(store, name, schema, recentMax, onArmed)]),
     )
   }
 
@@ -44,8 +57,15 @@ export class Table implements Rows {
   }
 
   /** What this transaction must write to the changelog and, once committed, to the store. */
-  changes(): readonly RowChange[] {
-    return [...this.#stores.values()].flatMap((rows) => rows.changes())
+  async changes(breath: Breath): Promise<readonly RowChange[]> {
+    const all: RowChange[] = []
+    for (const rows of this.#stores.values()) {
+      for (const change of rows.changes()) {
+        all.push(change)
+        if (breath.isDue) await breath.pause()
+      }
+    }
+    return all
   }
 
   /** After the store took the changes. */
@@ -56,6 +76,11 @@ export class Table implements Rows {
   /** After a failed commit: the handlers' writes never happened. */
   dropped(): void {
     for (const rows of this.#stores.values()) rows.overlay.clear()
+  }
+
+  /** It is used no more: others may keep its share of rows. */
+  close(): void {
+    this.#leave()
   }
 
   #of(store: string): StoreRows {
@@ -71,8 +96,16 @@ class StoreRows {
   readonly #name: string
   readonly #schema: z.ZodType
   readonly #recent: RecentRows
+  readonly #onArmed: (timer: StoredTimer) => void
 
-  constructor(store: Store, name: string, schema: z.ZodType, recentMax: number) {
+  constructor(
+    store: Store,
+    name: string,
+    schema: z.ZodType,
+    recentMax: () => number,
+    onArmed: (timer: StoredTimer) => void,
+  ) {
+    this.#onArmed = onArmed
     this.#store = store
     this.#name = name
     this.#schema = schema
@@ -86,18 +119,22 @@ class StoreRows {
 
   write(key: string, row: Row | undefined): void {
     const written = this.overlay.get(key)
-    if (written === undefined) this.overlay.set(key, { row, before: this.#committed(key) })
+    const before = written === undefined ? this.#committed(key) : written.row
+    if (written === undefined) this.overlay.set(key, { row, before })
     else written.row = row
+    for (const timer of this.#timersIn(key, row, before)) this.#onArmed(timer)
   }
 
-  changes(): readonly RowChange[] {
-    return Array.from(this.overlay, ([key, { row, before }]) => ({
-      store: this.#name,
-      key,
-      encoded: row === undefined ? undefined : encodeRow(row),
-      armed: this.#timersIn(key, row, before),
-      disarmed: this.#timersIn(key, before, row),
-    }))
+  *changes(): Generator<RowChange> {
+    for (const [key, { row, before }] of this.overlay) {
+      yield {
+        store: this.#name,
+        key,
+        encoded: row === undefined ? undefined : encodeRow(row),
+        armed: this.#timersIn(key, row, before),
+        disarmed: this.#timersIn(key, before, row),
+      }
+    }
   }
 
   applied(): void {
@@ -130,9 +167,9 @@ class StoreRows {
 const NONE: readonly StoredTimer[] = []
 
 /** With the schemas of all that the topology keeps. */
-export function tableOf(topology: Topology, store: Store, recentMax: number): Table {
+export function tableOf(topology: Topology, store: Store, recent: RecentLimits): Table {
   const schemas = topology.processors.flatMap(({ state }) =>
     state === undefined ? [] : [[state.store, state.schema] as const],
   )
-  return new Table(store, new Map(schemas), recentMax)
+  return new Table(store, new Map(schemas), recent)
 }

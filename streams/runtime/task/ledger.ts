@@ -1,10 +1,11 @@
-import { z } from 'zod'
-import { MARKS_STORE, type Topology } from '../../dsl/topology.ts'
+import type { Topology } from '../../dsl/topology.ts'
 import type { Cursor, LogTransactions, OutRecord, TopicPartition } from '../../log/port.ts'
-import { partitionKey } from '../../log/port.ts'
-import { changelogsAfter, writeCursorMetadata } from './cursor.ts'
-import { changelogRecord, emittedRecord, markChange, poisonRecord, type OutputContext } from './outputs.ts'
-import type { Effects, Poison } from './round.ts'
+import { changelogsAfter, writeCursorMetadata } from '../opening/cursor.ts'
+import type { Breath } from './breath.ts'
+import { Marks } from '../opening/marks.ts'
+import type { Origin } from '../opening/origin.ts'
+import { changelogRecord, emittedRecord, poisonRecord, type OutputContext } from './outputs.ts'
+import type { Effects } from './round.ts'
 import type { RowChange, Store } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
 
@@ -21,14 +22,16 @@ export interface LedgerOptions {
   readonly transactions: LogTransactions
   /** Partition counts of every topic that the topology writes. */
   readonly partitions: ReadonlyMap<string, number>
+  readonly breath: Breath
 }
 
 export interface RoundResult {
-  readonly effects: Effects
-  readonly poison: readonly Poison[]
+  readonly effects: Pick<Effects, 'emissions' | 'poison'>
   /** Next offset to read of each input, once this round is done. */
   readonly nextOffsets: ReadonlyMap<string, number>
   readonly nowMs: number
+  /** The newest time that the log has shown. */
+  readonly logMs: number | undefined
 }
 
 export interface Committed {
@@ -38,14 +41,12 @@ export interface Committed {
   readonly changes: readonly RowChange[]
 }
 
-const Mark = z.coerce.number().int().min(0)
-
 export class Ledger {
-  /** Everything below was processed once: reading it again is a replay [P3]. */
-  readonly marks = new Map<string, number>()
+  readonly marks = new Marks()
   readonly #options: LedgerOptions
   readonly #outputs: OutputContext
   readonly #cursors = new Map<string, number>()
+  readonly #topicIds = new Map<string, string | undefined>()
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -53,26 +54,29 @@ export class Ledger {
     this.#outputs = { topology, partition, partitions }
   }
 
-  /** After a restore: the store knows the marks, the log the cursors. */
-  open(store: Store, committed: ReadonlyMap<string, Cursor>): void {
-    this.marks.clear()
+  /** After a restore: the store knows the marks. */
+  open(store: Store): void {
+    const topics = this.#options.topology.inputs.map(({ name }) => name)
+    this.marks.open(store, topics)
     this.#cursors.clear()
-    for (const { name } of this.#options.topology.inputs) {
-      const mark = store.get(MARKS_STORE, name)
-      if (mark !== undefined) this.marks.set(name, Mark.parse(mark))
-      const cursor = committed.get(partitionKey(this.at(name)))
-      if (cursor !== undefined) this.#cursors.set(name, cursor.next)
-    }
+  }
+
+  /** The log knows the cursor; what is put right is written with the next commit. */
+  begin(origin: Origin, cursor: Cursor | undefined): void {
+    this.marks.begin(origin)
+    this.#topicIds.set(origin.topic, origin.topicId)
+    if (cursor !== undefined && origin.fate === 'same') this.#cursors.set(origin.topic, cursor.next)
   }
 
   async commit(store: Store, table: Table, round: RoundResult): Promise<Committed> {
-    const marks = [...round.nextOffsets].filter(([topic, next]) => next > (this.marks.get(topic) ?? 0))
-    const changes = [...table.changes(), ...marks.map(([topic, mark]) => markChange(topic, mark))]
-    const records = this.#recordsOf(round, changes)
-    const changelogs = await this.#write(store, records, round.nextOffsets)
+    const { breath } = this.#options
+    const marks = this.marks.changes(round.nextOffsets)
+    const changes = [...(await table.changes(breath)), ...marks]
+    const records = await this.#recordsOf(round, changes)
+    const changelogs = await this.#write(store, records, round)
     await store.commit(changes, { changelogs, atMs: round.nowMs })
     table.applied()
-    for (const [topic, mark] of marks) this.marks.set(topic, mark)
+    this.marks.applied(marks)
     return { written: records.length, earliestArmedMs: earliestOf(changes), changes }
   }
 
@@ -80,10 +84,17 @@ export class Ledger {
     return { topic, partition: this.#options.partition }
   }
 
-  #recordsOf({ effects, poison, nowMs }: RoundResult, changes: readonly RowChange[]): readonly OutRecord[] {
+  async #recordsOf(
+    { effects, nowMs }: RoundResult,
+    changes: readonly RowChange[],
+  ): Promise<readonly OutRecord[]> {
+    const { breath } = this.#options
     const records: OutRecord[] = []
-    for (const emitted of effects.emissions) records.push(emittedRecord(emitted, this.#outputs))
-    for (const poisoned of poison) records.push(poisonRecord(poisoned))
+    for (const emitted of effects.emissions) {
+      records.push(emittedRecord(emitted, this.#outputs))
+      if (breath.isDue) await breath.pause()
+    }
+    for (const poisoned of effects.poison) records.push(poisonRecord(poisoned))
     for (const change of changes) records.push(changelogRecord(change, this.#outputs, nowMs))
     return records
   }
@@ -92,18 +103,20 @@ export class Ledger {
   async #write(
     store: Store,
     records: readonly OutRecord[],
-    positions: ReadonlyMap<string, number>,
+    { nextOffsets, logMs }: RoundResult,
   ): Promise<Readonly<Record<string, number>>> {
-    const { topology, partition, transactions, group } = this.#options
-    const moved = [...positions].filter(([topic, next]) => next !== this.#cursors.get(topic))
+    const { topology, partition, transactions, group, partitions } = this.#options
+    const moved = [...nextOffsets].filter(([topic, next]) => next !== this.#cursors.get(topic))
     let changelogs = store.checkpoint().changelogs
     await transactions.commit({
       records,
       group,
       cursors: (written) => {
         changelogs = changelogsAfter(topology, partition, changelogs, written)
-        const metadata = writeCursorMetadata(changelogs)
-        return moved.map(([topic, next]) => ({ ...this.at(topic), next, metadata }))
+        return moved.map(([topic, next]) => {
+          const about = { topicId: this.#topicIds.get(topic), partitions: partitions.get(topic), logMs }
+          return { ...this.at(topic), next, metadata: writeCursorMetadata(changelogs, about) }
+        })
       },
     })
     for (const [topic, next] of moved) this.#cursors.set(topic, next)

@@ -1,9 +1,10 @@
 import { encode } from '../../contracts/decode.ts'
 import { deadLetterTopicOf } from '../../contracts/topic.ts'
-import { changelogTopicOf, MARKS_STORE, type Topology } from '../../dsl/topology.ts'
+import { changelogTopicOf, type Topology } from '../../dsl/topology.ts'
 import type { Headers, OutRecord } from '../../log/port.ts'
 import { partitionOf } from '../../log/partitioner.ts'
-import type { Emitted, Poison } from './round.ts'
+import type { Poison } from './reading.ts'
+import type { Emitted } from './round.ts'
 import type { RowChange } from '../store/store.ts'
 
 /** Turns the effects of a round into records to write. */
@@ -77,16 +78,4 @@ export const changelogRecord = (change: RowChange, context: OutputContext, nowMs
   key: change.key,
   value: change.encoded ?? null,
   timestamp: nowMs,
-})
-
-/**
- * The mark of a source topic: everything below it was processed once, so reading it again is a
- * replay [P3].
- */
-export const markChange = (topic: string, mark: number): RowChange => ({
-  store: MARKS_STORE,
-  key: topic,
-  encoded: String(mark),
-  armed: [],
-  disarmed: [],
 })

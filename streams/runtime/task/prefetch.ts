@@ -29,17 +29,20 @@ export class Prefetcher {
   /**
    * The answers in the order of `asked`, null where nothing was asked. `onAnswer` is called at each
    * answer. A batch has no more than `inFlightMax` questions asked or waiting at a time, so at most
-   * that many times the tasks of the process wait here.
+   * that many times the tasks of the process wait here. What `answers` holds is not asked again;
+   * what is asked is added to it.
    */
   async answer(
     asked: readonly (Questions | null)[],
     onAnswer: () => void = () => {},
+    answers: Answers = new Map(),
   ): Promise<readonly GivenAnswers[]> {
     const open = new Map<string, Question<unknown>>()
     for (const questions of asked) {
-      for (const question of Object.values(questions ?? {})) open.set(idOf(question), question)
+      for (const question of Object.values(questions ?? {})) {
+        if (!answers.has(idOf(question))) open.set(idOf(question), question)
+      }
     }
-    const answers = new Map<string, Answer<unknown>>()
     // One iterator for all: an asker that is done takes the next question.
     const questions = open.entries()
     const askOn = async (): Promise<void> => {
@@ -50,7 +53,7 @@ export class Prefetcher {
     }
     const askers = Math.min(open.size, this.#options.inFlightMax)
     await Promise.all(Array.from({ length: askers }, askOn))
-    return asked.map((questions) => (questions === null ? null : given(questions, answers)))
+    return asked.map((questions) => givenOf(questions, answers))
   }
 
   async #ask(question: Question<unknown>): Promise<Answer<unknown>> {
@@ -91,9 +94,13 @@ export class Prefetcher {
   }
 }
 
-const idOf = (question: Question<unknown>): string => `${question.lookup}\0${question.key}`
+/** Equal questions have the same. */
+export const idOf = (question: Question<unknown>): string => `${question.lookup}\0${question.key}`
 
-function given(questions: Questions, answers: ReadonlyMap<string, Answer<unknown>>): GivenAnswers {
+export type Answers = Map<string, Answer<unknown>>
+
+export function givenOf(questions: Questions | null, answers: Answers): GivenAnswers {
+  if (questions === null) return null
   const found: Record<string, Answer<unknown>> = {}
   for (const [name, question] of Object.entries(questions)) {
     const answer = answers.get(idOf(question))

@@ -1,44 +1,21 @@
-import { topicDeadLetter, type TopicDeadLetter } from '../../contracts/dead-letter.ts'
-import { decode, type Unreadable } from '../../contracts/decode.ts'
 import {
   handleRecord,
   handleTimer,
   questionsOfRecord,
   questionsOfTimer,
-  type Cause,
   type Emission,
-  type GivenAnswers,
 } from '../../dsl/execute.ts'
+import type { Question } from '../../contracts/question.ts'
 import type { Questions, ErasedProcessor } from '../../dsl/processor.ts'
 import type { Note, Topology } from '../../dsl/topology.ts'
-import { headerText, isReplayed, type LogRecord } from '../../log/port.ts'
+import { isReplayed, type LogRecord } from '../../log/port.ts'
 import type { StoredTimer } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
-
-/**
- * One round of a task without any input or output: records and due timers in, effects out. The
- * caller reads, asks and commits around it.
- */
-
-/** One call of a handler to come, with what it asks. */
-export interface Step {
-  readonly processor: ErasedProcessor
-  readonly cause: Cause
-  readonly record: { readonly topic: string; readonly value: unknown } | undefined
-  readonly timer: StoredTimer | undefined
-  readonly trace: string | undefined
-}
-
-/**
- * A record that cannot be read: it goes to its dead-letter topic with its bytes, and the partition
- * goes on.
- */
-export interface Poison {
-  readonly record: LogRecord
-  readonly letter: TopicDeadLetter
-  /** The record lies below the mark: its dead letter was written before. */
-  readonly replayed: boolean
-}
+import type { Breath } from './breath.ts'
+import type { Inputs } from './inputs.ts'
+import { givenOf, idOf, type Answers } from './prefetch.ts'
+import { causeOfTimer, type Poison, type Reading, type ReadRecord } from './reading.ts'
+import type { Queued, TimerQueue } from './timer-queue.ts'
 
 export interface Emitted extends Emission {
   readonly trace: string | undefined
@@ -47,160 +24,226 @@ export interface Emitted extends Emission {
 export interface Effects {
   readonly emissions: Emitted[]
   readonly notes: Note[]
+  readonly poison: Poison[]
   /** Index entries whose timer was moved or dropped since. */
   readonly stale: StoredTimer[]
+  /** Records handled, by topic. */
+  readonly read: Map<string, number>
+  fired: number
 }
 
-export interface Plan {
-  readonly steps: readonly Step[]
-  readonly poison: readonly Poison[]
+export const noEffects = (): Effects => ({
+  emissions: [],
+  notes: [],
+  poison: [],
+  stale: [],
+  read: new Map(),
+  fired: 0,
+})
+
+/** What the round began with has gone: a timer that was disarmed, or that has to wait after all. */
+export const isEmpty = ({ read, fired, stale }: Effects): boolean => read.size + fired + stale.length === 0
+
+export interface RoundOptions {
+  readonly topology: Topology
+  readonly reading: Reading
+  readonly table: Table
+  readonly inputs: Inputs
+  readonly timers: TimerQueue
+  readonly timersMax: number
+  /** Timers are due up to here. */
+  readonly nowMs: number
+  readonly breath: Breath
+  /** Adds what is asked to the answers. */
+  readonly ask: (asked: readonly (Questions | null)[], answers: Answers) => Promise<void>
 }
+
+type Read = ReturnType<Reading['read']>
 
 /**
- * Decodes the records and lines up the handler calls in the order of time: records as they come,
- * and before each of them the timers that were due earlier. A receipt of the 25th hour must not
- * beat a grace of 24 hours because both were read late.
+ * One round of a task, without its commit. It handles records in the order of `Inputs`, and before
+ * each the timers that are due earlier, those too that the round itself has armed: a receipt of the
+ * 25th hour must not beat a grace of 24 hours because both were read late. It ends early where
+ * something may come next that is not known yet. So what the handlers do is the same whatever the
+ * size of the rounds.
+ *
+ * Questions are asked for all records at once before the first handler runs, and asked again one by
+ * one where a handler before has changed what there is to ask.
  */
-export function planRound(
-  topology: Topology,
-  records: readonly LogRecord[],
-  timers: readonly StoredTimer[],
-  marks: ReadonlyMap<string, number>,
-): Plan {
-  const plan: { readonly steps: Step[]; readonly poison: Poison[] } = { steps: [], poison: [] }
-  const inputs = new Map(topology.inputs.map((topic) => [topic.name, topic]))
-  let fired = 0
-  for (const record of records) {
-    for (
-      let timer = timers[fired];
-      timer !== undefined && timer.dueMs < record.timestamp;
-      timer = timers[fired]
-    ) {
-      plan.steps.push(timerStep(topology, timer))
-      fired += 1
+export class Round {
+  readonly #options: RoundOptions
+  readonly #effects = noEffects()
+  readonly #answers: Answers = new Map()
+  /**
+   * Question → with which of the round's batches it was asked. The first is of what it begins with.
+   */
+  readonly #batches = new Map<string, number>()
+  #batch = 0
+  readonly #byStore: ReadonlyMap<string, ErasedProcessor>
+  #turns = 0
+  #trace: string | undefined
+
+  constructor(options: RoundOptions) {
+    this.#options = options
+    this.#byStore = new Map(
+      options.topology.processors.flatMap((one) => (one.state === undefined ? [] : [[one.state.store, one]])),
+    )
+  }
+
+  /** A throw of a handler is a programmer error and passes through. */
+  async run(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<Effects> {
+    const { table, timers, inputs } = this.#options
+    table.onArmed = (timer) => {
+      inputs.seenBefore(timer.dueMs)
+      timers.add(timer, this.#batch)
     }
-    const topic = inputs.get(record.topic)
-    if (topic === undefined) throw new Error(`${record.topic} is no input of ${topology.name}`)
-    const read = decode(topic, record.value)
-    if (read.ok) addRecordSteps(plan.steps, topology, record, topic.key(read.value), read.value, marks)
-    else plan.poison.push(poisonOf(record, read, isBelow(record, marks)))
+    await this.#steps(await this.#prepared(records, due))
+    table.onArmed = () => {}
+    return this.#effects
   }
-  for (const timer of timers.slice(fired)) plan.steps.push(timerStep(topology, timer))
-  return plan
-}
 
-function addRecordSteps(
-  steps: Step[],
-  topology: Topology,
-  record: LogRecord,
-  key: string,
-  value: unknown,
-  marks: ReadonlyMap<string, number>,
-): void {
-  const cause = new RecordCause(record, key, isBelow(record, marks))
-  const trace = cause.header('traceparent')
-  for (const processor of topology.processors) {
-    if (!processor.on.has(record.topic)) continue
-    steps.push({ processor, cause, record: { topic: record.topic, value }, timer: undefined, trace })
-  }
-}
-
-/** What each step asks, before any of them has run. */
-export const questionsOf = (steps: readonly Step[], table: Table): readonly (Questions | null)[] =>
-  steps.map(({ processor, cause, record, timer }) => {
-    if (record !== undefined)
-      return questionsOfRecord(processor, record.topic, record.value, cause.key, table)
-    return timer === undefined ? null : questionsOfTimer(processor, timer.timer, cause.key, table)
-  })
-
-/** Runs the handlers, one after the other. A throw is a programmer error and passes through. */
-export function runSteps(steps: readonly Step[], answers: readonly GivenAnswers[], table: Table): Effects {
-  const effects: Effects = { emissions: [], notes: [], stale: [] }
-  let trace: string | undefined
-  const sink = {
-    emit: ({ topic, value, now, replayed }: Emission) =>
-      effects.emissions.push({ topic, value, now, replayed, trace }),
-    note: (note: Note) => effects.notes.push(note),
-  }
-  let index = -1
-  for (const step of steps) {
-    index += 1
-    const given = answers[index] ?? null
-    trace = step.trace
-    if (step.record !== undefined) {
-      handleRecord(step.processor, step.record.topic, step.record.value, step.cause, given, table, sink)
-    } else if (step.timer !== undefined) {
-      const fired = handleTimer(step.processor, step.timer.timer, step.cause, given, table, sink)
-      if (!fired) effects.stale.push(step.timer)
+  async #steps(read: readonly Read[]): Promise<void> {
+    const { inputs, breath } = this.#options
+    for (let at = 0; ; ) {
+      const next = read[at]
+      const turn = this.#turnBefore(next?.record ?? inputs.peek())
+      if (turn === 'unknown' || (turn === undefined && next === undefined)) return
+      if (turn !== undefined) await this.#fire(turn)
+      else if (next !== undefined) {
+        const asked = this.#questionsOf(next)
+        if (!this.#areAnswered(asked, 0)) await this.#ask(asked)
+        this.#handle(next, asked)
+        at += 1
+      }
+      if (breath.isDue) await breath.pause()
     }
   }
-  return effects
-}
 
-/**
- * A class, because a closure and a position for every record cost more than the few that ask for
- * them.
- */
-class RecordCause implements Cause {
-  readonly key: string
-  readonly replayed: boolean
-  readonly #record: LogRecord
-
-  constructor(record: LogRecord, key: string, replayed: boolean) {
-    this.key = key
-    this.replayed = replayed
-    this.#record = record
+  /** Reads all records, and asks what they and the timers ask as things stand. */
+  async #prepared(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<readonly Read[]> {
+    const { reading, breath } = this.#options
+    const all: Read[] = []
+    const asked: (Questions | null)[] = []
+    breath.begin()
+    for (const record of records) {
+      const read = reading.read(record)
+      all.push(read)
+      asked.push(...this.#questionsOf(read))
+      if (breath.isDue) await breath.pause()
+    }
+    asked.push(...due.map((timer) => this.#questionsOfTimer(timer)))
+    await this.#ask(asked)
+    return all
   }
 
-  get now(): number {
-    return this.#record.timestamp
+  /**
+   * The timer that comes before the record, or before nothing when there is none. A record that was
+   * replayed upstream bears an old time: it neither waits for timers nor holds them back.
+   */
+  #turnBefore(record: LogRecord | undefined): Queued | 'unknown' | undefined {
+    const { timers, inputs, timersMax, nowMs } = this.#options
+    const first = timers.first()
+    if (first === undefined) return undefined
+    const dueMs = first === 'beyond' ? timers.beyondMs : first.timer.dueMs
+    const isFree = record !== undefined && isReplayed(record.headers)
+    if (record !== undefined && !isFree && dueMs >= record.timestamp) return undefined
+    if (!inputs.vouchFor(dueMs, nowMs)) return isFree ? undefined : 'unknown'
+    return first === 'beyond' || this.#turns >= timersMax ? 'unknown' : first
   }
 
-  get position(): string {
-    const { topic, partition, offset } = this.#record
-    return `${topic}:${partition}:${offset}`
+  #handle(read: Read, asked: readonly (Questions | null)[]): void {
+    const { record } = read
+    if (read.poison !== undefined) this.#effects.poison.push(read.poison)
+    else this.#handleAll(read, asked)
+    this.#options.inputs.handled(record)
+    this.#effects.read.set(record.topic, (this.#effects.read.get(record.topic) ?? 0) + 1)
   }
 
-  header(name: string): string | undefined {
-    return headerText(this.#record.headers, name)
+  #handleAll(
+    { processors, record: { topic }, value, cause }: ReadRecord,
+    asked: readonly (Questions | null)[],
+  ): void {
+    this.#trace = cause.header('traceparent')
+    let at = 0
+    for (const processor of processors) {
+      const answers = givenOf(asked[at] ?? null, this.#answers)
+      handleRecord(processor, topic, value, cause, answers, this.#options.table, this.#sink)
+      at += 1
+    }
   }
-}
 
-/** Read before by this task, or caused by what another one read again. */
-const isBelow = (record: LogRecord, marks: ReadonlyMap<string, number>): boolean =>
-  record.offset < (marks.get(record.topic) ?? 0) || isReplayed(record.headers)
-
-function timerStep(topology: Topology, timer: StoredTimer): Step {
-  const processor = topology.processors.find((candidate) => candidate.state?.store === timer.store)
-  if (processor === undefined) throw new Error(`timer ${timer.timer} belongs to no store of ${topology.name}`)
-  const cause: Cause = {
-    key: timer.key,
-    now: timer.dueMs,
-    position: `timer:${timer.timer}:${timer.dueMs}`,
-    replayed: false,
-    header: () => undefined,
+  /**
+   * What it asks is asked after it was armed: it may have been armed to hear another answer.
+   * Whatever else is armed by then is asked for with it.
+   */
+  async #fire(queued: Queued): Promise<void> {
+    const { timers } = this.#options
+    const { timer, batch } = queued
+    const asked = [this.#questionsOfTimer(timer)]
+    if (!this.#areAnswered(asked, batch))
+      await this.#ask(
+        timers
+          .armed()
+          .map((one) => this.#questionsOfTimer(one.timer))
+          .concat(asked),
+      )
+    timers.drop(queued)
+    this.#turns += 1
+    const answers = givenOf(asked[0] ?? null, this.#answers)
+    const processor = this.#ownerOf(timer)
+    this.#trace = undefined
+    const cause = causeOfTimer(timer)
+    if (handleTimer(processor, timer.timer, cause, answers, this.#options.table, this.#sink))
+      this.#effects.fired += 1
+    else if (batch === 0) this.#effects.stale.push(timer)
   }
-  return { processor, cause, record: undefined, timer, trace: undefined }
-}
 
-/** The dead letter of a record: where it lies, its bytes and the reason [SC21]. */
-function poisonOf(record: LogRecord, { reason, errors }: Unreadable, replayed: boolean): Poison {
-  const letter = topicDeadLetter(
-    {
-      sourceTopic: record.topic,
-      sourcePartition: record.partition,
-      sourceOffset: String(record.offset),
-      reason,
-      errors,
-      payload: record.value,
+  readonly #sink = {
+    emit: ({ topic, value, now, replayed }: Emission): void => {
+      this.#effects.emissions.push({ topic, value, now, replayed, trace: this.#trace })
     },
-    record.timestamp,
-  )
-  return { record, letter, replayed }
+    note: (note: Note): void => {
+      this.#effects.notes.push(note)
+    },
+  }
+
+  /** Of each processor that handles the record, as things stand. */
+  #questionsOf(read: Read): readonly (Questions | null)[] {
+    if (read.poison !== undefined) return NONE
+    const { processors, record, value, cause } = read
+    if (!processors.some((processor) => processor.on.get(record.topic)?.ask !== undefined)) return NONE
+    const { table } = this.#options
+    return processors.map((processor) => questionsOfRecord(processor, record.topic, value, cause.key, table))
+  }
+
+  #questionsOfTimer(timer: StoredTimer): Questions | null {
+    return questionsOfTimer(this.#ownerOf(timer), timer.timer, timer.key, this.#options.table)
+  }
+
+  #ownerOf({ store, timer }: StoredTimer): ErasedProcessor {
+    const processor = this.#byStore.get(store)
+    if (processor === undefined)
+      throw new Error(`timer ${timer} belongs to no store of ${this.#options.topology.name}`)
+    return processor
+  }
+
+  /** By a batch after the given one. */
+  #areAnswered(asked: readonly (Questions | null)[], after: number): boolean {
+    const isNew = (question: Question<unknown>): boolean => (this.#batches.get(idOf(question)) ?? 0) > after
+    return asked.every((questions) => questions === null || Object.values(questions).every(isNew))
+  }
+
+  async #ask(asked: readonly (Questions | null)[]): Promise<void> {
+    this.#batch += 1
+    const questions = asked.flatMap((one) => Object.values(one ?? {}))
+    if (questions.length === 0) return
+    for (const question of questions) {
+      this.#answers.delete(idOf(question))
+      this.#batches.set(idOf(question), this.#batch)
+    }
+    await this.#options.ask(asked, this.#answers)
+    this.#options.breath.begin()
+  }
 }
 
-export const countByTopic = (records: readonly LogRecord[]): ReadonlyMap<string, number> => {
-  const counts = new Map<string, number>()
-  for (const record of records) counts.set(record.topic, (counts.get(record.topic) ?? 0) + 1)
-  return counts
-}
+const NONE: readonly (Questions | null)[] = []

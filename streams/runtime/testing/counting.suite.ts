@@ -118,6 +118,7 @@ export interface StartOptions {
   readonly lookups?: Lookups
   readonly clock?: Clock
   readonly standbys?: StandbyLimits
+  readonly onFailed?: (error: unknown) => void
 }
 
 export async function startWorker(options: StartOptions): Promise<Worker> {
@@ -140,7 +141,7 @@ export async function startWorker(options: StartOptions): Promise<Worker> {
     hooks: { ...noHooks, ...options.hooks },
     limits: { ...DEFAULT_LIMITS, commitMs: 5, ...options.limits },
     ...(options.standbys !== undefined && { standbys: options.standbys }),
-    onFailed: () => {},
+    onFailed: options.onFailed ?? (() => {}),
   })
   await worker.start()
   return worker

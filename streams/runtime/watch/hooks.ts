@@ -25,6 +25,13 @@ export interface Hooks {
   poisoned(task: TaskId, topic: string, offset: number, reason: string, paths: readonly string[]): void
   /** Records between the cursor and the first retained one are gone. */
   gap(task: TaskId, topic: string, from: number, to: number): void
+  /**
+   * An input is not what was read of it: another topic bears its name now, or it ends at `to`,
+   * below what was read.
+   */
+  inputLost(task: TaskId, topic: string, fate: 'recreated' | 'truncated', from: number, to: number): void
+  /** The clock of this machine is ahead of the log's own time by more than can be believed. */
+  clockDoubted(topology: string, aheadMs: number): void
   wiped(task: TaskId, reason: unknown): void
   /** A programmer error or a lost changelog: the task stopped and needs a person. */
   failed(task: TaskId, error: unknown): void
@@ -69,6 +76,8 @@ export const noHooks: Hooks = {
   fenced: nothing,
   poisoned: nothing,
   gap: nothing,
+  inputLost: nothing,
+  clockDoubted: nothing,
   wiped: nothing,
   failed: nothing,
   closed: nothing,

@@ -99,6 +99,15 @@ function observeLife(
     failed: event('error', 'failed'),
     closed: event('info', 'closed'),
     standbyFailed: event('warn', 'standby_failed'),
+    inputLost: (id, topic, fate, from, to) => {
+      events.inc({ topology: id.topology, event: `input_${fate}` })
+      const lost = { topic, partition: id.partition, offset: to, remaining: Math.max(0, from - to) }
+      logger.error(`stream.input_${fate}`, { task: taskName(id), ...lost })
+    },
+    clockDoubted: (topology, durationMs) => {
+      events.inc({ topology, event: 'clock_doubted' })
+      logger.error('stream.clock_ahead_of_log', { topology, durationMs })
+    },
     gap: (id, topic, from, to) =>
       logger.error('stream.records_lost_by_retention', {
         task: taskName(id),

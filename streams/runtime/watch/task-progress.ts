@@ -2,7 +2,7 @@ import type { TaskId } from './hooks.ts'
 import type { Inputs } from '../task/inputs.ts'
 import type { Standing } from './standing.ts'
 
-export type Doing = 'opening' | 'restoring' | 'recovering' | 'running' | 'failed'
+export type Doing = 'opening' | 'restoring' | 'recovering' | 'running' | 'fenced' | 'failed'
 
 /** What a task can show for itself when it is asked whether it gets on (position-watch.ts). */
 export class TaskProgress {
@@ -47,6 +47,11 @@ export class TaskProgress {
   recovering(): void {
     this.#doing = 'recovering'
     this.#steps += 1
+  }
+
+  /** Nothing is a sign of life until the group gives the task again. */
+  fenced(): void {
+    this.#doing = 'fenced'
   }
 
   failed(): void {

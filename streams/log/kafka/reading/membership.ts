@@ -78,6 +78,8 @@ export class Membership {
   #again = false
   #memberId = ''
   #generation = -1
+  /** When the coordinator last knew this member. */
+  #knownMs = 0
   #failures = 0
   #running: Promise<void> = Promise.resolve()
 
@@ -183,6 +185,7 @@ export class Membership {
     const { memberAssignment } = await this.#joining.once({ name: 'SyncGroup', call, codeOf: errorCode })
     if (this.#stop.signal.aborted) return
     this.#generation = generationId
+    this.#knownMs = this.#options.cluster.clock.now()
     this.#options.onAssigned(decodeAssignment(memberAssignment), generationId)
   }
 
@@ -196,12 +199,14 @@ export class Membership {
       const member = { groupId: group, memberId: this.#memberId, groupGenerationId: this.#generation }
       try {
         const call = within(heartbeat(member), sessionTimeoutMs * HEARTBEAT_SHARE)
+        const sentMs = cluster.clock.now()
         await this.#joining.once({ name: 'Heartbeat', call, codeOf: errorCode })
+        this.#knownMs = sentMs
       } catch (error) {
-        // The session may outlast the trouble; whether it did, the next answer says. As yet the
-        // partitions are kept meanwhile, however long that takes [F7].
+        // The session may outlast the trouble; whether it did, the next answer says.
         if (!TRANSIENT.has(remedyFor(error) ?? '')) throw error
         this.#options.onTrouble(error)
+        this.#loseIfExpired()
       }
     }
   }
@@ -213,10 +218,22 @@ export class Membership {
     if (code === UNKNOWN_MEMBER_ID || code === ILLEGAL_GENERATION) return this.#lose(code)
     if (!TRANSIENT.has(remedyFor(error) ?? '')) return false
     this.#options.onTrouble(error)
+    this.#loseIfExpired()
     this.#failures += 1
     const { clock } = this.#options.cluster
     await clock.sleep(backoffMs(this.#failures, { ...BACKOFF, random: clock.random }), this.#stop.signal)
     return true
+  }
+
+  /**
+   * By its own clock the session is over, though nobody can say so: another member has the
+   * partitions, or will [F7]. Once it is heard again it joins anew.
+   */
+  #loseIfExpired(): void {
+    const { cluster, sessionTimeoutMs } = this.#options
+    if (this.#generation === -1 || cluster.clock.now() - this.#knownMs < sessionTimeoutMs) return
+    this.#again = true
+    this.#lose(ILLEGAL_GENERATION)
   }
 
   #lose(code: number): true {

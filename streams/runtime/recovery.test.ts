@@ -1,0 +1,239 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { MemoryLog } from '../log/memory.ts'
+import type { LogClient } from '../log/port.ts'
+import { sleep } from '../platform/backoff.ts'
+import { levelStores } from './store/level.ts'
+import { memoryStores } from './store/memory.ts'
+import type { Store, StoreFactory } from './store/store.ts'
+import { groupOf } from './task/names.ts'
+import { provisionCounting, until } from './testing/counting.suite.ts'
+import { closeWorkers, countOf, toldOf, workers, world, type World } from './testing/recovery.suite.ts'
+import { methodsOf } from './testing/standby.suite.ts'
+
+/** What a member does when the ground under it changes: its disk, its topics, its ownership. */
+closeWorkers()
+
+/** Stores of which one method can be made to fail. */
+function failing(inner: StoreFactory, commit: (store: Store) => Store['commit']): StoreFactory {
+  return {
+    ...inner,
+    open: async (name, onWiped) => {
+      const store = await inner.open(name, onWiped)
+      return { ...methodsOf(store), commit: commit(store) }
+    },
+  }
+}
+
+describe('a local store that fails', () => {
+  it('fault R9: is opened anew until a full disk has room again, and nothing is lost or counted twice', async () => {
+    const scene = await world()
+    let isFull = false
+    const stores = failing(memoryStores(), (store) => (changes, checkpoint) => {
+      if (isFull) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+      return store.commit(changes, checkpoint)
+    })
+    await scene.start({ stores })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    isFull = true
+    await scene.write('a')
+    await until(() => countOf(scene.events, 'recovering') >= 3, 'three attempts')
+    isFull = false
+    await scene.write('a')
+    await toldOf(scene, 3)
+    expect(await scene.told()).toEqual(['a 1', 'a 2', 'a 3'])
+    expect(scene.events).not.toContain('failed')
+  })
+
+  it('fault R9: waits for as long as another process has it, and then goes on', async () => {
+    const scene = await world()
+    const directory = await mkdtemp(join(tmpdir(), 'recovery-'))
+    const stores = levelStores(directory, () => sleep(1))
+    const frozen = await stores.open(`${scene.given.topology.name}.0`, () => {})
+    await scene.start({ stores })
+    await scene.write('a')
+    await until(() => countOf(scene.events, 'recovering') >= 10, 'ten attempts')
+    await frozen.close()
+    await toldOf(scene, 1)
+    expect(scene.events).not.toContain('failed')
+    expect(scene.events).not.toContain('wiped')
+    await workers.splice(0).at(0)?.close()
+    await rm(directory, { recursive: true })
+  })
+
+  it('fault R9: is begun anew when it fails every time that it is opened', async () => {
+    const scene = await world()
+    const inner = memoryStores()
+    let isBroken = true
+    const stores: StoreFactory = {
+      ...inner,
+      open: (name, onWiped) =>
+        isBroken ? Promise.reject(new Error('IO error: no such file')) : inner.open(name, onWiped),
+      destroy: (name) => {
+        isBroken = false
+        return inner.destroy(name)
+      },
+    }
+    await scene.start({ stores })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    expect(countOf(scene.events, 'wiped')).toBe(1)
+    expect(scene.events).not.toContain('failed')
+  })
+})
+
+/** A broker that tells no topic ids. */
+const withoutIds = (log: LogClient): LogClient => ({
+  ...log,
+  admin: {
+    ...log.admin,
+    bounds: async (at) => {
+      const bounds = await log.admin.bounds(at)
+      return new Map([...bounds].map(([key, { start, end }]) => [key, { start, end }]))
+    },
+  },
+})
+
+const makeAgain = async ({ log, given }: World): Promise<void> => {
+  await log.admin.deleteTopics([given.words])
+  await provisionCounting(log, given, 1)
+}
+
+describe('an input that was deleted and made again', () => {
+  it('fault R2: is read from its start, and what it holds is no replay', async () => {
+    const scene = await world()
+    const first = await scene.start()
+    await scene.write('a', 'a', 'a')
+    await toldOf(scene, 3)
+    await first.close()
+    await makeAgain(scene)
+    await scene.write('b')
+    await scene.start()
+    await toldOf(scene, 4)
+    expect((await scene.told()).at(-1)).toBe('b 1')
+    expect(countOf(scene.events, `recreated ${scene.given.words}`)).toBe(1)
+  })
+
+  it('fault R2: is noticed by a member that runs, and again by nobody after that', async () => {
+    const scene = await world()
+    const worker = await scene.start()
+    await scene.write('a', 'a', 'a')
+    await toldOf(scene, 3)
+    await makeAgain(scene)
+    await scene.write('b')
+    scene.log.rebalance(groupOf('test', scene.given.topology.name))
+    await toldOf(scene, 4)
+    await worker.close()
+    await scene.start()
+    await scene.write('b')
+    await toldOf(scene, 5)
+    expect((await scene.told()).slice(3)).toEqual(['b 1', 'b 2'])
+    expect(countOf(scene.events, `recreated ${scene.given.words}`)).toBe(1)
+  })
+
+  it('fault R2: is known by its end on a broker that tells no ids', async () => {
+    const scene = await world()
+    const log = withoutIds(scene.log)
+    const first = await scene.start({ log })
+    await scene.write('a', 'a', 'a')
+    await toldOf(scene, 3)
+    await first.close()
+    await makeAgain(scene)
+    await scene.write('b')
+    await scene.start({ log, limits: { shortChangelogMsMax: 200 } })
+    await toldOf(scene, 4)
+    expect((await scene.told()).at(-1)).toBe('b 1')
+  })
+
+  it('fault R2: leaves a state without ids as it was: what is read again is a replay', async () => {
+    const scene = await world()
+    const first = await scene.start({ log: withoutIds(scene.log) })
+    await scene.write('a', 'b')
+    await toldOf(scene, 2)
+    await first.close()
+    const cursor = { topic: scene.given.words, partition: 0, next: 0, metadata: '' }
+    await scene.log.admin.moveCursors(groupOf('test', scene.given.topology.name), [cursor])
+    await scene.start()
+    await toldOf(scene, 4)
+    expect((await scene.told()).slice(2)).toEqual(['a 2 again', 'b 2 again'])
+    expect(scene.events.filter((event) => event.startsWith('recreated'))).toEqual([])
+  })
+})
+
+/** Counts how often each id was fenced; the group coordinator hears nothing of it when `isCut`. */
+function watched(log: LogClient, isCut: boolean): { readonly log: LogClient; fences: number } {
+  const seen = { fences: 0, log }
+  seen.log = {
+    ...log,
+    consumer: (options) => {
+      const consumer = log.consumer(options)
+      if (isCut) consumer.reassign = () => {}
+      return consumer
+    },
+    transactions: (options) => {
+      const inner = log.transactions(options)
+      return {
+        commit: (batch) => inner.commit(batch),
+        close: () => inner.close(),
+        fence: () => {
+          seen.fences += 1
+          return inner.fence()
+        },
+      }
+    },
+  }
+  return seen
+}
+
+describe('a task that was fenced', () => {
+  it('fault R12: does not fence its successor, though it hears nothing from its group', async () => {
+    const scene = await world()
+    const consumers: Parameters<MemoryLog['expelMember']>[0][] = []
+    const cut = watched(scene.log.connect(), true)
+    const keeping: LogClient = {
+      ...cut.log,
+      consumer: (options) => {
+        const consumer = cut.log.consumer(options)
+        consumers.push(consumer)
+        return consumer
+      },
+    }
+    await scene.start({ log: keeping, limits: { commitMs: 500 } })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    // It has this in hand, and commits it after it was expelled.
+    await scene.write('a')
+    await sleep(50)
+    for (const consumer of consumers) scene.log.expelMember(consumer)
+    const successor = watched(scene.log.connect(), false)
+    await scene.start({ log: successor.log })
+    await until(() => countOf(scene.events, 'running') === 2, 'the successor runs')
+    await until(() => countOf(scene.events, 'fenced') === 1, 'the first one has been fenced')
+    for (let n = 3; n < 13; n += 1) {
+      await scene.write('a')
+      await toldOf(scene, n)
+      await sleep(30)
+    }
+    expect([cut.fences, successor.fences]).toEqual([1, 1])
+  })
+
+  it('fault R12: opens again once the group says that it is its own', async () => {
+    const scene = await world()
+    const worker = await scene.start()
+    await scene.write('a')
+    await toldOf(scene, 1)
+    const stranger = scene.log.transactions({
+      transactionalId: `test.${scene.given.topology.name}.0`,
+      timeoutMs: 1000,
+    })
+    await stranger.fence()
+    await scene.write('a')
+    await toldOf(scene, 2)
+    expect(await scene.told()).toEqual(['a 1', 'a 2'])
+    expect(countOf(scene.events, 'fenced')).toBe(1)
+    expect(worker.ready).toBe(true)
+  })
+})

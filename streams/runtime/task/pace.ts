@@ -1,0 +1,96 @@
+import type { LogClient } from '../../log/port.ts'
+import type { Clock } from '../clock.ts'
+import type { TaskLimits } from '../limits.ts'
+import type { LogTime } from '../log-time.ts'
+import type { DueTimers } from './due-timers.ts'
+import type { Inputs } from './inputs.ts'
+import { assertSame, type Origin } from '../opening/origin.ts'
+import type { Sources } from '../opening/sources.ts'
+import { Wake } from './wake.ts'
+
+export interface PaceOptions {
+  readonly clock: Clock
+  readonly time: LogTime
+  readonly log: LogClient
+  readonly limits: Pick<TaskLimits, 'recordsPerRoundMax' | 'commitMs' | 'topicsLookMs'>
+  readonly inputs: Inputs
+  readonly timers: DueTimers
+  readonly sources: Sources
+  readonly signal: AbortSignal
+}
+
+/** Says when there is work for a round, and asks the log for what has to be known before. */
+export class Pace {
+  readonly #options: PaceOptions
+  readonly #wake: Wake
+  #origins: readonly Origin[] = []
+  #lookedMs = Number.NEGATIVE_INFINITY
+  #beganMs = 0
+
+  constructor(options: PaceOptions) {
+    this.#options = options
+    this.#wake = new Wake(options.clock)
+  }
+
+  /** Something has come. */
+  notify(): void {
+    this.#wake.notify()
+  }
+
+  /** The inputs go on there: the first sight of their ends follows. */
+  open(origins: readonly Origin[]): Promise<void> {
+    this.#origins = origins
+    return this.#look()
+  }
+
+  roundBegins(): void {
+    this.#beganMs = this.#options.clock.now()
+  }
+
+  /**
+   * Work is a record or a due timer; few records wait for company until `commitMs` after the last
+   * transaction began. Answers the instant up to which timers are due, and undefined when told to
+   * stop.
+   */
+  async work(): Promise<number | undefined> {
+    const { inputs, timers, time, signal } = this.#options
+    while (!signal.aborted) {
+      const nowMs = time.now()
+      const pauseMs = this.#pauseMs()
+      if (this.#needsSight(nowMs, pauseMs <= 0)) {
+        await this.#look()
+        continue
+      }
+      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
+      if (some && pauseMs <= 0) return nowMs
+      await this.#wake.wait(some || inputs.needSightToMerge() ? pauseMs : timers.waitMs(nowMs))
+    }
+    return undefined
+  }
+
+  /**
+   * A clock that was set back says nothing of the last transaction; waiting until it has caught up
+   * may take hours.
+   */
+  #pauseMs(): number {
+    const { clock, limits, inputs } = this.#options
+    const sinceMs = clock.now() - this.#beganMs
+    return sinceMs < 0 || inputs.size >= limits.recordsPerRoundMax ? 0 : limits.commitMs - sinceMs
+  }
+
+  #needsSight(nowMs: number, isTime: boolean): boolean {
+    const { clock, limits, timers, inputs } = this.#options
+    if (timers.needSight(nowMs) || (isTime && inputs.needSightToMerge())) return true
+    return Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs
+  }
+
+  async #look(): Promise<void> {
+    const { clock, time, log, inputs, sources } = this.#options
+    this.#lookedMs = clock.now()
+    const atMs = time.now()
+    const offered = inputs.offered()
+    const bounds = await log.admin.bounds(sources.at)
+    assertSame(this.#origins, sources.idsIn(bounds))
+    inputs.seen({ atMs, offered, ends: sources.endsIn(bounds) })
+  }
+}
