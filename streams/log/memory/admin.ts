@@ -38,7 +38,7 @@ function boundsOf(
 ): Map<string, { start: number; end: number }> {
   return new Map(
     at.map((one) => {
-      const log = topics.partition(one)
+      const log = topics.led(one)
       return [partitionKey(one), { start: log.start, end: log.lastStable }]
     }),
   )

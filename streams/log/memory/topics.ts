@@ -47,6 +47,13 @@ export class Topics {
     return found
   }
 
+  /** For whoever wants to read or to write; LogError `retriable` while nobody leads it. */
+  led(at: TopicPartition): PartitionLog {
+    const log = this.partition(at)
+    if (!log.isLed) throw new LogError('retriable', `${partitionKey(at)} has no leader`)
+    return log
+  }
+
   isCompacted(topic: string): boolean {
     return this.#topics.get(topic)?.spec.config['cleanup.policy']?.includes('compact') ?? false
   }
@@ -65,13 +72,31 @@ export class Topics {
   }
 
   #accepting(record: OutRecord): PartitionLog {
-    const log = this.partition(record)
+    const log = this.led(record)
+    const bytesMax = Number(
+      this.#topics.get(record.topic)?.spec.config['max.message.bytes'] ?? RECORD_BYTES_MAX,
+    )
+    if (bytesOf(record) > bytesMax)
+      throw new LogError('fatal', `${record.topic} takes no record of ${bytesOf(record)} bytes`)
     if (record.key === null && this.isCompacted(record.topic)) {
       throw new LogError('fatal', `${record.topic} is compacted and takes no record without a key`)
     }
     return log
   }
 }
+
+/** As Kafka's `message.max.bytes`, and Redpanda's `kafka_batch_max_bytes`. */
+const RECORD_BYTES_MAX = 1_048_576
+const RECORD_OVERHEAD_BYTES = 70
+
+/** As a batch of this one record, uncompressed. */
+function bytesOf({ key, value, headers = {} }: OutRecord): number {
+  let bytes = RECORD_OVERHEAD_BYTES + lengthOf(key) + lengthOf(value)
+  for (const [name, given] of Object.entries(headers)) bytes += name.length + String(given).length
+  return bytes
+}
+
+const lengthOf = (value: string | Buffer | null): number => (value === null ? 0 : Buffer.byteLength(value))
 
 function create(spec: TopicSpec): Topic {
   const partitions = Array.from(
