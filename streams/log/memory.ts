@@ -1,4 +1,4 @@
-import type { Cursor, LogClient, LogConsumer, LogRecord, OutRecord, TopicPartition, Written } from './port.ts'
+import type { Cursor, LogConsumer, LogRecord, OutRecord, TopicPartition, Written } from './port.ts'
 import { memoryBroker } from './memory/broker.ts'
 import type { Broker } from './memory/broker.ts'
 import { memoryClient } from './memory/client.ts'
@@ -14,6 +14,8 @@ export interface MemoryLogOptions {
    * `queueMicrotask`.
    */
   readonly schedule?: Schedule
+  /** The same for what a fault sends on a long way. Default: `schedule`. */
+  readonly late?: Schedule
   readonly faults?: MemoryFaults
   /** Records in one delivery to a consumer. Default: 500. */
   readonly deliverMax?: number
@@ -99,6 +101,7 @@ const DELIVER_MAX = 500
 export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   const broker = memoryBroker({
     schedule: options.schedule ?? queueMicrotask,
+    late: options.late ?? options.schedule ?? queueMicrotask,
     faults: options.faults ?? {},
     deliverMax: options.deliverMax ?? DELIVER_MAX,
     lagMax: options.lagMax,
@@ -112,7 +115,7 @@ export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   return { ...connect(), connect, ...controls(broker) }
 }
 
-function controls(broker: Broker): Omit<MemoryLog, 'connect' | 'crash' | keyof LogClient> {
+function controls(broker: Broker): Omit<MemoryLog, 'connect' | keyof MemoryClient> {
   const { topics, groups, transactions } = broker
   return {
     rebalance: (group) => groups.rebalance(group),

@@ -10,11 +10,13 @@ import type { NatsLink } from '../../../streams/nats/link.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { PublishedMarks } from './published-marks.ts'
 import { OUTBOUND_BATCH_MAX, OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
-import { natsPublisher, PublishError } from './publish.ts'
+import { natsPublisher, PublishError, type Publisher } from './publish.ts'
 
 export interface OutboundMirrorsOptions {
   readonly log: LogClient
   readonly linkOf: (mirror: Mirror) => NatsLink
+  /** Default: publishes over the mirror's link. A simulation has streams of its own. */
+  readonly publisherOf?: (mirror: Mirror) => Publisher
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
   readonly logger: Logger
@@ -60,7 +62,8 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
     publishedMarks,
     mirrors: OUTBOUND_MIRRORS.map((mirror) => ({
       mirror,
-      publisher: natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
+      publisher:
+        options.publisherOf?.(mirror) ?? natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
     })),
   })
   let consumption: Consumption | undefined

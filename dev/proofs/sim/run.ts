@@ -29,11 +29,12 @@ const RECENT_LINES = Number(process.env['LINES'] ?? 60)
  */
 export async function runSeed(seed: number, options: WorldOptions = {}): Promise<RunResult> {
   const world = await openWorld(seed, options)
-  const { time, machines, storm, gateway, history } = world
+  const { time, machines, bridges, storm, gateway, history } = world
   const dice = world.dice('run')
   const messages = dice.pick([4, 10, 20])
   const spreadMs = dice.pick([500, 5000, 15_000])
   for (const machine of machines.all) time.after(dice.int(0, 1500), () => machines.start(machine))
+  for (const host of bridges.all) time.after(dice.int(0, 1500), () => bridges.start(host))
   if (options.calm === true) await comeToRest(world)
   const traffic = { ...world, dice: world.dice('traffic'), messages, spreadMs }
   const accepted = sendTraffic(traffic)
@@ -50,6 +51,8 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   if (dice.chance(0.5)) await forMs(world, dice.int(100, 3000))
   gateway.release()
   await forMs(world, 6000)
+  await comeToRest(world)
+  time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
   await comeToRest(world)
   if (history.violations.length === 0) await checkOutcome(world, accepted)
   time.jump(130 * HOUR_MS)
@@ -85,6 +88,7 @@ const isGoing = ({ history }: World): boolean => {
 /** Cursors are moved back in the middle of traffic. */
 async function readAgain(world: World, dice: Dice): Promise<void> {
   world.machines.hold()
+  world.bridges.hold()
   await until(world, () => isEmpty(world))
   await until(world, () => moveCursorsBack(world, dice).then(() => true))
   world.storm.active = dice.chance(0.6)

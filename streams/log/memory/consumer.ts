@@ -118,8 +118,7 @@ export class MemoryConsumer implements LogConsumer {
       throw new LogError('retriable', 'the cursors did not arrive')
     this.notice()
     groups.commit(group, from, cursors)
-    if (faults.cursorsAgain?.({ group }) === true)
-      this.#broker.schedule(() => this.#arriveAgain(from, cursors))
+    if (faults.cursorsAgain?.({ group }) === true) this.#broker.late(() => this.#arriveAgain(from, cursors))
     if (faults.cursorsReplyLost?.({ group }) === true) throw new LogError('unknown', 'the reply is lost')
   }
 
@@ -172,7 +171,7 @@ export class MemoryConsumer implements LogConsumer {
   // Not in order with the connection's replies: fetches of several partitions overtake each other.
   #schedule(owned: OwnedPartition): void {
     owned.due = true
-    this.#broker.schedule(() => this.#deliver(owned))
+    this.#broker.schedule(() => this.#connection.whenGoing(() => this.#deliver(owned)))
   }
 
   #deliver(owned: OwnedPartition): void {

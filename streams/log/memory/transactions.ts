@@ -132,7 +132,7 @@ export class MemoryTransactions implements LogTransactions {
   }
 
   #again(point: 'fenceAgain' | 'recordsAgain' | 'commitAgain', request: () => unknown): void {
-    if (this.#strikes(point)) this.#broker.schedule(() => unanswered(request))
+    if (this.#strikes(point)) this.#broker.late(() => unanswered(request))
   }
 
   #strikes(point: Point): boolean {

@@ -22,7 +22,7 @@ export function memoryWriter(broker: Broker, connection: Connection): LogWriter 
         const written = arrive(broker, records)
         producer.taken.add(sequence)
         if (broker.faults.writeAgain?.({ records }) === true)
-          broker.schedule(() => arriveLate(broker, producer.taken.has(sequence) ? [] : records))
+          broker.late(() => arriveLate(broker, producer.taken.has(sequence) ? [] : records))
         if (broker.faults.writeReplyLost?.({ records }) === true) throw unknown('the reply is lost')
         return written
       })
@@ -37,7 +37,7 @@ export function memoryWriter(broker: Broker, connection: Connection): LogWriter 
 function arrive(broker: Broker, records: readonly OutRecord[]): Written {
   const { faults } = broker
   if (faults.writeLate?.({ records }) === true) {
-    broker.schedule(() => arriveLate(broker, records))
+    broker.late(() => arriveLate(broker, records))
     throw unknown('the write is late')
   }
   if (faults.writeLost?.({ records }) === true) throw unknown('the write is lost')

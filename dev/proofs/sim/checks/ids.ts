@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { z } from 'zod'
 
 /** The simulator's own statement of [EV60] and [EV61]: it must not believe what it checks. */
 const NAMESPACE = Buffer.from('4ad8b55f2b07580e81dab71bcd55d86b', 'hex')
@@ -46,3 +47,5 @@ export function operatorOf(operatorId: string): Operator {
 export const canonicalRulesOf = (operatorId: string): readonly ('exact' | 'hex2dec')[] => [
   operatorOf(operatorId).ids,
 ]
+
+export const Identified = z.object({ eventId: z.string() })

@@ -1,3 +1,4 @@
+import { checkEdges } from './edges.ts'
 import { checkOutbound } from './outbound.ts'
 import { checkReceipts } from './receipts.ts'
 import { checkNothingLeft, checkRuntime } from './runtime.ts'
@@ -21,6 +22,7 @@ export async function checkOutcome(world: World, accepted: ReadonlyMap<string, A
   checkOutbound(world, accepted, complain)
   checkReceipts(world, complain)
   checkSegments(world, complain)
+  checkEdges(world, complain)
 }
 
 /** Everything that must be true once all lifetimes have ended. */
@@ -28,6 +30,7 @@ export async function checkEnd(world: World): Promise<void> {
   const complain = complainTo(world)
   await checkRuntime(world, complain)
   await checkNothingLeft(world, complain)
+  checkEdges(world, complain)
 }
 
 const complainTo =
