@@ -49,6 +49,8 @@ export class Gateway {
   #life: Life
   /** Commands that this process works on or has done, with their newest delivery. */
   readonly #inWork = new Map<string, { command: DispatchCommand; delivery: Delivered }>()
+  /** Dead letters that the person has seen. */
+  readonly #repaired = new Set<string>()
   /** As the journal in memory [S4]: lost with the process, and not with Redis. */
   readonly #known = new Map<string, Progress>()
 
@@ -76,7 +78,8 @@ export class Gateway {
   }
 
   /** Nothing is acknowledged, and what was on its way is in doubt unless the journal knows it. */
-  crash(): string {
+  crash(): string | null {
+    if (this.#life.isOver) return null
     this.#life.end()
     for (const { command } of this.#inWork.values()) this.#doubt(command)
     this.#inWork.clear()
@@ -203,6 +206,9 @@ export class Gateway {
     if (message.headers?.has('Replayed') === true) return
     const { dice, routing, sender } = this.#options
     const dead = OutboundDeadLetter.parse(JSON.parse(Buffer.from(message.data).toString('utf8')))
+    // A neighbour knows an event again by its id.
+    if (this.#repaired.has(dead.eventId)) return
+    this.#repaired.add(dead.eventId)
     const plan = routing.plans.get(dead.messageId)
     if (dead.finalStatus !== 'DEAD_LETTER' || plan === undefined || !dice.chance(0.5)) return
     if (dice.chance(0.7)) plan.script = 'found'

@@ -10,6 +10,7 @@ import type { FaultPlan, MomentFault } from './faults.ts'
 import { CLOCK_ERROR_MS_MAX } from './checks/ids.ts'
 import type { Gateway } from './gateway.ts'
 import type { History } from './history.ts'
+import { KNOWN } from './known.ts'
 import type { Machine, Machines } from './machines.ts'
 import type { SimNats } from './nats.ts'
 import { APP } from './process.ts'
@@ -102,7 +103,9 @@ export class Nemesis {
   }
 
   #loseDurable(): string {
-    const durable = this.#options.dice.pick(this.#options.nats.durables)
+    // Not the person's who replays dead letters: that one reads for 30 days.
+    const { durables } = this.#options.nats
+    const durable = this.#options.dice.pick(durables.filter(({ stream }) => stream.name !== 'SMS_DLQ'))
     durable.lose()
     return durable.name
   }
@@ -128,7 +131,9 @@ export class Nemesis {
 
   #compact(): string {
     const { dice, log, topologies } = this.#options
-    const compacted = dice.pick([bridgeMarks.name, ...changelogsOf(dice.pick(topologies))])
+    // A lower mark that comes late is the one that a cleaner keeps.
+    const marks = KNOWN.has('R6') ? [] : [bridgeMarks.name]
+    const compacted = dice.pick([...marks, ...changelogsOf(dice.pick(topologies))])
     log.compact(compacted, {
       below: dice.pick([Number.POSITIVE_INFINITY, dice.int(1, 50)]),
       keepsTombstones: dice.chance(0.5),

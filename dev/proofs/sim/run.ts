@@ -1,4 +1,5 @@
-import { checkEnd, checkOutcome } from './checks/invariants.ts'
+import { saidSoFar } from './checks/forgotten.ts'
+import { checkEnd, checkForgotten, checkOutcome } from './checks/invariants.ts'
 import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './checks/ids.ts'
 import type { Dice } from './dice.ts'
 import { isEmpty, moveCursorsBack } from './replay.ts'
@@ -58,6 +59,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   time.jump(130 * HOUR_MS)
   await comeToRest(world)
   if (history.violations.length === 0) await checkEnd(world)
+  if (dice.chance(0.3) && history.violations.length === 0) await readForgotten(world, dice)
   const { steps, violations, faults } = history
   const recent = history.recent(RECENT_LINES)
   return { seed, violations, faults, messages, steps, recent, hash: history.digest() }
@@ -94,6 +96,15 @@ async function readAgain(world: World, dice: Dice): Promise<void> {
   world.storm.active = dice.chance(0.6)
   await forMs(world, dice.int(1000, 8000))
   await comeToRest(world)
+}
+
+/** Cursors are moved back when nothing but the marks is left to tell. */
+async function readForgotten(world: World, dice: Dice): Promise<void> {
+  const before = saidSoFar(world)
+  await readAgain(world, dice)
+  world.time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
+  await comeToRest(world)
+  if (world.history.violations.length === 0) await checkForgotten(world, before)
 }
 
 /** Steps on until the answer, which itself takes steps, is true. */

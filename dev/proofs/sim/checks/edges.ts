@@ -1,5 +1,6 @@
 import { dispatchCommands } from '../../../../streams/contracts/outbound.ts'
 import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, type Mirror } from '../../../../streams/contracts/subjects.ts'
+import { isReplayed } from '../../../../streams/log/port.ts'
 import { headerOf, sameTexts, type Complain } from '../readings.ts'
 import { Identified, operatorOf } from './ids.ts'
 import type { World } from '../world.ts'
@@ -31,12 +32,14 @@ function checkOutbound({ log, nats }: World, { topic, stream }: Mirror, complain
   for (const { id } of nats.stream(stream).messages) {
     if (id.startsWith(`${topic}:`)) stored.set(id, (stored.get(id) ?? 0) + 1)
   }
-  const ids = log.dump(topic).map(({ value }) => {
+  const isCommand = topic === dispatchCommands.name
+  const ids = log.dump(topic).flatMap(({ value, headers }) => {
+    if (isCommand && isReplayed(headers)) return []
     const { eventId } = Identified.parse(JSON.parse(value?.toString('utf8') ?? 'null'))
-    return `${topic}:${eventId}`
+    return [`${topic}:${eventId}`]
   })
   sameTexts(complain, `events of ${topic} in NATS`, [...new Set(ids)].sort(), [...stored.keys()].sort())
-  if (topic !== dispatchCommands.name) return
+  if (!isCommand) return
   for (const [id, times] of stored) if (times > 1) complain(`${id} was published ${times} times`)
 }
 

@@ -48,4 +48,14 @@ export const canonicalRulesOf = (operatorId: string): readonly ('exact' | 'hex2d
   operatorOf(operatorId).ids,
 ]
 
+/** What comes from outside or belongs to the bridges, and is no topology's word. */
+export const EDGES: readonly string[] = [
+  'sms.outbound.request',
+  'smpp.submit.result',
+  'sms.dlr.inbound',
+  'operator.health',
+  'bridge.marks',
+  'bridge.deadletter',
+]
+
 export const Identified = z.object({ eventId: z.string() })

@@ -1,4 +1,5 @@
 import { checkEdges } from './edges.ts'
+import { checkNothingNew, type Said } from './forgotten.ts'
 import { checkOutbound } from './outbound.ts'
 import { checkReceipts } from './receipts.ts'
 import { checkNothingLeft, checkRuntime } from './runtime.ts'
@@ -30,6 +31,14 @@ export async function checkEnd(world: World): Promise<void> {
   const complain = complainTo(world)
   await checkRuntime(world, complain)
   await checkNothingLeft(world, complain)
+  checkEdges(world, complain)
+}
+
+/** Everything that must be true when all has been read again after its lifetime. */
+export async function checkForgotten(world: World, before: Said): Promise<void> {
+  const complain = complainTo(world)
+  await checkRuntime(world, complain, 'forgotten')
+  checkNothingNew(world, before, complain)
   checkEdges(world, complain)
 }
 
