@@ -1,5 +1,6 @@
 import { LogError, partitionKey } from '../port.ts'
 import type { OutRecord, TopicPartition, TopicSpec, Written } from '../port.ts'
+import { bytesOf, RECORD_BYTES_MAX } from './record-size.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Fate } from './partition-log.ts'
 
@@ -84,19 +85,6 @@ export class Topics {
     return log
   }
 }
-
-/** As Kafka's `message.max.bytes`, and Redpanda's `kafka_batch_max_bytes`. */
-const RECORD_BYTES_MAX = 1_048_576
-const RECORD_OVERHEAD_BYTES = 70
-
-/** As a batch of this one record, uncompressed. */
-function bytesOf({ key, value, headers = {} }: OutRecord): number {
-  let bytes = RECORD_OVERHEAD_BYTES + lengthOf(key) + lengthOf(value)
-  for (const [name, given] of Object.entries(headers)) bytes += name.length + String(given).length
-  return bytes
-}
-
-const lengthOf = (value: string | Buffer | null): number => (value === null ? 0 : Buffer.byteLength(value))
 
 function create(spec: TopicSpec): Topic {
   const partitions = Array.from(
