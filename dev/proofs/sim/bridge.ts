@@ -167,8 +167,7 @@ export class BridgeProcess {
     const { nats, plant } = this.#options
     const publisher: Publisher = {
       publish: async ({ subject, messageId: id, headers, payload: data }) => {
-        const { duplicate } = await nats.publish(stream, { subject, id, headers, data }, this.life)
-        return { kind: 'stored', duplicate }
+        return { kind: 'stored', ...(await nats.publish(stream, { subject, id, headers, data }, this.life)) }
       },
     }
     return plant.publisher?.(publisher) ?? publisher

@@ -7,6 +7,7 @@ import {
   type LogRecord,
   type OutRecord,
 } from '../../../streams/log/port.ts'
+import type { Publisher } from '../../../bridges/nats/outbound/publish.ts'
 import { unmarked, withTransactions } from './mutant-logs.ts'
 import type { Plant } from './process.ts'
 
@@ -116,9 +117,12 @@ export function namelessPublishes(): Plant {
   let published = 0
   return {
     publisher: (publisher) => ({
-      publish: (publication) => {
+      publish: (...[publication, ...more]: Parameters<Publisher['publish']>) => {
         published += 1
-        return publisher.publish({ ...publication, messageId: `${publication.messageId}:${published}` })
+        return publisher.publish(
+          { ...publication, messageId: `${publication.messageId}:${published}` },
+          ...more,
+        )
       },
     }),
   }

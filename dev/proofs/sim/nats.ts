@@ -15,6 +15,11 @@ export interface Publishing {
   readonly data: Buffer
 }
 
+export interface Acknowledged {
+  readonly duplicate: boolean
+  readonly sequence: number
+}
+
 export interface Stream {
   readonly name: string
   readonly maxAgeMs: number
@@ -42,8 +47,8 @@ const LATE_MS_MAX = 20_000
 export class SimNats {
   readonly #options: NatsOptions
   readonly #streams: ReadonlyMap<string, Stream>
-  /** Wall-clock time of the last message with this id, by stream and id. */
-  readonly #ids = new Map<string, number>()
+  /** The last message with this id, by stream and id. */
+  readonly #ids = new Map<string, { readonly atMs: number; readonly sequence: number }>()
   /** Publishes that will arrive although their sender has given them up. */
   late = 0
 
@@ -75,7 +80,7 @@ export class SimNats {
   }
 
   /** Rejects with PublishError when nothing is known. */
-  publish(stream: string, message: Publishing, life: Life): Promise<{ readonly duplicate: boolean }> {
+  publish(stream: string, message: Publishing, life: Life): Promise<Acknowledged> {
     const { schedule } = this.#options
     return new Promise((resolve, reject) => {
       const isSilent = (fault: EdgeFault): boolean => {
@@ -86,9 +91,9 @@ export class SimNats {
       if (isSilent('publish_lost')) return
       if (isSilent('publish_late')) return this.#arriveLate(stream, message)
       schedule(() => {
-        const duplicate = this.#store(this.stream(stream), message)
+        const acknowledged = this.#store(this.stream(stream), message)
         if (isSilent('publish_reply_lost')) return
-        schedule(() => life.run(() => resolve({ duplicate })))
+        schedule(() => life.run(() => resolve(acknowledged)))
       })
     })
   }
@@ -107,17 +112,18 @@ export class SimNats {
     })
   }
 
-  /** Whether the stream knows the id, and takes nothing. */
-  #store(stream: Stream, { subject, id, headers = emptyHeaders(), data }: Publishing): boolean {
+  /** A stream that knows the id takes nothing, and names the message that it has. */
+  #store(stream: Stream, { subject, id, headers = emptyHeaders(), data }: Publishing): Acknowledged {
     const { wallMs } = this.#options.time
     const key = `${stream.name} ${id}`
-    const knownMs = this.#ids.get(key)
-    if (knownMs !== undefined && wallMs - knownMs < DUPLICATE_WINDOW_MS) return true
-    this.#ids.set(key, wallMs)
+    const known = this.#ids.get(key)
+    if (known !== undefined && wallMs - known.atMs < DUPLICATE_WINDOW_MS)
+      return { duplicate: true, sequence: known.sequence }
     const seq = stream.messages.length + 1
+    this.#ids.set(key, { atMs: wallMs, sequence: seq })
     stream.messages.push({ seq, subject, id, headers, data, atMs: wallMs })
     for (const durable of stream.durables) durable.pump()
-    return false
+    return { duplicate: false, sequence: seq }
   }
 
   readonly #strikes = (fault: EdgeFault, about: string): boolean => {
