@@ -48,6 +48,7 @@ interface Pending {
  */
 export class Durable {
   readonly name: string
+  readonly filter: string
   readonly stream: Stream
   readonly #options: DurableOptions
   readonly #ground: Ground
@@ -59,6 +60,7 @@ export class Durable {
 
   constructor(options: DurableOptions, ground: Ground) {
     this.name = options.name
+    this.filter = options.filter
     this.stream = options.stream
     this.#options = options
     this.#ground = ground
@@ -85,15 +87,19 @@ export class Durable {
   /** As CONSUMER.INFO tells it; for streams with one subject. */
   progress(): ReadingProgress {
     const end = this.stream.messages.length
-    const oldest = Math.min(...this.#pending.keys(), this.#next + 1)
-    return { ends: [end], read: [oldest - 1] }
+    return { ends: [end], read: [this.floor] }
   }
 
-  /** Somebody has deleted the durable, and it is made again: from the first message that is left. */
-  lose(): void {
+  /** All messages up to this one have been acknowledged, in sequences of the stream. */
+  get floor(): number {
+    return Math.min(...this.#pending.keys(), this.#next + 1) - 1
+  }
+
+  /** Somebody has deleted the durable, and it is made again: it goes on after `floor`. */
+  lose(floor: number): void {
     for (const { cancel } of this.#pending.values()) cancel()
     this.#pending = new Map()
-    this.#next = 0
+    this.#next = floor
     this.#generation += 1
     this.pump()
   }

@@ -10,6 +10,7 @@ import { eventId, OPERATORS, operatorOf } from './checks/ids.ts'
 import type { Durable } from './durable.ts'
 import type { History } from './history.ts'
 import { Journal, type Progress } from './journal.ts'
+import { KNOWN } from './known.ts'
 import { Life } from './life.ts'
 import type { SimNats } from './nats.ts'
 import { Operators } from './operators.ts'
@@ -94,6 +95,18 @@ export class Gateway {
     for (const durable of this.#commands)
       for (const { data } of durable.unacknowledged) this.#doubt(commandIn(data))
     return ''
+  }
+
+  /**
+   * Made again from its mark, which is where all before it was acknowledged. What lies above and was
+   * acknowledged comes again: the journal knows it, and without it nobody does.
+   */
+  loseDurable(durable: Durable): void {
+    if (KNOWN.has('R6')) return durable.lose(0)
+    const { floor } = durable
+    durable.lose(floor)
+    const above = durable.stream.messages.slice(floor)
+    for (const { data, subject } of above) if (durable.filter === subject) this.#doubt(commandIn(data))
   }
 
   /** Time has passed: what operators have held back comes now. */

@@ -106,7 +106,8 @@ export class Nemesis {
     // Not the person's who replays dead letters: that one reads for 30 days.
     const { durables } = this.#options.nats
     const durable = this.#options.dice.pick(durables.filter(({ stream }) => stream.name !== 'SMS_DLQ'))
-    durable.lose()
+    if (durable.stream.name === 'SMPP_OUTBOUND') this.#options.gateway.loseDurable(durable)
+    else durable.lose(0)
     return durable.name
   }
 
