@@ -1,6 +1,7 @@
 import { OUTBOUND_MIRRORS } from '../../../streams/contracts/subjects.ts'
 import { OUTBOUND_GROUP } from '../../../bridges/nats/outbound/outbound.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
+import { SEGMENTS } from '../../../topologies/segments/segments.ts'
 import type { Dice } from './dice.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'
@@ -22,6 +23,21 @@ export async function moveCursorsBack(world: World, dice: Dice): Promise<void> {
     world.replays.count += 1
   }
   if (dice.chance(0.5)) await moveBridge(world, dice)
+  machines.release()
+  bridges.release()
+}
+
+/** One group reads all that it ever read, and nothing else moves: there is one order of that. */
+export async function moveSegmentsToTheStart(world: World): Promise<void> {
+  const { machines, bridges, log, topologies, partitions, history, replays } = world
+  const inputs = topologies.find(({ name }) => name === SEGMENTS)?.inputs ?? []
+  const numbers = Array.from({ length: partitions }, (_, partition) => partition)
+  const cursors = inputs.flatMap(({ name: topic }) =>
+    numbers.map((partition) => ({ topic, partition, next: 0, metadata: '' })),
+  )
+  await log.admin.moveCursors(groupOf(APP, SEGMENTS), cursors)
+  history.fault('cursors_moved', `${SEGMENTS} to the start`)
+  replays.count += 1
   machines.release()
   bridges.release()
 }

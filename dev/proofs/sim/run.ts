@@ -2,7 +2,10 @@ import { saidSoFar } from './checks/forgotten.ts'
 import { checkEnd, checkForgotten, checkOutcome } from './checks/invariants.ts'
 import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './checks/ids.ts'
 import type { Dice } from './dice.ts'
-import { isEmpty, moveCursorsBack } from './replay.ts'
+import { TOPICS } from '../../../streams/contracts/catalogue.ts'
+import { endsOf } from './checks/order.ts'
+import { KNOWN } from './known.ts'
+import { isEmpty, moveCursorsBack, moveSegmentsToTheStart } from './replay.ts'
 import { Rest } from './rest.ts'
 import { sendTraffic } from './traffic.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
@@ -88,11 +91,11 @@ const isGoing = ({ history }: World): boolean => {
 }
 
 /** Cursors are moved back in the middle of traffic. */
-async function readAgain(world: World, dice: Dice): Promise<void> {
+async function readAgain(world: World, dice: Dice, move = moveCursorsBack): Promise<void> {
   world.machines.hold()
   world.bridges.hold()
   await until(world, () => isEmpty(world))
-  await until(world, () => moveCursorsBack(world, dice).then(() => true))
+  await until(world, () => move(world, dice).then(() => true))
   world.storm.active = dice.chance(0.6)
   await forMs(world, dice.int(1000, 8000))
   await comeToRest(world)
@@ -101,10 +104,12 @@ async function readAgain(world: World, dice: Dice): Promise<void> {
 /** Cursors are moved back when nothing but the marks is left to tell. */
 async function readForgotten(world: World, dice: Dice): Promise<void> {
   const before = saidSoFar(world)
-  await readAgain(world, dice)
+  const isStrict = !KNOWN.has('R13') && dice.chance(0.6)
+  const ends = endsOf({ log: world.log, topics: TOPICS.map(({ name }) => name) })
+  await readAgain(world, dice, isStrict ? moveSegmentsToTheStart : moveCursorsBack)
   world.time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
   await comeToRest(world)
-  if (world.history.violations.length === 0) await checkForgotten(world, before)
+  if (world.history.violations.length === 0) await checkForgotten(world, before, isStrict ? ends : null)
 }
 
 /** Steps on until the answer, which itself takes steps, is true. */

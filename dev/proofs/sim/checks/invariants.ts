@@ -1,5 +1,6 @@
 import { checkEdges } from './edges.ts'
 import { checkNothingNew, type Said } from './forgotten.ts'
+import { checkOrder } from './order.ts'
 import { checkOutbound } from './outbound.ts'
 import { checkReceipts } from './receipts.ts'
 import { checkNothingLeft, checkRuntime } from './runtime.ts'
@@ -35,10 +36,15 @@ export async function checkEnd(world: World): Promise<void> {
 }
 
 /** Everything that must be true when all has been read again after its lifetime. */
-export async function checkForgotten(world: World, before: Said): Promise<void> {
+export async function checkForgotten(
+  world: World,
+  before: Said,
+  ends: ReadonlyMap<string, number> | null,
+): Promise<void> {
   const complain = complainTo(world)
   await checkRuntime(world, complain, 'forgotten')
   checkNothingNew(world, before, complain)
+  if (ends !== null) checkOrder(world, ends, complain)
   checkEdges(world, complain)
 }
 
