@@ -88,7 +88,8 @@ export interface MemoryLog extends MemoryClient {
 export interface CompactOptions {
   /** As the cleaner has not come further. Default: everything. */
   readonly below?: number
-  readonly keepsTombstones?: boolean
+  /** Tombstones from then on stay: whoever has the row must see that it is gone. Default: none. */
+  readonly tombstonesSinceMs?: number
 }
 
 const DELIVER_MAX = 500
@@ -146,7 +147,7 @@ function begin({ transactions }: Broker, transactionalId: string): HeldTransacti
 function compact({ topics }: Broker, topic: string, how: CompactOptions = {}): void {
   const logs = topics.partitionsOf(topic)
   if (!topics.isCompacted(topic)) throw new TypeError(`${topic} is not a compacted topic`)
-  for (const log of logs) log.compact(how.below, how.keepsTombstones)
+  for (const log of logs) log.compact(how.below, how.tombstonesSinceMs)
 }
 
 function own(consumer: LogConsumer): MemoryConsumer {

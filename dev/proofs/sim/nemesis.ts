@@ -7,7 +7,7 @@ import { OUTBOUND_GROUP } from '../../../bridges/nats/outbound/outbound.ts'
 import type { BridgeHost, Bridges } from './bridges.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
-import { CLOCK_ERROR_MS_MAX } from './checks/ids.ts'
+import { CLOCK_ERROR_MS_MAX, HOUR_MS } from './checks/ids.ts'
 import type { Gateway } from './gateway.ts'
 import type { History } from './history.ts'
 import { KNOWN } from './known.ts'
@@ -19,6 +19,9 @@ import type { VirtualTime } from './virtual-time.ts'
 
 /** How much likelier a fault is while a transaction is open. */
 const WHILE_OPEN = 4
+
+/** `delete.retention.ms`, and clocks that write tombstones too early. */
+const TOMBSTONE_MS_MIN = 24 * HOUR_MS + CLOCK_ERROR_MS_MAX
 
 export interface NemesisOptions {
   readonly plan: FaultPlan
@@ -131,14 +134,12 @@ export class Nemesis {
   }
 
   #compact(): string {
-    const { dice, log, topologies } = this.#options
+    const { dice, log, topologies, time } = this.#options
     // A lower mark that comes late is the one that a cleaner keeps.
     const marks = KNOWN.has('R6') ? [] : [bridgeMarks.name]
     const compacted = dice.pick([...marks, ...changelogsOf(dice.pick(topologies))])
-    log.compact(compacted, {
-      below: dice.pick([Number.POSITIVE_INFINITY, dice.int(1, 50)]),
-      keepsTombstones: dice.chance(0.5),
-    })
+    const below = dice.pick([Number.POSITIVE_INFINITY, dice.int(1, 50)])
+    log.compact(compacted, { below, tombstonesSinceMs: time.wallMs - TOMBSTONE_MS_MIN })
     return compacted
   }
 

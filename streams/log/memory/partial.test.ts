@@ -204,9 +204,9 @@ describe('a partition', () => {
   it('is compacted as far as the cleaner has come, in front of a reader that is on its way', async () => {
     const { log } = await world({ 'cleanup.policy': 'compact' })
     await log.writer().write([word('1'), word('2'), word(null), word('3'), word('4')])
-    log.compact(TOPIC, { below: 3, keepsTombstones: true })
+    log.compact(TOPIC, { below: 3, tombstonesSinceMs: 1 })
     expect((await readAll(log)).map(({ offset }) => offset)).toEqual([2, 3, 4])
-    log.compact(TOPIC, { below: 3 })
+    log.compact(TOPIC, { below: 3, tombstonesSinceMs: 2 })
     expect((await readAll(log, 1)).map(({ offset }) => offset)).toEqual([3, 4])
   })
 })

@@ -140,7 +140,7 @@ export class PartitionLog {
    * Keeps the newest committed value of each key below `below` and below the last stable offset.
    * Markers go too, and tombstones once their time is over. Whoever reads on in the middle sees it.
    */
-  compact(below = Number.POSITIVE_INFINITY, keepsTombstones = false): void {
+  compact(below = Number.POSITIVE_INFINITY, tombstonesSinceMs = Number.POSITIVE_INFINITY): void {
     const stable = Math.min(below, this.lastStable)
     const newest = new Map<string, Entry>()
     for (const entry of this.#entries) {
@@ -150,7 +150,7 @@ export class PartitionLog {
     this.#entries = this.#entries.filter((entry) => {
       if (entry.offset >= stable) return true
       if (entry.record === null || newest.get(keyOf(entry.record)) !== entry) return false
-      return keepsTombstones || entry.record.value !== null
+      return entry.record.value !== null || entry.record.timestamp >= tombstonesSinceMs
     })
   }
 

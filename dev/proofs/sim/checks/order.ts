@@ -96,7 +96,7 @@ function fold(inputs: readonly Dated[], models: Map<string, Model>): void {
 
 /** `intake` lets an event pass once, so a second fact of it is the first one again. */
 function isKnown(input: Input, seen: Set<string>): boolean {
-  if (input.kind === 'result' || input.fact.kind === 'EXPECTED') return false
+  if (input.kind === 'result' || input.fact.kind !== 'RECEIPT') return false
   const { eventId } = input.fact.receipt
   const isSeen = seen.has(eventId)
   seen.add(eventId)
