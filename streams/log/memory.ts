@@ -1,4 +1,4 @@
-import type { Cursor, LogClient, LogConsumer, LogRecord, OutRecord, TopicPartition, Written } from './port.ts'
+import type { Cursor, LogConsumer, LogRecord, OutRecord, TopicPartition, Written } from './port.ts'
 import { memoryBroker } from './memory/broker.ts'
 import type { Broker } from './memory/broker.ts'
 import { memoryClient } from './memory/client.ts'
@@ -14,6 +14,8 @@ export interface MemoryLogOptions {
    * `queueMicrotask`.
    */
   readonly schedule?: Schedule
+  /** The same for what a fault sends on a long way. Default: `schedule`. */
+  readonly late?: Schedule
   readonly faults?: MemoryFaults
   /** Records in one delivery to a consumer. Default: 500. */
   readonly deliverMax?: number
@@ -63,14 +65,31 @@ export interface MemoryLog extends MemoryClient {
   begin(transactionalId: string): HeldTransaction
   /** Retention: forgets the records below an offset. */
   trim(at: TopicPartition, below: number): void
-  /** Log compaction of a topic whose `cleanup.policy` contains `compact`. */
-  compact(topic: string): void
+  /**
+   * An unclean change of leader: what lies at `end` and above is lost, committed or not, and the
+   * offsets are given again.
+   */
+  truncate(at: TopicPartition, end: number): void
+  /** Nobody leads the partition, until somebody does. */
+  lead(at: TopicPartition, isLed: boolean): void
+  /**
+   * Log compaction of a topic whose `cleanup.policy` contains `compact`: all of it, or what lies
+   * below an offset; with its tombstones, or without them once their time is over.
+   */
+  compact(topic: string, how?: CompactOptions): void
   /**
    * All committed records by partition and offset, also those that an open transaction still holds
    * back from readers.
    */
   dump(topic: string): readonly LogRecord[]
   openTransactions(): readonly OpenTransaction[]
+}
+
+export interface CompactOptions {
+  /** As the cleaner has not come further. Default: everything. */
+  readonly below?: number
+  /** Tombstones from then on stay: whoever has the row must see that it is gone. Default: none. */
+  readonly tombstonesSinceMs?: number
 }
 
 const DELIVER_MAX = 500
@@ -83,6 +102,7 @@ const DELIVER_MAX = 500
 export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   const broker = memoryBroker({
     schedule: options.schedule ?? queueMicrotask,
+    late: options.late ?? options.schedule ?? queueMicrotask,
     faults: options.faults ?? {},
     deliverMax: options.deliverMax ?? DELIVER_MAX,
     lagMax: options.lagMax,
@@ -96,7 +116,7 @@ export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   return { ...connect(), connect, ...controls(broker) }
 }
 
-function controls(broker: Broker): Omit<MemoryLog, 'connect' | 'crash' | keyof LogClient> {
+function controls(broker: Broker): Omit<MemoryLog, 'connect' | keyof MemoryClient> {
   const { topics, groups, transactions } = broker
   return {
     rebalance: (group) => groups.rebalance(group),
@@ -106,7 +126,9 @@ function controls(broker: Broker): Omit<MemoryLog, 'connect' | 'crash' | keyof L
     expireTransaction: (transactionalId) => transactions.expire(transactionalId),
     begin: (transactionalId) => begin(broker, transactionalId),
     trim: (at, below) => topics.partition(at).trim(below),
-    compact: (topic) => compact(broker, topic),
+    truncate: (at, end) => topics.partition(at).truncate(end),
+    lead: (at, isLed) => topics.partition(at).lead(isLed),
+    compact: (topic, how) => compact(broker, topic, how),
     dump: (topic) => topics.partitionsOf(topic).flatMap((log) => log.committed()),
     openTransactions: () => transactions.open(),
   }
@@ -122,10 +144,10 @@ function begin({ transactions }: Broker, transactionalId: string): HeldTransacti
   }
 }
 
-function compact({ topics }: Broker, topic: string): void {
+function compact({ topics }: Broker, topic: string, how: CompactOptions = {}): void {
   const logs = topics.partitionsOf(topic)
   if (!topics.isCompacted(topic)) throw new TypeError(`${topic} is not a compacted topic`)
-  for (const log of logs) log.compact()
+  for (const log of logs) log.compact(how.below, how.tombstonesSinceMs)
 }
 
 function own(consumer: LogConsumer): MemoryConsumer {

@@ -307,6 +307,20 @@ describe('the outcome [T11]', () => {
     ])
   })
 
+  // Read again after the rows were forgotten, the simulation's seed 298: the retry was then armed
+  // for a row without a request, and stopped the partition for good.
+  it.each(OUTCOMES)('is refused while a retry is waited for, which goes on: %s', (status) => {
+    const world = new World(unavailable())
+    world.request()
+    world.emitted()
+    world.reply = found
+    world.driver.pipe(aggregatedOutcomes, { ...aggregatedExample, status }, { at: START + 10 })
+    expect(world.emitted().statuses).toEqual([])
+    expect(world.noted('orch.illegal_transition')).toHaveLength(1)
+    world.driver.advance(60_000)
+    expect(moves(world.emitted().statuses).at(-1)).toMatch(/ROUTED>SENT/)
+  })
+
   it('is refused for a message that is not known', () => {
     const world = new World()
     world.driver.pipe(aggregatedOutcomes, aggregatedExample)

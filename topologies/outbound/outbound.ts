@@ -144,6 +144,9 @@ function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const last = state?.runs.at(-1)
   if (state === undefined || last === undefined) return noteRefusal(scope, null, outcome.status)
   if (last.from === 'SENT' && isFinal(state.status)) return tell(scope, state, null, last)
+  // When rows have been forgotten and requests are read again, an outcome may come before the
+  // command: its message is not over, and a retry may be armed.
+  if (state.status !== 'SENT') return noteRefusal(scope, state.status, outcome.status)
   const { status, seq, attemptCount, runs } = state
   const run: Run = { ...last, position: scope.position, from: status, firstSeq: seq + 1, steps: [] }
   const at = Math.max(scope.now, lastAt(state))

@@ -3,6 +3,9 @@ import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
 import type { Logger } from '../../../streams/platform/logger.ts'
 import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
 
+/** What is used of a message that a durable delivers. */
+export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'data' | 'headers' | 'ack' | 'working'>
+
 export interface DurableReaderOptions {
   readonly link: NatsLink
   readonly stream: string
@@ -12,7 +15,7 @@ export interface DurableReaderOptions {
    * `max_ack_pending`.
    */
   readonly prefetch: number
-  readonly deliver: (message: JsMsg) => void
+  readonly deliver: (message: Delivered) => void
   /**
    * Messages delivered and not yet acknowledged. While there are any, it is no fault that no more
    * come.

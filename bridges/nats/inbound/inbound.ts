@@ -1,4 +1,4 @@
-import type { ConsumerInfo, JsMsg } from '@nats-io/jetstream'
+import type { ConsumerInfo } from '@nats-io/jetstream'
 import type { InboundMirror } from '../../../streams/contracts/subjects.ts'
 import type { Topic } from '../../../streams/contracts/topic.ts'
 import type { LogClient, LogWriter, OutRecord } from '../../../streams/log/port.ts'
@@ -7,7 +7,7 @@ import type { Logger } from '../../../streams/platform/logger.ts'
 import type { Instruments } from '../../instruments.ts'
 import type { NatsLink } from '../../../streams/nats/link.ts'
 import type { DeadLetters } from '../outbound/dead-letters.ts'
-import { DurableReader } from './durable-reader.ts'
+import { DurableReader, type Delivered, type DurableReaderOptions } from './durable-reader.ts'
 import { INBOUND_ACK_WAIT_MS, INBOUND_BATCH_MAX } from '../durables.ts'
 import { UnacknowledgedMessages } from './unacknowledged.ts'
 import { inboundRecord, storedMessage, topicNamed } from './record.ts'
@@ -24,6 +24,8 @@ export interface InboundOptions {
   readonly now: () => number
   readonly sleep: Sleep
   readonly random: () => number
+  /** Default: reads over the link. A simulation has durables of its own. */
+  readonly readerOf?: (options: DurableReaderOptions) => Pick<DurableReader, 'active' | 'start' | 'close'>
 }
 
 export interface InboundBridge {
@@ -59,8 +61,8 @@ class InboundLoop implements InboundBridge {
   readonly #options: InboundOptions
   readonly #topic: Topic<unknown>
   readonly #writer: LogWriter
-  readonly #reader: DurableReader
-  readonly #unacknowledged = new UnacknowledgedMessages<JsMsg>()
+  readonly #reader: Pick<DurableReader, 'active' | 'start' | 'close'>
+  readonly #unacknowledged = new UnacknowledgedMessages<Delivered>()
   readonly #stop = new AbortController()
   readonly #done: Promise<unknown>
   #partitions = 0
@@ -71,7 +73,8 @@ class InboundLoop implements InboundBridge {
     this.#options = options
     this.#topic = topicNamed(mirror.topic)
     this.#writer = options.log.writer()
-    this.#reader = new DurableReader({
+    const readerOf = options.readerOf ?? ((given: DurableReaderOptions) => new DurableReader(given))
+    this.#reader = readerOf({
       link,
       pollMs,
       sleep,
@@ -100,7 +103,7 @@ class InboundLoop implements InboundBridge {
     await this.#writer.close()
   }
 
-  #deliver(message: JsMsg): void {
+  #deliver(message: Delivered): void {
     this.#unacknowledged.take(message)
     this.#wake?.()
   }
@@ -142,7 +145,7 @@ class InboundLoop implements InboundBridge {
     }
   }
 
-  async #store(batch: readonly JsMsg[]): Promise<void> {
+  async #store(batch: readonly Delivered[]): Promise<void> {
     const { mirror, now } = this.#options
     if (this.#partitions === 0) this.#partitions = await this.#countPartitions()
     const records: OutRecord[] = []
@@ -163,7 +166,7 @@ class InboundLoop implements InboundBridge {
     return found
   }
 
-  async #refuse(message: JsMsg): Promise<void> {
+  async #refuse(message: Delivered): Promise<void> {
     const { mirror, deadLetters, instruments, logger } = this.#options
     await deadLetters.write({
       sourceTopic: mirror.stream,
@@ -178,7 +181,7 @@ class InboundLoop implements InboundBridge {
     logger.error('bridge.refused', { subject: mirror.subject, stream: mirror.stream, offset: message.seq })
   }
 
-  #acknowledge(batch: readonly JsMsg[]): void {
+  #acknowledge(batch: readonly Delivered[]): void {
     const { instruments, mirror, now } = this.#options
     for (const message of batch) this.#unacknowledged.acknowledge(message)
     instruments.in.inc({ subject: mirror.topic }, batch.length)

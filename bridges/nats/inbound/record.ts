@@ -1,4 +1,3 @@
-import type { JsMsg } from '@nats-io/jetstream'
 import type { MsgHdrs } from '@nats-io/transport-node'
 import { TOPICS } from '../../../streams/contracts/catalogue.ts'
 import { decode } from '../../../streams/contracts/decode.ts'
@@ -6,6 +5,7 @@ import type { Topic } from '../../../streams/contracts/topic.ts'
 import type { OutRecord } from '../../../streams/log/port.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
 import { toLogHeaders } from '../headers.ts'
+import type { Delivered } from './durable-reader.ts'
 
 /** What the log needs of a JetStream message. */
 export interface StoredMessage {
@@ -14,7 +14,7 @@ export interface StoredMessage {
   readonly headers: MsgHdrs | undefined
 }
 
-export function storedMessage(message: JsMsg): StoredMessage {
+export function storedMessage(message: Delivered): StoredMessage {
   return {
     streamSequence: message.seq,
     data: message.data,
@@ -26,7 +26,7 @@ export function storedMessage(message: JsMsg): StoredMessage {
  * The client throws on a header name that it would not have written. Such a message is mirrored
  * without its headers.
  */
-function readableHeaders(message: JsMsg): MsgHdrs | undefined {
+function readableHeaders(message: Delivered): MsgHdrs | undefined {
   try {
     return message.headers
   } catch {

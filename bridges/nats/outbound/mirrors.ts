@@ -11,13 +11,15 @@ import type { DeadLetters } from './dead-letters.ts'
 import { CommandPartition, OUTBOUND_BATCH_MAX, StaleOwnership, UnmarkedHistory } from './command-partition.ts'
 import { COMMAND_TOPIC } from './event.ts'
 import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
-import { natsPublisher, PublishError, SubjectMoved } from './publish.ts'
+import { natsPublisher, PublishError, SubjectMoved, type Publisher } from './publish.ts'
 import { natsPublishedCommands } from './published-commands.ts'
 import { PublishedMarks } from './published-marks.ts'
 
 export interface OutboundMirrorsOptions {
   readonly log: LogClient
   readonly linkOf: (mirror: Mirror) => NatsLink
+  /** Default: publishes over the mirror's link. A simulation has streams of its own. */
+  readonly publisherOf?: (mirror: Mirror) => Publisher
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
   readonly logger: Logger
@@ -63,7 +65,8 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
     ...options,
     mirrors: OUTBOUND_MIRRORS.map((mirror) => ({
       mirror,
-      publisher: natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
+      publisher:
+        options.publisherOf?.(mirror) ?? natsPublisher(options.linkOf(mirror), mirror.stream, stop.signal),
     })),
   })
   let consumption: Consumption | undefined

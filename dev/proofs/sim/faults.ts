@@ -1,6 +1,7 @@
 import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
+import { KNOWN } from './known.ts'
 
 const TURN_DELAY_RATES = [0, 0, 0.01, 0.05, 0.15]
 export const TURN_DELAY_MS_MAX = 400
@@ -8,6 +9,11 @@ export const TURN_DELAY_MS_MAX = 400
 /** Faults that happen to one request, by the name under which they are counted. */
 const REQUEST_FAULTS = {
   records_refused: 'recordsRefused',
+  records_in_parts: 'recordsInParts',
+  records_partial: 'recordsPartial',
+  records_again: 'recordsAgain',
+  commit_again: 'commitAgain',
+  fence_again: 'fenceAgain',
   commit_lost: 'beforeCommit',
   commit_refused: 'commitRefused',
   commit_late: 'commitLate',
@@ -16,9 +22,14 @@ const REQUEST_FAULTS = {
   read_refused: 'readRefused',
   request_refused: 'adminRefused',
   delivery_delayed: 'deliver',
-  input_lost: 'writeLost',
-  input_partial: 'writePartial',
-  input_reply_lost: 'writeReplyLost',
+  write_lost: 'writeLost',
+  write_partial: 'writePartial',
+  write_reply_lost: 'writeReplyLost',
+  write_late: 'writeLate',
+  write_again: 'writeAgain',
+  cursors_lost: 'cursorsLost',
+  cursors_reply_lost: 'cursorsReplyLost',
+  cursors_again: 'cursorsAgain',
 } as const satisfies Readonly<Record<string, keyof MemoryFaults>>
 export type RequestFault = keyof typeof REQUEST_FAULTS
 
@@ -35,18 +46,36 @@ export const MOMENT_FAULTS = [
   'clock_back',
   'lookups_down',
   'lookups_slow',
+  'leaderless',
+  'bridge_crash',
+  'bridge_restart',
+  'bridge_zombie',
+  'bridge_frozen',
+  'gateway_crash',
+  'journal_lost',
+  'durable_lost',
 ] as const
 export type MomentFault = (typeof MOMENT_FAULTS)[number]
+
+/** Faults of one request to NATS. */
+const EDGE_FAULTS = ['publish_lost', 'publish_reply_lost', 'publish_late', 'ack_lost'] as const
+export type EdgeFault = (typeof EDGE_FAULTS)[number]
 
 /** Probability of each request fault at its point, and of each moment fault at each step. */
 export interface FaultPlan {
   readonly requests: ReadonlyMap<RequestFault, number>
   readonly moments: ReadonlyMap<MomentFault, number>
+  readonly edges: ReadonlyMap<EdgeFault, number>
   /** Probability that one step comes later than those around it. */
   readonly delayed: number
 }
 
-export const NO_FAULTS: FaultPlan = { requests: new Map(), moments: new Map(), delayed: 0 }
+export const NO_FAULTS: FaultPlan = {
+  requests: new Map(),
+  moments: new Map(),
+  edges: new Map(),
+  delayed: 0,
+}
 
 const requestFaults = (): RequestFault[] => {
   const names: RequestFault[] = []
@@ -69,10 +98,22 @@ export function planFaults(dice: Dice): FaultPlan {
   for (const name of MOMENT_FAULTS) {
     if (!calm && dice.chance(0.6)) moments.set(name, 0.0012 * dice.pick([0.3, 1, 3]))
   }
-  return { requests, moments, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
+  // Then nothing but NATS's own window would stand between a command and its repetition.
+  if (KNOWN.has('R6') && moments.has('durable_lost')) moments.delete('journal_lost')
+  const edges = calm ? NO_FAULTS.edges : planEdges(dice)
+  return { requests, moments, edges, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
 }
 
-const rateOf = (name: RequestFault): number => (name === 'delivery_delayed' ? 0.15 : 0.03)
+function planEdges(dice: Dice): Map<EdgeFault, number> {
+  const edges = new Map<EdgeFault, number>()
+  for (const name of EDGE_FAULTS) {
+    if (dice.chance(0.5)) edges.set(name, 0.03 * dice.pick([0.3, 1, 3]))
+  }
+  return edges
+}
+
+const FREQUENT: readonly RequestFault[] = ['delivery_delayed', 'records_in_parts', 'records_partial']
+const rateOf = (name: RequestFault): number => (FREQUENT.includes(name) ? 0.15 : 0.03)
 
 /** The hooks of the log, which strike while `isActive` and by the dice. */
 export function requestFaultHooks(
@@ -94,6 +135,7 @@ export function requestFaultHooks(
 
 function aboutOf(at: object): string {
   if ('transactionalId' in at) return String(at.transactionalId)
+  if ('group' in at) return String(at.group)
   if ('operation' in at) return String(at.operation)
   return 'topic' in at && 'partition' in at ? `${String(at.topic)}:${String(at.partition)}` : ''
 }

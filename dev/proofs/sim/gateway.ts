@@ -3,101 +3,225 @@ import {
   OutboundDeadLetter,
   type SubmitResult,
 } from '../../../streams/contracts/outbound.ts'
-import { isReplayed, type LogClient, type LogRecord } from '../../../streams/log/port.ts'
+import { commandDurable, commandSubject } from '../../../streams/contracts/subjects.ts'
+import type { Delivered } from '../../../bridges/nats/inbound/durable-reader.ts'
 import type { Dice } from './dice.ts'
-import { eventId, instant, MINUTE_MS, operatorOf } from './checks/ids.ts'
+import { eventId, OPERATORS, operatorOf } from './checks/ids.ts'
+import type { Durable } from './durable.ts'
+import type { History } from './history.ts'
+import { Journal, type Progress } from './journal.ts'
+import { KNOWN } from './known.ts'
+import { Life } from './life.ts'
+import type { SimNats } from './nats.ts'
+import { Operators } from './operators.ts'
+import type { GatewayPlant } from './process.ts'
 import type { Routing } from './routing.ts'
 import type { Sender } from './sender.ts'
-import { RECEIPTS, REQUESTS, RESULTS } from './traffic.ts'
+import { REQUESTS, RESULTS } from './traffic.ts'
 import type { VirtualTime } from './virtual-time.ts'
-
-export const COMMANDS = 'smpp.operator'
-export const DEAD_LETTERS = 'sms.outbound.deadletter'
 
 export interface GatewayOptions {
   readonly dice: Dice
   readonly time: VirtualTime
   readonly sender: Sender
+  readonly nats: SimNats
   readonly routing: Routing
+  readonly history: History
+  readonly schedule: (task: () => void) => void
+  readonly plant: GatewayPlant
 }
 
-/** What becomes of an accepted segment. */
-const FATES = {
-  DELIVRD: 56,
-  UNDELIV: 6,
-  EXPIRED: 4,
-  REJECTD: 3,
-  DELETED: 3,
-  'ACCEPTD DELIVRD': 8,
-  ENROUTE: 3,
-  'DELIVRD UNDELIV': 5,
-  silent: 5,
-  late: 7,
-} as const
-
-interface Receiving {
-  readonly operatorId: string
-  readonly operatorMessageId: string
-  readonly stat: string
-  readonly receivedMs: number
-  readonly bufferedMs: number
-}
+const ACK_WAIT_MS = 15_000
+const PENDING_MAX = 40
+const RETRY_MS = 100
 
 /**
- * Gateway and operators in one: answers each command once, and reports on each segment in all the
- * ways that operators have.
+ * The gateway, which a crash may interrupt between any two of its steps, with its journal in Redis;
+ * and the person who replays dead letters. A segment whose answer a crash has swallowed is in doubt
+ * and sent again [S9].
  */
 export class Gateway {
+  readonly operators: Operators
+  /** Segments that may have been sent although nobody remembers it. */
+  readonly doubts = new Set<string>()
   readonly #options: GatewayOptions
-  readonly #taken = new Set<string>()
-  /** Receipts that come only after the grace of their message. */
-  readonly #late: (() => void)[] = []
-  #submitted = 0
+  readonly #journal: Journal
+  readonly #commands: readonly Durable[]
+  #life: Life
+  /** Commands that this process works on or has done, with their newest delivery. */
+  readonly #inWork = new Map<string, { command: DispatchCommand; delivery: Delivered }>()
+  /** Dead letters that the person has seen. */
+  readonly #repaired = new Set<string>()
+  /** As the journal in memory [S4]: lost with the process, and not with Redis. */
+  readonly #known = new Map<string, Progress>()
 
   constructor(options: GatewayOptions) {
     this.#options = options
+    this.operators = new Operators(options)
+    this.#journal = new Journal(options.time)
+    this.#life = new Life(options.time)
+    const shared = { ackWaitMs: ACK_WAIT_MS, maxAckPending: PENDING_MAX }
+    this.#commands = OPERATORS.map(({ operatorId }) =>
+      options.nats.durable('SMPP_OUTBOUND', {
+        ...shared,
+        name: commandDurable(operatorId),
+        filter: commandSubject(operatorId),
+      }),
+    )
+    this.#start()
+    const dead = { ...shared, name: 'replay', filter: 'sms.outbound.deadletter' }
+    const life = new Life(options.time)
+    options.nats.durable('SMS_DLQ', dead).attach({ life, deliver: (message) => this.#repair(message) })
   }
 
-  async listen(client: LogClient): Promise<void> {
-    const consumer = client.consumer({
-      group: 'simulated-gateway',
-      topics: [COMMANDS, DEAD_LETTERS],
-      onAssigned: (held) => {
-        for (const at of held) consumer.seek(at, 0)
-        consumer.resume(held)
-      },
-      onRecords: (_, records) => {
-        for (const record of records) this.#take(record)
-      },
-      onFailed: (error) => {
-        throw error
-      },
-    })
-    await consumer.start()
+  get durables(): readonly Durable[] {
+    return this.#commands
   }
 
-  /** Time has passed: what was held back comes now. */
+  /** Nothing is acknowledged, and what was on its way is in doubt unless the journal knows it. */
+  crash(): string | null {
+    if (this.#life.isOver) return null
+    this.#life.end()
+    for (const { command } of this.#inWork.values()) this.#doubt(command)
+    this.#inWork.clear()
+    this.#known.clear()
+    this.#options.time.after(this.#options.dice.int(50, 4000), () => this.#start())
+    return ''
+  }
+
+  /** What NATS has not heard of may come again, and then nobody knows whether it was sent. */
+  loseJournal(): string {
+    this.#journal.lose()
+    for (const durable of this.#commands)
+      for (const { data } of durable.unacknowledged) this.#doubt(commandIn(data))
+    return ''
+  }
+
+  /**
+   * Made again from its mark, which is where all before it was acknowledged. What lies above and was
+   * acknowledged comes again: the journal knows it, and without it nobody does.
+   */
+  loseDurable(durable: Durable): void {
+    if (KNOWN.has('R6')) return durable.lose(0)
+    const { floor } = durable
+    durable.lose(floor)
+    const above = durable.stream.messages.slice(floor)
+    for (const { data, subject } of above) if (durable.filter === subject) this.#doubt(commandIn(data))
+  }
+
+  /** Time has passed: what operators have held back comes now. */
   release(): void {
-    for (const send of this.#late.splice(0)) send()
+    this.operators.release()
   }
 
-  #take(record: LogRecord): void {
+  #start(): void {
+    const life = new Life(this.#options.time)
+    this.#life = life
+    for (const durable of this.#commands)
+      durable.attach({ life, deliver: (message) => this.#take(message, life) })
+  }
+
+  #doubt(command: DispatchCommand): void {
+    for (let index = 1; index <= partsOf(command); index += 1) {
+      const segment = `${command.messageId} ${index}`
+      const state = this.#journal.read(segment)?.state
+      if (this.operators.submitted.has(segment) && (state === undefined || state === 'submitting'))
+        this.doubts.add(segment)
+    }
+  }
+
+  #take(delivery: Delivered, life: Life): void {
     // [P4]: the bridge publishes nothing that a replay has repeated.
-    if (isReplayed(record.headers)) return
-    const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
-    if (record.topic === DEAD_LETTERS) return this.#repair(OutboundDeadLetter.parse(value))
-    const command = DispatchCommand.parse(value)
-    if (this.#taken.has(command.eventId)) return
-    this.#taken.add(command.eventId)
-    this.#submit(command)
+    if (delivery.headers?.has('Replayed') === true)
+      this.#options.history.violation(`a command was published from a replay: ${delivery.seq}`)
+    const command = commandIn(delivery.data)
+    const working = this.#inWork.get(command.eventId)
+    if (working !== undefined) {
+      working.delivery = delivery
+      return
+    }
+    this.#inWork.set(command.eventId, { command, delivery })
+    if (this.#options.plant.acknowledgesFirst === true) delivery.ack()
+    void this.#work(command, life)
+  }
+
+  async #work(command: DispatchCommand, life: Life): Promise<void> {
+    const parts = partsOf(command)
+    const all = Array.from({ length: parts }, (_, index) => this.#segment(command, index + 1, parts, life))
+    await Promise.all(all)
+    if (life.isOver) return
+    this.#inWork.get(command.eventId)?.delivery.ack()
+    this.#inWork.delete(command.eventId)
+  }
+
+  async #segment(command: DispatchCommand, index: number, parts: number, life: Life): Promise<void> {
+    const segment = `${command.messageId} ${index}`
+    await this.#turn(life)
+    const progress = this.#known.get(segment) ?? this.#read(segment)
+    if (progress?.state === 'published') return
+    const result =
+      progress?.state === 'result'
+        ? progress.result
+        : await this.#submit(command, segment, { index, parts, life })
+    await this.#publish(result, life)
+    await this.#note(segment, { state: 'published', result }, life)
+  }
+
+  #read(segment: string): Progress | undefined {
+    return this.#options.plant.forgetsJournal === true ? undefined : this.#journal.read(segment)
+  }
+
+  async #submit(
+    command: DispatchCommand,
+    segment: string,
+    { index, parts, life }: { index: number; parts: number; life: Life },
+  ): Promise<SubmitResult> {
+    await this.#note(segment, { state: 'submitting' }, life)
+    const { result, delayMs } = this.operators.submit(command, index, parts)
+    await life.sleep(delayMs)
+    await this.#note(segment, { state: 'result', result }, life)
+    return result
+  }
+
+  async #note(segment: string, progress: Progress, life: Life): Promise<void> {
+    this.#known.set(segment, progress)
+    this.#journal.write(segment, progress)
+    await this.#turn(life)
+  }
+
+  /** Once, and sometimes once more under no name. */
+  async #publish(result: SubmitResult, life: Life): Promise<void> {
+    const { nats, dice, sender } = this.#options
+    const data = Buffer.from(JSON.stringify(result))
+    const message = { subject: RESULTS, id: `${RESULTS}:${result.eventId}`, data }
+    if (dice.chance(0.12)) sender.after(dice.int(0, 4000), { topic: RESULTS, value: result })
+    for (;;) {
+      try {
+        await nats.publish('SMPP_EVENTS', message, life)
+        return
+      } catch {
+        // Nothing is known of it: again, under the same id.
+        await life.sleep(RETRY_MS)
+      }
+    }
+  }
+
+  #turn(life: Life): Promise<void> {
+    return new Promise((resolve) => this.#options.schedule(() => life.run(resolve)))
   }
 
   /**
    * An operator of the platform replays a dead letter [T12], sometimes after mending its cause,
    * sometimes twice.
    */
-  #repair(dead: OutboundDeadLetter): void {
+  #repair(message: Delivered): void {
+    message.ack()
+    if (message.headers?.has('Replayed') === true) return
     const { dice, routing, sender } = this.#options
+    const dead = OutboundDeadLetter.parse(JSON.parse(Buffer.from(message.data).toString('utf8')))
+    // A neighbour knows an event again by its id.
+    if (this.#repaired.has(dead.eventId)) return
+    this.#repaired.add(dead.eventId)
     const plan = routing.plans.get(dead.messageId)
     if (dead.finalStatus !== 'DEAD_LETTER' || plan === undefined || !dice.chance(0.5)) return
     if (dice.chance(0.7)) plan.script = 'found'
@@ -111,165 +235,19 @@ export class Gateway {
       ...request
     } = dead
     const headers = { 'dead-letter-replay': `${dead.eventId}:${seq}` }
-    const value = { ...request, eventId: eventId('request', dead.messageId) }
-    const sending = { topic: REQUESTS, key: dead.messageId, value, headers }
+    const sending = {
+      topic: REQUESTS,
+      value: { ...request, eventId: eventId('request', dead.messageId) },
+      headers,
+    }
     sender.after(dice.int(0, 2000), sending)
     if (dice.chance(0.3)) sender.after(dice.int(0, 3000), sending)
   }
-
-  #submit(command: DispatchCommand): void {
-    const { dice } = this.#options
-    const parts = operatorOf(command.operatorId).wire === 'TLV' ? 1 : command.segmentCount
-    for (let index = 1; index <= parts; index += 1) {
-      const outcome = dice.weighted({ ACCEPTED: 88, REJECTED: 8, EXPIRED: 4 })
-      const delayMs = dice.int(5, 2500)
-      this.#submitted += 1
-      const ids = idsOf(command, this.#submitted)
-      this.#result(command, { index, parts, outcome, delayMs, operatorMessageId: ids.submit })
-      if (outcome === 'ACCEPTED') this.#report(command.operatorId, ids.receipt, delayMs)
-    }
-    if (dice.chance(0.06)) this.#orphan(command.operatorId)
-  }
-
-  #result(
-    command: DispatchCommand,
-    given: {
-      readonly index: number
-      readonly parts: number
-      readonly outcome: SubmitResult['outcome']
-      readonly delayMs: number
-      readonly operatorMessageId: string
-    },
-  ): void {
-    const { dice, time, sender } = this.#options
-    const { index, parts, outcome, delayMs, operatorMessageId } = given
-    const {
-      messageId,
-      tenantId,
-      accountId,
-      operatorId,
-      to,
-      enqueuedAt,
-      segmentCount,
-      callbackUrl,
-      metadata,
-    } = command
-    const submittedAt = instant(time.wallMs + delayMs)
-    const given_id = outcome === 'ACCEPTED' ? operatorMessageId : ''
-    const result: SubmitResult = {
-      schemaVersion: '1.0',
-      eventId: eventId('submit', messageId, index, operatorId, outcome, given_id),
-      occurredAt: submittedAt,
-      messageId,
-      tenantId,
-      accountId,
-      operatorId,
-      segmentIndex: index,
-      totalSegments: parts,
-      outcome,
-      ...(outcome === 'ACCEPTED' && { operatorMessageId }),
-      commandStatus: outcome === 'REJECTED' ? 11 : 0,
-      submittedAt,
-      to,
-      enqueuedAt,
-      segmentCount,
-      ...(callbackUrl !== undefined && { callbackUrl }),
-      ...(metadata !== undefined && { metadata }),
-    }
-    const sending = { topic: RESULTS, key: messageId, value: result }
-    sender.after(delayMs, sending)
-    if (dice.chance(0.12)) sender.after(delayMs + dice.int(0, 4000), sending)
-  }
-
-  /** Receipts start up to 2 s before the answer to the submission has arrived. */
-  #report(operatorId: string, operatorMessageId: string, resultDelayMs: number): void {
-    const { dice, time } = this.#options
-    const fate = dice.weighted(FATES)
-    if (fate === 'silent') return
-    if (fate === 'late') {
-      const bufferedMs = dice.pick([1000, 600_000])
-      this.#late.push(() =>
-        this.#receive({
-          operatorId,
-          operatorMessageId,
-          stat: 'DELIVRD',
-          receivedMs: time.wallMs,
-          bufferedMs,
-        }),
-      )
-      return
-    }
-    let atMs = Math.max(1, resultDelayMs + dice.int(-2000, 6000))
-    for (const stat of fate.split(' ')) {
-      this.#receive(
-        { operatorId, operatorMessageId, stat, receivedMs: time.wallMs + atMs, bufferedMs: 1000 },
-        atMs,
-      )
-      atMs += dice.int(1, 4000)
-    }
-    const [stat = 'DELIVRD'] = fate.split(' ')
-    const bufferedMs = dice.pick([1000, 600_000])
-    if (dice.chance(0.06))
-      this.#late.push(() =>
-        this.#receive({
-          operatorId,
-          operatorMessageId,
-          stat: dice.pick([stat, 'UNDELIV']),
-          receivedMs: time.wallMs,
-          bufferedMs,
-        }),
-      )
-  }
-
-  /**
-   * One receipt, which may come again: the same event, the same statement in its minute, or a
-   * minute later.
-   */
-  #receive(receiving: Receiving, delayMs = 0): void {
-    const { dice, sender } = this.#options
-    const send = (receivedMs: number, waitMs: number): void =>
-      sender.after(waitMs, {
-        topic: RECEIPTS,
-        key: `${receiving.operatorId}:${receiving.operatorMessageId}`,
-        value: this.#receipt({ ...receiving, receivedMs }),
-      })
-    const { receivedMs } = receiving
-    send(receivedMs, delayMs)
-    if (dice.chance(0.1)) send(receivedMs, delayMs + dice.int(0, 3000))
-    if (dice.chance(0.08))
-      send(Math.floor(receivedMs / MINUTE_MS) * MINUTE_MS + dice.int(0, 59_999), delayMs + dice.int(0, 3000))
-    if (dice.chance(0.08)) send(receivedMs + MINUTE_MS, delayMs + dice.int(0, 3000))
-  }
-
-  #receipt({ operatorId, operatorMessageId, stat, receivedMs, bufferedMs }: Receiving) {
-    const receivedAt = instant(receivedMs)
-    return {
-      schemaVersion: '1.0',
-      eventId: eventId('dlr', operatorId, operatorMessageId, stat, receivedAt),
-      occurredAt: receivedAt,
-      operatorId,
-      operatorMessageId,
-      stat: this.#options.dice.chance(0.1) ? ` ${stat.toLowerCase()}` : stat,
-      errorCode: stat === 'DELIVRD' ? '000' : '099',
-      deliveredAt: this.#options.dice.chance(0.1) ? null : instant(receivedMs - bufferedMs),
-      receivedAt,
-    }
-  }
-
-  #orphan(operatorId: string): void {
-    const { dice, time } = this.#options
-    const operatorMessageId = `404${dice.int(1e6, 1e7)}`
-    const delayMs = dice.int(1, 3000)
-    this.#receive(
-      { operatorId, operatorMessageId, stat: 'DELIVRD', receivedMs: time.wallMs + delayMs, bufferedMs: 1000 },
-      delayMs,
-    )
-  }
 }
 
-/** The id as the submit response and as the receipt write it. */
-function idsOf(command: DispatchCommand, n: number): { readonly submit: string; readonly receipt: string } {
-  if (operatorOf(command.operatorId).ids === 'exact') return { submit: `OP-${n}`, receipt: `OP-${n}` }
-  const id = 0xabc000 + n
-  return { submit: id.toString(16).padStart(8, '0'), receipt: String(id) }
-}
+const commandIn = (data: Uint8Array): DispatchCommand =>
+  DispatchCommand.parse(JSON.parse(Buffer.from(data).toString('utf8')))
+
+/** An operator that takes a message whole has one part of it. */
+const partsOf = ({ operatorId, segmentCount }: DispatchCommand): number =>
+  operatorOf(operatorId).wire === 'TLV' ? 1 : segmentCount

@@ -64,7 +64,7 @@ export const outputsOutside: Commit = async (batch, inner, log) => {
   return inner.commit({ ...batch, records: batch.records.filter(isState) })
 }
 
-const unmarked = (headers: Headers): Headers =>
+export const unmarked = (headers: Headers): Headers =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'replayed'))
 
 /** What a replay repeats looks new, and is sent and charged again. */
@@ -97,6 +97,21 @@ export const forgetfulReader: NonNullable<Plant['log']> = (log) => ({
       read: async (at, offset, limits) => {
         const read = await inner.read(at, offset, limits)
         return limits.waitMs > 0 ? read : { ...read, records: read.records.slice(1) }
+      },
+    }
+  },
+})
+
+/** A restore that passes over tombstones brings back what was forgotten. */
+export const tombstonesNotRead: NonNullable<Plant['log']> = (log) => ({
+  ...log,
+  reader: () => {
+    const inner = log.reader()
+    return {
+      close: () => inner.close(),
+      read: async (at, offset, limits) => {
+        const read = await inner.read(at, offset, limits)
+        return { ...read, records: read.records.filter(({ value }) => value !== null) }
       },
     }
   },

@@ -76,6 +76,33 @@ class VolatileTimers implements Store {
 const isSame = (a: StoredTimer, b: StoredTimer): boolean =>
   a.dueMs === b.dueMs && a.timer === b.timer && a.key === b.key && a.store === b.store
 
+/** What a store answers differs; everything else is the store's own. */
+const withDue =
+  (dueTimers: (inner: Store, untilMs: number, limit: number) => ReturnType<Store['dueTimers']>) =>
+  (stores: StoreFactory): StoreFactory => ({
+    open: async (name, onWiped) => {
+      const inner = await stores.open(name, onWiped)
+      return { ...bound(inner), dueTimers: (untilMs, limit) => dueTimers(inner, untilMs, limit) }
+    },
+    peek: (name) => stores.peek(name),
+    destroy: (name) => stores.destroy(name),
+  })
+
+const bound = (store: Store): Store => ({
+  checkpoint: () => store.checkpoint(),
+  get: (name, key) => store.get(name, key),
+  commit: (changes, checkpoint) => store.commit(changes, checkpoint),
+  dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
+  dropTimers: (timers) => store.dropTimers(timers),
+  nextDueMs: () => store.nextDueMs(),
+  countTimers: (signal) => store.countTimers(signal),
+  wipe: () => store.wipe(),
+  close: () => store.close(),
+})
+
+/** Whatever is due within the hour fires with the first that is due. */
+export const earlyTimers = withDue((inner, untilMs, limit) => inner.dueTimers(untilMs + 3_600_000, limit))
+
 /** The local store has the rows before it is known whether they will ever be committed. */
 export function overlayBeforeCommit(): Plant {
   const opened = new Map<string, Store>()

@@ -6,10 +6,19 @@ import {
   offsetOutside,
   outputsOutside,
   replayNotMarked,
+  tombstonesNotRead,
   unfenced,
   withCommit,
 } from './mutant-logs.ts'
-import { overlayBeforeCommit, volatileTimers } from './mutant-stores.ts'
+import {
+  cursorBeforeAck,
+  inboundAckFirst,
+  markNotAwaited,
+  marksNotRead,
+  namelessPublishes,
+  replayedPublished,
+} from './mutant-bridges.ts'
+import { earlyTimers, overlayBeforeCommit, volatileTimers } from './mutant-stores.ts'
 import { forgetful, impatient } from './mutant-topologies.ts'
 import type { Plant } from './process.ts'
 
@@ -31,4 +40,14 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'cursor-read-before-fence': () => ({ log: cursorBeforeFence }),
   'commit-never-answers': commitNeverAnswers,
   'standby-loses-rows': () => ({ log: forgetfulReader }),
+  'tombstones-not-restored': () => ({ log: tombstonesNotRead }),
+  'timers-fire-early': () => ({ stores: earlyTimers }),
+  'bridge-cursor-before-ack': () => ({ bridgeLog: cursorBeforeAck }),
+  'bridge-mark-not-awaited': () => ({ bridgeLog: markNotAwaited }),
+  'bridge-marks-not-read': () => ({ bridgeLog: marksNotRead }),
+  'bridge-publishes-replayed': () => ({ bridgeLog: replayedPublished }),
+  'bridge-acknowledges-first': () => ({ reader: inboundAckFirst }),
+  'bridge-publishes-without-id': namelessPublishes,
+  'gateway-acknowledges-first': () => ({ gateway: { acknowledgesFirst: true } }),
+  'gateway-forgets-journal': () => ({ gateway: { forgetsJournal: true } }),
 }

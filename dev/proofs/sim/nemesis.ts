@@ -1,17 +1,27 @@
 import type { MemoryLog } from '../../../streams/log/memory.ts'
 import { changelogsOf, type Topology } from '../../../streams/dsl/topology.ts'
+import { partitionKey, type TopicPartition } from '../../../streams/log/port.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
+import { bridgeMarks } from '../../../streams/contracts/operators.ts'
+import { OUTBOUND_GROUP } from '../../../bridges/nats/outbound/outbound.ts'
+import type { BridgeHost, Bridges } from './bridges.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
-import { CLOCK_ERROR_MS_MAX } from './checks/ids.ts'
+import { CLOCK_ERROR_MS_MAX, HOUR_MS } from './checks/ids.ts'
+import type { Gateway } from './gateway.ts'
 import type { History } from './history.ts'
+import { KNOWN } from './known.ts'
 import type { Machine, Machines } from './machines.ts'
+import type { SimNats } from './nats.ts'
 import { APP } from './process.ts'
 import type { Routing } from './routing.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** How much likelier a fault is while a transaction is open. */
 const WHILE_OPEN = 4
+
+/** `delete.retention.ms`, and clocks that write tombstones too early. */
+const TOMBSTONE_MS_MIN = 24 * HOUR_MS + CLOCK_ERROR_MS_MAX
 
 export interface NemesisOptions {
   readonly plan: FaultPlan
@@ -20,6 +30,10 @@ export interface NemesisOptions {
   readonly dice: Dice
   readonly log: MemoryLog
   readonly machines: Machines
+  readonly bridges: Bridges
+  readonly gateway: Gateway
+  readonly nats: SimNats
+  readonly partitions: number
   readonly routing: Routing
   readonly time: VirtualTime
   readonly topologies: readonly Topology[]
@@ -30,6 +44,7 @@ export interface NemesisOptions {
 export class Nemesis {
   readonly #options: NemesisOptions
   readonly #total: number
+  readonly #leaderless: TopicPartition[] = []
 
   constructor(options: NemesisOptions) {
     this.#options = options
@@ -55,6 +70,8 @@ export class Nemesis {
     for (const machine of this.#options.machines.all)
       if (machine.process !== undefined) machine.process.skewMs = 0
     this.#options.routing.heal()
+    this.#options.bridges.goOn()
+    for (const at of this.#leaderless.splice(0)) this.#options.log.lead(at, true)
   }
 
   /** Each answers what it struck at; null when there was nothing. */
@@ -70,20 +87,60 @@ export class Nemesis {
     clock_back: (machine) => this.#jumpClock(machine, -this.#options.dice.int(1, CLOCK_ERROR_MS_MAX)),
     lookups_down: () => this.#options.routing.outage(this.#options.dice.int(100, 8000), 'down'),
     lookups_slow: () => this.#options.routing.outage(this.#options.dice.int(100, 8000), 'slow'),
+    leaderless: () => this.#loseLeader(),
+    bridge_crash: () => this.#ofBridge((host) => this.#options.bridges.crash(host)),
+    bridge_restart: () => this.#ofBridge((host) => host.process?.close()),
+    bridge_zombie: () => this.#ofBridge((host) => this.#options.bridges.expel(host)),
+    bridge_frozen: () =>
+      this.#ofBridge((host) => this.#options.bridges.freeze(host, this.#options.dice.int(100, 30_000))),
+    gateway_crash: () => this.#options.gateway.crash(),
+    journal_lost: () => this.#options.gateway.loseJournal(),
+    durable_lost: () => this.#loseDurable(),
+  }
+
+  #ofBridge(strike: (host: BridgeHost) => void): string | null {
+    const host = this.#options.dice.pick(this.#options.bridges.all)
+    if (host.process?.alive !== true) return null
+    strike(host)
+    return host.process.name
+  }
+
+  #loseDurable(): string {
+    // Not the person's who replays dead letters: that one reads for 30 days.
+    const { durables } = this.#options.nats
+    const durable = this.#options.dice.pick(durables.filter(({ stream }) => stream.name !== 'SMS_DLQ'))
+    if (durable.stream.name === 'SMPP_OUTBOUND') this.#options.gateway.loseDurable(durable)
+    else durable.lose(0)
+    return durable.name
+  }
+
+  #loseLeader(): string {
+    const { dice, log, topologies, partitions, time } = this.#options
+    const topology = dice.pick(topologies)
+    const topics = [...changelogsOf(topology), ...topology.inputs.map(({ name }) => name)]
+    const at = { topic: dice.pick(topics), partition: dice.int(0, partitions - 1) }
+    log.lead(at, false)
+    this.#leaderless.push(at)
+    time.after(dice.int(100, 6000), () => log.lead(at, true))
+    return partitionKey(at)
   }
 
   #rebalance(): string {
     const { dice, log, topologies } = this.#options
-    const group = groupOf(APP, dice.pick(topologies).name)
+    const groups = [OUTBOUND_GROUP, ...topologies.map(({ name }) => groupOf(APP, name))]
+    const group = dice.pick(groups)
     log.rebalance(group)
     return group
   }
 
   #compact(): string {
-    const { dice, log, topologies } = this.#options
-    const changelog = dice.pick(changelogsOf(dice.pick(topologies)))
-    log.compact(changelog)
-    return changelog
+    const { dice, log, topologies, time } = this.#options
+    // A lower mark that comes late is the one that a cleaner keeps.
+    const marks = KNOWN.has('R6') ? [] : [bridgeMarks.name]
+    const compacted = dice.pick([...marks, ...changelogsOf(dice.pick(topologies))])
+    const below = dice.pick([Number.POSITIVE_INFINITY, dice.int(1, 50)])
+    log.compact(compacted, { below, tombstonesSinceMs: time.wallMs - TOMBSTONE_MS_MIN })
+    return compacted
   }
 
   #expireTransaction(): string | null {

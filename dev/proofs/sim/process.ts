@@ -1,3 +1,5 @@
+import type { InboundOptions } from '../../../bridges/nats/inbound/inbound.ts'
+import type { Publisher } from '../../../bridges/nats/outbound/publish.ts'
 import type { Lookup } from '../../../streams/contracts/question.ts'
 import type { Topology } from '../../../streams/dsl/topology.ts'
 import type { MemoryClient } from '../../../streams/log/memory/client.ts'
@@ -27,7 +29,20 @@ export interface Plant {
   ) => LogClient
   readonly stores?: (stores: StoreFactory) => StoreFactory
   readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
+  /** What a process of bridges is given. */
+  readonly bridgeLog?: (log: LogClient) => LogClient
+  readonly publisher?: (publisher: Publisher) => Publisher
+  readonly reader?: (reader: ReaderOf) => ReaderOf
+  /** The gateway is a model: its defects show that its invariants have teeth. */
+  readonly gateway?: GatewayPlant
 }
+
+export interface GatewayPlant {
+  readonly acknowledgesFirst?: true
+  readonly forgetsJournal?: true
+}
+
+export type ReaderOf = NonNullable<InboundOptions['readerOf']>
 
 export interface ProcessOptions {
   readonly name: string

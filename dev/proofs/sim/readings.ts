@@ -13,14 +13,15 @@ export interface Reading<V> {
  * All committed, readable records of a topic in partition and offset order, but for what a replay
  * has repeated.
  */
-export function readings<V>(log: Pick<MemoryLog, 'dump'>, topic: Topic<V>): readonly Reading<V>[] {
-  return log.dump(topic.name).flatMap((record) => {
+export const readings = <V>(log: Pick<MemoryLog, 'dump'>, topic: Topic<V>): readonly Reading<V>[] =>
+  allReadings(log, topic).filter(({ record }) => !isReplayed(record.headers))
+
+/** With what a replay has repeated. */
+export const allReadings = <V>(log: Pick<MemoryLog, 'dump'>, topic: Topic<V>): readonly Reading<V>[] =>
+  log.dump(topic.name).flatMap((record) => {
     const read = decode(topic, record.value)
-    return read.ok && !isReplayed(record.headers)
-      ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }]
-      : []
+    return read.ok ? [{ value: read.value, key: record.key?.toString('utf8') ?? '', record }] : []
   })
-}
 
 /** By key, each list in log order. */
 export function byKey<V>(all: readonly Reading<V>[]): ReadonlyMap<string, readonly Reading<V>[]> {

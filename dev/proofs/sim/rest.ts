@@ -1,4 +1,5 @@
-import { partitionKey } from '../../../streams/log/port.ts'
+import { OUTBOUND_MIRRORS } from '../../../streams/contracts/subjects.ts'
+import { partitionKey, type TopicPartition } from '../../../streams/log/port.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { APP } from './process.ts'
 import type { World } from './world.ts'
@@ -11,7 +12,8 @@ const SOON_MS = 10_000
  * things may move.
  */
 export async function whatMoves(world: World): Promise<string> {
-  if (world.sender.pending > 0) return `${world.sender.pending} inputs are on their way`
+  const edges = whatTravels(world) || whatIsUnpublished(world)
+  if (edges !== '') return edges
   const stopped = world.machines.all.find((machine) => machine.process?.state !== 'running')
   if (stopped !== undefined) return `machine ${stopped.name} is not up`
   for (const { name } of world.topologies) {
@@ -23,17 +25,41 @@ export async function whatMoves(world: World): Promise<string> {
   return ''
 }
 
+/** Between the log and the world around it. */
+function whatTravels({ sender, nats, bridges, lateness }: World): string {
+  if (sender.pending > 0) return `${sender.pending} inputs are on their way`
+  if (nats.late > 0) return `${nats.late} publishes will still arrive`
+  if (lateness.pending > 0) return `${lateness.pending} requests will still arrive`
+  const stopped = bridges.all.find(({ process }) => process?.isUp !== true)
+  if (stopped !== undefined) return `bridge ${stopped.name} is not up`
+  const durable = nats.durables.find(({ unsettled }) => unsettled > 0)
+  return durable === undefined ? '' : `${durable.name} has ${durable.unsettled} messages left`
+}
+
+/** A cursor that could not be moved moves with the next batch, so it says less than the process. */
+function whatIsUnpublished({ log, bridges }: World): string {
+  for (const { topic } of OUTBOUND_MIRRORS) {
+    const ends = new Map(log.dump(topic).map(({ partition, offset }) => [partition, offset + 1]))
+    for (const [partition, end] of ends) {
+      if (!bridges.all.some(({ process }) => process?.hasDone({ topic, partition }, end) === true))
+        return `${topic} ${partition} is not published up to ${end}`
+    }
+  }
+  return ''
+}
+
+async function leftOf({ log }: World, group: string, at: TopicPartition): Promise<number> {
+  const committed = await log.admin.committed(group, [at])
+  const next = committed.get(partitionKey(at))?.next ?? 0
+  return log.dump(at.topic).filter((one) => one.partition === at.partition && one.offset >= next).length
+}
+
 async function whatIsUnread(world: World, name: string, partition: number): Promise<string> {
-  const { topologies, log } = world
+  const { topologies } = world
   const inputs = topologies.find((topology) => topology.name === name)?.inputs ?? []
-  const at = inputs.map((topic) => ({ topic: topic.name, partition }))
-  const committed = await log.admin.committed(groupOf(APP, name), at)
-  for (const one of at) {
-    const next = committed.get(partitionKey(one))?.next ?? 0
-    const left = log
-      .dump(one.topic)
-      .filter((record) => record.partition === partition && record.offset >= next)
-    if (left.length > 0) return `${name}.${partition} has ${left.length} records of ${one.topic} to read`
+  for (const { name: topic } of inputs) {
+    const left = await leftOf(world, groupOf(APP, name), { topic, partition })
+    if (left > 0) return `${name}.${partition} has ${left} records of ${topic} to read`
   }
   return ''
 }

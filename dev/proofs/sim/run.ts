@@ -1,7 +1,11 @@
-import { checkEnd, checkOutcome } from './checks/invariants.ts'
+import { saidSoFar } from './checks/forgotten.ts'
+import { checkEnd, checkForgotten, checkOutcome } from './checks/invariants.ts'
 import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './checks/ids.ts'
 import type { Dice } from './dice.ts'
-import { isEmpty, moveCursorsBack } from './replay.ts'
+import { TOPICS } from '../../../streams/contracts/catalogue.ts'
+import { endsOf } from './checks/order.ts'
+import { KNOWN } from './known.ts'
+import { isEmpty, moveCursorsBack, moveSegmentsToTheStart } from './replay.ts'
 import { Rest } from './rest.ts'
 import { sendTraffic } from './traffic.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
@@ -29,11 +33,12 @@ const RECENT_LINES = Number(process.env['LINES'] ?? 60)
  */
 export async function runSeed(seed: number, options: WorldOptions = {}): Promise<RunResult> {
   const world = await openWorld(seed, options)
-  const { time, machines, storm, gateway, history } = world
+  const { time, machines, bridges, storm, gateway, history } = world
   const dice = world.dice('run')
   const messages = dice.pick([4, 10, 20])
   const spreadMs = dice.pick([500, 5000, 15_000])
   for (const machine of machines.all) time.after(dice.int(0, 1500), () => machines.start(machine))
+  for (const host of bridges.all) time.after(dice.int(0, 1500), () => bridges.start(host))
   if (options.calm === true) await comeToRest(world)
   const traffic = { ...world, dice: world.dice('traffic'), messages, spreadMs }
   const accepted = sendTraffic(traffic)
@@ -51,10 +56,13 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   gateway.release()
   await forMs(world, 6000)
   await comeToRest(world)
+  time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
+  await comeToRest(world)
   if (history.violations.length === 0) await checkOutcome(world, accepted)
   time.jump(130 * HOUR_MS)
   await comeToRest(world)
   if (history.violations.length === 0) await checkEnd(world)
+  if (dice.chance(0.3) && history.violations.length === 0) await readForgotten(world, dice)
   const { steps, violations, faults } = history
   const recent = history.recent(RECENT_LINES)
   return { seed, violations, faults, messages, steps, recent, hash: history.digest() }
@@ -83,13 +91,25 @@ const isGoing = ({ history }: World): boolean => {
 }
 
 /** Cursors are moved back in the middle of traffic. */
-async function readAgain(world: World, dice: Dice): Promise<void> {
+async function readAgain(world: World, dice: Dice, move = moveCursorsBack): Promise<void> {
   world.machines.hold()
+  world.bridges.hold()
   await until(world, () => isEmpty(world))
-  await until(world, () => moveCursorsBack(world, dice).then(() => true))
+  await until(world, () => move(world, dice).then(() => true))
   world.storm.active = dice.chance(0.6)
   await forMs(world, dice.int(1000, 8000))
   await comeToRest(world)
+}
+
+/** Cursors are moved back when nothing but the marks is left to tell. */
+async function readForgotten(world: World, dice: Dice): Promise<void> {
+  const before = saidSoFar(world)
+  const isStrict = !KNOWN.has('R13') && dice.chance(0.6)
+  const ends = endsOf({ log: world.log, topics: TOPICS.map(({ name }) => name) })
+  await readAgain(world, dice, isStrict ? moveSegmentsToTheStart : moveCursorsBack)
+  world.time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
+  await comeToRest(world)
+  if (world.history.violations.length === 0) await checkForgotten(world, before, isStrict ? ends : null)
 }
 
 /** Steps on until the answer, which itself takes steps, is true. */

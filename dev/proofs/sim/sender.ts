@@ -1,55 +1,62 @@
-import { LogError, type LogWriter, type OutRecord } from '../../../streams/log/port.ts'
-import { partitionOf } from '../../../streams/log/partitioner.ts'
+import { headers as emptyHeaders } from '@nats-io/transport-node'
+import { INBOUND_MIRRORS } from '../../../streams/contracts/subjects.ts'
+import { Life } from './life.ts'
+import type { SimNats } from './nats.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 const RETRY_MS = 50
 
 export interface Sending {
   readonly topic: string
-  readonly key: string
+  /** What NATS knows it by; absent of one that it must not take for a repetition. */
+  readonly id?: string
   /** An object, or the bytes of something unreadable. */
   readonly value: object | string
   readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
- * Writes inputs as a bridge does: at least once, so that a lost reply becomes a duplicate. What was
- * sent at different times arrives in any order.
+ * Publishes inputs as the neighbours do: at least once, so that a lost answer becomes a duplicate.
+ * What was sent at different times arrives in any order.
  */
 export class Sender {
-  readonly #writer: LogWriter
+  readonly #nats: SimNats
   readonly #time: VirtualTime
-  readonly #partitions: number
+  readonly #life: Life
+  #sent = 0
   /** Sends that have not arrived yet. */
   pending = 0
 
-  constructor(writer: LogWriter, time: VirtualTime, partitions: number) {
-    this.#writer = writer
+  constructor(nats: SimNats, time: VirtualTime) {
+    this.#nats = nats
     this.#time = time
-    this.#partitions = partitions
+    this.#life = new Life(time)
   }
 
   after(delayMs: number, sending: Sending): void {
     this.pending += 1
-    this.#time.after(delayMs, () => void this.#write(sending))
+    this.#sent += 1
+    const id = `${sending.topic}:${sending.id ?? `nameless-${this.#sent}`}`
+    this.#time.after(delayMs, () => void this.#publish(sending, id))
   }
 
-  async #write(sending: Sending): Promise<void> {
-    const { topic, key, value, headers = {} } = sending
-    const record: OutRecord = {
-      topic,
-      partition: partitionOf(key, this.#partitions),
-      key,
-      value: typeof value === 'string' ? value : JSON.stringify(value),
-      headers,
-      timestamp: this.#time.wallMs,
-    }
+  async #publish(sending: Sending, id: string): Promise<void> {
+    const { topic, value, headers = {} } = sending
+    const given = emptyHeaders()
+    for (const [name, text] of Object.entries(headers)) given.set(name, text)
+    const data = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
     try {
-      await this.#writer.write([record])
+      await this.#nats.publish(streamOf(topic), { subject: topic, id, headers: given, data }, this.#life)
       this.pending -= 1
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error
-      this.#time.after(RETRY_MS, () => void this.#write(sending))
+    } catch {
+      // Nothing is known of it: again, under the same id.
+      this.#time.after(RETRY_MS, () => void this.#publish(sending, id))
     }
   }
+}
+
+function streamOf(topic: string): string {
+  const mirror = INBOUND_MIRRORS.find((one) => one.topic === topic)
+  if (mirror === undefined) throw new Error(`nothing is mirrored to ${topic}`)
+  return mirror.stream
 }

@@ -40,9 +40,9 @@ export function sendTraffic(options: TrafficOptions): Map<string, Accepted> {
     const message = newMessage(options, n)
     const { request } = message
     accepted.set(request.messageId, message)
-    const sending = { topic: REQUESTS, key: request.messageId, value: request }
+    const sending = { topic: REQUESTS, value: request }
     const atMs = dice.int(0, spreadMs)
-    sender.after(atMs, sending)
+    sender.after(atMs, { ...sending, id: request.messageId })
     if (dice.chance(0.15)) sender.after(atMs + dice.int(0, 5000), sending)
   }
   for (const topic of [REQUESTS, RESULTS, RECEIPTS]) {
@@ -84,6 +84,5 @@ function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepte
 
 const garbage = (dice: Dice, topic: string) => ({
   topic,
-  key: `garbage-${dice.int(0, 9)}`,
   value: dice.pick(['{"schemaVersion":', '{}', '{"schemaVersion":"9.0"}', 'null', '[1]']),
 })

@@ -1,3 +1,4 @@
+import { SUBMIT_RESULT_MIRROR } from '../../../streams/contracts/subjects.ts'
 import { SUBMIT_RESULTS_READ_LOOKUP } from '../../../streams/contracts/lookups.ts'
 import { submitResults } from '../../../streams/contracts/outbound.ts'
 import type { Lookup } from '../../../streams/contracts/question.ts'
@@ -11,12 +12,15 @@ import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
 import { shuffledScheduler, type ShuffledScheduler } from '../../../streams/log/memory/shuffled-scheduler.ts'
 import { provisionTopics } from '../../../streams/runtime/provision.ts'
 import { DEFAULT_LIMITS, type StandbyLimits, type TaskLimits } from '../../../streams/runtime/limits.ts'
+import { BridgeProcess } from './bridge.ts'
+import { Bridges } from './bridges.ts'
 import { Dice } from './dice.ts'
 import { NO_FAULTS, planFaults, requestFaultHooks, TURN_DELAY_MS_MAX, type FaultPlan } from './faults.ts'
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
 import { canonicalRulesOf, operatorOf } from './checks/ids.ts'
 import { Machines } from './machines.ts'
+import { SimNats } from './nats.ts'
 import { Nemesis } from './nemesis.ts'
 import { APP, Process, type Plant } from './process.ts'
 import { Routing } from './routing.ts'
@@ -42,7 +46,11 @@ export interface World {
   readonly storm: { active: boolean }
   readonly routing: Routing
   readonly sender: Sender
+  readonly nats: SimNats
+  readonly bridges: Bridges
   readonly gateway: Gateway
+  /** Requests that are still on a long way. */
+  readonly lateness: { pending: number }
   /** How often cursors were moved back: from then on records may be read again. */
   readonly replays: { count: number }
   readonly dice: (part: string) => Dice
@@ -95,6 +103,7 @@ interface Ground {
   readonly log: MemoryLog
   /** Whether faults may happen now. */
   readonly storm: { active: boolean }
+  readonly lateness: { pending: number }
   readonly dice: (part: string) => Dice
 }
 
@@ -113,8 +122,10 @@ function lay(seed: number, options: WorldOptions): Ground {
     history.fault('step_delayed', '')
     time.after(delays.int(1, TURN_DELAY_MS_MAX), task)
   }
+  const lateness = { pending: 0 }
   const log = memoryLog({
     schedule,
+    late: lateIn(time, dice('late'), lateness),
     faults: requestFaultHooks(plan, dice('requests'), history, () => storm.active),
     deliverMax: settings.pick([1, 3, 50]),
     lagMax: dice('warmth').pick([0, 3, 1000]),
@@ -132,11 +143,24 @@ function lay(seed: number, options: WorldOptions): Ground {
     history,
     log,
     storm,
+    lateness,
     dice,
   }
 }
 
-function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
+const LATE_MS_MAX = 5000
+
+const lateIn =
+  (time: VirtualTime, dice: Dice, lateness: { pending: number }) =>
+  (task: () => void): void => {
+    lateness.pending += 1
+    time.after(dice.int(0, LATE_MS_MAX), () => {
+      lateness.pending -= 1
+      task()
+    })
+  }
+
+function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): Machines {
   const { log, time, history, limits, standbys, schedule, dice } = ground
   const processDice = dice('processes')
   return new Machines({
@@ -153,7 +177,7 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
         topologies: TOPOLOGIES,
         lookup: (process) => ({
           ...routing.lookups(process),
-          [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client),
+          [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client, nats),
         }),
         limits,
         standbys,
@@ -168,40 +192,64 @@ function settle(ground: Ground, routing: Routing, plant: Plant): Machines {
   })
 }
 
-/**
- * As main.ts wires it, over the process's own connection and without NATS, which is not part of
- * this world.
- */
-const resultsReadBy = (process: Process, { admin }: LogClient): Lookup =>
+/** As main.ts wires it, over the process's own connection. */
+const resultsReadBy = (process: Process, { admin }: LogClient, nats: SimNats): Lookup =>
   progressAlong({
-    stages: [groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name })],
+    stages: [
+      mirroredFrom(process, nats),
+      groupProgress({ admin, group: groupOf(APP, SEGMENTS), topic: submitResults.name }),
+    ],
     now: process.clock.now,
     failed: (error) => process.say(`cannot tell what has been read: ${String(error)}`),
   })
 
+const mirroredFrom = (process: Process, nats: SimNats) => async () => {
+  await process.turn()
+  const durable = nats.durables.find(({ name }) => name === SUBMIT_RESULT_MIRROR.durable)
+  if (durable === undefined) throw new Error('no bridge has started yet')
+  return durable.progress()
+}
+
+function bridge(ground: Ground, nats: SimNats, plant: Plant): Bridges {
+  const { log, time, history, dice } = ground
+  const processDice = dice('bridges')
+  const ackPendingMax = dice('durables').pick([1, 5, 1000])
+  return new Bridges({
+    log,
+    time,
+    dice: dice('bridge-hosts'),
+    newBridge: (name, onEnded) =>
+      new BridgeProcess({
+        name,
+        client: log.connect(),
+        nats,
+        time,
+        dice: processDice,
+        history,
+        plant,
+        ackPendingMax,
+        onEnded,
+      }),
+  })
+}
+
 export async function openWorld(seed: number, options: WorldOptions = {}): Promise<World> {
   const ground = lay(seed, options)
   const { log, time, history, partitions, scheduler, dice, limits } = ground
+  const plant = options.plant ?? {}
   const routing = new Routing(dice('routing'), time, history)
-  const machines = settle(ground, routing, options.plant ?? {})
-  const nemesis = new Nemesis({ ...ground, dice: dice('nemesis'), machines, routing, topologies: TOPOLOGIES })
-  const sender = new Sender(log.writer(), time, partitions)
-  const gateway = new Gateway({ dice: dice('gateway'), time, sender, routing })
+  const nats = new SimNats({ ...ground, dice: dice('nats') })
+  const machines = settle(ground, routing, nats, plant)
+  const bridges = bridge(ground, nats, plant)
+  const sender = new Sender(nats, time)
+  const parts = { machines, bridges, nats, routing, sender }
+  const about = { ...ground, ...parts, dice: dice('gateway'), plant: plant.gateway ?? {} }
+  const gateway = new Gateway(about)
+  const topologies = TOPOLOGIES
+  const nemesis = new Nemesis({ ...ground, ...parts, gateway, topologies, dice: dice('nemesis') })
   const opening = provisionTopics(log.admin, TOPOLOGIES, { partitions, replicas: 1 })
   await scheduler.drain()
   await opening
-  const listening = gateway.listen(log.connect())
-  await scheduler.drain()
-  await listening
   machines.watchTransactions(limits.transactionTimeoutMs)
-  return {
-    ...ground,
-    topologies: TOPOLOGIES,
-    machines,
-    nemesis,
-    routing,
-    sender,
-    gateway,
-    replays: { count: 0 },
-  }
+  return { ...ground, ...parts, topologies, nemesis, gateway, replays: { count: 0 } }
 }

@@ -15,7 +15,11 @@ export function memoryAdmin(broker: Broker, connection: Connection): LogAdmin {
   return {
     ensureTopics: (specs) => ask('ensureTopics', () => topics.ensure(specs)),
     partitions: (names) => ask('partitions', () => partitionCounts(broker, names)),
-    bounds: (at) => ask('bounds', () => boundsOf(broker, at)),
+    bounds: (at) =>
+      ask('bounds', () => {
+        for (const one of at) topics.led(one)
+        return boundsOf(broker, at)
+      }),
     committed: (group, at) => ask('committed', () => cursorsAt(broker, group, at)),
     moveCursors: (group, cursors) => ask('moveCursors', () => moveCursors(broker, group, cursors)),
     deleteTopics: (names) =>

@@ -6,6 +6,8 @@ import { TransactionCoordinator } from './transaction-coordinator.ts'
 
 export interface BrokerOptions {
   readonly schedule: Schedule
+  /** For requests that arrive at any time. */
+  readonly late: Schedule
   readonly faults: MemoryFaults
   /** Records in one delivery to a consumer. */
   readonly deliverMax: number

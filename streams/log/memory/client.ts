@@ -16,11 +16,16 @@ export interface MemoryClient extends LogClient {
    * settles.
    */
   crash(): void
+  /**
+   * The process stands still, and says so to nobody. What it has sent arrives, what comes for it
+   * waits. Returns how it goes on, as if no time had passed.
+   */
+  freeze(): () => void
 }
 
 /** @param memberId makes an id that no member of any group has had. */
 export function memoryClient(broker: Broker, memberId: () => string): MemoryClient {
-  const peer: Peer = { alive: true, closed: false }
+  const peer: Peer = { alive: true, closed: false, held: undefined }
   const connect = (): Connection => new Connection(broker.schedule, peer)
   const consumers: MemoryConsumer[] = []
   return {
@@ -39,6 +44,14 @@ export function memoryClient(broker: Broker, memberId: () => string): MemoryClie
     },
     crash() {
       peer.alive = false
+    },
+    freeze() {
+      peer.held ??= []
+      return () => {
+        const held = peer.held ?? []
+        peer.held = undefined
+        for (const task of held) if (peer.alive) task()
+      }
     },
   }
 }

@@ -7,6 +7,8 @@ export type Schedule = (task: () => void) => void
 export interface Peer {
   alive: boolean
   closed: boolean
+  /** What has come for a process that stands still, until it goes on. */
+  held: (() => void)[] | undefined
 }
 
 /**
@@ -29,6 +31,12 @@ export class Connection {
     return this.#peer.alive
   }
 
+  /** Later, when the process goes on; at once when it does not stand still. */
+  whenGoing(task: () => void): void {
+    if (this.#peer.held === undefined) task()
+    else this.#peer.held.push(task)
+  }
+
   /** `work` runs at the broker; what it returns or throws travels back. */
   request<T>(work: () => T): Promise<T> {
     if (this.#peer.closed) return Promise.reject(new LogError('fatal', 'the client is closed'))
@@ -39,7 +47,7 @@ export class Connection {
 
   /** Something that the broker sends unasked, in order with the replies. */
   receive(task: () => void): void {
-    this.#enqueue(this.#replies, task)
+    this.#enqueue(this.#replies, () => this.whenGoing(task))
   }
 
   #answer<T>(work: () => T, resolve: (value: T) => void, reject: (error: unknown) => void): void {

@@ -118,7 +118,17 @@ export class MemoryConsumer implements LogConsumer {
       throw new LogError('retriable', 'the cursors did not arrive')
     this.notice()
     groups.commit(group, from, cursors)
+    if (faults.cursorsAgain?.({ group }) === true) this.#broker.late(() => this.#arriveAgain(from, cursors))
     if (faults.cursorsReplyLost?.({ group }) === true) throw new LogError('unknown', 'the reply is lost')
+  }
+
+  /** Nobody waits for the answer, and a generation that is over is one of those expected. */
+  #arriveAgain(from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
+    try {
+      this.#broker.groups.commit(this.#options.group, from, cursors)
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+    }
   }
 
   #take({ held: partitions, standbys }: Share, generation: number): void {
@@ -154,14 +164,14 @@ export class MemoryConsumer implements LogConsumer {
   }
 
   #wake(owned: OwnedPartition): void {
-    if (owned.due || owned.paused || owned.position === null) return
+    if (owned.due || owned.paused || owned.position === null || !owned.log.isLed) return
     if (owned.position < owned.log.lastStable || owned.position > owned.log.end) this.#schedule(owned)
   }
 
   // Not in order with the connection's replies: fetches of several partitions overtake each other.
   #schedule(owned: OwnedPartition): void {
     owned.due = true
-    this.#broker.schedule(() => this.#deliver(owned))
+    this.#broker.schedule(() => this.#connection.whenGoing(() => this.#deliver(owned)))
   }
 
   #deliver(owned: OwnedPartition): void {
@@ -183,7 +193,14 @@ export class MemoryConsumer implements LogConsumer {
 
   #isFlowing(owned: OwnedPartition): boolean {
     const isHeld = this.#owned.get(partitionKey(owned.at)) === owned
-    return isHeld && !owned.paused && !this.#expelled && this.#phase === 'running' && this.#connection.alive
+    return (
+      isHeld &&
+      owned.log.isLed &&
+      !owned.paused &&
+      !this.#expelled &&
+      this.#phase === 'running' &&
+      this.#connection.alive
+    )
   }
 
   #fail(error: LogError): void {

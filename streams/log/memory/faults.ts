@@ -6,6 +6,19 @@ import type { OutRecord, TopicPartition } from '../port.ts'
  * Chance, if any, lives in the hook and never here.
  */
 export interface MemoryFaults {
+  /**
+   * The records of a transaction arrive partition by partition, each in a turn of its own: until
+   * the last one the transaction is open and a part of it lies on the log.
+   */
+  recordsInParts?: (at: { readonly transactionalId: string }) => boolean
+  /** Asked before each part but the first: it is refused, the transaction is aborted. */
+  recordsPartial?: (at: { readonly transactionalId: string }) => boolean
+  /** The records arrive once more, at any time: refused by their epoch or their sequence. */
+  recordsAgain?: (at: { readonly transactionalId: string }) => boolean
+  /** The commit arrives once more, at any time: it ends no transaction but its own. */
+  commitAgain?: (at: { readonly transactionalId: string }) => boolean
+  /** The fence arrives once more, at any time: whoever holds the id then is fenced. */
+  fenceAgain?: (at: { readonly transactionalId: string }) => boolean
   /** The broker takes no records: the transaction is aborted, the caller sees `retriable`. */
   recordsRefused?: (at: { readonly transactionalId: string }) => boolean
   /**
@@ -26,6 +39,10 @@ export interface MemoryFaults {
   fenceRefused?: (at: { readonly transactionalId: string }) => boolean
   /** None of a plain write's records arrive: the caller sees `unknown`. */
   writeLost?: (at: { readonly records: readonly OutRecord[] }) => boolean
+  /** The caller sees `unknown` while the write is still travelling: it arrives at any time. */
+  writeLate?: (at: { readonly records: readonly OutRecord[] }) => boolean
+  /** A plain write arrives once more, at any time: refused by its sequence. */
+  writeAgain?: (at: { readonly records: readonly OutRecord[] }) => boolean
   /** Only the first half of a plain write's records arrives: the caller sees `unknown`. */
   writePartial?: (at: { readonly records: readonly OutRecord[] }) => boolean
   /**
@@ -41,6 +58,11 @@ export interface MemoryFaults {
   cursorsLost?: (at: { readonly group: string }) => boolean
   /** A plain commit is durable, but its reply is lost: the caller sees `unknown`. */
   cursorsReplyLost?: (at: { readonly group: string }) => boolean
+  /**
+   * A plain commit arrives once more, at any time. As with a broker it counts while its generation
+   * lasts, so the cursor may go back.
+   */
+  cursorsAgain?: (at: { readonly group: string }) => boolean
   /** A reader's fetch fails: the caller sees `retriable`. */
   readRefused?: (at: TopicPartition) => boolean
   /** An administrative request does not arrive: the caller sees `retriable`. */

@@ -27,6 +27,7 @@ export class PartitionLog {
   #entries: Entry[] = []
   #start = 0
   #end = 0
+  #isLed = true
   /** In the order of their first offsets here, because a map keeps the order of insertion. */
   readonly #unmarked = new Map<Fate, number>()
   readonly #watchers = new Set<() => void>()
@@ -49,6 +50,28 @@ export class PartitionLog {
   get lastStable(): number {
     for (const first of this.#unmarked.values()) return first
     return this.#end
+  }
+
+  /** Nobody reads or writes a partition without a leader. */
+  get isLed(): boolean {
+    return this.#isLed
+  }
+
+  lead(isLed: boolean): void {
+    this.#isLed = isLed
+    if (isLed) this.notify()
+  }
+
+  /**
+   * A leader that lacks the newest records has taken over: they are gone, and their offsets are
+   * given again.
+   */
+  truncate(end: number): void {
+    if (end >= this.#end) return
+    this.#end = Math.max(end, this.#start)
+    this.#entries.splice(this.#indexOf(this.#end))
+    for (const [fate, first] of this.#unmarked) if (first >= this.#end) this.#unmarked.delete(fate)
+    this.notify()
   }
 
   /** Called whenever the last stable offset may have moved. Returns how to stop watching. */
@@ -114,11 +137,11 @@ export class PartitionLog {
   }
 
   /**
-   * Keeps the newest committed value of each key below the last stable offset; tombstones and
-   * markers go too.
+   * Keeps the newest committed value of each key below `below` and below the last stable offset.
+   * Markers go too, and tombstones once their time is over. Whoever reads on in the middle sees it.
    */
-  compact(): void {
-    const stable = this.lastStable
+  compact(below = Number.POSITIVE_INFINITY, tombstonesSinceMs = Number.POSITIVE_INFINITY): void {
+    const stable = Math.min(below, this.lastStable)
     const newest = new Map<string, Entry>()
     for (const entry of this.#entries) {
       if (entry.offset >= stable) break
@@ -126,7 +149,8 @@ export class PartitionLog {
     }
     this.#entries = this.#entries.filter((entry) => {
       if (entry.offset >= stable) return true
-      return entry.record !== null && entry.record.value !== null && newest.get(keyOf(entry.record)) === entry
+      if (entry.record === null || newest.get(keyOf(entry.record)) !== entry) return false
+      return entry.record.value !== null || entry.record.timestamp >= tombstonesSinceMs
     })
   }
 

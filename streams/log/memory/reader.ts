@@ -15,7 +15,7 @@ export function memoryReader(broker: Broker, connection: Connection): LogReader 
       if (closed) throw new LogError('fatal', 'the reader is closed')
       return connection.request(() => {
         if (broker.faults.readRefused?.(at) === true) throw new LogError('retriable', 'the fetch failed')
-        const log = broker.topics.partition(at)
+        const log = broker.topics.led(at)
         if (offset > log.end) throw new LogError('fatal', `${partitionKey(at)} ends before ${offset}`)
         const limits = { recordsMax: Number.POSITIVE_INFINITY, bytesMax }
         return { ...log.read(offset, limits), end: log.lastStable }

@@ -1,5 +1,6 @@
 import { LogError, partitionKey } from '../port.ts'
 import type { OutRecord, TopicPartition, TopicSpec, Written } from '../port.ts'
+import { bytesOf, RECORD_BYTES_MAX } from './record-size.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Fate } from './partition-log.ts'
 
@@ -56,6 +57,13 @@ export class Topics {
     return found
   }
 
+  /** For whoever wants to read or to write; LogError `retriable` while nobody leads it. */
+  led(at: TopicPartition): PartitionLog {
+    const log = this.partition(at)
+    if (!log.isLed) throw new LogError('retriable', `${partitionKey(at)} has no leader`)
+    return log
+  }
+
   isCompacted(topic: string): boolean {
     return this.#topics.get(topic)?.spec.config['cleanup.policy']?.includes('compact') ?? false
   }
@@ -74,7 +82,12 @@ export class Topics {
   }
 
   #accepting(record: OutRecord): PartitionLog {
-    const log = this.partition(record)
+    const log = this.led(record)
+    const bytesMax = Number(
+      this.#topics.get(record.topic)?.spec.config['max.message.bytes'] ?? RECORD_BYTES_MAX,
+    )
+    if (bytesOf(record) > bytesMax)
+      throw new LogError('fatal', `${record.topic} takes no record of ${bytesOf(record)} bytes`)
     if (record.key === null && this.isCompacted(record.topic)) {
       throw new LogError('fatal', `${record.topic} is compacted and takes no record without a key`)
     }

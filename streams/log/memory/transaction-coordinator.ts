@@ -12,12 +12,23 @@ export interface ProducerSession {
   readonly epoch: number
 }
 
+/**
+ * Which transaction of its session a request belongs to, and which request of the session it is.
+ * As with transactions v2 (KIP-890), one that comes again after its transaction is told from the
+ * next one's.
+ */
+export interface Stamp {
+  readonly transaction: number
+  readonly sequence: number
+}
+
 export interface OpenTransaction extends ProducerSession {
   /** The partitions that readers are held back in. */
   readonly partitions: readonly TopicPartition[]
 }
 
 interface Transaction extends Fate {
+  readonly number: number | undefined
   readonly touched: Set<PartitionLog>
   readonly cursors: { readonly group: string; readonly cursors: readonly Cursor[] }[]
 }
@@ -26,6 +37,8 @@ interface Producer {
   readonly producerId: number
   epoch: number
   current: Transaction | null
+  /** The last request of this epoch that brought records. */
+  sequence: number
   /** Markers and cursors of a decided transaction that have not been written yet. */
   readonly unwritten: Set<() => void>
 }
@@ -53,34 +66,39 @@ export class TransactionCoordinator {
    */
   fence(transactionalId: string): ProducerSession {
     const producer = this.#producer(transactionalId)
-    producer.epoch += 1
-    this.#decide(producer, 'aborted')
+    this.#nextEpoch(producer)
     writeOut(producer)
     return { transactionalId, producerId: producer.producerId, epoch: producer.epoch }
   }
 
-  write(session: ProducerSession, records: readonly OutRecord[]): Written {
-    const transaction = this.#open(session)
+  /** A stamp that has been seen is a request that comes again, and changes nothing. */
+  write(session: ProducerSession, records: readonly OutRecord[], stamp?: Stamp): Written {
+    const producer = this.#held(session)
+    if (stamp !== undefined && stamp.sequence <= producer.sequence) return new Map()
+    const transaction = this.#open(session, stamp)
+    producer.sequence = stamp?.sequence ?? producer.sequence
     return this.#topics.append(records, transaction, transaction.touched)
   }
 
   /** The cursors move when the transaction commits. */
-  stage(session: ProducerSession, group: string, cursors: readonly Cursor[]): void {
-    const transaction = this.#open(session)
+  stage(session: ProducerSession, group: string, cursors: readonly Cursor[], stamp?: Stamp): void {
+    const transaction = this.#open(session, stamp)
     this.#groups.check(cursors)
     transaction.cursors.push({ group, cursors })
   }
 
-  end(session: ProducerSession, decision: 'committed' | 'aborted'): void {
-    this.#decide(this.#held(session), decision)
+  /** Ends the transaction of the stamp; one that is over stays as it was decided. */
+  end(session: ProducerSession, decision: 'committed' | 'aborted', stamp?: Stamp): void {
+    const producer = this.#held(session)
+    if (stamp === undefined || producer.current?.number === stamp.transaction)
+      this.#decide(producer, decision)
   }
 
   /** Transaction timeout: the broker aborts and fences, without a new owner. */
   expire(transactionalId: string): void {
     const producer = this.#producers.get(transactionalId)
     if (producer?.current === null || producer === undefined) return
-    producer.epoch += 1
-    this.#decide(producer, 'aborted')
+    this.#nextEpoch(producer)
   }
 
   open(): OpenTransaction[] {
@@ -90,13 +108,20 @@ export class TransactionCoordinator {
     })
   }
 
-  #open(session: ProducerSession): Transaction {
+  #open(session: ProducerSession, stamp: Stamp | undefined): Transaction {
     const producer = this.#held(session)
     if (producer.current === null) {
       writeOut(producer)
-      producer.current = { decision: 'open', touched: new Set(), cursors: [] }
+      const number = stamp?.transaction
+      producer.current = { number, decision: 'open', touched: new Set(), cursors: [] }
     }
     return producer.current
+  }
+
+  #nextEpoch(producer: Producer): void {
+    producer.epoch += 1
+    producer.sequence = 0
+    this.#decide(producer, 'aborted')
   }
 
   #decide(producer: Producer, decision: 'committed' | 'aborted'): void {
@@ -130,7 +155,8 @@ export class TransactionCoordinator {
   #producer(transactionalId: string): Producer {
     let producer = this.#producers.get(transactionalId)
     if (producer === undefined) {
-      producer = { producerId: this.#producers.size + 1, epoch: -1, current: null, unwritten: new Set() }
+      const producerId = this.#producers.size + 1
+      producer = { producerId, epoch: -1, current: null, sequence: 0, unwritten: new Set() }
       this.#producers.set(transactionalId, producer)
     }
     return producer

@@ -1,10 +1,20 @@
 import { LogError } from '../port.ts'
-import type { LogTransactions, Written } from '../port.ts'
+import { partitionKey } from '../port.ts'
+import type { LogTransactions, OutRecord, Written } from '../port.ts'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
-import type { ProducerSession } from './transaction-coordinator.ts'
+import type { MemoryFaults } from './faults.ts'
+import type { ProducerSession, Stamp } from './transaction-coordinator.ts'
 
 type Batch = Parameters<LogTransactions['commit']>[0]
+/** The faults that strike a transactional id. */
+type Point = {
+  [K in keyof MemoryFaults]-?: NonNullable<MemoryFaults[K]> extends (at: {
+    readonly transactionalId: string
+  }) => boolean
+    ? K
+    : never
+}[keyof MemoryFaults]
 
 /**
  * The port's transactions: every step is a request of its own, so a crash or a fence may fall
@@ -15,6 +25,7 @@ export class MemoryTransactions implements LogTransactions {
   readonly #connection: Connection
   readonly #transactionalId: string
   #session: ProducerSession | null = null
+  #stamp: Stamp = { transaction: 0, sequence: 0 }
   #busy = false
   #closed = false
 
@@ -28,8 +39,12 @@ export class MemoryTransactions implements LogTransactions {
     return this.#alone(async () => {
       this.#session = await this.#connection.request(() => {
         this.#refuse('fenceRefused', 'retriable')
-        return this.#broker.transactions.fence(this.#transactionalId)
+        const fence = () => this.#broker.transactions.fence(this.#transactionalId)
+        const session = fence()
+        this.#again('fenceAgain', fence)
+        return session
       })
+      this.#stamp = { transaction: 0, sequence: 0 }
     })
   }
 
@@ -37,6 +52,7 @@ export class MemoryTransactions implements LogTransactions {
     return this.#alone(async () => {
       const session = this.#session
       if (session === null) throw new LogError('fatal', `${this.#transactionalId} must fence first`)
+      this.#stamp = { ...this.#stamp, transaction: this.#stamp.transaction + 1 }
       const written = await this.#stage(session, batch)
       await this.#end(session)
       return written
@@ -55,61 +71,76 @@ export class MemoryTransactions implements LogTransactions {
   async #stage(session: ProducerSession, batch: Batch): Promise<Written> {
     const { transactions } = this.#broker
     try {
-      const written = await this.#connection.request(() => {
-        this.#refuse('recordsRefused', 'retriable')
-        return transactions.write(session, batch.records)
-      })
+      const written = await this.#produce(session, batch.records)
       const cursors = batch.cursors(written)
-      await this.#connection.request(() => transactions.stage(session, batch.group, cursors))
+      const stamp = this.#stamp
+      await this.#connection.request(() => transactions.stage(session, batch.group, cursors, stamp))
       return written
     } catch (error) {
       if (!(error instanceof LogError && error.code === 'fenced')) {
-        await this.#connection.request(() => transactions.end(session, 'aborted'))
+        await this.#connection.request(() => transactions.end(session, 'aborted', this.#stamp))
       }
       throw error
     }
   }
 
+  /** In one request, or by a fault in one for each partition: other brokers lead them. */
+  async #produce(session: ProducerSession, records: readonly OutRecord[]): Promise<Written> {
+    const isSplit = this.#strikes('recordsInParts')
+    const written = new Map<string, number>()
+    const parts = isSplit ? partsOf(records) : [records]
+    for (const [index, part] of parts.entries()) {
+      const stamp = { ...this.#stamp, sequence: this.#stamp.sequence + 1 }
+      this.#stamp = stamp
+      const ends = await this.#connection.request(() => {
+        this.#refuse(index === 0 ? 'recordsRefused' : 'recordsPartial', 'retriable')
+        const write = () => this.#broker.transactions.write(session, part, stamp)
+        const ends = write()
+        this.#again('recordsAgain', write)
+        return ends
+      })
+      for (const [key, end] of ends) written.set(key, end)
+    }
+    return written
+  }
+
   async #end(session: ProducerSession): Promise<void> {
     try {
-      await this.#connection.request(() => this.#arrive(session))
+      const stamp = this.#stamp
+      await this.#connection.request(() => this.#arrive(session, stamp))
     } catch (error) {
       if (error instanceof LogError && error.code === 'unknown') this.#session = null
       throw error
     }
   }
 
-  #arrive(session: ProducerSession): void {
-    const { transactions, faults } = this.#broker
-    const at = { transactionalId: this.#transactionalId }
+  #arrive(session: ProducerSession, stamp: Stamp): void {
+    const { transactions } = this.#broker
+    const commit = () => transactions.end(session, 'committed', stamp)
     this.#refuse('beforeCommit', 'unknown')
-    if (faults.commitRefused?.(at) === true) {
-      transactions.end(session, 'aborted')
+    if (this.#strikes('commitRefused')) {
+      transactions.end(session, 'aborted', stamp)
       throw new LogError('retriable', 'the broker aborted the transaction')
     }
-    if (faults.commitLate?.(at) === true) {
-      this.#broker.schedule(() => this.#arriveLate(session))
+    if (this.#strikes('commitLate')) {
+      this.#broker.schedule(() => unanswered(commit))
       throw new LogError('unknown', 'the commit is late')
     }
-    transactions.end(session, 'committed')
+    commit()
+    this.#again('commitAgain', commit)
     this.#refuse('afterCommitBeforeReply', 'unknown')
   }
 
-  /** Nobody waits for the outcome any more; being fenced is one of the two that are expected. */
-  #arriveLate(session: ProducerSession): void {
-    try {
-      this.#broker.transactions.end(session, 'committed')
-    } catch (error) {
-      if (!(error instanceof LogError && error.code === 'fenced')) throw error
-    }
+  #again(point: 'fenceAgain' | 'recordsAgain' | 'commitAgain', request: () => unknown): void {
+    if (this.#strikes(point)) this.#broker.late(() => unanswered(request))
   }
 
-  #refuse(
-    point: 'fenceRefused' | 'recordsRefused' | 'beforeCommit' | 'afterCommitBeforeReply',
-    code: 'retriable' | 'unknown',
-  ): void {
-    const at = { transactionalId: this.#transactionalId }
-    if (this.#broker.faults[point]?.(at) === true) throw new LogError(code, point)
+  #strikes(point: Point): boolean {
+    return this.#broker.faults[point]?.({ transactionalId: this.#transactionalId }) === true
+  }
+
+  #refuse(point: Point, code: 'retriable' | 'unknown'): void {
+    if (this.#strikes(point)) throw new LogError(code, point)
   }
 
   /** Two at a time under one id would be two transactions in one: a programmer's error. */
@@ -123,4 +154,24 @@ export class MemoryTransactions implements LogTransactions {
       this.#busy = false
     }
   }
+}
+
+/** Nobody waits for the answer any more; to be refused is one of those that are expected. */
+function unanswered(request: () => unknown): void {
+  try {
+    request()
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error
+  }
+}
+
+function partsOf(records: readonly OutRecord[]): readonly (readonly OutRecord[])[] {
+  const parts = new Map<string, OutRecord[]>()
+  for (const record of records) {
+    const key = partitionKey(record)
+    const part = parts.get(key)
+    if (part === undefined) parts.set(key, [record])
+    else part.push(record)
+  }
+  return parts.size === 0 ? [records] : [...parts.values()]
 }

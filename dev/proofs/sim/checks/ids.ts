@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { z } from 'zod'
 
 /** The simulator's own statement of [EV60] and [EV61]: it must not believe what it checks. */
 const NAMESPACE = Buffer.from('4ad8b55f2b07580e81dab71bcd55d86b', 'hex')
@@ -46,3 +47,15 @@ export function operatorOf(operatorId: string): Operator {
 export const canonicalRulesOf = (operatorId: string): readonly ('exact' | 'hex2dec')[] => [
   operatorOf(operatorId).ids,
 ]
+
+/** What comes from outside or belongs to the bridges, and is no topology's word. */
+export const EDGES: readonly string[] = [
+  'sms.outbound.request',
+  'smpp.submit.result',
+  'sms.dlr.inbound',
+  'operator.health',
+  'bridge.marks',
+  'bridge.deadletter',
+]
+
+export const Identified = z.object({ eventId: z.string() })

@@ -1,3 +1,6 @@
+import { checkEdges } from './edges.ts'
+import { checkNothingNew, type Said } from './forgotten.ts'
+import { checkOrder } from './order.ts'
 import { checkOutbound } from './outbound.ts'
 import { checkReceipts } from './receipts.ts'
 import { checkNothingLeft, checkRuntime } from './runtime.ts'
@@ -21,6 +24,7 @@ export async function checkOutcome(world: World, accepted: ReadonlyMap<string, A
   checkOutbound(world, accepted, complain)
   checkReceipts(world, complain)
   checkSegments(world, complain)
+  checkEdges(world, complain)
 }
 
 /** Everything that must be true once all lifetimes have ended. */
@@ -28,6 +32,20 @@ export async function checkEnd(world: World): Promise<void> {
   const complain = complainTo(world)
   await checkRuntime(world, complain)
   await checkNothingLeft(world, complain)
+  checkEdges(world, complain)
+}
+
+/** Everything that must be true when all has been read again after its lifetime. */
+export async function checkForgotten(
+  world: World,
+  before: Said,
+  ends: ReadonlyMap<string, number> | null,
+): Promise<void> {
+  const complain = complainTo(world)
+  await checkRuntime(world, complain, 'forgotten')
+  checkNothingNew(world, before, complain)
+  if (ends !== null) checkOrder(world, ends, complain)
+  checkEdges(world, complain)
 }
 
 const complainTo =

@@ -7,14 +7,20 @@ import { changelogTopicOf, MARKS_STORE } from '../../../../streams/dsl/topology.
 import { isReplayed, type LogRecord } from '../../../../streams/log/port.ts'
 import { partitionOf } from '../../../../streams/log/partitioner.ts'
 import type { Store, StoredTimer } from '../../../../streams/runtime/store/store.ts'
+import { Identified } from './ids.ts'
 import { sameTexts, type Complain } from '../readings.ts'
 import type { World } from '../world.ts'
 
 /** What the runtime guarantees whatever the topologies mean (ARCHITECTURE.md, section 4). */
-export async function checkRuntime(world: World, complain: Complain): Promise<void> {
+export async function checkRuntime(
+  world: World,
+  complain: Complain,
+  rows: 'kept' | 'forgotten' = 'kept',
+): Promise<void> {
   const open = world.log.openTransactions()
   if (open.length > 0) complain(`transactions are open: ${open.map((one) => one.transactionalId).join(' ')}`)
-  checkRecords(world, complain)
+  // What is read again without its row may say something else.
+  if (rows === 'kept') checkRecords(world, complain)
   checkDeadLetters(world, complain)
   for (const topology of world.topologies) {
     for (let partition = 0; partition < world.partitions; partition += 1) {
@@ -24,9 +30,8 @@ export async function checkRuntime(world: World, complain: Complain): Promise<vo
   }
 }
 
-const Identified = z.object({ eventId: z.string() })
 /** Topics that no topology reads or writes. */
-const OTHERS = ['operator.health', 'bridge.marks']
+const OTHERS = ['operator.health', 'bridge.marks', 'bridge.deadletter']
 /**
  * Inputs may come twice, and what is derived without state from an input that comes twice does so
  * too.
@@ -48,8 +53,18 @@ function checkRecords(world: World, complain: Complain): void {
 function checkPlace(world: World, record: LogRecord, complain: Complain): void {
   if (isReplayed(record.headers) && world.replays.count === 0)
     complain(`${placeOf(record)} is marked as replayed`)
-  if (record.key === null || partitionOf(record.key, world.partitions) !== record.partition)
+  if (
+    record.key === null
+      ? !isUnreadable(record)
+      : partitionOf(record.key, world.partitions) !== record.partition
+  )
     complain(`${placeOf(record)} lies in a partition that its key does not name`)
+}
+
+/** A bridge finds no key in what it cannot read [EV58]. */
+function isUnreadable({ topic: name, value }: LogRecord): boolean {
+  const topic = TOPICS.find((one) => one.name === name)
+  return topic !== undefined && !decode(topic, value).ok
 }
 
 function checkOnce(topic: Topic<unknown>, records: readonly LogRecord[], complain: Complain): void {

@@ -3,7 +3,9 @@ import { aggregatedOutcomes, billingEvents, webhookEvents } from '../../../../st
 import { dlrRecords, segmentFacts, type DlrRecord } from '../../../../streams/contracts/receipts.ts'
 import { graceEnded, graceEndMs, NEW_MODEL, taken, type Input, type Model } from './aggregate-model.ts'
 import { eventId } from './ids.ts'
-import { byKey, canonical, readings, type Complain, type Reading } from '../readings.ts'
+import type { MemoryLog } from '../../../../streams/log/memory.ts'
+import { isReplayed } from '../../../../streams/log/port.ts'
+import { allReadings, byKey, canonical, readings, type Complain, type Reading } from '../readings.ts'
 import type { World } from '../world.ts'
 
 /**
@@ -81,24 +83,28 @@ function addTaken(to: Models, from: Model, timed: Timed | undefined): void {
   }
 }
 
-function actualEffects(world: World): Map<string, string[]> {
+const actualEffects = (world: World): Map<string, string[]> =>
+  effectsIn({ dump: (topic) => world.log.dump(topic).filter(({ headers }) => !isReplayed(headers)) })
+
+/** What the records say of each message, as the model's texts. */
+export function effectsIn(log: Pick<MemoryLog, 'dump'>): Map<string, string[]> {
   const effects = new Map<string, string[]>()
   const add = (messageId: string, effect: object): void => {
     effects.set(messageId, [...(effects.get(messageId) ?? []), canonical(effect)])
   }
-  for (const { value, key } of readings(world.log, aggregatedOutcomes)) {
+  for (const { value, key } of allReadings(log, aggregatedOutcomes)) {
     const { status: aggregated, received, expected, closedBy, operatorId, segments, occurredAt: at } = value
     add(key, { aggregated, received, expected, closedBy, operatorId, segments, at })
   }
-  for (const { value, key } of readings(world.log, billingEvents)) {
+  for (const { value, key } of allReadings(log, billingEvents)) {
     const { dlrStatus: billing, segmentCount, deliveredSegments, operatorId, occurredAt: at } = value
     add(key, { billing, segmentCount, deliveredSegments, operatorId, at })
   }
-  for (const { value, key } of readings(world.log, webhookEvents)) {
+  for (const { value, key } of allReadings(log, webhookEvents)) {
     const { dlrStatus: webhook, to, segments, operatorId, occurredAt: at } = value
     add(key, { webhook, at, segments, operatorId, to })
   }
-  for (const { value, key } of readings(world.log, dlrRecords)) {
+  for (const { value, key } of allReadings(log, dlrRecords)) {
     const effect = recordEffect(value)
     if (effect !== null) add(key, effect)
   }
