@@ -7,7 +7,10 @@ export type KnownDefect =
   | 'R2'
   /** A bridge that was frozen or lost its cursor publishes again, and a new durable starts over. */
   | 'R6'
-  /** What an input says depends on when timers get their turn among the records. */
+  /**
+   * What an input says depends on when timers get their turn among the records; and one that is
+   * armed again in the round that finds it stale is dropped.
+   */
   | 'R13'
 
 export const KNOWN: ReadonlySet<KnownDefect> = new Set<KnownDefect>(['R2', 'R6', 'R13'])

@@ -3,7 +3,7 @@ import { MUTANTS } from './mutants.ts'
 import { runSeed, type RunResult } from './run.ts'
 
 /**
- * `npm run sim -- --seeds N [--seed S] [--mutations] [--json]`: runs N seeds from S on (default:
+ * `npm run sim -- --seeds N [--seed S] [--mutations [--only NAME]] [--json]`: runs N seeds from S on (default:
  * 200 from 1), and with `--mutations` shows that each planted defect is found. A failing seed
  * prints what it violates and how to run it again, alone with its last steps. Exit code 1 when an
  * invariant is violated or a mutant survives.
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     lines: { type: 'string', default: '60' },
     mutations: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 })
 
@@ -70,6 +71,7 @@ async function hunt(): Promise<void> {
   const survivors: string[] = []
   const caught: Record<string, { seed: number; seeds: number; by: string }> = {}
   for (const [name, plant] of Object.entries(MUTANTS)) {
+    if (!name.includes(values.only)) continue
     const found = await firstViolation(plant, values.seeds === undefined ? MUTANT_SEEDS_MAX : seeds)
     if (found === null) survivors.push(name)
     else caught[name] = { seed: found.seed, seeds: found.seed - first + 1, by: headline(found) }

@@ -1,6 +1,7 @@
 import type { OutRecord } from '../../../streams/log/port.ts'
 import { timersOf } from '../../../streams/runtime/store/row.ts'
 import type { RowChange, Store, StoredTimer, StoreFactory } from '../../../streams/runtime/store/store.ts'
+import { MARKS_STORE } from '../../../streams/dsl/topology.ts'
 import { withTransactions } from './mutant-logs.ts'
 import { APP, type Plant } from './process.ts'
 
@@ -99,6 +100,57 @@ const bound = (store: Store): Store => ({
   wipe: () => store.wipe(),
   close: () => store.close(),
 })
+
+/** Timers get their turn after all records of a round: they are found a look later. */
+export function timersAfterRecords(): Plant {
+  const looks = new WeakMap<Store, number>()
+  return {
+    stores: withDue((inner, untilMs, limit) => {
+      const look = looks.get(inner) ?? 0
+      looks.set(inner, look + 1)
+      return look % 2 === 0 ? Promise.resolve([]) : inner.dueTimers(untilMs, limit)
+    }),
+  }
+}
+
+/** A round that has said nothing leaves its mark where it was, on the log and in the store. */
+export function marksOnlyWithEffects(): Plant {
+  const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE}-changelog`)
+  /** Tasks whose last round has said nothing, by the name of their store. */
+  const silent = new Set<string>()
+  return {
+    log: (log) =>
+      withTransactions(log, (inner, { transactionalId }) => ({
+        fence: () => inner.fence(),
+        commit: (batch) => {
+          const name = transactionalId.slice(APP.length + 1)
+          const isSilent = batch.records.every(isMark)
+          if (isSilent) silent.add(name)
+          else silent.delete(name)
+          return inner.commit(isSilent ? { ...batch, records: [] } : batch)
+        },
+        close: () => inner.close(),
+      })),
+    stores: (stores) => ({
+      open: async (name, onWiped) => withoutMarksOf(await stores.open(name, onWiped), () => silent.has(name)),
+      peek: (name) => stores.peek(name),
+      destroy: (name) => stores.destroy(name),
+    }),
+  }
+}
+
+/** A task asks for its timers when it has restored, and not before. */
+function withoutMarksOf(inner: Store, isSilent: () => boolean): Store {
+  let isRestoring = true
+  return {
+    ...bound(inner),
+    nextDueMs: () => {
+      isRestoring = false
+      return inner.nextDueMs()
+    },
+    commit: (changes, checkpoint) => inner.commit(isRestoring || !isSilent() ? changes : [], checkpoint),
+  }
+}
 
 /** Whatever is due within the hour fires with the first that is due. */
 export const earlyTimers = withDue((inner, untilMs, limit) => inner.dueTimers(untilMs + 3_600_000, limit))

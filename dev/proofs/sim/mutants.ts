@@ -18,8 +18,15 @@ import {
   namelessPublishes,
   replayedPublished,
 } from './mutant-bridges.ts'
-import { earlyTimers, overlayBeforeCommit, volatileTimers } from './mutant-stores.ts'
-import { forgetful, impatient } from './mutant-topologies.ts'
+import { anyInputReached, mergedByName } from './mutant-order.ts'
+import {
+  earlyTimers,
+  marksOnlyWithEffects,
+  overlayBeforeCommit,
+  timersAfterRecords,
+  volatileTimers,
+} from './mutant-stores.ts'
+import { forgetful, impatient, seesOneLess } from './mutant-topologies.ts'
 import type { Plant } from './process.ts'
 
 /**
@@ -41,6 +48,11 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'commit-never-answers': commitNeverAnswers,
   'standby-loses-rows': () => ({ log: forgetfulReader }),
   'tombstones-not-restored': () => ({ log: tombstonesNotRead }),
+  'seen-max-off-by-one': () => ({ topologies: (topologies) => topologies.map(seesOneLess) }),
+  'mark-not-raised-without-effects': marksOnlyWithEffects,
+  'timers-after-records': timersAfterRecords,
+  'timers-when-any-input-is-reached': () => ({ log: anyInputReached }),
+  'inputs-merged-by-name': () => ({ log: mergedByName }),
   'timers-fire-early': () => ({ stores: earlyTimers }),
   'bridge-cursor-before-ack': () => ({ bridgeLog: cursorBeforeAck }),
   'bridge-mark-not-awaited': () => ({ bridgeLog: markNotAwaited }),

@@ -1,6 +1,6 @@
 import type { OutboundRequest } from '../../../streams/contracts/outbound.ts'
 import type { Dice } from './dice.ts'
-import { eventId, HOUR_MS, instant, OPERATORS } from './checks/ids.ts'
+import { eventId, HOUR_MS, instant, MINUTE_MS, OPERATORS } from './checks/ids.ts'
 import type { RouteScript, Routing } from './routing.ts'
 import type { Sender } from './sender.ts'
 import type { VirtualTime } from './virtual-time.ts'
@@ -48,7 +48,37 @@ export function sendTraffic(options: TrafficOptions): Map<string, Accepted> {
   for (const topic of [REQUESTS, RESULTS, RECEIPTS]) {
     if (dice.chance(0.2)) sender.after(dice.int(0, spreadMs), garbage(dice, topic))
   }
+  if (dice.chance(0.1)) flood(options)
   return accepted
+}
+
+/** What nobody sent, and an operator that does not stop reporting on it. */
+export const FLOODED_ID = 'FLOOD-1'
+/** More than any memory per id holds. */
+const FLOOD = 40
+
+/** Each a minute after the last, and all of them once more: every memory per id fills. */
+function flood({ dice, time, sender }: TrafficOptions): void {
+  const { operatorId } = dice.pick(OPERATORS.filter(({ ids }) => ids === 'exact'))
+  const startMs = time.wallMs
+  for (let minute = 0; minute < FLOOD; minute += 1) {
+    const receivedAt = instant(startMs + minute * MINUTE_MS)
+    const id = eventId('dlr', operatorId, FLOODED_ID, 'DELIVRD', receivedAt)
+    const value = {
+      schemaVersion: '1.0',
+      eventId: id,
+      occurredAt: receivedAt,
+      operatorId,
+      operatorMessageId: FLOODED_ID,
+      stat: 'DELIVRD',
+      errorCode: '000',
+      deliveredAt: null,
+      receivedAt,
+    }
+    const atMs = dice.int(0, 3000)
+    sender.after(atMs, { topic: RECEIPTS, id, value })
+    sender.after(atMs + dice.int(0, 8000), { topic: RECEIPTS, value })
+  }
 }
 
 function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepted {
