@@ -12,7 +12,7 @@ import { CommandPartition, OUTBOUND_BATCH_MAX, StaleOwnership, UnmarkedHistory }
 import { COMMAND_TOPIC } from './event.ts'
 import { OUTBOUND_GROUP, OutboundBridge } from './outbound.ts'
 import { natsPublisher, PublishError, SubjectMoved, type Publisher } from './publish.ts'
-import { natsPublishedCommands } from './published-commands.ts'
+import { natsPublishedCommands, type PublishedCommands } from './published-commands.ts'
 import { PublishedMarks } from './published-marks.ts'
 
 export interface OutboundMirrorsOptions {
@@ -20,6 +20,8 @@ export interface OutboundMirrorsOptions {
   readonly linkOf: (mirror: Mirror) => NatsLink
   /** Default: publishes over the mirror's link. A simulation has streams of its own. */
   readonly publisherOf?: (mirror: Mirror) => Publisher
+  /** The same for what it asks a stream about the commands that it holds. */
+  readonly publishedOf?: (mirror: Mirror) => PublishedCommands
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
   readonly logger: Logger
@@ -128,7 +130,8 @@ function commandOwner(
     log: options.log,
     now: options.now,
     group: options.group ?? OUTBOUND_GROUP,
-    published: natsPublishedCommands(options.linkOf(mirror), mirror.stream, stop),
+    published:
+      options.publishedOf?.(mirror) ?? natsPublishedCommands(options.linkOf(mirror), mirror.stream, stop),
     publish: (batch, gate) => bridge.handle(batch, gate),
     isUnmarkedAllowed: options.isUnmarkedAllowed ?? false,
     streamAgeMsMax: stream.maxAgeMs,

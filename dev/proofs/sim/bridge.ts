@@ -95,6 +95,7 @@ export class BridgeProcess {
       ...shared,
       linkOf: () => NO_LINK,
       publisherOf: (mirror) => this.#publisher(mirror),
+      publishedOf: ({ stream }) => nats.published(stream, this.life),
       onFailed: (error) => this.#end(`fails: ${String(error)}`),
     })
     this.#joined = () => outbound.joined()
@@ -166,8 +167,9 @@ export class BridgeProcess {
   #publisher({ stream }: Mirror): Publisher {
     const { nats, plant } = this.#options
     const publisher: Publisher = {
-      publish: async ({ subject, messageId: id, headers, payload: data }) => {
-        return { kind: 'stored', ...(await nats.publish(stream, { subject, id, headers, data }, this.life)) }
+      publish: async ({ messageId: id, payload: data, ...rest }, permit) => {
+        permit()
+        return { kind: 'stored', ...(await nats.publish(stream, { ...rest, id, data }, this.life)) }
       },
     }
     return plant.publisher?.(publisher) ?? publisher

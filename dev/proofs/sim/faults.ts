@@ -58,7 +58,7 @@ export const MOMENT_FAULTS = [
 export type MomentFault = (typeof MOMENT_FAULTS)[number]
 
 /** Faults of one request to NATS. */
-const EDGE_FAULTS = ['publish_lost', 'publish_reply_lost', 'publish_late', 'ack_lost'] as const
+const EDGE_FAULTS = ['publish_lost', 'publish_reply_lost', 'publish_late', 'ack_lost', 'lookup_lost'] as const
 export type EdgeFault = (typeof EDGE_FAULTS)[number]
 
 /** Probability of each request fault at its point, and of each moment fault at each step. */

@@ -13,4 +13,4 @@ export type KnownDefect =
    */
   | 'R13'
 
-export const KNOWN: ReadonlySet<KnownDefect> = new Set<KnownDefect>(['R2', 'R6', 'R13'])
+export const KNOWN: ReadonlySet<KnownDefect> = new Set<KnownDefect>([])

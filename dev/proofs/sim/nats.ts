@@ -1,5 +1,6 @@
 import { headers as emptyHeaders, type MsgHdrs } from '@nats-io/transport-node'
-import { PublishError } from '../../../bridges/nats/outbound/publish.ts'
+import { PublishError, SubjectMoved } from '../../../bridges/nats/outbound/publish.ts'
+import type { PublishedCommands } from '../../../bridges/nats/outbound/published-commands.ts'
 import { DUPLICATE_WINDOW_MS, STREAMS } from '../../../streams/contracts/subjects.ts'
 import type { Dice } from './dice.ts'
 import { Durable, type DurableOptions, type StoredMessage } from './durable.ts'
@@ -13,6 +14,8 @@ export interface Publishing {
   readonly id: string
   readonly headers?: MsgHdrs
   readonly data: Buffer
+  /** Only behind this message of its subject; 0: only as the first. Undefined: behind any. */
+  readonly lastSequence?: number | undefined
 }
 
 export interface Acknowledged {
@@ -93,9 +96,44 @@ export class SimNats {
       schedule(() => {
         const acknowledged = this.#store(this.stream(stream), message)
         if (isSilent('publish_reply_lost')) return
-        schedule(() => life.run(() => resolve(acknowledged)))
+        schedule(() =>
+          life.run(() =>
+            acknowledged === null
+              ? reject(new SubjectMoved(`${stream} holds more than was expected`))
+              : resolve(acknowledged),
+          ),
+        )
       })
     })
+  }
+
+  /** What the stream tells about the commands that it holds. */
+  published(stream: string, life: Life): PublishedCommands {
+    const held = (subject: string) =>
+      this.stream(stream).messages.filter((one) => one.subject === subject && !this.#hasExpired(stream, one))
+    const ask = <T>(question: string, answer: () => T): Promise<T> =>
+      new Promise((resolve, reject) => {
+        if (this.#strikes('lookup_lost', question))
+          return this.#giveUp(() =>
+            life.run(() => reject(new PublishError(stream, new Error('lookup_lost')))),
+          )
+        this.#options.schedule(() => {
+          const found = answer()
+          this.#options.schedule(() => life.run(() => resolve(found)))
+        })
+      })
+    return {
+      last: (subject) => ask(subject, () => held(subject).at(-1)?.seq ?? 0),
+      beyond: (subject, sequence) =>
+        ask(subject, () => {
+          const beyond = held(subject).filter(({ seq }) => seq > sequence)
+          return new Map(beyond.map(({ id, seq }) => [id, seq]))
+        }),
+    }
+  }
+
+  #hasExpired(stream: string, { atMs }: StoredMessage): boolean {
+    return this.#options.time.wallMs - atMs >= this.stream(stream).maxAgeMs
   }
 
   #giveUp(tell: () => void): void {
@@ -112,13 +150,21 @@ export class SimNats {
     })
   }
 
-  /** A stream that knows the id takes nothing, and names the message that it has. */
-  #store(stream: Stream, { subject, id, headers = emptyHeaders(), data }: Publishing): Acknowledged {
+  /**
+   * A stream that knows the id takes nothing, and names the message that it has. Null: it takes
+   * nothing because its subject has moved.
+   */
+  #store(stream: Stream, publishing: Publishing): Acknowledged | null {
+    const { subject, id, headers = emptyHeaders(), data, lastSequence } = publishing
     const { wallMs } = this.#options.time
     const key = `${stream.name} ${id}`
     const known = this.#ids.get(key)
     if (known !== undefined && wallMs - known.atMs < DUPLICATE_WINDOW_MS)
       return { duplicate: true, sequence: known.sequence }
+    const last = stream.messages.findLast(
+      (one) => one.subject === subject && !this.#hasExpired(stream.name, one),
+    )
+    if (lastSequence !== undefined && lastSequence !== (last?.seq ?? 0)) return null
     const seq = stream.messages.length + 1
     this.#ids.set(key, { atMs: wallMs, sequence: seq })
     stream.messages.push({ seq, subject, id, headers, data, atMs: wallMs })
