@@ -16,7 +16,7 @@ type Sequences = Readonly<Record<string, number>>
  */
 export class UnmarkedCommands {
   readonly #published: PublishedCommands
-  /** As the mark has them; undefined: not known, so that everything in the stream counts as marked. */
+  /** As the mark has them; undefined: not known, so that all of the stream counts as marked. */
   #marked: Sequences | undefined
   /** Of the batch in hand. */
   readonly #reached = new Map<string, number>()
