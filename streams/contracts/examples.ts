@@ -289,5 +289,5 @@ export const bridgeMarkExample: BridgeMark = {
   partition: 0,
   acknowledged: 4711,
   topicId: 'aLCRbTfNTqqZAjBHgJ2hAg',
-  sequence: 5102,
+  sequences: { [operatorId]: 5102 },
 }

@@ -37,10 +37,10 @@ export const BridgeMark = z.object({
    */
   topicId: z.string().exactOptional(),
   /**
-   * Of a partition: whatever of it lies beyond this stream sequence may have been published without
-   * a mark. Absent while unknown.
+   * Of a partition, by operator: the stream sequence of the last command that the mark covers. What
+   * lies beyond was published without a mark. Absent: nobody knows.
    */
-  sequence: count.exactOptional(),
+  sequences: z.record(z.string(), count).exactOptional(),
 })
 export type BridgeMark = z.infer<typeof BridgeMark>
 export const bridgeMarks = topic(

@@ -32,7 +32,9 @@ type Happening =
   | { readonly kind: 'compact' }
 
 const bridge = fc.nat(1)
-const fates = fc.array(fc.constantFrom<Fate>('stored', 'lost', 'reply lost', 'late'), { maxLength: 6 })
+const fates = fc.array(fc.constantFrom<Fate>('stored', 'stored', 'lost', 'reply lost', 'late'), {
+  maxLength: 6,
+})
 const fault = fc.constantFrom<Fault>(
   'none',
   'none',
@@ -49,7 +51,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('commit' as const), bridge, fault }),
   fc.record({ kind: fc.constant('commit' as const), bridge, fault }),
   fc.record({ kind: fc.constant('assign' as const), bridge }),
-  fc.record({ kind: fc.constant('wait' as const), minutes: fc.constantFrom(0.1, 1, 11, 600) }),
+  fc.record({ kind: fc.constant('wait' as const), minutes: fc.constantFrom(0.1, 11, 600) }),
   fc.record({ kind: fc.constant('reset' as const) }),
   fc.record({ kind: fc.constant('let through' as const) }),
   fc.record({ kind: fc.constant('compact' as const) }),
@@ -135,7 +137,7 @@ class World {
 
   async happens(one: Happening): Promise<void> {
     const { commands } = this
-    if (one.kind === 'write') return commands.write(one.count)
+    if (one.kind === 'write') return commands.write(one.count, 3)
     if (one.kind === 'assign') return this.#member(one.bridge).assign()
     if (one.kind === 'handle') return this.#handle(one.bridge, one.size, one.fates)
     if (one.kind === 'commit') return this.#commit(one.bridge, one.fault)
@@ -175,14 +177,17 @@ class World {
 describe('[P4] [P7] fault R6: whatever happens to two bridges, the log and NATS', () => {
   test('each command is in the stream once, though the window of NATS has long ended', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(happening, { maxLength: 60 }), async (happenings) => {
-        const world = await World.begin()
-        for (const one of happenings) await world.happens(one)
-        await world.settles()
-        const { ids } = world.commands.stream
-        expect(new Set(ids).size).toBe(ids.length)
-        expect(ids).toHaveLength((await world.commands.records()).length)
-      }),
+      fc.asyncProperty(
+        fc.array(happening, { minLength: 10, maxLength: 60, size: 'max' }),
+        async (happenings) => {
+          const world = await World.begin()
+          for (const one of happenings) await world.happens(one)
+          await world.settles()
+          const { ids } = world.commands.stream
+          expect(new Set(ids).size).toBe(ids.length)
+          expect(ids).toHaveLength((await world.commands.records()).length)
+        },
+      ),
       { numRuns: 300 },
     )
   }, 120_000)

@@ -83,6 +83,25 @@ describe('[P7] fault R6a: a partition that comes back after another owner has di
     expect(commands.stream.ids).toHaveLength(7)
   })
 
+  test('what lies in the stream in another order than on the log is found too, operator by operator', async () => {
+    const commands = await Commands.begin()
+    await commands.write(4, 2)
+    const a = await commands.owner()
+    const { records, next } = await commands.batch(0)
+    const ofSecond = records.filter(({ key }) => key?.toString() !== OPERATOR)
+    await a.partition.handle({
+      ...AT,
+      records: [...ofSecond, ...records.filter((one) => !ofSecond.includes(one))],
+      next,
+    })
+    commands.nowMs += 11 * MINUTE_MS
+    for (let from = 0; from < 4; from += 1) {
+      const owner = await commands.owner()
+      await owner.take(await commands.batch(from, from + 1))
+    }
+    expect(commands.stream.ids).toHaveLength(4)
+  })
+
   test('a resend whose answer was lost is looked up too when it comes after the window', async () => {
     const commands = await Commands.begin()
     const owner = await commands.owner()

@@ -25,6 +25,7 @@ import {
   type PublishedMarks,
 } from './published-marks.ts'
 import { refusedRecord } from './refused-command.ts'
+import { UnmarkedCommands } from './unmarked-commands.ts'
 
 /** Records in one batch of a partition. */
 export const OUTBOUND_BATCH_MAX = 256
@@ -36,6 +37,11 @@ const TRANSACTION_MS_MAX = 15_000
 export interface Command {
   readonly record: LogRecord
   readonly event: OutboundEvent
+}
+
+interface Ack {
+  readonly sequence: number
+  readonly duplicate: boolean
 }
 
 /** What decides whether a command may leave. */
@@ -53,7 +59,7 @@ export interface CommandGate {
   /** Behind which message of its subject NATS may take it. */
   lastOf(event: OutboundEvent): number | undefined
   /** NATS has it under this sequence of its stream. */
-  acknowledged(event: OutboundEvent, sequence: number): void
+  acknowledged(event: OutboundEvent, ack: Ack): void
   /** NATS will never take it: `outbound` is told, with the cursor. */
   refused(record: LogRecord, reason: string): Promise<void>
 }
@@ -95,22 +101,15 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   #topicId: string | undefined
   /** When the log last confirmed that the partition is ours. */
   #provenMs = Number.NEGATIVE_INFINITY
-  /** Records that a former owner may have published without a mark: those below, so many. */
-  #doubtBelow = 0
-  #doubtLeft = 0
   /** Offsets of the batch in hand that were sent with an unknown outcome. */
   readonly #tried = new Set<number>()
-  /** What NATS holds of the records in doubt. */
-  #held: ReadonlyMap<string, number> = new Map()
-  /** By subject, the last message as this owner knows it. One subject for each operator. */
-  readonly #last = new Map<string, number>()
-  /** Highest stream sequence acknowledged since the mark got its own; 0: none. */
-  #acknowledged = 0
+  #unmarked: UnmarkedCommands
   #refusals: OutRecord[] = []
 
   constructor(options: CommandPartitionOptions) {
     const { log, group, at } = options
     this.#options = options
+    this.#unmarked = new UnmarkedCommands(options.published, undefined)
     this.#transactions = log.transactions({
       transactionalId: `${group}.${at.topic}.${at.partition}`,
       timeoutMs: TRANSACTION_MS_MAX,
@@ -126,10 +125,8 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     const committed = await log.admin.committed(group, [at])
     const bounds = (await log.admin.bounds([at])).get(partitionKey(at)) ?? { start: 0, end: 0 }
     this.#topicId = bounds.topicId
-    this.#doubtBelow = bounds.end
-    this.#doubtLeft = OUTBOUND_BATCH_MAX
-    this.#mark = found && this.#adopted(found)
-    if (this.#mark === undefined) await this.#unmarked(bounds, committed.has(partitionKey(at)))
+    if (found !== undefined) this.#use(this.#adopted(found))
+    else await this.#withoutMark(bounds, committed.has(partitionKey(at)))
   }
 
   handle(batch: Batch): Promise<void> {
@@ -137,20 +134,14 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   }
 
   async commit(batch: Batch, cursor: Cursor): Promise<void> {
-    const before = this.#mark ?? { ...NO_MARK, topicId: this.#topicId }
-    const doubtLeft = this.#doubtLeft - batch.records.length
-    const isDoubtOver = doubtLeft <= 0 || batch.next >= this.#doubtBelow
-    const moved = advanced(before, batch.records)
-    const isRaised = isDoubtOver && this.#acknowledged > 0
-    const sequence = isRaised ? this.#acknowledged : before.sequence
-    const mark: Mark = { ...moved, topicId: this.#topicId, sequence }
+    const before = this.#mark ?? NO_MARK
+    const { sequences } = this.#unmarked
+    const mark: Mark = { ...advanced(before, batch.records), topicId: this.#topicId, sequences }
     await this.#commit([...this.#refusals, this.#recordOf(mark)], [cursor])
     this.#mark = mark
-    this.#doubtLeft = isDoubtOver ? 0 : doubtLeft
+    this.#unmarked.marked(sequences)
     this.#refusals = []
     this.#tried.clear()
-    this.#held = new Map()
-    if (isRaised) this.#acknowledged = 0
   }
 
   doubt(): void {
@@ -165,9 +156,8 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     const open = undone.filter(({ record }) => !isReplayed(record.headers) && !this.covers(record))
     if (this.#mark === undefined) await this.#begin(undone)
     if (!this.#isProven()) await this.#claim()
-    if (open.some(({ record }) => this.#tried.has(record.offset))) this.#last.clear()
-    await this.#lookAtLast(open)
-    await this.#lookUp(open.filter(({ record }) => this.#isInDoubt(record)))
+    for (const { record, event } of open) if (this.#tried.has(record.offset)) this.#unmarked.forget(event)
+    await this.#unmarked.lookAt(open.map(({ event }) => event))
     for (const { record } of open) this.#tried.add(record.offset)
   }
 
@@ -175,21 +165,20 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     return this.#mark !== undefined && covers(this.#mark, record)
   }
 
-  isHeld({ messageId }: OutboundEvent): boolean {
-    return this.#held.has(messageId)
+  isHeld(event: OutboundEvent): boolean {
+    return this.#unmarked.has(event)
   }
 
   permit(): void {
     if (!this.#isProven()) throw new StaleOwnership(`${partitionKey(this.#options.at)} must be proven again`)
   }
 
-  lastOf({ subject }: OutboundEvent): number | undefined {
-    return this.#last.get(subject)
+  lastOf(event: OutboundEvent): number | undefined {
+    return this.#unmarked.lastOf(event)
   }
 
-  acknowledged({ subject }: OutboundEvent, sequence: number): void {
-    this.#acknowledged = Math.max(this.#acknowledged, sequence)
-    this.#last.set(subject, Math.max(this.#last.get(subject) ?? 0, sequence))
+  acknowledged({ subject }: OutboundEvent, { sequence, duplicate }: Ack): void {
+    this.#unmarked.acknowledged(subject, sequence, duplicate)
   }
 
   async refused(record: LogRecord, reason: string): Promise<void> {
@@ -203,24 +192,26 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   #forget(): void {
     this.#mark = undefined
     this.#provenMs = Number.NEGATIVE_INFINITY
-    this.#held = new Map()
-    this.#last.clear()
     this.#tried.clear()
     this.#refusals = []
-    this.#acknowledged = 0
+  }
+
+  #use(mark: Mark): void {
+    this.#mark = mark
+    this.#unmarked = new UnmarkedCommands(this.#options.published, mark.sequences)
   }
 
   /** Of another topic it tells only that there was one, and up to where the stream is marked. */
   #adopted(found: Mark): Mark {
     if (isOfSameTopic(found, this.#topicId)) return found
-    return { ...NO_MARK, topicId: this.#topicId, sequence: found.sequence }
+    return { ...NO_MARK, topicId: this.#topicId, sequences: found.sequences }
   }
 
   /** An empty topic gets its mark at once: from then on a missing one is a lost one. */
-  async #unmarked({ start, end }: Bounds, hasCursor: boolean): Promise<void> {
+  async #withoutMark({ start, end }: Bounds, hasCursor: boolean): Promise<void> {
     if (this.#options.isUnmarkedAllowed) return this.#write({ ...NO_MARK, topicId: this.#topicId })
     if (start > 0 || hasCursor) throw this.#lost('it was read before')
-    if (end === 0) await this.#write({ ...NO_MARK, topicId: this.#topicId, sequence: 0 })
+    if (end === 0) await this.#write({ ...NO_MARK, topicId: this.#topicId, sequences: {} })
   }
 
   /** The first commands of a partition that has no mark: is it new, or was the mark lost? */
@@ -230,7 +221,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
       if ((await published.last(subject)) > 0) throw this.#lost('NATS holds commands of its operators')
     if (first.some(({ record }) => now() - record.timestamp > streamAgeMsMax))
       throw this.#lost('it holds commands that are older than what NATS keeps')
-    await this.#write({ ...NO_MARK, topicId: this.#topicId, sequence: 0 })
+    await this.#write({ ...NO_MARK, topicId: this.#topicId, sequences: {} })
   }
 
   #lost(why: string): UnmarkedHistory {
@@ -239,7 +230,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
 
   async #write(mark: Mark): Promise<void> {
     await this.#commit([this.#recordOf(mark)], [])
-    this.#mark = mark
+    this.#use(mark)
   }
 
   #recordOf(mark: Mark): OutRecord {
@@ -265,27 +256,5 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   #isProven(): boolean {
     const ageMs = this.#options.now() - this.#provenMs
     return ageMs >= 0 && ageMs <= OWNERSHIP_MS_MAX
-  }
-
-  #isInDoubt({ offset }: LogRecord): boolean {
-    return this.#tried.has(offset) || (this.#doubtLeft > 0 && offset < this.#doubtBelow)
-  }
-
-  /** Before anything is looked up: what is published in between is noticed by what it moves. */
-  async #lookAtLast(open: readonly Command[]): Promise<void> {
-    for (const { event } of open)
-      if (!this.#last.has(event.subject))
-        this.#last.set(event.subject, await this.#options.published.last(event.subject))
-  }
-
-  /** Without a sequence in the mark nobody knows where to look: then NATS's own window is all. */
-  async #lookUp(doubtful: readonly Command[]): Promise<void> {
-    const sequence = this.#mark?.sequence
-    if (sequence === undefined) return
-    const held = new Map<string, number>()
-    for (const subject of new Set(doubtful.map(({ event }) => event.subject)))
-      for (const [id, seq] of await this.#options.published.beyond(subject, sequence)) held.set(id, seq)
-    for (const { event } of doubtful) this.acknowledged(event, held.get(event.messageId) ?? 0)
-    this.#held = held
   }
 }

@@ -153,7 +153,7 @@ export class OutboundBridge {
       })
       .finally(end)
     if (published.kind === 'refused') return this.#refuse(record, 'refused', published.message, gate)
-    gate?.acknowledged(event, published.sequence)
+    gate?.acknowledged(event, published)
     instruments.out.inc({ subject: record.topic })
     if (event.enqueuedAtMs !== undefined && !published.duplicate)
       instruments.pipelineTotal.observe(Math.max(0, now() - event.enqueuedAtMs) / 1_000)

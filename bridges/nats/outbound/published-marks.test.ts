@@ -39,9 +39,9 @@ const read = (log: MemoryLog, of = OURS): Promise<Mark | undefined> => new Publi
 describe('marks', () => {
   test('[P7] what lies at or below a mark is covered, also for the next process', async () => {
     const log = await logWithTopics()
-    await write(log, { acknowledged: 7, timeMs: 700, topicId: 'a', sequence: 12 })
+    await write(log, { acknowledged: 7, timeMs: 700, topicId: 'a', sequences: { one: 12 } })
     const mark = await read(log)
-    expect(mark).toEqual({ acknowledged: 7, timeMs: 700, topicId: 'a', sequence: 12 })
+    expect(mark).toEqual({ acknowledged: 7, timeMs: 700, topicId: 'a', sequences: { one: 12 } })
     expect([0, 7, 8].map((offset) => covers(mark ?? NO_MARK, record(offset, 700)))).toEqual([
       true,
       true,
@@ -66,7 +66,7 @@ describe('marks', () => {
   test('a mark that a bridge of an older version wrote has neither topic nor sequence, and counts', async () => {
     const log = await logWithTopics()
     const { value, ...rest } = markRecord(OURS, { acknowledged: 4, timeMs: 400 })
-    expect(String(value)).not.toMatch(/topicId|sequence/)
+    expect(String(value)).not.toMatch(/topicId|sequences/)
     await log.writer().write([{ ...rest, value }])
     expect(covers((await read(log)) ?? NO_MARK, record(4, 400))).toBe(true)
   })

@@ -25,7 +25,8 @@ export interface Mark {
   readonly acknowledged: number
   readonly timeMs: number
   readonly topicId?: string | undefined
-  readonly sequence?: number | undefined
+  /** By operator, the stream sequence of its last command up to it; undefined: not known. */
+  readonly sequences?: Readonly<Record<string, number>> | undefined
 }
 
 /** Whose mark it is: a group and a partition, or a durable and its stream. */
@@ -63,7 +64,7 @@ export function advanced(mark: Mark, records: readonly LogRecord[]): Mark {
 const keyOf = ({ group, topic, partition }: Marked): string => `${group}:${topic}:${partition}`
 
 export function markRecord(of: Marked, mark: Mark): OutRecord {
-  const { acknowledged, timeMs, topicId, sequence } = mark
+  const { acknowledged, timeMs, topicId, sequences } = mark
   const { group, topic, partition } = of
   const value: BridgeMark = {
     schemaVersion: SCHEMA_VERSION,
@@ -74,7 +75,7 @@ export function markRecord(of: Marked, mark: Mark): OutRecord {
     partition,
     acknowledged,
     ...(topicId !== undefined && { topicId }),
-    ...(sequence !== undefined && { sequence }),
+    ...(sequences !== undefined && { sequences }),
   }
   return { ...MARKS_AT, key: keyOf(of), value: encode(value), timestamp: timeMs }
 }
@@ -158,9 +159,9 @@ export class PublishedMarks {
   #learn(record: LogRecord): void {
     const decoded = decode(bridgeMarks, record.value)
     if (!decoded.ok) return
-    const { acknowledged, occurredAt, topicId, sequence } = decoded.value
+    const { acknowledged, occurredAt, topicId, sequences } = decoded.value
     const key = keyOf(decoded.value)
-    const read: Mark = { acknowledged, timeMs: Date.parse(occurredAt), topicId, sequence }
+    const read: Mark = { acknowledged, timeMs: Date.parse(occurredAt), topicId, sequences }
     if (isLater(read, this.#marks.get(key))) this.#marks.set(key, read)
   }
 }

@@ -20,7 +20,7 @@ import { deadLetters } from '../outbound/dead-letters.ts'
 import { OutboundBridge } from '../outbound/outbound.ts'
 import { PublishedMarks } from '../outbound/published-marks.ts'
 import { CommandStream } from './command-stream.suite.ts'
-import { ensureTopics, recordsOf } from './scene.suite.ts'
+import { ensureTopics, OPERATOR, recordsOf } from './scene.suite.ts'
 
 export const COMMANDS = 'smpp.operator'
 export const AT: TopicPartition = { topic: COMMANDS, partition: 0 }
@@ -76,12 +76,15 @@ export class Commands {
     return withTopicIds(log, () => this.madeAgain)
   }
 
-  async write(count: number, headers: LogRecord['headers'] = {}): Promise<void> {
+  /** Of one operator or several in turn, all of which this partition serves. */
+  async write(count: number, operators = 1): Promise<void> {
     const writer = this.log.writer()
     for (let n = 0; n < count; n += 1) {
       const messageId = eventIdOf(`message ${this.#written.length}`)
-      const value = { ...commandExample, messageId, eventId: commandEventId(messageId, 4) }
-      const record = { ...AT, key: commandExample.operatorId, value: encode(value), headers }
+      const turn = this.#written.length % operators
+      const operatorId = turn === 0 ? OPERATOR : eventIdOf(`operator ${turn}`)
+      const value = { ...commandExample, messageId, operatorId, eventId: commandEventId(messageId, 4) }
+      const record = { ...AT, key: operatorId, value: encode(value) }
       await writer.write([{ ...record, timestamp: this.nowMs }])
       this.#written.push(...(await this.records()).slice(-1))
     }
