@@ -14,6 +14,8 @@ export interface ReadRecord {
   readonly cause: Cause
   /** Those that read its topic, in the order in which they handle it. */
   readonly processors: readonly ErasedProcessor[]
+  /** One of them may ask something. */
+  readonly asks: boolean
   readonly poison?: never
 }
 
@@ -31,6 +33,7 @@ export interface Poison {
 interface Input {
   readonly topic: Topology['inputs'][number]
   readonly processors: readonly ErasedProcessor[]
+  readonly asks: boolean
 }
 
 /** Decodes the records of one topology's inputs. */
@@ -45,7 +48,8 @@ export class Reading {
     this.#inputs = new Map(
       topology.inputs.map((topic) => {
         const processors = topology.processors.filter((processor) => processor.on.has(topic.name))
-        return [topic.name, { topic, processors }]
+        const asks = processors.some((processor) => processor.on.get(topic.name)?.ask !== undefined)
+        return [topic.name, { topic, processors, asks }]
       }),
     )
   }
@@ -53,11 +57,11 @@ export class Reading {
   read(record: LogRecord): ReadRecord | { readonly poison: Poison; readonly record: LogRecord } {
     const input = this.#inputs.get(record.topic)
     if (input === undefined) throw new Error(`${record.topic} is no input of ${this.#name}`)
-    const { topic, processors } = input
+    const { topic, processors, asks } = input
     const read = decode(topic, record.value)
     if (!read.ok) return { record, poison: poisonOf(record, read, this.#isBelow(record)) }
     const cause = new RecordCause(record, topic.key(read.value), this.#isBelow(record))
-    return { record, value: read.value, cause, processors }
+    return { record, value: read.value, cause, processors, asks }
   }
 
   /** Read before by this task, or caused by what another one read again. */

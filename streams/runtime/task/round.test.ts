@@ -37,10 +37,12 @@ interface Setting {
   readonly recordsMax?: number
   readonly timersMax?: number
   readonly mark?: number
+  readonly clock?: { readonly now: () => number }
 }
 
 /** One round over all that is there; the words of what it tells, with their instants. */
-async function told({ records, due = [], recordsMax = 99, timersMax = 99, mark = 0 }: Setting) {
+async function told({ records, due = [], ...setting }: Setting) {
+  const { recordsMax = 99, timersMax = 99, mark = 0, clock = { now: () => 0 } } = setting
   const store = await memoryStores().open('round.0', () => {})
   const rows = due.map((dueMs) => ({
     store: 'counts',
@@ -62,7 +64,7 @@ async function told({ records, due = [], recordsMax = 99, timersMax = 99, mark =
     timers: new TimerQueue(loaded, timersMax, NOW_MS),
     timersMax,
     nowMs: NOW_MS,
-    breath: new Breath({ now: () => 0 }),
+    breath: new Breath(clock),
     ask: () => Promise.resolve(),
   })
   const effects = await round.run(inputs.take(recordsMax), loaded)
@@ -115,5 +117,24 @@ describe('a round', () => {
   it('marks only what lies below the mark of its topic as replayed', async () => {
     const { effects } = await told({ records: [record(0, 1), record(1, 2)], mark: 1 })
     expect(effects.emissions.map(({ replayed }) => replayed)).toEqual([true, false])
+  })
+})
+
+describe('a long round', () => {
+  it('fault R14: lets the event loop in between its handlers', async () => {
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns += 1
+      if (!isOver) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const ms = { now: 0 }
+    const records = Array.from({ length: 400 }, (_, n) => record(n, n))
+    // Each look at the clock finds it later: the handlers are slow.
+    const clock = { now: () => (ms.now += 5) }
+    await told({ records, recordsMax: 400, clock })
+    isOver = true
+    expect(turns).toBeGreaterThan(20)
   })
 })

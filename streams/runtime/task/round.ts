@@ -128,7 +128,7 @@ export class Round {
     for (const record of records) {
       const read = reading.read(record)
       all.push(read)
-      asked.push(...this.#questionsOf(read))
+      if (read.poison === undefined && read.asks) asked.push(...this.#questionsOf(read))
       if (breath.isDue) await breath.pause()
     }
     asked.push(...due.map((timer) => this.#questionsOfTimer(timer)))
@@ -209,9 +209,8 @@ export class Round {
 
   /** Of each processor that handles the record, as things stand. */
   #questionsOf(read: Read): readonly (Questions | null)[] {
-    if (read.poison !== undefined) return NONE
+    if (read.poison !== undefined || !read.asks) return NONE
     const { processors, record, value, cause } = read
-    if (!processors.some((processor) => processor.on.get(record.topic)?.ask !== undefined)) return NONE
     const { table } = this.#options
     return processors.map((processor) => questionsOfRecord(processor, record.topic, value, cause.key, table))
   }
@@ -229,6 +228,7 @@ export class Round {
 
   /** By a batch after the given one. */
   #areAnswered(asked: readonly (Questions | null)[], after: number): boolean {
+    if (asked.length === 0) return true
     const isNew = (question: Question<unknown>): boolean => (this.#batches.get(idOf(question)) ?? 0) > after
     return asked.every((questions) => questions === null || Object.values(questions).every(isNew))
   }
