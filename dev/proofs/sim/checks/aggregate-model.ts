@@ -11,7 +11,8 @@ import { canonical } from '../readings.ts'
 interface Part {
   status: string
   operatorId?: string
-  errorCode?: string
+  /** Of what gave it its status. */
+  errorCode?: string | undefined
   receivedAt?: string
   identities: string[]
 }
@@ -120,11 +121,8 @@ function takeResult(model: Model, result: SubmitResult): void {
     return
   }
   if (isTerminal(part.status)) return
-  Object.assign(part, {
-    status: result.outcome,
-    operatorId: result.operatorId,
-    receivedAt: result.submittedAt,
-  })
+  const { operatorId, submittedAt: receivedAt } = result
+  Object.assign(part, { status: result.outcome, operatorId, receivedAt, errorCode: undefined })
   const outcome = evaluate(model, result.submittedAt)
   model.effects.push(
     canonical({
@@ -151,8 +149,7 @@ function takeReceipt(model: Model, fact: Extract<SegmentFact, { kind: 'RECEIPT' 
   let outcome: object | null = null
   if (applied) {
     const { errorCode, receivedAt } = receipt
-    Object.assign(part, { status: dlrStatus, operatorId, receivedAt })
-    if (errorCode !== undefined) part.errorCode = errorCode
+    Object.assign(part, { status: dlrStatus, operatorId, receivedAt, errorCode })
     if (dlrStatus === 'UNKNOWN') tellUnknown(model, receivedAt)
     else outcome = evaluate(model, receivedAt)
   }
