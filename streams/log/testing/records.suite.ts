@@ -159,8 +159,8 @@ export function recordCases(scene: () => Scene): void {
       await until('the end', async () => (await scene().end(written)) === 2)
       expect(await scene().client.admin.bounds([empty, written])).toEqual(
         new Map([
-          [partitionKey(empty), { start: 0, end: 0 }],
-          [partitionKey(written), { start: 0, end: 2 }],
+          [partitionKey(empty), expect.objectContaining({ start: 0, end: 0 })],
+          [partitionKey(written), expect.objectContaining({ start: 0, end: 2 })],
         ]),
       )
     })
