@@ -256,8 +256,8 @@ describe('a reader', () => {
     const read = await reader.read(at(0), 0, limits)
     expect(read).toMatchObject({ records: [{ offset: 3 }], next: 4, end: 4 })
     await expectLogError(reader.read(at(0), 5, limits), 'fatal')
-    expect(await client.admin.bounds([at(0)])).toMatchObject(
-      new Map([[partitionKey(at(0)), { start: 3, end: 4 }]]),
+    expect(await client.admin.bounds([at(0)])).toEqual(
+      new Map([[partitionKey(at(0)), expect.objectContaining({ start: 3, end: 4 })]]),
     )
     await reader.close()
   })

@@ -216,6 +216,6 @@ describe('transactions in the hand of a test', () => {
     for (const late of waiting) late()
     const bounds = log.admin.bounds([FIRST])
     await turn(2)
-    expect((await bounds).get(partitionKey(FIRST))).toEqual({ start: 0, end: 2 })
+    expect((await bounds).get(partitionKey(FIRST))).toMatchObject({ start: 0, end: 2 })
   })
 })

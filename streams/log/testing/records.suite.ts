@@ -157,10 +157,12 @@ export function recordCases(scene: () => Scene): void {
       const written = { topic, partition: 1 }
       await scene().write([text(written, 'a'), text(written, 'b')])
       await until('the end', async () => (await scene().end(written)) === 2)
-      const bounds = await scene().client.admin.bounds([empty, written])
-      expect([...bounds.keys()].toSorted()).toEqual([partitionKey(empty), partitionKey(written)].toSorted())
-      expect(bounds.get(partitionKey(empty))).toMatchObject({ start: 0, end: 0 })
-      expect(bounds.get(partitionKey(written))).toMatchObject({ start: 0, end: 2 })
+      expect(await scene().client.admin.bounds([empty, written])).toEqual(
+        new Map([
+          [partitionKey(empty), expect.objectContaining({ start: 0, end: 0 })],
+          [partitionKey(written), expect.objectContaining({ start: 0, end: 2 })],
+        ]),
+      )
     })
 
     it('deletes topics', async () => {
