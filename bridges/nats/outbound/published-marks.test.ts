@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { encode } from '../../../streams/contracts/decode.ts'
 import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
+import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { LogRecord } from '../../../streams/log/port.ts'
 import {
   advanced,
+  claimRecord,
   covers,
   markRecord,
   MARKS_AT,
@@ -111,5 +113,21 @@ describe('marks', () => {
     expect(await marks.of(OURS)).toBeUndefined()
     await write(log, { acknowledged: 1, timeMs: 100 })
     expect((await marks.of(OURS))?.acknowledged).toBe(1)
+  })
+
+  test('stay known when the log is not heard, whoever has seen more of them before', async () => {
+    const faults: MemoryFaults = {}
+    const log = memoryLog({ faults })
+    await ensureTopics(log)
+    await write(log, { acknowledged: 7, timeMs: 700 })
+    const written = await log.writer().write([claimRecord(OURS, 800)])
+    await log.writer().write([claimRecord(OURS, 900)])
+    const marks = new PublishedMarks(log)
+    expect(await marks.of(OURS)).toMatchObject({ acknowledged: 7 })
+    faults.readRefused = () => true
+    await marks.of(OURS, written).catch(() => undefined)
+    faults.readRefused = () => false
+    await log.writer().write([claimRecord(OURS, 1000)])
+    expect(await marks.of(OURS)).toMatchObject({ acknowledged: 7 })
   })
 })

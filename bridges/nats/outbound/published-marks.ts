@@ -5,6 +5,7 @@ import { eventIdOf } from '../../../streams/domain/event-id.ts'
 import {
   LogError,
   partitionKey,
+  type Bounds,
   type LogClient,
   type LogReader,
   type LogRecord,
@@ -97,7 +98,8 @@ export class PublishedMarks {
   readonly #log: LogClient
   readonly #reader: LogReader
   readonly #marks = new Map<string, Mark>()
-  #next: number | undefined
+  /** Beyond any end until the first look. */
+  #next = Number.POSITIVE_INFINITY
   #topicId: string | undefined
   #reading: Promise<unknown> = Promise.resolve()
 
@@ -125,33 +127,26 @@ export class PublishedMarks {
   }
 
   async #readTo(wanted: number | undefined): Promise<void> {
-    const upTo = wanted ?? (await this.#bounds()).end
-    let next = await this.#start(upTo)
-    for (let quiet = 0; next < upTo; ) {
+    const bounds = await this.#bounds()
+    const upTo = wanted ?? bounds.end
+    if (bounds.topicId !== this.#topicId || this.#next > bounds.end) this.#forget(bounds)
+    for (let quiet = 0; this.#next < upTo; ) {
       if (quiet > QUIET_READS_MAX) throw new LogError('retriable', 'the marks of the bridges are held back')
-      const read = await this.#reader.read(MARKS_AT, next, READ)
+      const read = await this.#reader.read(MARKS_AT, this.#next, READ)
       for (const record of read.records) this.#learn(record)
-      quiet = read.next > next ? 0 : quiet + 1
-      next = read.next
-      this.#next = next
+      quiet = read.next > this.#next ? 0 : quiet + 1
+      this.#next = read.next
     }
   }
 
-  /** From the first record again when the topic is another one than last time. */
-  async #start(upTo: number): Promise<number> {
-    const { start, topicId } = await this.#bounds()
-    const isOther = topicId !== this.#topicId || (this.#next ?? 0) > upTo
-    if (this.#next !== undefined && !isOther) return this.#next
+  /** It is another topic than last time, or one that was cut back. */
+  #forget({ start, topicId }: Bounds): void {
     this.#marks.clear()
     this.#topicId = topicId
-    return start
+    this.#next = start
   }
 
-  async #bounds(): Promise<{
-    readonly start: number
-    readonly end: number
-    readonly topicId?: string | undefined
-  }> {
+  async #bounds(): Promise<Bounds> {
     const found = await this.#log.admin.bounds([MARKS_AT])
     return found.get(partitionKey(MARKS_AT)) ?? { start: 0, end: 0 }
   }
