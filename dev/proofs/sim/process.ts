@@ -126,6 +126,7 @@ export class Process {
 
   readonly clock: Clock = {
     now: () => this.#options.time.wallMs + this.skewMs,
+    elapsed: () => this.#options.time.elapsedMs,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true) return resolve()
