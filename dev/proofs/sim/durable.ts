@@ -72,16 +72,10 @@ export class Durable {
     return () => this.#users.delete(user)
   }
 
-  /** Messages of this durable that nobody has acknowledged. */
-  get unsettled(): number {
-    return (
-      this.unacknowledged.length +
-      this.stream.messages.slice(this.#next).filter((one) => this.#wants(one)).length
-    )
-  }
-
-  get unacknowledged(): readonly StoredMessage[] {
-    return [...this.#pending.values()].map(({ message }) => message)
+  /** Messages that will come, for the first time or again. */
+  get unsettled(): readonly StoredMessage[] {
+    const pending = [...this.#pending.values()].map(({ message }) => message)
+    return [...pending, ...this.stream.messages.slice(this.#next).filter((one) => this.#wants(one))]
   }
 
   /** As CONSUMER.INFO tells it; for streams with one subject. */

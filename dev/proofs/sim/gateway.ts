@@ -93,7 +93,7 @@ export class Gateway {
   loseJournal(): string {
     this.#journal.lose()
     for (const durable of this.#commands)
-      for (const { data } of durable.unacknowledged) this.#doubt(commandIn(data))
+      for (const { data } of durable.unsettled) this.#doubt(commandIn(data))
     return ''
   }
 

@@ -32,8 +32,8 @@ function whatTravels({ sender, nats, bridges, lateness }: World): string {
   if (lateness.pending > 0) return `${lateness.pending} requests will still arrive`
   const stopped = bridges.all.find(({ process }) => process?.isUp !== true)
   if (stopped !== undefined) return `bridge ${stopped.name} is not up`
-  const durable = nats.durables.find(({ unsettled }) => unsettled > 0)
-  return durable === undefined ? '' : `${durable.name} has ${durable.unsettled} messages left`
+  const durable = nats.durables.find(({ unsettled }) => unsettled.length > 0)
+  return durable === undefined ? '' : `${durable.name} has ${durable.unsettled.length} messages left`
 }
 
 /** A cursor that could not be moved moves with the next batch, so it says less than the process. */
