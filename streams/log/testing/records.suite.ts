@@ -91,7 +91,7 @@ export function recordCases(scene: () => Scene): void {
     it('fault R3: is refused for good, in a transaction too, and the next one is taken', async () => {
       const { admin } = scene().client
       const topic = scene().unique('limited')
-      const config = { 'max.message.bytes': '1000' }
+      const config = { 'max.message.bytes': '1000', 'retention.ms': '-1' }
       await admin.ensureTopics([{ name: topic, partitions: 1, replicas: 1, config }])
       await until('the topic', async () => (await admin.partitions([topic])).size === 1)
       const at = { topic, partition: 0 }
@@ -199,7 +199,9 @@ export function recordCases(scene: () => Scene): void {
       await admin.moveCursors(group, [{ ...at, next: 2, metadata: '' }])
       await admin.deleteTopics([at.topic])
       await until('the deletion', async () => (await admin.partitions([at.topic])).size === 0)
-      await admin.ensureTopics([{ name: at.topic, partitions: 1, replicas: 1, config: {} }])
+      await admin.ensureTopics([
+        { name: at.topic, partitions: 1, replicas: 1, config: { 'retention.ms': '-1' } },
+      ])
       await until('the topic', async () => (await admin.partitions([at.topic])).size === 1)
       await scene().write([text(at, 'c')])
       expect((await scene().readTo('c', at)).map(({ offset }) => offset)).toEqual([0])
