@@ -4,9 +4,9 @@ import { runSeed, type RunResult } from './run.ts'
 
 /**
  * `npm run sim -- --seeds N [--seed S] [--mutations [--only NAME]] [--json]`: runs N seeds from S
- * on (default: 200 from 1), and with `--mutations` shows that each planted defect is found. A failing seed
- * prints what it violates and how to run it again, alone with its last steps. Exit code 1 when an
- * invariant is violated or a mutant survives.
+ * on (default: 200 from 1), and with `--mutations` shows that each planted defect is found. A
+ * failing seed prints what it violates and how to run it again, alone with its last steps. Exit
+ * code 1 when an invariant is violated or a mutant survives.
  */
 const { values } = parseArgs({
   options: {
