@@ -84,6 +84,9 @@ const requestFaults = (): RequestFault[] => {
 }
 const isRequestFault = (name: string): name is RequestFault => name in REQUEST_FAULTS
 
+/** How many kinds there are, without the step that comes late. */
+export const FAULT_KINDS = Object.keys(REQUEST_FAULTS).length + MOMENT_FAULTS.length + EDGE_FAULTS.length + 1
+
 /**
  * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random
  * rates, because a fault that is always there hides what happens without it.

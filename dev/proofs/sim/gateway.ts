@@ -98,8 +98,8 @@ export class Gateway {
   }
 
   /**
-   * Made again from its mark, which is where all before it was acknowledged. What lies above and was
-   * acknowledged comes again: the journal knows it, and without it nobody does.
+   * Made again from its mark, which is where all before it was acknowledged. What lies above and
+   * was acknowledged comes again: the journal knows it, and without it nobody does.
    */
   loseDurable(durable: Durable): void {
     if (KNOWN.has('R6')) return durable.lose(0)

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util'
-import { MUTANTS } from './mutants.ts'
+import { HUNTED, MUTANTS } from './mutants.ts'
 import { runSeed, type RunResult } from './run.ts'
 
 /**
- * `npm run sim -- --seeds N [--seed S] [--mutations [--only NAME]] [--json]`: runs N seeds from S on (default:
- * 200 from 1), and with `--mutations` shows that each planted defect is found. A failing seed
- * prints what it violates and how to run it again, alone with its last steps. Exit code 1 when an
- * invariant is violated or a mutant survives.
+ * `npm run sim -- --seeds N [--seed S] [--mutations [--only NAME]] [--json]`: runs N seeds from S
+ * on (default: 200 from 1), and with `--mutations` shows that each planted defect is found. A
+ * failing seed prints what it violates and how to run it again, alone with its last steps. Exit
+ * code 1 when an invariant is violated or a mutant survives.
  */
 const { values } = parseArgs({
   options: {
@@ -70,7 +70,7 @@ async function hunt(): Promise<void> {
   const startedMs = performance.now()
   const survivors: string[] = []
   const caught: Record<string, { seed: number; seeds: number; by: string }> = {}
-  for (const [name, plant] of Object.entries(MUTANTS)) {
+  for (const [name, plant] of HUNTED) {
     if (!name.includes(values.only)) continue
     const found = await firstViolation(plant, values.seeds === undefined ? MUTANT_SEEDS_MAX : seeds)
     if (found === null) survivors.push(name)
@@ -80,7 +80,7 @@ async function hunt(): Promise<void> {
     )
   }
   const elapsedMs = Math.round(performance.now() - startedMs)
-  report({ mutants: Object.keys(MUTANTS).length, survivors, caught, elapsedMs })
+  report({ mutants: HUNTED.length, of: Object.keys(MUTANTS).length, survivors, caught, elapsedMs })
   if (survivors.length > 0) process.exitCode = 1
 }
 

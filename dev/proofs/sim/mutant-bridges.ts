@@ -28,7 +28,10 @@ const withRecords =
     consumer: (options) => {
       const consumer: LogConsumer = log.consumer({
         ...options,
-        onRecords: onRecords(options.onRecords, () => consumer),
+        onRecords: onRecords(
+          (at, records, next) => options.onRecords(at, records, next),
+          () => consumer,
+        ),
       })
       return consumer
     },
@@ -53,34 +56,36 @@ export const replayedPublished = withRecords((onRecords) => (at, records, next) 
 })
 
 const isMark = ({ topic }: OutRecord): boolean => topic === bridgeMarks.name
+const withoutMarks = (records: readonly OutRecord[]) => records.filter((record) => !isMark(record))
 
-/** The cursor moves whether or not the mark is durable. */
+/** The cursor moves and nobody waits for the mark, which leaves with the next one. */
 export const markNotAwaited: BridgeLog = (log) => {
   const marks = log.writer()
+  let waiting: readonly OutRecord[] = []
   const send = (records: readonly OutRecord[]): void => {
-    if (records.length > 0) marks.write(records).catch(passed)
+    if (records.length === 0) return
+    if (waiting.length > 0) marks.write(waiting).catch(passed)
+    waiting = records
   }
-  const awaited = (records: readonly OutRecord[]) => records.filter((record) => !isMark(record))
   const wrapped = withTransactions(log, (inner) => ({
     fence: () => inner.fence(),
     commit: (batch) => {
       send(batch.records.filter(isMark))
-      return inner.commit({ ...batch, records: awaited(batch.records) })
+      return inner.commit({ ...batch, records: withoutMarks(batch.records) })
     },
     close: () => inner.close(),
   }))
-  return { ...wrapped, writer: () => notAwaiting(log.writer(), send, awaited) }
+  return { ...wrapped, writer: () => notAwaiting(log.writer(), send) }
 }
 
 function notAwaiting(
   inner: ReturnType<LogClient['writer']>,
   send: (records: readonly OutRecord[]) => void,
-  awaited: (records: readonly OutRecord[]) => readonly OutRecord[],
 ): ReturnType<LogClient['writer']> {
   return {
     write: (records) => {
       send(records.filter(isMark))
-      const rest = awaited(records)
+      const rest = withoutMarks(records)
       return rest.length === 0 ? Promise.resolve(new Map()) : inner.write(rest)
     },
     close: () => inner.close(),

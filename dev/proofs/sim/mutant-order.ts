@@ -8,15 +8,30 @@ type PlantedLog = NonNullable<Plant['log']>
 const topicOf = (key: string): string => key.slice(0, key.lastIndexOf(':'))
 const numberOf = (key: string): string => key.slice(key.lastIndexOf(':'))
 
-function withBounds(log: LogClient, change: (key: string, bounds: Bounds) => Bounds): LogClient {
+/** `atLeast`: where the task goes on, below which nobody believes that the log ends. */
+function withBounds(
+  log: LogClient,
+  change: (key: string, bounds: Bounds, atLeast: number) => Bounds,
+): LogClient {
+  const cursors = new Map<string, number>()
+  const committed: LogClient['admin']['committed'] = async (group, at) => {
+    const found = await log.admin.committed(group, at)
+    for (const [key, { next }] of found) cursors.set(key, next)
+    return found
+  }
   const bounds: LogClient['admin']['bounds'] = async (at) => {
     const found = await log.admin.bounds(at)
-    return new Map([...found].map(([key, one]) => [key, change(key, one)]))
+    return new Map(
+      [...found].map(([key, one]) => [key, change(key, one, Math.max(one.start, cursors.get(key) ?? 0))]),
+    )
   }
-  return { ...log, admin: { ...log.admin, bounds } }
+  return { ...log, admin: { ...log.admin, bounds, committed } }
 }
 
-/** Only the first input counts for what has been read: the others seem to end where they begin. */
+/**
+ * Only the first input counts for what has been read: the others seem to end where the
+ * task has begun.
+ */
 export const anyInputReached: PlantedLog = (log, { topologies }) => {
   const later = new Set(
     topologies.flatMap(({ inputs }) =>
@@ -26,7 +41,7 @@ export const anyInputReached: PlantedLog = (log, { topologies }) => {
         .slice(1),
     ),
   )
-  return withBounds(log, (key, one) => (later.has(topicOf(key)) ? { ...one, end: one.start } : one))
+  return withBounds(log, (key, one, atLeast) => (later.has(topicOf(key)) ? { ...one, end: atLeast } : one))
 }
 
 /** By partition number, as one task sees its inputs. */
@@ -52,11 +67,12 @@ export const mergedByName: PlantedLog = (log, { topologies }) => {
     views.set(id, view)
     return view
   }
-  const bounded = withBounds(log, (key, one) => {
+  const bounded = withBounds(log, (key, one, atLeast) => {
     if (!shared.has(topicOf(key))) return one
     const view = viewOf(key)
     if (first.has(topicOf(key))) view.end = one.end
-    else if (view.next < view.end) return { ...one, end: Math.min(one.end, view.shown.get(key) ?? one.start) }
+    else if (view.next < view.end)
+      return { ...one, end: Math.min(one.end, Math.max(atLeast, view.shown.get(key) ?? 0)) }
     release(view)
     return one
   })

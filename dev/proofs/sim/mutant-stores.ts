@@ -113,9 +113,10 @@ export function timersAfterRecords(): Plant {
   }
 }
 
+const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE}-changelog`)
+
 /** A round that has said nothing leaves its mark where it was, on the log and in the store. */
 export function marksOnlyWithEffects(): Plant {
-  const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE}-changelog`)
   /** Tasks whose last round has said nothing, by the name of their store. */
   const silent = new Set<string>()
   return {
@@ -148,12 +149,12 @@ function withoutMarksOf(inner: Store, isSilent: () => boolean): Store {
       isRestoring = false
       return inner.nextDueMs()
     },
-    commit: (changes, checkpoint) => inner.commit(isRestoring || !isSilent() ? changes : [], checkpoint),
+    commit: (changes, checkpoint) => {
+      const isLone = changes.every(({ store }) => store === MARKS_STORE)
+      return inner.commit(isLone && isSilent() && !isRestoring ? [] : changes, checkpoint)
+    },
   }
 }
-
-/** Whatever is due within the hour fires with the first that is due. */
-export const earlyTimers = withDue((inner, untilMs, limit) => inner.dueTimers(untilMs + 3_600_000, limit))
 
 /** The local store has the rows before it is known whether they will ever be committed. */
 export function overlayBeforeCommit(): Plant {

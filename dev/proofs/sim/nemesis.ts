@@ -3,6 +3,7 @@ import { changelogsOf, type Topology } from '../../../streams/dsl/topology.ts'
 import { partitionKey, type TopicPartition } from '../../../streams/log/port.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
 import { bridgeMarks } from '../../../streams/contracts/operators.ts'
+import { COMMAND_TOPIC } from '../../../bridges/nats/outbound/event.ts'
 import { OUTBOUND_GROUP } from '../../../bridges/nats/outbound/outbound.ts'
 import type { BridgeHost, Bridges } from './bridges.ts'
 import type { Dice } from './dice.ts'
@@ -117,8 +118,9 @@ export class Nemesis {
   #loseLeader(): string {
     const { dice, log, topologies, partitions, time } = this.#options
     const topology = dice.pick(topologies)
-    const topics = [...changelogsOf(topology), ...topology.inputs.map(({ name }) => name)]
-    const at = { topic: dice.pick(topics), partition: dice.int(0, partitions - 1) }
+    const topics = [...changelogsOf(topology), ...topology.inputs.map(({ name }) => name), COMMAND_TOPIC]
+    const ofTasks = { topic: dice.pick(topics), partition: dice.int(0, partitions - 1) }
+    const at = dice.chance(0.2) ? { topic: bridgeMarks.name, partition: 0 } : ofTasks
     log.lead(at, false)
     this.#leaderless.push(at)
     time.after(dice.int(100, 6000), () => log.lead(at, true))

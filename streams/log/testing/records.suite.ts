@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { partitionOf } from '../partitioner.ts'
 import { partitionKey } from '../port.ts'
@@ -86,6 +87,23 @@ export function recordCases(scene: () => Scene): void {
     })
   })
 
+  describe('a record over the limit of its topic', () => {
+    it('fault R3: is refused for good, in a transaction too, and the next one is taken', async () => {
+      const { admin } = scene().client
+      const topic = scene().unique('limited')
+      const config = { 'max.message.bytes': '1000', 'retention.ms': '-1' }
+      await admin.ensureTopics([{ name: topic, partitions: 1, replicas: 1, config }])
+      await until('the topic', async () => (await admin.partitions([topic])).size === 1)
+      const at = { topic, partition: 0 }
+      // Not to be packed, should the writer pack what it sends.
+      const large = text(at, randomBytes(2000).toString('hex'))
+      await expectLogError(scene().write([large]), 'fatal')
+      await expectLogError(scene().commit([large]), 'fatal')
+      await scene().write([text(at, 'small')])
+      expect(valuesOf(await scene().readTo('small', at))).toEqual(['small'])
+    })
+  })
+
   describe('a reader', () => {
     it('goes on past control records and reaches the end', async () => {
       const at = await scene().partition('control')
@@ -171,6 +189,23 @@ export function recordCases(scene: () => Scene): void {
       await admin.deleteTopics([topic])
       await until('the deletion', async () => (await admin.partitions([topic])).size === 0)
       expect(await admin.partitions([topic])).toEqual(new Map())
+    })
+
+    it('makes a deleted topic again: it begins anew, and no group has a cursor in it', async () => {
+      const { admin } = scene().client
+      const at = await scene().partition('again')
+      await scene().write([text(at, 'a'), text(at, 'b')])
+      const group = scene().unique('group')
+      await admin.moveCursors(group, [{ ...at, next: 2, metadata: '' }])
+      await admin.deleteTopics([at.topic])
+      await until('the deletion', async () => (await admin.partitions([at.topic])).size === 0)
+      await admin.ensureTopics([
+        { name: at.topic, partitions: 1, replicas: 1, config: { 'retention.ms': '-1' } },
+      ])
+      await until('the topic', async () => (await admin.partitions([at.topic])).size === 1)
+      await scene().write([text(at, 'c')])
+      expect((await scene().readTo('c', at)).map(({ offset }) => offset)).toEqual([0])
+      expect(await scene().cursor(group, at)).toBeUndefined()
     })
 
     it('moves the cursors of a group without members, and refuses while it has one', async () => {

@@ -11,9 +11,9 @@ import type { World } from '../world.ts'
 
 /**
  * What a group says that reads its whole input again, when all of it lies on the log. Then there is
- * one order and no other: of the heads of its inputs the oldest first, ties by name, and before each
- * record the timers that were due earlier. Whoever merges, cuts rounds or fires timers otherwise
- * says something else. An event that is there twice says the same twice.
+ * one order and no other: of the heads of its inputs the oldest first, ties by name, and before
+ * each record the timers that were due earlier. Whoever merges, cuts rounds or fires timers
+ * otherwise says something else. An event that is there twice says the same twice.
  */
 export function checkOrder(world: World, ends: ReadonlyMap<string, number>, complain: Complain): void {
   const expected = new Map<string, Model>()

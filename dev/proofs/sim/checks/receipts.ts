@@ -130,9 +130,10 @@ function checkDecisions(world: World, passed: readonly Receipt[], complain: Comp
   }
 }
 
+const isFlood = ({ operatorMessageId }: Receipt): boolean => operatorMessageId === FLOODED_ID
+
 /** What passes again of a flood is decided again, or waits with the first of it. */
 function floodsOnce(receipts: readonly Receipt[]): string[] {
-  const isFlood = ({ operatorMessageId }: Receipt): boolean => operatorMessageId === FLOODED_ID
   const flood = new Set(receipts.filter(isFlood).map((receipt) => canonical(receipt)))
   return [...receipts.filter((one) => !isFlood(one)).map((receipt) => canonical(receipt)), ...flood]
 }
