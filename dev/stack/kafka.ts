@@ -65,9 +65,7 @@ const serverProperties = (node: KafkaNode, nodes: readonly KafkaNode[], data: st
   Object.entries({
     'process.roles': 'broker,controller',
     'node.id': node.id,
-    'controller.quorum.voters': nodes
-      .map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`)
-      .join(','),
+    'controller.quorum.voters': nodes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(','),
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     ...listenersOf(node),
