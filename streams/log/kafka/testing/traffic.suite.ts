@@ -7,8 +7,7 @@ import { unique } from './held-transaction.suite.ts'
 
 const PAUSE_MS = 5
 const TIMEOUT_MS = 10_000
-/** More than a test writes. */
-const READ = { bytesMax: 8_000_000, waitMs: 20 }
+const READ = { bytesMax: 1_000_000, waitMs: 20 }
 
 const PARTS = ['written', 'committed', 'followed', 'read', 'bounds'] as const
 
@@ -231,9 +230,11 @@ export async function valuesAt(client: LogClient, at: TopicPartition): Promise<s
   await writer.close()
   const reader = client.reader()
   const values: string[] = []
+  let from = 0
   await until(`the end of ${partitionKey(at)}`, async () => {
-    const read = await reader.read(at, 0, READ)
-    values.splice(0, values.length, ...read.records.map(({ value }) => String(value)))
+    const { records, next } = await reader.read(at, from, READ)
+    values.push(...records.map(({ value }) => String(value)))
+    from = next
     return values.includes(END)
   })
   await reader.close()
