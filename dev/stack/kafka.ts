@@ -16,7 +16,7 @@ export interface KafkaNode {
   readonly ports: {
     readonly broker: number
     readonly controller: number
-    /** Where a proxy reaches the broker, and the port that is advertised to those who come by it. */
+    /** Where a proxy reaches the broker, and what is advertised to those who come by it. */
     readonly proxied?: { readonly behind: number; readonly advertised: number }
   }
 }

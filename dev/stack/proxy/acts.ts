@@ -7,9 +7,9 @@ import type { RequestHeader } from './frames.ts'
  * `cut-answer`: the broker gets it whole, the client gets this many bytes of the answer (0: none),
  * then the connection ends. A cut never lets the last byte through.
  *
- * `hold`: it goes on when `until` resolves, and also when its client has long gone. Behind it the
- * connection waits, as TCP does, unless it may be `overtaken`. `thenCut` ends the client's side at
- * once, so that it repeats on another connection what may still arrive.
+ * `hold`: it goes on when `hold`, called when it comes, resolves, and also when its client has long
+ * gone. Behind it the connection waits, as TCP does, unless it may be `overtaken`. `thenCut` ends
+ * the client's side at once, so that it repeats on another connection what may still arrive.
  *
  * `half-open`: nothing comes through any more, in either direction, and nobody is told; `from` the
  * answer means that the broker still gets the request.
@@ -21,7 +21,7 @@ export type Act =
   | { readonly kind: 'cut-answer'; readonly afterBytes: number }
   | {
       readonly kind: 'hold'
-      readonly until: Promise<unknown>
+      readonly hold: () => Promise<unknown>
       readonly overtaken?: boolean
       readonly thenCut?: boolean
     }

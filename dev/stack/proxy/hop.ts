@@ -109,8 +109,13 @@ function portOf(server: Server): number {
   return address.port
 }
 
-/** A hop in front of the server of a URL, and the URL that leads through it. */
-export async function hopTo(url: string): Promise<Hop & { readonly url: string }> {
+export interface UrlHop extends Hop {
+  /** The given URL with the hop's host and port. */
+  readonly url: string
+}
+
+/** A hop in front of the server of a URL. */
+export async function hopTo(url: string): Promise<UrlHop> {
   const { hostname, port } = new URL(url)
   const hop = await openHop({ host: hostname, port: Number(port) })
   const through = new URL(url)

@@ -106,7 +106,7 @@ export class KafkaConnection {
   async #hold(act: Act & { kind: 'hold' }, frame: Buffer, correlationId: number): Promise<void> {
     this.#owed.add(correlationId)
     if (act.thenCut === true) this.#options.near.destroy()
-    const arrival = act.until.then(() => this.#send('far', frame))
+    const arrival = act.hold().then(() => this.#send('far', frame))
     if (act.overtaken === true) arrival.catch(() => this.cut())
     else await arrival
   }

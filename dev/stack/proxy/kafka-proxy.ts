@@ -60,6 +60,16 @@ export class KafkaProxy {
     return this.#state.open
   }
 
+  /** Api keys that have come by. */
+  get seenKeys(): readonly number[] {
+    return [...this.#state.seenKeys]
+  }
+
+  /** Orders that no request has met yet. */
+  get ordered(): number {
+    return this.#state.orders.length
+  }
+
   /** Does this to the next request that fits, once; resolves with the request when it is done. */
   next(wanted: Wanted, act: Act): Promise<SeenRequest> {
     return new Promise((resolve) => this.#state.orders.push({ wanted, act, met: resolve }))
@@ -88,6 +98,7 @@ export class KafkaProxy {
 class ProxyState {
   readonly counters: ProxyCounters = { connections: 0, requests: {}, acts: {}, cutsBetween: 0 }
   readonly orders: Order[] = []
+  readonly seenKeys = new Set<number>()
   #connections: KafkaConnection[] = []
 
   get open(): readonly KafkaConnection[] {
@@ -104,6 +115,7 @@ class ProxyState {
 
   readonly #decide: Decide = (seen) => {
     const name = apiName(seen.apiKey)
+    this.seenKeys.add(seen.apiKey)
     count(this.counters.requests, name)
     const at = this.orders.findIndex(({ wanted }) => fits(wanted, seen))
     const [order] = at < 0 ? [] : this.orders.splice(at, 1)

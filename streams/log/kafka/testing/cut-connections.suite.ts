@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { API } from '../../../../dev/stack/proxy/frames.ts'
+import { Gate } from '../../../../dev/stack/proxy/gate.ts'
 import { cutAll } from '../../../../dev/stack/proxy/troubles.ts'
 import { Dice } from '../../../../dev/proofs/sim/dice.ts'
 import { partitionKey } from '../../port.ts'
@@ -148,7 +149,7 @@ export function cutCases(given: () => Brokers): void {
       const release = new Gate()
       const held = given().cluster.proxy.next(
         { apiKey: API.endTxn, client: 'tested' },
-        { kind: 'hold', until: release.opened, thenCut: true },
+        { kind: 'hold', hold: () => release.opened, thenCut: true },
       )
       await transactions.commit({ records: [text(at, 'first')], group: '', cursors: () => [] })
       await held
@@ -180,12 +181,5 @@ export function cutCases(given: () => Brokers): void {
       expect(await traffic.faults(given().direct)).toEqual([])
       expect(done.cuts).toBeGreaterThanOrEqual(CUTS)
     }, 120_000)
-  })
-}
-
-class Gate {
-  open: () => void = () => undefined
-  readonly opened = new Promise<void>((resolve) => {
-    this.open = resolve
   })
 }
