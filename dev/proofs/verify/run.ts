@@ -6,6 +6,7 @@ import { connectKafka } from '../../../streams/log/kafka.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 import { Service } from '../../local/service.ts'
 import { Dice } from '../sim/dice.ts'
+import { guard } from '../../stack/cluster/guard.ts'
 import { clearRun } from '../../stack/leftovers.ts'
 import { freePort } from '../../stack/ports.ts'
 import { createRunFolder, stackRoot, type RunFolder } from '../../stack/run-folder.ts'
@@ -90,6 +91,8 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const log = connectKafka({ brokers, clientId: 'verify' })
   const name = `verify-${randomUUID().slice(0, 8)}`
   const run = createRunFolder(stackRoot)
+  // Kept logs would be cleared with the rest.
+  const release = options.keep ? undefined : guard(run)
   const given: Given = { ...options, log, brokers, name, scene: sceneOf(name), run }
   const members: Service[] = []
   try {
@@ -101,6 +104,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     await Promise.all(members.map((one) => one.stop()))
     await log.close()
     if (!options.keep) await clearRun(run)
+    await release?.()
   }
 }
 

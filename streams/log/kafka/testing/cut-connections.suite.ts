@@ -3,6 +3,7 @@ import { API } from '../../../../dev/stack/proxy/frames.ts'
 import { Gate } from '../../../../dev/stack/proxy/gate.ts'
 import { cutAll } from '../../../../dev/stack/proxy/troubles.ts'
 import { Dice } from '../../../../dev/proofs/sim/dice.ts'
+import { sleep } from '../../../platform/backoff.ts'
 import { partitionKey } from '../../port.ts'
 import type { LogClient, TopicPartition } from '../../port.ts'
 import { text, until } from '../../testing/scene.suite.ts'
@@ -16,6 +17,7 @@ const LONG_PARTITIONS = 300
 const LONG_VALUE = 'x'.repeat(400_000)
 /** Within the first segment of the answer, beyond its length and its correlation id. */
 const INSIDE_BYTES = 1_000
+const LATER_MS = 500
 const CUTS = 30
 const BETWEEN_CUTS_MS = 300
 
@@ -153,6 +155,9 @@ export function cutCases(given: () => Brokers): void {
       )
       await transactions.commit({ records: [text(at, 'first')], group: '', cursors: () => [] })
       await held
+      // The end of the second one takes longer than the late end of the first, once that is let go.
+      const late = { kind: 'hold', hold: () => sleep(LATER_MS) } as const
+      void given().cluster.proxy.next({ apiKey: API.endTxn, client: 'tested' }, late)
       const failing = transactions.commit({
         records: [text(at, 'half')],
         group: '',

@@ -14,6 +14,17 @@ const PARTS = ['written', 'committed', 'followed', 'read', 'bounds'] as const
 /** How far each part has come. */
 type Progress = Record<(typeof PARTS)[number], number>
 
+export interface TrafficNames {
+  /** The group of the member. */
+  readonly follower: string
+  readonly transactionalId: string
+}
+
+export const newNames = (): TrafficNames => ({
+  follower: unique('follower'),
+  transactionalId: unique('traffic'),
+})
+
 /**
  * Everything that the client can do, in loops side by side: a writer counts up on one partition,
  * transactions count up on another and move a cursor with each number, a member follows both, a
@@ -24,8 +35,8 @@ export class Traffic {
   readonly plain: TopicPartition
   readonly counted: TopicPartition
   readonly group = unique('traffic')
-  readonly follower = unique('follower')
-  readonly transactionalId = unique('traffic')
+  readonly follower: string
+  readonly transactionalId: string
   readonly progress: Progress = { written: 0, committed: 0, followed: 0, read: 0, bounds: 0 }
   readonly #client: LogClient
   readonly #loops: Promise<void>[] = []
@@ -35,15 +46,22 @@ export class Traffic {
   #consumer: LogConsumer | undefined
   #isOver = false
 
-  private constructor(client: LogClient, plain: TopicPartition, counted: TopicPartition) {
+  private constructor(
+    client: LogClient,
+    names: TrafficNames,
+    plain: TopicPartition,
+    counted: TopicPartition,
+  ) {
     this.#client = client
+    this.follower = names.follower
+    this.transactionalId = names.transactionalId
     this.plain = plain
     this.counted = counted
   }
 
-  static async start(brokers: Brokers, client: LogClient): Promise<Traffic> {
+  static async start(brokers: Brokers, client: LogClient, names = newNames()): Promise<Traffic> {
     const [plain, counted] = [await brokers.partition('plain'), await brokers.partition('counted')]
-    const traffic = new Traffic(client, plain, counted)
+    const traffic = new Traffic(client, names, plain, counted)
     traffic.#follow()
     const fail = (error: unknown): void => void traffic.#failures.push(error)
     const loops = [traffic.#write(), traffic.#commit(), traffic.#read(), traffic.#look()]
