@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { API } from '../../../../dev/stack/proxy/frames.ts'
 import { Gate } from '../../../../dev/stack/proxy/gate.ts'
 import { cutAll } from '../../../../dev/stack/proxy/troubles.ts'
@@ -13,7 +13,8 @@ import { Traffic, valuesAt } from './traffic.suite.ts'
 
 /** Below any deadline of a request: what needs longer has waited for an answer that never came. */
 const AT_ONCE_MS = 8_000
-const LONG_PARTITIONS = 300
+/** So that answers about all of them are longer than a segment. */
+const LONG_PARTITIONS = 100
 const LONG_VALUE = 'x'.repeat(400_000)
 /** Within the first segment of the answer, beyond its length and its correlation id. */
 const INSIDE_BYTES = 1_000
@@ -37,14 +38,15 @@ interface Used {
   commit(value: string): Promise<void>
 }
 
-async function use(given: Brokers): Promise<Used> {
-  const at = await given.partition('long', LONG_PARTITIONS)
+/** One topic for all cases, a partition for each: a broker that comes back looks at every copy. */
+async function use(given: Brokers, topic: string, partition: number): Promise<Used> {
+  const at = { topic, partition }
   const client = given.connect()
   const reader = client.reader()
   const group = unique('group')
   const transactions = client.transactions({ transactionalId: unique('cut'), timeoutMs: 20_000 })
   await transactions.fence()
-  const all = Array.from({ length: LONG_PARTITIONS }, (_, partition) => ({ topic: at.topic, partition }))
+  const all = Array.from({ length: LONG_PARTITIONS }, (_, other) => ({ topic, partition: other }))
   return {
     client,
     at,
@@ -72,10 +74,19 @@ const REQUESTS: readonly (readonly [keyof typeof API, number, (used: Used) => Pr
 /** Bytes and their order are not the client's: connections end anywhere, requests come late. */
 export function cutCases(given: () => Brokers): void {
   describe('a connection', () => {
+    let topic = ''
+    let cases = 0
+    const using = (): Promise<Used> => use(given(), topic, (cases += 1))
+
+    beforeAll(async () => {
+      topic = (await given().partition('long', LONG_PARTITIONS)).topic
+    })
+    afterAll(() => given().direct.admin.deleteTopics([topic]))
+
     it.each(REQUESTS)(
       'fault R1: that is cut inside the answer to a %s takes its half-filled buffer with it',
       async (name, afterBytes, request) => {
-        const used = await use(given())
+        const used = await using()
         await used.commit(LONG_VALUE)
         // The end of a transaction is told before its marker is there.
         await until('the long value', async () => (await used.read()) === 1 && (await used.bounds()) === 2)
@@ -96,7 +107,7 @@ export function cutCases(given: () => Brokers): void {
     )
 
     it('fault R1: that is cut inside a request is replaced, and the request goes again', async () => {
-      const used = await use(given())
+      const used = await using()
       await used.commit('before')
       for (const [apiKey, afterBytes] of [
         [API.produce, 3],
@@ -117,7 +128,7 @@ export function cutCases(given: () => Brokers): void {
     }, 60_000)
 
     it('that is half open is given up, and its requests go on over another', async () => {
-      const used = await use(given())
+      const used = await using()
       await used.commit('before')
       const muted = given().cluster.proxy.next(
         { apiKey: API.produce, client: 'tested' },
@@ -130,7 +141,7 @@ export function cutCases(given: () => Brokers): void {
     }, 60_000)
 
     it('may be slow: what is longer than a segment arrives whole', async () => {
-      const used = await use(given())
+      const used = await using()
       await used.commit('x'.repeat(20_000))
       const slowed = given().cluster.proxy.next(
         { apiKey: API.fetch, client: 'tested' },

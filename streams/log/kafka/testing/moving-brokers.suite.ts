@@ -4,7 +4,7 @@ import { sleep } from '../../../platform/backoff.ts'
 import type { Brokers } from './brokers.suite.ts'
 import { newNames, Traffic, type TrafficNames } from './traffic.suite.ts'
 
-const STEP = 20
+const STEP = 10
 /** Longer than brokers wait until one of them counts as gone: then others lead and coordinate. */
 const FROZEN_MS = 8_000
 

@@ -5,7 +5,8 @@ import { text, until } from '../../testing/scene.suite.ts'
 import type { Brokers } from './brokers.suite.ts'
 import { unique } from './held-transaction.suite.ts'
 
-const PAUSE_MS = 5
+/** Brokers and a busy machine are to do something else than to serve this. */
+const PAUSE_MS = 20
 const TIMEOUT_MS = 10_000
 const READ = { bytesMax: 1_000_000, waitMs: 20 }
 
