@@ -1,5 +1,9 @@
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
+import { hasDockerEngine } from '../docker.ts'
+import { findProgram } from '../install.ts'
+import { hasKafkaJars } from '../kafka-jars.ts'
 import { isReady, prepareNode, warmUp, type KafkaNode } from '../kafka.ts'
 import { clearLeftovers, clearRun } from '../leftovers.ts'
 import { ensureLocalPrograms, startPrepared, type LocalServer } from '../local.ts'
@@ -37,6 +41,15 @@ export interface KafkaCluster {
 const HEAP = { initial: 64, max: 320 }
 const WHOLE_WITHIN_MS = 90_000
 const LOOK_MS = 200
+
+/**
+ * Whether brokers can run as programs here. Where containers serve the stack, Java may be missing
+ * and is then not asked for; elsewhere the stack has brought it, or has said what to install.
+ */
+export async function canStartCluster(): Promise<boolean> {
+  const collected = hasKafkaJars(join(stackRoot, 'cache')) || findProgram('mvn') !== undefined
+  return (findProgram('java') !== undefined && collected) || !(await hasDockerEngine())
+}
 
 /** Starts some brokers of one cluster and resolves when all of them work together. */
 export async function startCluster(options: ClusterOptions): Promise<KafkaCluster> {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import { canStartCluster } from '../../../dev/stack/cluster/cluster.ts'
 import { connectKafka } from '../kafka.ts'
 import type { LogClient, LogConsumer } from '../port.ts'
 import { logSuite } from '../testing/log.suite.ts'
@@ -15,7 +16,7 @@ const START_MS = 180_000
  * Three brokers of its own, with a proxy before each: what one healthy broker never shows. The
  * conformance suite runs through the proxy as well, and so shows that it changes nothing.
  */
-describe('three brokers', () => {
+describe.skipIf(!(await canStartCluster()))('three brokers', () => {
   let brokers: Brokers | undefined
   const given = (): Brokers => {
     if (brokers === undefined) throw new Error('there are no brokers')
