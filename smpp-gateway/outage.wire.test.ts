@@ -1,9 +1,9 @@
 import { createServer } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { hopTo, type UrlHop } from '../dev/stack/proxy/hop.ts'
 import { connectionOf } from '../streams/nats/link.ts'
 import { sleep } from '../streams/platform/backoff.ts'
-import { startProxy, type Proxy } from './testing/proxy.suite.ts'
 import { phone, until } from './testing/invented.suite.ts'
 import { envOf, PASSWORD, Rig } from './testing/rig.suite.ts'
 
@@ -13,10 +13,10 @@ beforeEach(() => {
 })
 afterEach(() => rig.close())
 
-async function proxyTo(url: string): Promise<{ proxy: Proxy; through: string }> {
-  const proxy = await startProxy(url)
+async function proxyTo(url: string): Promise<{ proxy: UrlHop; through: string }> {
+  const proxy = await hopTo(url)
   rig.onClose(() => proxy.close())
-  return { proxy, through: `${new URL(url).protocol}//127.0.0.1:${proxy.port}` }
+  return { proxy, through: proxy.url }
 }
 
 const bindsOf = (smsc: { entries(): readonly { kind: string }[] }): number =>
@@ -40,12 +40,12 @@ describe('what the gateway needs goes away', () => {
   it('CON-2.2 NATS away: commands wait in the stream, and go out when it is back', async () => {
     const { proxy, through } = await proxyTo(envOf('NATS_URL'))
     const { smsc, heard, running } = await rig.openAll({ natsUrl: through })
-    proxy.cut()
+    await proxy.cut()
     await until(() => !running.gateway.ready().ready)
     await rig.send({ to: phone('916') })
     await sleep(300)
     expect(heard.results).toEqual([])
-    proxy.resume()
+    await proxy.mend()
     await until(() => heard.results.length === 1, 20_000)
     expect(smsc.counters().duplicates).toBe(0)
     await until(() => running.gateway.ready().ready)
@@ -89,7 +89,7 @@ describe('what the gateway needs goes away', () => {
     )
     expect(smsc.counters().receiptsAcknowledged).toBe(0)
     expect(heard.receipts).toEqual([])
-    proxy.resume()
+    await proxy.mend()
     await until(() => smsc.counters().receiptsAcknowledged === 1, 15_000)
     expect(heard.receipts.length).toBeGreaterThanOrEqual(1)
   }, 30_000)
@@ -97,14 +97,14 @@ describe('what the gateway needs goes away', () => {
   it('CON-2.3 Redis away: sending goes on under the local limit, with a warning and a gauge, and Redis counts again', async () => {
     const { proxy, through } = await proxyTo(envOf('REDIS_URL'))
     const { smsc, heard, running } = await rig.openAll({ redisUrl: through })
-    proxy.cut()
+    await proxy.cut()
     await rig.send({ to: phone('916'), body: 'a'.repeat(400) })
     await until(() => heard.results.length === 3)
     expect(await running.metric('smpp_connector_tps_fallback')).toBe(1)
     expect(await running.metric('smpp_connector_journal_unavailable_total')).toBeGreaterThan(0)
     expect(rig.log.filter((line) => line.includes('smpp.throughput.local'))).toHaveLength(1)
     expect(running.gateway.ready()).toMatchObject({ ready: true, details: { redis: 'not available' } })
-    proxy.resume()
+    await proxy.mend()
     await until(() => running.gateway.ready().details['redis'] === 'ok')
     await rig.send({ to: phone('916') })
     await until(() => heard.results.length === 4)
@@ -124,7 +124,7 @@ describe('what the gateway needs goes away', () => {
   it('CON-2.3 a command that comes back while Redis is away is not sent again', async () => {
     const { proxy, through } = await proxyTo(envOf('REDIS_URL'))
     const { smsc, heard } = await rig.openAll({ redisUrl: through })
-    proxy.cut()
+    await proxy.cut()
     // 932 refuses the first try of each segment. Segment 2 has its first try only after segment 1
     // is taken, so the command comes back twice.
     await rig.send({ to: phone('932'), body: 'a'.repeat(200) })

@@ -6,12 +6,12 @@ import { Redis } from 'ioredis'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { Pool } from 'pg'
 import { createDatabase } from '../../dev/database.ts'
+import { hopTo, type UrlHop } from '../../dev/stack/proxy/hop.ts'
 import { createLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { Closers } from '../../streams/platform/process.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { readApiConfig } from '../config.ts'
-import { cuttableProxy, type CuttableProxy } from './cuttable-proxy.suite.ts'
 import { startApi } from '../start.ts'
 
 /**
@@ -27,9 +27,9 @@ export interface RealApi {
   readonly redis: Redis
   readonly subjectPrefix: string
   readonly cuts: {
-    readonly postgres: CuttableProxy
-    readonly redis: CuttableProxy
-    readonly nats: CuttableProxy
+    readonly postgres: UrlHop
+    readonly redis: UrlHop
+    readonly nats: UrlHop
   }
   /** Everything that was logged. */
   readonly logged: string[]
@@ -80,9 +80,9 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
   const manager = await openStream(closers, `API_${id}`, subjectPrefix)
   const issuer = await startIssuer(closers, now)
   const cuts = {
-    postgres: closers.add('cut', await cuttableProxy(database.urlAs('orch_svc')), (open) => open.cut()),
-    redis: closers.add('cut', await cuttableProxy(serverUrl('REDIS_URL')), (open) => open.cut()),
-    nats: closers.add('cut', await cuttableProxy(serverUrl('NATS_URL')), (open) => open.cut()),
+    postgres: closers.add('cut', await hopTo(database.urlAs('orch_svc')), (open) => open.close()),
+    redis: closers.add('cut', await hopTo(serverUrl('REDIS_URL')), (open) => open.close()),
+    nats: closers.add('cut', await hopTo(serverUrl('NATS_URL')), (open) => open.close()),
   }
   const metrics = new Metrics()
   const config = readApiConfig({

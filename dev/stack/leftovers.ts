@@ -69,7 +69,8 @@ const clear = async (record: RunRecord): Promise<void> => {
 /** Takes down what a run recorded, servers before folders, then removes its folder. */
 export const clearRun = async (run: RunFolder): Promise<void> => {
   const records = readRecords(run)
-  for (const record of records.filter(({ kind }) => kind !== 'folder')) await clear(record)
+  // Together: of a cluster, each node may take its whole time to stop.
+  await Promise.all(records.filter(({ kind }) => kind !== 'folder').map(clear))
   for (const record of records.filter(({ kind }) => kind === 'folder')) await clear(record)
   removeFolder(run.path)
 }

@@ -11,8 +11,8 @@ import type { ServerName } from './server-names.ts'
 import type { Prepared, Workplace } from './workplace.ts'
 
 /** A server that runs as a child of this process. */
-export interface LocalServer {
-  readonly name: ServerName
+export interface LocalServer<Name extends string = ServerName> {
+  readonly name: Name
   readonly address: string
   readonly pid: () => number
   /** Orderly stop; its data and its port stay. */
@@ -49,7 +49,16 @@ export const ensureLocalPrograms = async (names: readonly ServerName[], place: W
 /** Starts one server as a child process; ready when it resolves. */
 export const startLocalServer = async (name: ServerName, place: Workplace): Promise<LocalServer> => {
   const began = Date.now()
-  const { address, child, warmUp } = await prepare[name](place)
+  const server = await startPrepared(name, await prepare[name](place), place)
+  place.say(`${name} is ready on ${server.address} after ${((Date.now() - began) / 1000).toFixed(1)} s`)
+  return server
+}
+
+export const startPrepared = async <Name extends string>(
+  name: Name,
+  { address, child, warmUp }: Prepared,
+  place: Workplace,
+): Promise<LocalServer<Name>> => {
   const launch = async (): Promise<Child> =>
     startChild(child, (pid) => recordProcess(place.run, name, pid, child.stopSignal), place.abort)
   let running = await launch()
@@ -59,7 +68,6 @@ export const startLocalServer = async (name: ServerName, place: Workplace): Prom
     await running.stop()
     throw error
   }
-  place.say(`${name} is ready on ${address} after ${((Date.now() - began) / 1000).toFixed(1)} s`)
   return {
     name,
     address,

@@ -65,9 +65,9 @@ const givenAddresses = (names: readonly ServerName[], env: StackOptions['env']):
   )
 }
 
-const onStderr = (line: string): void => console.error(`[stack] ${line}`)
+export const onStderr = (line: string): void => console.error(`[stack] ${line}`)
 
-const workplace = (root: string, run: RunFolder, options: StackOptions): Workplace => ({
+export const workplace = (root: string, run: RunFolder, options: StackOptions): Workplace => ({
   run,
   cache: join(root, 'cache'),
   port: async () => freePort(options.random),
@@ -111,7 +111,7 @@ const startMissing = async (
   return { local: [], compose: await startContainers(names, place.run, place.port, place.abort) }
 }
 
-const once = (body: () => Promise<void>): (() => Promise<void>) => {
+export const once = (body: () => Promise<void>): (() => Promise<void>) => {
   let result: Promise<void> | undefined
   return async () => {
     result ??= body()

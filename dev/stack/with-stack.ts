@@ -3,14 +3,20 @@ import { type Stack, startStack } from './stack.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** Brings the stack up for `body`; see `whileUp`. */
+export const withStack = async (
+  body: (stack: Stack, abort: AbortSignal) => Promise<number>,
+): Promise<number> => whileUp(async (abort) => startStack({ abort }), body)
+
 /**
- * Brings the stack up, runs `body`, and takes the stack down however that ends. The first SIGINT,
+ * Starts servers, runs `body`, and takes them down however that ends. The first SIGINT,
  * SIGTERM or SIGHUP aborts, during the start as well; later ones are ignored, because the stop is
  * bounded and a cut-off one would leave servers behind. Resolves to the exit code: the body's, 128
  * + number after a signal, 1 when the stack could not be started.
  */
-export const withStack = async (
-  body: (stack: Stack, abort: AbortSignal) => Promise<number>,
+export const whileUp = async <Up extends { stop(): Promise<void> }>(
+  start: (abort: AbortSignal) => Promise<Up>,
+  body: (up: Up, abort: AbortSignal) => Promise<number>,
 ): Promise<number> => {
   const abort = new AbortController()
   let received: (typeof signals)[number] | undefined
@@ -21,11 +27,11 @@ export const withStack = async (
   for (const signal of signals) process.on(signal, onSignal)
   const codeOf = (code: number): number => (received === undefined ? code : 128 + constants.signals[received])
   try {
-    const stack = await startStack({ abort: abort.signal })
+    const up = await start(abort.signal)
     try {
-      return codeOf(await body(stack, abort.signal))
+      return codeOf(await body(up, abort.signal))
     } finally {
-      await stack.stop()
+      await up.stop()
     }
   } catch (error) {
     if (received === undefined)

@@ -21,6 +21,7 @@ const WORDS = 60
 const TICK_MS = 50
 const GHOSTS_EVERY_MS = 3000
 const GHOSTS = 5
+const GHOSTS_AGAIN_MS = 500
 
 /**
  * Writes both inputs at a steady rate until `until` aborts, every record with an id of its own;
@@ -60,28 +61,40 @@ function record({ scene, partitions, dice }: InputOptions, id: string): OutRecor
 
 /**
  * Writes records to the inputs that are never committed: nothing may come of them. Answers how
- * many.
+ * many. A producer that fails is replaced; its successor under the same id ends what it left open.
  */
 export async function writeGhosts(options: InputOptions): Promise<number> {
-  const { brokers, scene, until } = options
+  const { brokers, until } = options
   const kafka = new Kafka({ clientId: 'ghosts', brokers: [...brokers], logLevel: logLevel.NOTHING })
+  const ghosts = { written: 0 }
+  let isOpen = true
+  while (isOpen || !until.aborted) isOpen = !(await haunt(kafka, options, ghosts))
+  return ghosts.written
+}
+
+/** Whether it has ended with nothing open. */
+async function haunt(kafka: Kafka, options: InputOptions, ghosts: { written: number }): Promise<boolean> {
+  const { scene, until } = options
   const producer = kafka.producer({ transactionalId: `${scene.left.name}-ghosts`, maxInFlightRequests: 1 })
-  await producer.connect()
-  let ghosts = 0
   try {
-    while (!until.aborted) {
+    await producer.connect()
+    do {
       const transaction = await producer.transaction()
-      for (let n = 0; n < GHOSTS; n += 1) {
-        const { topic, partition, key, value } = record(options, `ghost${(ghosts += 1)}`)
+      for (let n = 0; n < GHOSTS && !until.aborted; n += 1) {
+        const { topic, partition, key, value } = record(options, `ghost${(ghosts.written += 1)}`)
         await transaction.send({ topic, messages: [{ key: textOf(key), value: textOf(value), partition }] })
       }
       await transaction.abort()
       await sleep(GHOSTS_EVERY_MS, undefined, { signal: until }).catch(() => undefined)
-    }
+    } while (!until.aborted)
+    return true
+  } catch {
+    // A broker has gone under it; kafkajs does not recover.
+    await sleep(GHOSTS_AGAIN_MS)
+    return false
   } finally {
-    await producer.disconnect()
+    await producer.disconnect().catch(() => undefined)
   }
-  return ghosts
 }
 
 const textOf = (given: string | Buffer | null): string => given?.toString() ?? ''

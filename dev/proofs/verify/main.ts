@@ -1,12 +1,17 @@
 import { parseArgs } from 'node:util'
-import { withStack } from '../../stack/with-stack.ts'
+import { whileUp } from '../../stack/with-stack.ts'
+import { openGround } from './ground.ts'
 import { verify } from './run.ts'
 
 /**
- * `npm run verify:eos -- [--minutes M] [--seed S] [--json] [--keep] [--mutate cursor-outside]`:
- * exactly-once on a real broker. Three members are killed, stopped and restarted while input flows;
- * then every output must equal what the committed input gives. Exit code 0 only if it does and no
- * transaction is left open. `--mutate` plants a defect that must be found.
+ * `npm run verify:eos -- [--minutes M] [--seed S] [--json] [--keep] [--mutate cursor-outside]
+ * [--brokers 3] [--proxy] [--cuts N]`: exactly-once on a real broker. Three members are killed,
+ * stopped and restarted while input flows; then every output must equal what the committed input
+ * gives. Exit code 0 only if it does, no transaction is left open and no member has ended by
+ * itself. `--mutate` plants a defect that must be found.
+ *
+ * `--brokers 3` takes brokers away, one at a time; `--proxy` breaks the network between members and
+ * brokers. `--proxy --cuts N` does nothing else than to cut each connection N times.
  */
 const { values } = parseArgs({
   options: {
@@ -15,6 +20,9 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     mutate: { type: 'string', default: 'none' },
+    brokers: { type: 'string', default: '1' },
+    proxy: { type: 'boolean', default: false },
+    cuts: { type: 'string' },
   },
 })
 
@@ -34,12 +42,19 @@ const options = {
   seed: number('seed', values.seed, 0),
   mutate: mutation(values.mutate),
   keep: values.keep,
+  proxy: values.proxy,
+  cuts: values.cuts === undefined ? undefined : number('cuts', values.cuts, 1),
   say: (text: string): void => console.error(`[verify] ${text}`),
 }
+if (options.cuts !== undefined && !options.proxy) throw new Error('--cuts needs --proxy')
+const wanted = { brokers: number('brokers', values.brokers, 1), proxy: values.proxy }
 
-process.exitCode = await withStack(async (stack, abort) => {
-  const report = await verify({ ...options, stack, abort })
-  for (const difference of report.differences) options.say(`DIFFERENCE ${difference}`)
-  console.log(values.json ? JSON.stringify(report) : JSON.stringify(report, null, 2))
-  return report.equal && report.openTransactions === 0 ? 0 : 1
-})
+process.exitCode = await whileUp(
+  (abort) => openGround(wanted, abort),
+  async (ground, abort) => {
+    const report = await verify({ ...options, ground, abort })
+    for (const difference of report.differences) options.say(`DIFFERENCE ${difference}`)
+    console.log(values.json ? JSON.stringify(report) : JSON.stringify(report, null, 2))
+    return report.equal && report.openTransactions === 0 && report.endedAlone === 0 ? 0 : 1
+  },
+)

@@ -51,7 +51,7 @@ async function replace(
   else await member.stop()
   troubles[how === 'kill' ? 'kills' : 'restarts'] += 1
   await sleep(dice.int(...AWAY_MS))
-  await member.start()
+  await startAgain(member, troubles)
 }
 
 async function stop(member: Service, dice: Dice, troubles: Troubles): Promise<void> {
@@ -68,7 +68,21 @@ export async function revive(member: Service, troubles: Troubles): Promise<void>
   if (signal(member, 0)) return
   troubles.endedAlone += 1
   await member.stop()
-  await member.start()
+  await startAgain(member, troubles)
+}
+
+const STARTS_MAX = 5
+
+/** A member that ends while it starts has ended by itself as well, and gets some more chances. */
+async function startAgain(member: Service, troubles: Troubles): Promise<void> {
+  for (let left = STARTS_MAX; ; left -= 1) {
+    try {
+      return await member.start()
+    } catch (error) {
+      if (left === 1) throw error
+      troubles.endedAlone += 1
+    }
+  }
 }
 
 /** False when there is no such process any more. */

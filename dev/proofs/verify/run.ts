@@ -6,18 +6,28 @@ import { connectKafka } from '../../../streams/log/kafka.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 import { Service } from '../../local/service.ts'
 import { Dice } from '../sim/dice.ts'
+import { guard } from '../../stack/cluster/guard.ts'
 import { clearRun } from '../../stack/leftovers.ts'
 import { freePort } from '../../stack/ports.ts'
 import { createRunFolder, stackRoot, type RunFolder } from '../../stack/run-folder.ts'
-import type { Stack } from '../../stack/stack.ts'
+import { cutAll, troubleNetwork, type Cuts, type HopTroubles } from '../../stack/proxy/troubles.ts'
+import { noBrokerTroubles, troubleBrokers, type BrokerTroubles } from './broker-nemesis.ts'
 import { endsOf, heldPartitions, lagOf, readCommitted } from './committed.ts'
 import { writeGhosts, writeInput } from './input.ts'
 import { noTroubles, revive, trouble, type Troubles } from './nemesis.ts'
+import type { Ground } from './ground.ts'
 import { differences } from './recompute.ts'
 import { provision, sceneOf, writtenBy, type Scene } from './scene.ts'
 
 export interface VerifyOptions {
-  readonly stack: Stack
+  readonly ground: Ground
+  /** Troubles in the network between members and brokers; needs a ground with a proxy. */
+  readonly proxy: boolean
+  /**
+   * Instead of all other troubles: in so many rounds every connection of the members is cut once.
+   * Undefined: none.
+   */
+  readonly cuts: number | undefined
   readonly abort: AbortSignal
   readonly minutes: number
   readonly seed: number
@@ -45,6 +55,14 @@ export interface VerifyReport {
   readonly outputs: number
   readonly differences: readonly string[]
   readonly seed: number
+  readonly brokers: number
+  readonly brokerStops: number
+  readonly brokerCrashes: number
+  readonly brokerFreezes: number
+  /** Rounds of cuts and ended connections. */
+  readonly cuts: Cuts
+  /** What the network did: by kind, whole hops, and by kind and request. */
+  readonly network: Readonly<Record<string, number>>
 }
 
 const MEMBERS = 3
@@ -69,14 +87,16 @@ interface Given extends VerifyOptions {
  * holds.
  */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
-  const brokers = options.stack.kafkaBrokers.split(',')
+  const { brokers, replicas } = options.ground
   const log = connectKafka({ brokers, clientId: 'verify' })
   const name = `verify-${randomUUID().slice(0, 8)}`
   const run = createRunFolder(stackRoot)
+  // Kept logs would be cleared with the rest.
+  const release = options.keep ? undefined : guard(run)
   const given: Given = { ...options, log, brokers, name, scene: sceneOf(name), run }
   const members: Service[] = []
   try {
-    await provision(log, given.scene, PARTITIONS)
+    await provision(log, given.scene, PARTITIONS, replicas)
     for (let n = 1; n <= MEMBERS; n += 1) members.push(await member(given, `member-${n}`))
     await Promise.all(members.map((one) => one.start()))
     return await judged(given, members)
@@ -84,13 +104,14 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     await Promise.all(members.map((one) => one.stop()))
     await log.close()
     if (!options.keep) await clearRun(run)
+    await release?.()
   }
 }
 
 async function member(given: Given, name: string): Promise<Service> {
   const port = await freePort()
   const env = {
-    ...given.stack.env,
+    KAFKA_BROKERS: given.ground.forMembers.join(','),
     PORT: String(port),
     STATE_DIR: join(given.run.path, name),
     SCENE: given.name,
@@ -103,11 +124,13 @@ async function member(given: Given, name: string): Promise<Service> {
 
 async function judged(given: Given, members: readonly Service[]): Promise<VerifyReport> {
   const startedMs = Date.now()
-  const troubles = noTroubles()
-  const ghosts = await troubled(given, members, troubles)
+  const troubles = { ...noTroubles(), ...noBrokerTroubles(), refusals: 0, freezes: 0 }
+  const { ghosts, cuts } = await troubled(given, members, troubles)
   given.say('faults and input have stopped; waiting for the backlog ...')
   for (const one of members) await revive(one, troubles)
   const drained = await drain(given)
+  // Also who has died while nothing was done to anybody.
+  for (const one of members) await revive(one, troubles)
   const { log, brokers, scene } = given
   const held = await heldPartitions(log, brokers, writtenBy(scene), PARTITIONS)
   for (const partition of held) given.say(`open transaction on ${partition}`)
@@ -116,43 +139,80 @@ async function judged(given: Given, members: readonly Service[]): Promise<Verify
   const found = [...drained, ...differences(committed)]
   const { left, right, echoes, totals, spans, alarms } = committed
   const seen = sightings(members)
+  const { refusals, freezes, ...counted } = troubles
   return {
     equal: found.length === 0,
     openTransactions: held.length,
     records: left.length + right.length,
-    kills: troubles.kills,
-    stops: troubles.stops,
+    ...counted,
     rebalances: seen.generations - given.scene.topologies.length,
     seconds: Math.round((Date.now() - startedMs) / 1000),
-    restarts: troubles.restarts,
-    endedAlone: troubles.endedAlone,
     fenced: seen.fenced,
     ghosts,
     outputs: echoes.length + totals.length + spans.length + alarms.length,
     differences: found.slice(0, DIFFERENCES_SHOWN_MAX),
     seed: given.seed,
+    brokers: brokers.length,
+    cuts,
+    network: { refusals, freezes, ...given.ground.cluster?.proxy.counters.acts },
   }
 }
 
-/** Answers how many records were written and aborted. */
-async function troubled(given: Given, members: readonly Service[], troubles: Troubles): Promise<number> {
+type AllTroubles = Troubles & BrokerTroubles & HopTroubles
+
+interface Works {
+  /** How many records were written and aborted. */
+  readonly ghosts: number
+  readonly cuts: Cuts
+}
+
+async function troubled(given: Given, members: readonly Service[], troubles: AllTroubles): Promise<Works> {
   const { log, brokers, scene, seed } = given
   const ended = new AbortController()
   const timer = setTimeout(() => ended.abort(), given.minutes * 60_000)
   const until = AbortSignal.any([given.abort, ended.signal])
   const input = { log, brokers, scene, partitions: PARTITIONS, perSecond: PER_SECOND, until }
-  const troubling = members.map((one) =>
-    trouble(one, new Dice(seed, one.spec.name), troubles, until, given.say),
-  )
   const ghosts = writeGhosts({ ...input, dice: new Dice(seed, 'ghosts') })
-  const works = [ghosts, writeInput({ ...input, dice: new Dice(seed, 'input') }), ...troubling]
+  const cuts = given.cuts === undefined ? Promise.resolve(NO_CUTS) : cutting(given, given.cuts, until)
+  const troubling = given.cuts === undefined ? allTroubles(given, members, troubles, until) : []
+  const works = [ghosts, cuts, writeInput({ ...input, dice: new Dice(seed, 'input') }), ...troubling]
   // All must have ended before members are stopped, or one would be started again behind our back.
   for (const work of works) work.catch(() => ended.abort())
   const failed = (await Promise.allSettled<unknown>(works)).find(({ status }) => status === 'rejected')
   clearTimeout(timer)
   given.abort.throwIfAborted()
   if (failed?.status === 'rejected') throw failed.reason
-  return ghosts
+  return { ghosts: await ghosts, cuts: await cuts }
+}
+
+const NO_CUTS: Cuts = { rounds: 0, cuts: 0, idle: 0 }
+
+async function cutting(given: Given, rounds: number, until: AbortSignal): Promise<Cuts> {
+  const { ground, minutes, seed } = given
+  if (ground.cluster === undefined) throw new Error('cuts need a proxy')
+  const options = { rounds, everyMs: (minutes * 60_000) / rounds, dice: new Dice(seed, 'cuts'), until }
+  const done = await cutAll(ground.cluster.proxy, options)
+  await ground.cluster.proxy.mend()
+  return done
+}
+
+/** Whoever can be troubled is troubled by dice of its own. */
+function allTroubles(
+  given: Given,
+  members: readonly Service[],
+  troubles: AllTroubles,
+  until: AbortSignal,
+): Promise<void>[] {
+  const { ground, seed, say, proxy } = given
+  const { cluster } = ground
+  const ofMembers = members.map((one) => trouble(one, new Dice(seed, one.spec.name), troubles, until, say))
+  if (cluster === undefined) return ofMembers
+  const network = proxy ? [troubleNetwork(cluster.proxy, new Dice(seed, 'network'), troubles, until)] : []
+  const ofBrokers =
+    cluster.brokers.length > 1
+      ? [troubleBrokers(cluster, new Dice(seed, 'brokers'), troubles, until, say)]
+      : []
+  return [...ofMembers, ...network, ...ofBrokers]
 }
 
 /**

@@ -172,7 +172,12 @@ export const writtenBy = (scene: Scene): readonly string[] => [
   ...scene.topologies.flatMap(changelogsOf),
 ]
 
-export async function provision(log: LogClient, scene: Scene, partitions: number): Promise<void> {
+export async function provision(
+  log: LogClient,
+  scene: Scene,
+  partitions: number,
+  replicas: number,
+): Promise<void> {
   const inputs = [scene.left, scene.right, scene.echoes].flatMap(({ name }) => [
     name,
     deadLetterTopicOf(name),
@@ -183,7 +188,7 @@ export async function provision(log: LogClient, scene: Scene, partitions: number
     [...kept].map((name) => ({
       name,
       partitions,
-      replicas: 1,
+      replicas,
       config: { 'cleanup.policy': changelogs.has(name) ? 'compact' : 'delete' },
     })),
   )

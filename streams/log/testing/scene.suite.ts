@@ -34,6 +34,8 @@ export interface OpenTransactionHook {
 export interface LogFixture {
   /** Another process on the same log; the suite closes it. */
   connect(): LogClient | Promise<LogClient>
+  /** Copies of each topic of the suite; 1 unless given. */
+  readonly replicas?: number
   /** Makes a name that no other run uses, for topics, groups and transactional ids. */
   unique(name: string): string
   /**
@@ -185,7 +187,8 @@ export class Scene {
   async topic(name: string, partitions: number): Promise<string> {
     const unique = this.unique(name)
     const config = { 'retention.ms': '-1' }
-    await this.client.admin.ensureTopics([{ name: unique, partitions, replicas: 1, config }])
+    const { replicas = 1 } = this.fixture
+    await this.client.admin.ensureTopics([{ name: unique, partitions, replicas, config }])
     return unique
   }
 
