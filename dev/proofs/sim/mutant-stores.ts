@@ -117,11 +117,13 @@ const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE
 
 /** A round that has said nothing leaves its mark where it was, on the log and in the store. */
 export function marksOnlyWithEffects(): Plant {
-  /** Tasks whose last round has said nothing, by the name of their store. */
-  const silent = new Set<string>()
+  /** Of the newest process: tasks whose last round has said nothing, by the name of their store. */
+  let newest = new Set<string>()
   return {
-    log: (log) =>
-      withTransactions(log, (inner, { transactionalId }) => ({
+    log: (log) => {
+      const silent = new Set<string>()
+      newest = silent
+      return withTransactions(log, (inner, { transactionalId }) => ({
         fence: () => inner.fence(),
         commit: (batch) => {
           const name = transactionalId.slice(APP.length + 1)
@@ -131,12 +133,17 @@ export function marksOnlyWithEffects(): Plant {
           return inner.commit(isSilent ? { ...batch, records: [] } : batch)
         },
         close: () => inner.close(),
-      })),
-    stores: (stores) => ({
-      open: async (name, onWiped) => withoutMarksOf(await stores.open(name, onWiped), () => silent.has(name)),
-      peek: (name) => stores.peek(name),
-      destroy: (name) => stores.destroy(name),
-    }),
+      }))
+    },
+    stores: (stores) => {
+      const silent = newest
+      return {
+        open: async (name, onWiped) =>
+          withoutMarksOf(await stores.open(name, onWiped), () => silent.has(name)),
+        peek: (name) => stores.peek(name),
+        destroy: (name) => stores.destroy(name),
+      }
+    },
   }
 }
 
