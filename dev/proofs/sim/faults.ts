@@ -110,7 +110,9 @@ export function planFaults(dice: Dice): FaultPlan {
 function planEdges(dice: Dice): Map<EdgeFault, number> {
   const edges = new Map<EdgeFault, number>()
   for (const name of EDGE_FAULTS) {
-    if (dice.chance(0.5)) edges.set(name, 0.03 * dice.pick([0.3, 1, 3]))
+    // Few lookups are made: one for each operator that a bridge gets.
+    const rate = name === 'lookup_lost' ? 0.25 : 0.03
+    if (dice.chance(0.5)) edges.set(name, rate * dice.pick([0.3, 1, 3]))
   }
   return edges
 }
