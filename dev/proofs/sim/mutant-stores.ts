@@ -117,7 +117,7 @@ const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE
 
 /** A round that has said nothing leaves its mark where it was, on the log and in the store. */
 export function marksOnlyWithEffects(): Plant {
-  /** Of the newest process: tasks whose last round has said nothing, by the name of their store. */
+  /** Of the newest process: tasks whose round has just said nothing, by the name of their store. */
   let newest = new Set<string>()
   return {
     log: (log) => {
@@ -125,12 +125,11 @@ export function marksOnlyWithEffects(): Plant {
       newest = silent
       return withTransactions(log, (inner, { transactionalId }) => ({
         fence: () => inner.fence(),
-        commit: (batch) => {
-          const name = transactionalId.slice(APP.length + 1)
+        commit: async (batch) => {
           const isSilent = batch.records.every(isMark)
-          if (isSilent) silent.add(name)
-          else silent.delete(name)
-          return inner.commit(isSilent ? { ...batch, records: [] } : batch)
+          const written = await inner.commit(isSilent ? { ...batch, records: [] } : batch)
+          if (isSilent) silent.add(transactionalId.slice(APP.length + 1))
+          return written
         },
         close: () => inner.close(),
       }))
@@ -139,7 +138,7 @@ export function marksOnlyWithEffects(): Plant {
       const silent = newest
       return {
         open: async (name, onWiped) =>
-          withoutMarksOf(await stores.open(name, onWiped), () => silent.has(name)),
+          withoutMarksOf(await stores.open(name, onWiped), () => silent.delete(name)),
         peek: (name) => stores.peek(name),
         destroy: (name) => stores.destroy(name),
       }
@@ -147,21 +146,11 @@ export function marksOnlyWithEffects(): Plant {
   }
 }
 
-/** A task asks for its timers when it has restored, and not before. */
-function withoutMarksOf(inner: Store, isSilent: () => boolean): Store {
-  let isRestoring = true
-  return {
-    ...bound(inner),
-    nextDueMs: () => {
-      isRestoring = false
-      return inner.nextDueMs()
-    },
-    commit: (changes, checkpoint) => {
-      const isLone = changes.every(({ store }) => store === MARKS_STORE)
-      return inner.commit(isLone && isSilent() && !isRestoring ? [] : changes, checkpoint)
-    },
-  }
-}
+/** The store is written right after the log. */
+const withoutMarksOf = (inner: Store, isSilent: () => boolean): Store => ({
+  ...bound(inner),
+  commit: (changes, checkpoint) => inner.commit(isSilent() ? [] : changes, checkpoint),
+})
 
 /** The local store has the rows before it is known whether they will ever be committed. */
 export function overlayBeforeCommit(): Plant {
