@@ -1,7 +1,6 @@
 import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
-import { KNOWN } from './known.ts'
 
 const TURN_DELAY_RATES = [0, 0, 0.01, 0.05, 0.15]
 export const TURN_DELAY_MS_MAX = 400
@@ -101,8 +100,6 @@ export function planFaults(dice: Dice): FaultPlan {
   for (const name of MOMENT_FAULTS) {
     if (!calm && dice.chance(0.6)) moments.set(name, 0.0012 * dice.pick([0.3, 1, 3]))
   }
-  // Then nothing but NATS's own window would stand between a command and its repetition.
-  if (KNOWN.has('R6') && moments.has('durable_lost')) moments.delete('journal_lost')
   const edges = calm ? NO_FAULTS.edges : planEdges(dice)
   return { requests, moments, edges, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
 }

@@ -10,7 +10,6 @@ import { eventId, OPERATORS, operatorOf } from './checks/ids.ts'
 import type { Durable } from './durable.ts'
 import type { History } from './history.ts'
 import { Journal, type Progress } from './journal.ts'
-import { KNOWN } from './known.ts'
 import { Life } from './life.ts'
 import type { SimNats } from './nats.ts'
 import { Operators } from './operators.ts'
@@ -102,7 +101,6 @@ export class Gateway {
    * was acknowledged comes again: the journal knows it, and without it nobody does.
    */
   loseDurable(durable: Durable): void {
-    if (KNOWN.has('R6')) return durable.lose(0)
     const { floor } = durable
     durable.lose(floor)
     const above = durable.stream.messages.slice(floor)

@@ -11,7 +11,6 @@ import type { FaultPlan, MomentFault } from './faults.ts'
 import { CLOCK_ERROR_MS_MAX, HOUR_MS } from './checks/ids.ts'
 import type { Gateway } from './gateway.ts'
 import type { History } from './history.ts'
-import { KNOWN } from './known.ts'
 import type { Machine, Machines } from './machines.ts'
 import type { SimNats } from './nats.ts'
 import { APP } from './process.ts'
@@ -137,9 +136,7 @@ export class Nemesis {
 
   #compact(): string {
     const { dice, log, topologies, time } = this.#options
-    // A lower mark that comes late is the one that a cleaner keeps.
-    const marks = KNOWN.has('R6') ? [] : [bridgeMarks.name]
-    const compacted = dice.pick([...marks, ...changelogsOf(dice.pick(topologies))])
+    const compacted = dice.pick([bridgeMarks.name, ...changelogsOf(dice.pick(topologies))])
     const below = dice.pick([Number.POSITIVE_INFINITY, dice.int(1, 50)])
     log.compact(compacted, { below, tombstonesSinceMs: time.wallMs - TOMBSTONE_MS_MIN })
     return compacted

@@ -4,7 +4,6 @@ import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './checks/ids.ts'
 import type { Dice } from './dice.ts'
 import { TOPICS } from '../../../streams/contracts/catalogue.ts'
 import { endsOf } from './checks/order.ts'
-import { KNOWN } from './known.ts'
 import { isEmpty, moveCursorsBack, moveSegmentsToTheStart } from './replay.ts'
 import { Rest } from './rest.ts'
 import { sendTraffic } from './traffic.ts'
@@ -104,7 +103,7 @@ async function readAgain(world: World, dice: Dice, move = moveCursorsBack): Prom
 /** Cursors are moved back when nothing but the marks is left to tell. */
 async function readForgotten(world: World, dice: Dice): Promise<void> {
   const before = saidSoFar(world)
-  const isStrict = !KNOWN.has('R13') && dice.chance(0.6)
+  const isStrict = dice.chance(0.6)
   const ends = endsOf({ log: world.log, topics: TOPICS.map(({ name }) => name) })
   await readAgain(world, dice, isStrict ? moveSegmentsToTheStart : moveCursorsBack)
   world.time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)

@@ -9,7 +9,6 @@ import { partitionOf } from '../../../../streams/log/partitioner.ts'
 import type { Store, StoredTimer } from '../../../../streams/runtime/store/store.ts'
 import { Identified } from './ids.ts'
 import { sameTexts, type Complain } from '../readings.ts'
-import { KNOWN } from '../known.ts'
 import { FLOODED_ID } from '../traffic.ts'
 import type { World } from '../world.ts'
 
@@ -149,8 +148,7 @@ async function checkStore(
     if (there !== changelog.get(key))
       complain(`${name}: row ${key} of ${store} is ${there}, changelog ${changelog.get(key)}`)
   }
-  if (store !== MARKS_STORE && !KNOWN.has('R13'))
-    await checkTimers(name, store, changelog, kept.store, complain)
+  if (store !== MARKS_STORE) await checkTimers(name, store, changelog, kept.store, complain)
 }
 
 const Timed = z.object({ timers: z.record(z.string(), z.number()).optional() })
