@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MemoryLog } from '../log/memory.ts'
-import type { LogClient } from '../log/port.ts'
+import { LogError, type LogClient } from '../log/port.ts'
 import { sleep } from '../platform/backoff.ts'
 import { levelStores } from './store/level.ts'
 import { memoryStores } from './store/memory.ts'
@@ -187,6 +187,42 @@ function watched(log: LogClient, isCut: boolean): { readonly log: LogClient; fen
   }
   return seen
 }
+
+/** Instead of records the log says, so many times, that there are none to be had. */
+function stopping(log: MemoryLog, times: number): LogClient {
+  let left = times
+  return {
+    ...log,
+    consumer: (options) =>
+      log.consumer({
+        ...options,
+        onRecords: (at, records, next) => {
+          if (records.length === 0 || left === 0) return options.onRecords(at, records, next)
+          left -= 1
+          options.onStopped?.(at, new LogError('fatal', 'a damaged batch'))
+        },
+      }),
+  }
+}
+
+describe('an input of which the log gives no more', () => {
+  it('fault R4: is opened anew, which helps when the log was cut back', async () => {
+    const scene = await world()
+    await scene.start({ log: stopping(scene.log, 2) })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    expect(countOf(scene.events, 'recovering')).toBeGreaterThan(0)
+    expect(countOf(scene.events, 'failed')).toBe(0)
+  })
+
+  it('fault R4: fails its task, and only that, when it stays so', async () => {
+    const scene = await world()
+    await scene.start({ log: stopping(scene.log, 1_000) })
+    await scene.write('a')
+    await until(() => countOf(scene.events, 'failed') === 1, 'the task has failed')
+    expect(countOf(scene.events, 'recovering')).toBe(3)
+  })
+})
 
 describe('a task that was fenced', () => {
   it('fault R12: does not fence its successor, though it hears nothing from its group', async () => {

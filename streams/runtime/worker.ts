@@ -111,6 +111,7 @@ export class Worker {
       standby: { replicas: standbys.replicas, progress: () => this.#progress() },
       onAssigned: (held, _, standbys) => this.#assigned(held, standbys),
       onRecords: (at, records, next) => this.#received(at, records, next),
+      onStopped: (at, error) => this.#tasks.get(at.partition)?.stopped(error),
       onFailed,
     })
     await this.#consumer.start()

@@ -1,4 +1,4 @@
-import type { LogClient } from '../../log/port.ts'
+import { LogError, type LogClient } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
 import type { TaskLimits } from '../limits.ts'
 import type { LogTime } from '../log-time.ts'
@@ -19,6 +19,9 @@ export interface PaceOptions {
   readonly signal: AbortSignal
 }
 
+/** So often an assignment opens a task anew because the log gives no more of an input. */
+const STOPS_MAX = 3
+
 /** Says when there is work for a round, and asks the log for what has to be known before. */
 export class Pace {
   readonly #options: PaceOptions
@@ -26,6 +29,8 @@ export class Pace {
   #origins: readonly Origin[] = []
   #lookedMs = Number.NEGATIVE_INFINITY
   #beganMs = 0
+  #stops = 0
+  #stopped: LogError | undefined
 
   constructor(options: PaceOptions) {
     this.#options = options
@@ -37,9 +42,21 @@ export class Pace {
     this.#wake.notify()
   }
 
+  /**
+   * The log gives no more of an input. Opened anew a task goes on where the log was cut back; what
+   * is damaged stays so, and then it fails: nothing is skipped.
+   */
+  stop(error: LogError): void {
+    this.#stops += 1
+    const { message } = error
+    this.#stopped = this.#stops > STOPS_MAX ? error : new LogError('retriable', message, error)
+    this.notify()
+  }
+
   /** The inputs go on there: the first sight of their ends follows. */
   open(origins: readonly Origin[]): Promise<void> {
     this.#origins = origins
+    this.#stopped = undefined
     return this.#look()
   }
 
@@ -55,6 +72,7 @@ export class Pace {
   async work(): Promise<number | undefined> {
     const { inputs, timers, time, signal } = this.#options
     while (!signal.aborted) {
+      if (this.#stopped !== undefined) throw this.#stopped
       const nowMs = time.now()
       const pauseMs = this.#pauseMs()
       if (this.#needsSight(nowMs, pauseMs <= 0)) {

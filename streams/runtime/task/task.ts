@@ -42,15 +42,12 @@ export type TaskState = 'opening' | 'running' | 'fenced' | 'failed' | 'closed'
 const REOPEN = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
 
 /**
- * Partition p of a topology: the unit of ownership, restore and commit. One transactional id, one
- * local store.
- *
- * States. *opening*: fences, reads the cursor, restores the tail, seeks, then runs. *running*:
- * rounds of read, ask, handle, commit. A failed or unknown transaction leads back to opening, and
- * so does a store that is broken, full or taken. *fenced*: another has taken over; only the group
- * can say that the task is this member's after all, which then opens another. A revocation leads to
- * closed, a programmer error or a fatal one of the log to failed. *failed*: needs a person; nothing
- * is skipped. *closed*: the store is released.
+ * Partition p of a topology: the unit of ownership, restore and commit, with one transactional id
+ * and one local store. States. *opening*: fences, reads the cursor, restores the tail, seeks, then
+ * runs. *running*: rounds of read, ask, handle, commit. A failed or unknown transaction leads back
+ * to opening, and so does a store that is broken, full or taken. *fenced*: another has taken over;
+ * only the group can say that it is this member's after all, which then opens another. A revocation
+ * leads to closed, a programmer error or a fatal one of the log to failed, which needs a person.
  */
 export class Task {
   readonly id: TaskId
@@ -85,13 +82,12 @@ export class Task {
       transactionalId: `${app}.${taskName(this.id)}`,
       timeoutMs: limits.transactionTimeoutMs,
     })
-    const group = groupOf(app, topology.name)
     this.#progress = new TaskProgress(this.id, this.#inputs)
     const breath = (this.#breath = new Breath(options.clock))
-    const transactions = this.#transactions
+    const [transactions, sources] = [this.#transactions, this.#sources]
+    const group = groupOf(app, topology.name)
     this.#ledger = new Ledger({ group, topology, partition, transactions, partitions, breath })
     this.#reading = new Reading(topology, this.#ledger.marks.all)
-    const sources = this.#sources
     const { signal } = this.#stop
     this.#pace = new Pace({ ...options, inputs: this.#inputs, timers: this.#timers, sources, signal })
     this.#opening = new Opening({
@@ -127,7 +123,7 @@ export class Task {
     return this.#state === 'closed' ? [] : this.#progress.standings(this.#sources.topics)
   }
 
-  /** Where the local store stands; undefined until it has been opened. */
+  /** Of the local store; undefined until it has been opened. */
   get checkpoint(): Checkpoint | undefined {
     return this.#local.checkpoint
   }
@@ -142,6 +138,11 @@ export class Task {
     const newest = records.findLast(({ headers }) => !isReplayed(headers))
     if (newest !== undefined) this.#options.time.saw(newest.timestamp)
     this.#pace.notify()
+  }
+
+  /** The log gives no more of an input, whose partition stands still until it is sought. */
+  stopped(error: LogError): void {
+    if (this.#state === 'running') this.#pace.stop(error)
   }
 
   /**
@@ -275,21 +276,19 @@ export class Task {
     const { clock, prefetcher, hooks } = this.#options
     const startedMs = clock.now()
     await prefetcher.answer(asked, () => this.#progress.answered(), answers)
-    const count = asked.filter((questions) => questions !== null).length
-    hooks.asked(this.id, count, clock.now() - startedMs)
+    hooks.asked(this.id, asked.filter((one) => one !== null).length, clock.now() - startedMs)
   }
 
   async #commit(effects: Effects, dueMs: number): Promise<void> {
     const { clock, hooks, time } = this.#options
     const { store, table } = this.#opened()
     const nowMs = clock.now()
-    const { stale } = effects
     const nextOffsets = this.#inputs.nextOffsets()
     const done = await this.#ledger.commit(store, table, { effects, nextOffsets, nowMs, logMs: time.shownMs })
     this.#timers.armed(done.earliestArmedMs)
-    await this.#timers.taken(store, stale, done.changes, dueMs)
+    await this.#timers.taken(store, effects.stale, done.changes, dueMs)
     this.#timerCount.changed(done.changes)
-    this.#timerCount.dropped(stale)
+    this.#timerCount.dropped(effects.stale)
     tell(hooks, this.id, effects, { written: done.written, commitMs: clock.now() - nowMs })
   }
 
