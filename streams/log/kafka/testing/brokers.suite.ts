@@ -1,4 +1,5 @@
 import { startCluster, type Broker, type KafkaCluster } from '../../../../dev/stack/cluster/cluster.ts'
+import { identify } from '../../../../dev/stack/process-identity.ts'
 import { connectKafka } from '../../kafka.ts'
 import type { LogClient, TopicPartition } from '../../port.ts'
 import { openCluster } from '../cluster/open-cluster.ts'
@@ -55,6 +56,11 @@ export async function startBrokers(): Promise<Brokers> {
       await proxy.mend()
       await Promise.all(clients.map((client) => client.close()))
       clients = []
+      // A case that failed in the middle has not done so itself.
+      for (const broker of brokers) {
+        if (identify(broker.pid()) === undefined) await broker.start()
+        else broker.thaw()
+      }
       await cluster.whole()
     },
     async stop() {
