@@ -241,7 +241,9 @@ describe('the log to NATS', () => {
     const messageId = randomUUID()
     const good = { ...billingExample, messageId, eventId: randomUUID() }
     const oversize = keyed('billing.events', { ...good, eventId: randomUUID() })
-    const padded = { ...oversize, value: `${String(oversize.value)}${' '.repeat(1_048_576)}` }
+    // NATS's own limit is that of the log: a stream may have a lower one.
+    await manager.streams.update('BILLING_EVENTS', { max_msg_size: 100_000 })
+    const padded = { ...oversize, value: `${String(oversize.value)}${' '.repeat(100_000)}` }
     const unreadable = { ...oversize, value: 'not json' }
     await write([padded, unreadable, keyed('billing.events', good)])
     const stored = await untilMirrored('BILLING_EVENTS', 1)
@@ -257,6 +259,7 @@ describe('the log to NATS', () => {
       payloadBase64: Buffer.from('not json').toString('base64'),
     })
     expect(await metricOf(bridges.metrics, 'bridge_deadletter_total', 'billing.events')).toBe(2)
+    await manager.streams.update('BILLING_EVENTS', { max_msg_size: -1 })
   })
 
   test('a header of NATS that comes with a record is not copied: the stream keeps what it has', async () => {
