@@ -2,21 +2,31 @@ import { describe, expect, it } from 'vitest'
 import { MUTANTS } from './mutants.ts'
 import { runSeed, type RunResult } from './run.ts'
 
-/** What a mutant may need at most; most are found by the first seed. */
-const MUTANT_SEEDS_MAX = 300
+/** As many as `npm run sim -- --mutations` tries. */
+const MUTANT_SEEDS_MAX = 600
 
-async function firstViolation(plant: (typeof MUTANTS)[string]): Promise<RunResult | null> {
-  for (let seed = 1; seed <= MUTANT_SEEDS_MAX; seed += 1) {
-    const result = await runSeed(seed, { plant: plant() })
+/**
+ * Seeds that have shown a rare defect, to be tried first. They hold until a change gives each seed
+ * another history; then the hunt takes longer, and another seed belongs here.
+ */
+const SHOWN_BY: Readonly<Record<string, number>> = {
+  'results-not-awaited': 195,
+  'mark-not-raised-without-effects': 442,
+}
+
+async function firstViolation(name: string): Promise<RunResult | null> {
+  const all = Array.from({ length: MUTANT_SEEDS_MAX }, (_, index) => index + 1)
+  for (const seed of [SHOWN_BY[name] ?? 1, ...all]) {
+    const result = await runSeed(seed, { plant: MUTANTS[name]?.() ?? {} })
     if (result.violations.length > 0) return result
   }
   return null
 }
 
 describe('the hunt', () => {
-  it.each(Object.entries(MUTANTS))(
+  it.each(Object.keys(MUTANTS))(
     'catches the planted defect %s',
-    async (_, plant) => expect(await firstViolation(plant)).not.toBeNull(),
-    180_000,
+    async (name) => expect(await firstViolation(name)).not.toBeNull(),
+    300_000,
   )
 })

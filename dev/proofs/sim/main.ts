@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 })
 
-const MUTANT_SEEDS_MAX = 300
+const MUTANT_SEEDS_MAX = 600
 const TOLD_MAX = 5
 
 const first = numberOf('seed', values.seed ?? '1')
