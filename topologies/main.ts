@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { connectNats } from '../streams/nats/link.ts'
 import { mirrorProgress } from '../bridges/nats/mirror-progress.ts'
 import { routingLookup, routingTls } from '../bridges/routing/lookup.ts'
 import { ROUTE_LOOKUP, SUBMIT_RESULTS_READ_LOOKUP } from '../streams/contracts/lookups.ts'
 import { submitResults } from '../streams/contracts/outbound.ts'
-import type { Lookup } from '../streams/contracts/question.ts'
+import type { Lookup, Lookups } from '../streams/contracts/question.ts'
 import { SUBMIT_RESULT_MIRROR } from '../streams/contracts/subjects.ts'
 import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import type { LogAdmin, LogClient } from '../streams/log/port.ts'
@@ -14,6 +15,7 @@ import { serveOperations } from '../streams/platform/operations-server.ts'
 import { runProcess, type Closers } from '../streams/platform/process.ts'
 import { startTracing } from '../streams/platform/tracing.ts'
 import { systemClock } from '../streams/runtime/clock.ts'
+import { Committer } from '../streams/runtime/commit/committer.ts'
 import { gaugeTasks, observe, readinessOf } from '../streams/runtime/watch/observe.ts'
 import { gaugeLag, livenessOf, watchPositions } from '../streams/runtime/watch/observe-positions.ts'
 import { Prefetcher } from '../streams/runtime/task/prefetch.ts'
@@ -62,6 +64,14 @@ const openRouting = () =>
     tls: routingTls(config),
   })
 
+const prefetcherOf = (lookups: Lookups) =>
+  new Prefetcher({
+    lookups,
+    clock: systemClock,
+    inFlightMax: config.ROUTING_IN_FLIGHT,
+    deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
+  })
+
 const watchOf = (workers: readonly Worker[], admin: LogAdmin, metrics: Metrics) =>
   watchPositions({
     clock: systemClock,
@@ -82,19 +92,18 @@ await runProcess(logger, async (closers, fail) => {
   closers.add('log', log, (opened) => opened.close())
   const routing = openRouting()
   closers.add('routing', routing, (opened) => opened.close())
-  const prefetcher = new Prefetcher({
-    lookups: {
-      [ROUTE_LOOKUP]: routing.lookup,
-      [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(log, closers),
-    },
-    clock: systemClock,
-    inFlightMax: config.ROUTING_IN_FLIGHT,
-    deadlineMs: ROUTING_DEADLINES * config.ROUTING_DEADLINE_MS,
+  const prefetcher = prefetcherOf({
+    [ROUTE_LOOKUP]: routing.lookup,
+    [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(log, closers),
   })
   const hooks = observe({ logger, metrics, now: systemClock.now, notes: NOTES, poison: POISON })
   const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const rows = new RowBudget(RECENT_ROWS_PER_PROCESS_MAX)
+  const limits = { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS }
+  const transactionalId = `${APP}.${randomUUID()}`
+  const committer = new Committer({ log, transactionalId, clock: systemClock, limits, hooks })
+  closers.add('committer', committer, (opened) => opened.close())
   const workers = topologies.map(
     (topology) =>
       new Worker({
@@ -107,7 +116,8 @@ await runProcess(logger, async (closers, fail) => {
         random: Math.random,
         hooks,
         rows,
-        limits: { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS },
+        limits,
+        committer,
         standbys: { ...NO_STANDBYS, replicas: config.STANDBY_REPLICAS },
         onFailed: fail,
       }),

@@ -16,7 +16,7 @@ export const submitFrontier = (log: LogClient, group: string, topic: string): Su
   end: async (partition) => (await boundsOf(log, topic, partition)).end,
   taken: async (partition) => {
     const at = { topic, partition }
-    const cursor = (await log.admin.committed(group, [at])).get(partitionKey(at))
+    const cursor = (await log.admin.committed(group, [at], 'asTheyAre')).get(partitionKey(at))
     return cursor?.next ?? (await boundsOf(log, topic, partition)).start
   },
 })

@@ -138,7 +138,7 @@ function begin({ transactions }: Broker, transactionalId: string): HeldTransacti
   const session = transactions.fence(transactionalId)
   return {
     write: (records) => transactions.write(session, records),
-    move: (group, cursors) => transactions.stage(session, group, cursors),
+    move: (group, cursors) => transactions.stage(session, { group, cursors, member: undefined }),
     commit: () => transactions.end(session, 'committed'),
     abort: () => transactions.end(session, 'aborted'),
   }

@@ -82,9 +82,10 @@ export interface TopicSpec {
 /**
  * What went wrong, by what the caller may do. `retriable`: nothing happened, do it again. `fenced`:
  * another writer has taken over, stop. `unknown`: it may or may not have happened; fence again and
- * compare cursors. `fatal`: no repetition will help.
+ * compare cursors. `outdated`: nothing happened, because a group has gone on to another generation;
+ * only the group knows whose its partitions are. `fatal`: no repetition will help.
  */
-export type LogErrorCode = 'retriable' | 'fenced' | 'unknown' | 'fatal'
+export type LogErrorCode = 'retriable' | 'fenced' | 'unknown' | 'outdated' | 'fatal'
 
 export class LogError extends Error {
   readonly code: LogErrorCode
@@ -93,6 +94,17 @@ export class LogError extends Error {
     super(message, cause === undefined ? {} : { cause })
     this.name = 'LogError'
     this.code = code
+  }
+}
+
+/** `outdated`, and which group it is. */
+export class OutdatedError extends LogError {
+  readonly group: string
+
+  constructor(group: string, cause?: unknown) {
+    super('outdated', `${group} has gone on to another generation`, cause)
+    this.name = 'OutdatedError'
+    this.group = group
   }
 }
 
@@ -105,12 +117,32 @@ export interface LogAdmin {
   /** Partition count by topic; a topic that does not exist is absent from the answer. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
   bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>>
-  /** The group's cursors, by `partitionKey`; partitions without one are absent. */
-  committed(group: string, at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Cursor>>
+  /**
+   * The group's cursors, by `partitionKey`; partitions without one are absent. A cursor that a
+   * transaction is about to move is waited for, and `retriable` if that takes long. `asTheyAre`:
+   * the last ones that were committed, without waiting.
+   */
+  committed(
+    group: string,
+    at: readonly TopicPartition[],
+    how?: 'settled' | 'asTheyAre',
+  ): Promise<ReadonlyMap<string, Cursor>>
   /** Moves the cursors of a group that has no members; with members it refuses (`fatal`). */
   moveCursors(group: string, cursors: readonly Cursor[]): Promise<void>
   deleteTopics(topics: readonly string[]): Promise<void>
-  groupState(group: string): Promise<{ readonly state: string; readonly members: number }>
+  groupState(group: string): Promise<GroupState>
+}
+
+export interface GroupState {
+  readonly state: string
+  readonly members: number
+  readonly memberIds: readonly string[]
+}
+
+/** A member of a group in the generation in which it was assigned what it holds. */
+export interface Membership {
+  readonly memberId: string
+  readonly generation: number
 }
 
 /** A partition number of which a member is to keep a copy without owning it. */
@@ -179,6 +211,8 @@ export interface LogConsumer {
    * are not disturbed.
    */
   reassign(): void
+  /** As of the last assignment; undefined when it is none. */
+  member(): Membership | undefined
   /**
    * At-least-once cursors, outside any transaction, under this member's generation. Throws `fenced`
    * when it is over.
@@ -200,6 +234,26 @@ export interface LogReader {
   close(): Promise<void>
 }
 
+/** Cursors of one group that move with a transaction. */
+export interface CursorMove {
+  readonly group: string
+  /**
+   * Called once the records have been written, because a cursor's metadata may name the offsets
+   * that they got. What it throws undoes the transaction and is thrown on.
+   */
+  readonly cursors: (written: Written) => readonly Cursor[]
+  /**
+   * Called right after `cursors`: on whose behalf they move. The group refuses them once it has
+   * another generation (KIP-447). Absent: only the transactional id fences.
+   */
+  readonly member?: () => Membership
+}
+
+export interface TransactionBatch {
+  readonly records: readonly OutRecord[]
+  readonly moves: readonly CursorMove[]
+}
+
 /** The only writer under one transactional id. */
 export interface LogTransactions {
   /**
@@ -208,16 +262,11 @@ export interface LogTransactions {
    */
   fence(): Promise<void>
   /**
-   * Writes all records and moves the cursors, or neither. `cursors` is called once the records have
-   * been written, because a cursor's metadata may name the offsets that they got. Throws LogError;
-   * after `unknown` the caller must fence again and compare its committed cursor; after `retriable`
+   * Writes all records and moves all cursors, or nothing of it. Throws LogError; after `unknown`
+   * the caller must fence again and compare its committed cursors; after `retriable` and `outdated`
    * nothing has happened.
    */
-  commit(batch: {
-    readonly records: readonly OutRecord[]
-    readonly group: string
-    readonly cursors: (written: Written) => readonly Cursor[]
-  }): Promise<Written>
+  commit(batch: TransactionBatch): Promise<Written>
   close(): Promise<void>
 }
 

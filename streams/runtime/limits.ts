@@ -5,8 +5,10 @@ export interface TaskLimits {
   /** Keys and values that wait per input topic. */
   readonly bytesPerTopicMax: number
   readonly timersPerRoundMax: number
-  /** Least time between the starts of two transactions while fewer than a full round waits. */
+  /** Least time between the starts of two transactions of a process under load. */
   readonly commitMs: number
+  /** The same while there is little to do. */
+  readonly quietCommitMs: number
   readonly transactionTimeoutMs: number
   readonly restoreBytesMax: number
   /**
@@ -30,6 +32,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   bytesPerTopicMax: 8 * 1024 * 1024,
   timersPerRoundMax: 1000,
   commitMs: 100,
+  quietCommitMs: 20,
   transactionTimeoutMs: 15_000,
   restoreBytesMax: 4 * 1024 * 1024,
   shortChangelogMsMax: 60_000,

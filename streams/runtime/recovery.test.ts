@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MemoryLog } from '../log/memory.ts'
-import { LogError, type LogClient } from '../log/port.ts'
+import { LogError, type LogClient, type LogConsumer } from '../log/port.ts'
 import { sleep } from '../platform/backoff.ts'
 import { levelStores } from './store/level.ts'
 import { memoryStores } from './store/memory.ts'
 import type { Store, StoreFactory } from './store/store.ts'
 import { groupOf } from './task/names.ts'
-import { provisionCounting, until } from './testing/counting.suite.ts'
+import { committerOn, provisionCounting, until } from './testing/counting.suite.ts'
 import { closeWorkers, countOf, toldOf, workers, world, type World } from './testing/recovery.suite.ts'
 import { methodsOf } from './testing/standby.suite.ts'
 
@@ -163,31 +163,6 @@ describe('an input that was deleted and made again', () => {
   })
 })
 
-/** Counts how often each id was fenced; the group coordinator hears nothing of it when `isCut`. */
-function watched(log: LogClient, isCut: boolean): { readonly log: LogClient; fences: number } {
-  const seen = { fences: 0, log }
-  seen.log = {
-    ...log,
-    consumer: (options) => {
-      const consumer = log.consumer(options)
-      if (isCut) consumer.reassign = () => {}
-      return consumer
-    },
-    transactions: (options) => {
-      const inner = log.transactions(options)
-      return {
-        commit: (batch) => inner.commit(batch),
-        close: () => inner.close(),
-        fence: () => {
-          seen.fences += 1
-          return inner.fence()
-        },
-      }
-    },
-  }
-  return seen
-}
-
 /** Instead of records the log says, so many times, that there are none to be had. */
 function stopping(log: MemoryLog, times: number): LogClient {
   let left = times
@@ -224,52 +199,79 @@ describe('an input of which the log gives no more', () => {
   })
 })
 
-describe('a task that was fenced', () => {
-  it('fault R12: does not fence its successor, though it hears nothing from its group', async () => {
-    const scene = await world()
-    const consumers: Parameters<MemoryLog['expelMember']>[0][] = []
-    const cut = watched(scene.log.connect(), true)
-    const keeping: LogClient = {
-      ...cut.log,
-      consumer: (options) => {
-        const consumer = cut.log.consumer(options)
-        consumers.push(consumer)
-        return consumer
-      },
+/** A process whose member is cut off from its group can be expelled, and does not hear of it. */
+function cutOff(client: LogClient) {
+  const consumers: LogConsumer[] = []
+  const consumer: LogClient['consumer'] = (options) => {
+    const one = client.consumer(options)
+    consumers.push(one)
+    return one
+  }
+  return { log: { ...client, consumer }, consumers }
+}
+
+/** A process that has not heard of the last generation. */
+const behind = (log: LogClient, stale: { readonly is: boolean }): LogClient => ({
+  ...log,
+  consumer: (options) => {
+    const one = log.consumer(options)
+    const member = one.member.bind(one)
+    one.member = () => {
+      const now = member()
+      return now && stale.is ? { ...now, generation: now.generation - 1 } : now
     }
-    await scene.start({ log: keeping, limits: { commitMs: 500 } })
+    return one
+  },
+})
+
+describe('a task whose group has gone on without it', () => {
+  it('fault R12: commits nothing, and disturbs nobody, though it hears nothing from its group', async () => {
+    const scene = await world()
+    const { log, consumers } = cutOff(scene.log.connect())
+    await scene.start({ log, limits: { commitMs: 500, quietCommitMs: 500 } })
     await scene.write('a')
     await toldOf(scene, 1)
     // It has this in hand, and commits it after it was expelled.
     await scene.write('a')
     await sleep(50)
     for (const consumer of consumers) scene.log.expelMember(consumer)
-    const successor = watched(scene.log.connect(), false)
-    await scene.start({ log: successor.log })
+    await scene.start({ log: scene.log.connect() })
     await until(() => countOf(scene.events, 'running') === 2, 'the successor runs')
-    await until(() => countOf(scene.events, 'fenced') === 1, 'the first one has been fenced')
+    await until(() => countOf(scene.events, 'recovering') === 1, 'the first one is ended')
     for (let n = 3; n < 13; n += 1) {
       await scene.write('a')
       await toldOf(scene, n)
-      await sleep(30)
     }
-    expect([cut.fences, successor.fences]).toEqual([1, 1])
+    expect((await scene.told()).slice(0, 3)).toEqual(['a 1', 'a 2', 'a 3'])
+    expect(countOf(scene.events, 'recovering')).toBe(1)
+    for (const consumer of consumers) scene.log.noticeExpulsion(consumer)
   })
 
-  it('fault R12: opens again once the group says that it is its own', async () => {
+  it('waits with what it has in hand, and commits it once the group says that it is its own', async () => {
     const scene = await world()
-    const worker = await scene.start()
+    const stale = { is: true }
+    const worker = await scene.start({ log: behind(scene.log, stale) })
     await scene.write('a')
-    await toldOf(scene, 1)
-    const stranger = scene.log.transactions({
-      transactionalId: `test.${scene.given.topology.name}.0`,
-      timeoutMs: 1000,
-    })
-    await stranger.fence()
+    await until(() => countOf(scene.events, 'outdated') === 1, 'the group refuses it')
+    stale.is = false
+    scene.log.rebalance(groupOf('test', scene.given.topology.name))
     await scene.write('a')
     await toldOf(scene, 2)
     expect(await scene.told()).toEqual(['a 1', 'a 2'])
-    expect(countOf(scene.events, 'fenced')).toBe(1)
+    expect(countOf(scene.events, 'running')).toBe(1)
     expect(worker.ready).toBe(true)
+  })
+
+  it('goes on when its writer was ended by somebody', async () => {
+    const scene = await world()
+    const committer = committerOn(scene.log)
+    await scene.start({ committer })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    await scene.log.transactions({ transactionalId: committer.id, timeoutMs: 1000 }).fence()
+    await scene.write('a')
+    await toldOf(scene, 2)
+    expect(await scene.told()).toEqual(['a 1', 'a 2'])
+    expect(countOf(scene.events, 'recovering')).toBe(1)
   })
 })

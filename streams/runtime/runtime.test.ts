@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { sleep } from '../platform/backoff.ts'
 import { memoryLog, type MemoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
-import { partitionKey, type LogClient } from '../log/port.ts'
+import { partitionKey, type LogClient, type LogConsumer } from '../log/port.ts'
 import {
   counting,
   provisionCounting,
@@ -84,19 +84,33 @@ describe('the runtime under faults of the log', () => {
   it('lets a zombie change nothing after its successor has taken over', async () => {
     const { log, given } = await world({})
     const zombie = log.connect()
-    const fenced: unknown[] = []
-    const limits = { commitMs: 200 }
-    const hooks = { fenced: () => fenced.push('fenced') }
-    await startWorker({ log: zombie, stores: memoryStores(), counting: given, hooks, limits })
+    const consumers: LogConsumer[] = []
+    const recovering: unknown[] = []
+    const limits = { commitMs: 200, quietCommitMs: 200 }
+    const hooks = { recovering: () => recovering.push('recovering') }
+    const consumer: LogClient['consumer'] = (options) => {
+      const one = zombie.consumer(options)
+      consumers.push(one)
+      return one
+    }
+    await startWorker({
+      log: { ...zombie, consumer },
+      stores: memoryStores(),
+      counting: given,
+      hooks,
+      limits,
+    })
     const writer = log.writer()
     await writer.write([wordRecord(given, 'a', 0, PARTITIONS)])
     await until(async () => (await countsOf(log, given, 'a')).length === 1, 'the first')
     await writer.write([wordRecord(given, 'a', 1, PARTITIONS)])
-    const successor = log.transactions({ transactionalId: `test.${given.topology.name}.0`, timeoutMs: 1000 })
-    await successor.fence()
-    await until(() => fenced.length > 0, 'the zombie notices')
-    expect(await countsOf(log, given, 'a')).toEqual([1])
+    for (const one of consumers) log.expelMember(one)
+    const successor = await startWorker({ log: log.connect(), stores: memoryStores(), counting: given })
+    await until(async () => (await countsOf(log, given, 'a')).length === 2, 'the successor goes on')
+    await until(() => recovering.length > 0, 'the zombie notices')
+    expect(await countsOf(log, given, 'a')).toEqual([1, 2])
     zombie.crash()
+    await successor.close()
   })
 
   it('opens no task for an assignment that comes while it closes', async () => {

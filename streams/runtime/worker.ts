@@ -8,6 +8,8 @@ import {
   type TopicPartition,
 } from '../log/port.ts'
 import type { Clock } from './clock.ts'
+import type { Committer } from './commit/committer.ts'
+import { Ownership } from './commit/part.ts'
 import { taskName, type Hooks } from './watch/hooks.ts'
 import type { Prefetcher } from './task/prefetch.ts'
 import { NO_STANDBYS, RECENT_ROWS_PER_PROCESS_MAX, type StandbyLimits, type TaskLimits } from './limits.ts'
@@ -32,6 +34,8 @@ export interface WorkerOptions {
   readonly random: () => number
   readonly hooks: Hooks
   readonly limits: TaskLimits
+  /** One for all workers of the process. */
+  readonly committer: Committer
   /** Default: none. */
   readonly standbys?: StandbyLimits
   /** One for all workers of the process. Default: one of its own. */
@@ -49,19 +53,19 @@ export interface TaskStatus {
   readonly pendingTimers: ReadonlyMap<string, number> | undefined
 }
 
-/** By then the group has most likely said whose a fenced task is. */
-const FENCED_WAIT_MS = 2000
-
 /**
  * One member of a topology's group: it opens a task for every partition that the group assigns to
  * it and closes the task when the partition goes. A task that stays keeps running through a
- * rebalance. Correctness never rests on news in time: an owner without news is fenced by its
- * successor. Beside its tasks it keeps standbys: copies of other members' stores, from which it can
- * take their partitions over with a short restore.
+ * rebalance. Correctness never rests on news in time: the group refuses the cursors of an owner
+ * without news. Beside its tasks it keeps standbys: copies of other members' stores, from which it
+ * can take their partitions over with a short restore.
  */
 export class Worker {
   readonly #options: WorkerOptions
   readonly #tasks = new Map<number, Task>()
+  /** Of the tasks, and of those that are closing. */
+  readonly #owners = new Map<number, Ownership>()
+  #generation = Number.NaN
   readonly #standbys: Standbys
   /** Closings under way, by partition: the next user of the same store waits for them. */
   readonly #closing = new Map<number, Promise<void>>()
@@ -77,7 +81,6 @@ export class Worker {
   readonly #stop = new AbortController()
   #reader: LogReader | undefined
   #watching: Promise<void> = Promise.resolve()
-  #asking: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -109,7 +112,7 @@ export class Worker {
       group: groupOf(app, topology.name),
       topics: topology.inputs.map((topic) => topic.name),
       standby: { replicas: standbys.replicas, progress: () => this.#progress() },
-      onAssigned: (held, _, standbys) => this.#assigned(held, standbys),
+      onAssigned: (held, generation, standbys) => this.#assigned(held, generation, standbys),
       onRecords: (at, records, next) => this.#received(at, records, next),
       onStopped: (at, error) => this.#tasks.get(at.partition)?.stopped(error),
       onFailed,
@@ -152,22 +155,9 @@ export class Worker {
     this.#leaving = true
     this.#stop.abort()
     for (const partition of this.#tasks.keys()) this.#drop(partition)
-    await Promise.all([this.#standbys.close(), ...this.#closing.values(), this.#watching, this.#asking])
+    await Promise.all([this.#standbys.close(), ...this.#closing.values(), this.#watching])
     await this.#reader?.close()
     await this.#consumer?.stop()
-  }
-
-  /**
-   * A task was fenced. Most likely the group has another owner for it, and is about to say so. Else
-   * it was fenced for its own slowness, and the group is asked to say whose it is.
-   */
-  async #askWhose(): Promise<void> {
-    while ([...this.#tasks.values()].some(({ state }) => state === 'fenced')) {
-      await this.#options.clock.sleep(FENCED_WAIT_MS, this.#stop.signal)
-      if (this.#leaving) break
-      if ([...this.#tasks.values()].some(({ state }) => state === 'fenced')) this.#consumer?.reassign()
-    }
-    this.#asking = undefined
   }
 
   /** What former processes have left on this disk: partitions go where they are warm. */
@@ -198,23 +188,31 @@ export class Worker {
     return new Map(fresh.map(([partition, at]) => [partition, recordsOf(at)]))
   }
 
-  /**
-   * A member that leaves takes nothing more: its tasks would go on after it and fence those of the
-   * next owner.
-   */
-  #assigned(held: readonly TopicPartition[], standbys: readonly Standby[]): void {
+  /** A member that leaves takes nothing more. */
+  #assigned(held: readonly TopicPartition[], generation: number, standbys: readonly Standby[]): void {
+    const wanted = new Set(held.map((at) => at.partition))
+    this.#loseAllBut(wanted, generation)
+    this.#options.committer.reassigned()
     if (this.#leaving) return
     this.#joined = true
-    const wanted = new Set(held.map((at) => at.partition))
     const kept = new Set(standbys.map((standby) => standby.partition))
-    // A task that was fenced stays closed: what the group has said now is for another.
-    for (const [partition, { state }] of this.#tasks)
-      if (!wanted.has(partition) || state === 'fenced') this.#drop(partition)
+    for (const partition of this.#tasks.keys())
+      if (this.#owners.get(partition)?.member() === undefined) this.#drop(partition)
     for (const partition of this.#standbys.partitions())
       if (!kept.has(partition)) this.#dropStandby(partition)
     for (const partition of wanted) if (!this.#tasks.has(partition)) this.#open(partition)
     this.#wanted = standbys
     for (const standby of standbys) this.#keep(standby)
+  }
+
+  /**
+   * In a generation of which this member has heard nothing another may have had its partitions, and
+   * have committed.
+   */
+  #loseAllBut(wanted: ReadonlySet<number>, generation: number): void {
+    const isNext = generation === this.#generation + 1
+    this.#generation = generation
+    for (const [partition, owner] of this.#owners) if (!isNext || !wanted.has(partition)) owner.lose()
   }
 
   #received(at: TopicPartition, records: readonly LogRecord[], next: number): void {
@@ -231,25 +229,16 @@ export class Worker {
   }
 
   #newTask(partition: number): Task {
-    const { app, topology, log, stores, prefetcher, clock, random, hooks, limits } = this.#options
+    const owner = new Ownership(() => this.#consumer?.member())
+    this.#owners.set(partition, owner)
     return new Task({
-      app,
-      topology,
+      ...this.#options,
       partition,
-      log,
-      stores,
-      prefetcher,
-      clock,
-      random,
-      hooks,
-      limits,
+      owner,
       time: this.#time,
       rows: this.#rows,
-      reader: (this.#reader ??= log.reader()),
+      reader: (this.#reader ??= this.#options.log.reader()),
       partitions: this.#partitions,
-      onFenced: () => {
-        this.#asking ??= this.#askWhose()
-      },
       flow: (topic, flow) => this.#consumer?.[flow]([{ topic, partition }]),
       seek: (topic, offset) => {
         this.#consumer?.seek({ topic, partition }, offset)

@@ -247,7 +247,7 @@ export class CommandPartition implements PartitionOwner, CommandGate {
   async #commit(records: readonly OutRecord[], cursors: readonly Cursor[]): Promise<Written> {
     const { group, now } = this.#options
     const askedMs = now()
-    const written = await this.#transactions.commit({ records, group, cursors: () => cursors })
+    const written = await this.#transactions.commit({ records, moves: [{ group, cursors: () => cursors }] })
     this.#provenMs = askedMs
     return written
   }

@@ -60,8 +60,8 @@ const prefixedAdmin = (admin: LogAdmin, prefix: string, there: Renamed): LogAdmi
     ensureTopics: (specs) => admin.ensureTopics(specs.map((spec) => ({ ...spec, name: prefix + spec.name }))),
     partitions: async (topics) => named(await admin.partitions(topics.map((topic) => prefix + topic))),
     bounds: async (at) => named(await admin.bounds(at.map(there))),
-    committed: async (group, at) => {
-      const found = await admin.committed(group, at.map(there))
+    committed: async (group, at, how) => {
+      const found = await admin.committed(group, at.map(there), how)
       const cursors = at.flatMap((one): [string, Cursor][] => {
         const cursor = found.get(partitionKey(there(one)))
         return cursor === undefined ? [] : [[partitionKey(one), { ...cursor, topic: one.topic }]]
@@ -79,9 +79,12 @@ function prefixedTransactions(given: LogTransactions, prefix: string, there: Ren
     new Map([...written].map(([key, next]) => [key.slice(prefix.length), next]))
   return {
     fence: () => given.fence(),
-    commit: async ({ records, group, cursors }) => {
-      const moved = (written: Written) => cursors(names(written)).map(there)
-      return names(await given.commit({ group, records: records.map(there), cursors: moved }))
+    commit: async ({ records, moves }) => {
+      const moved = moves.map((move) => ({
+        ...move,
+        cursors: (written: Written) => move.cursors(names(written)).map(there),
+      }))
+      return names(await given.commit({ records: records.map(there), moves: moved }))
     },
     close: () => given.close(),
   }
@@ -94,5 +97,6 @@ const prefixedConsumer = (consumer: LogConsumer, there: Renamed): LogConsumer =>
   pause: (at) => consumer.pause(at.map(there)),
   resume: (at) => consumer.resume(at.map(there)),
   reassign: () => consumer.reassign(),
+  member: () => consumer.member(),
   commit: (cursors) => consumer.commit(cursors.map(there)),
 })

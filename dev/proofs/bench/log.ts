@@ -183,8 +183,12 @@ async function commits(bench: Bench): Promise<void> {
     const commit = (transactions: KafkaTransactions) => () =>
       transactions.commit({
         records: batch,
-        group: bench.topic,
-        cursors: () => [{ topic: bench.topic, partition: 0, next: 1, metadata: '' }],
+        moves: [
+          {
+            group: bench.topic,
+            cursors: () => [{ topic: bench.topic, partition: 0, next: 1, metadata: '' }],
+          },
+        ],
       })
     const best = new Map<number, number>()
     for (let turn = 0; turn < 4; turn += 1) {
@@ -246,8 +250,7 @@ async function commitOne(
   const start = performance.now()
   await transactions.commit({
     records: [{ topic, partition, key: 'k', value: 'v', timestamp: TIMESTAMP }],
-    group: topic,
-    cursors: () => [{ topic, partition, next: 1, metadata: '' }],
+    moves: [{ group: topic, cursors: () => [{ topic, partition, next: 1, metadata: '' }] }],
   })
   return performance.now() - start
 }

@@ -16,6 +16,7 @@ import { Prefetcher } from '../../../streams/runtime/task/prefetch.ts'
 import { levelStores } from '../../../streams/runtime/store/level.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
 import { sceneNamed, type Scene } from './memory-scene.ts'
+import { Committer } from '../../../streams/runtime/commit/committer.ts'
 
 /**
  * `npm run bench -- memory [--keys N] [--backlog N] [--partitions N] [--ceiling-mb N] --json`: the
@@ -102,6 +103,13 @@ function workerOf(scene: Scene, log: ReturnType<typeof connectKafka>, onRecords:
     clock: systemClock,
     random: Math.random,
     limits: DEFAULT_LIMITS,
+    committer: new Committer({
+      log,
+      transactionalId: `${scene.topology.name}.memory`,
+      clock: systemClock,
+      limits: DEFAULT_LIMITS,
+      hooks: noHooks,
+    }),
     hooks: {
       ...noHooks,
       committed: (_, { read }) => onRecords([...read.values()].reduce((sum, count) => sum + count, 0)),

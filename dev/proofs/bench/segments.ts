@@ -23,6 +23,7 @@ import { levelStores } from '../../../streams/runtime/store/level.ts'
 import { DEFAULT_LIMITS } from '../../../streams/runtime/limits.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
 import { segments } from '../../../topologies/segments/segments.ts'
+import { Committer } from '../../../streams/runtime/commit/committer.ts'
 
 /**
  * The segments topology alone on a real broker: a backlog of messages of three segments, each with
@@ -51,6 +52,7 @@ await provisionTopics(log.admin, [topology], { partitions, replicas: 1 })
 const records = await fill()
 const directory = await mkdtemp(join(tmpdir(), 'bench-segments-'))
 const done = { records: 0, commits: 0, commitMs: [] as number[], startedMs: 0, cpu: process.cpuUsage() }
+const limits = { ...DEFAULT_LIMITS, commitMs: Number(values['commit-ms']) }
 const worker = new Worker({
   app: 'bench',
   topology,
@@ -59,7 +61,14 @@ const worker = new Worker({
   prefetcher: new Prefetcher({ lookups: {}, clock: systemClock, inFlightMax: 1, deadlineMs: 1 }),
   clock: systemClock,
   random: Math.random,
-  limits: { ...DEFAULT_LIMITS, commitMs: Number(values['commit-ms']) },
+  limits,
+  committer: new Committer({
+    log,
+    transactionalId: 'bench.segments',
+    clock: systemClock,
+    limits,
+    hooks: noHooks,
+  }),
   hooks: {
     ...noHooks,
     running: () => {

@@ -10,6 +10,7 @@ import { Prefetcher } from '../../../streams/runtime/task/prefetch.ts'
 import { levelStores, writeBufferBytesOf } from '../../../streams/runtime/store/level.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
 import { jobNames, jobOf } from './streams-jobs.ts'
+import { Committer } from '../../../streams/runtime/commit/committer.ts'
 
 /**
  * The process that is measured: one worker and nothing else, so that its CPU time and memory are
@@ -60,6 +61,7 @@ const measured = {
 const commitMs: number[] = []
 
 const log = connectKafka({ brokers, clientId: 'bench-streams' })
+const limits = { ...DEFAULT_LIMITS, commitMs: options.commitMs }
 const worker = new Worker({
   app: 'bench',
   topology: jobOf(options.job, options.name).topology,
@@ -68,7 +70,14 @@ const worker = new Worker({
   prefetcher: new Prefetcher({ lookups: {}, clock: systemClock, inFlightMax: 1, deadlineMs: 1 }),
   clock: systemClock,
   random: Math.random,
-  limits: { ...DEFAULT_LIMITS, commitMs: options.commitMs },
+  limits,
+  committer: new Committer({
+    log,
+    transactionalId: `bench.${options.name}`,
+    clock: systemClock,
+    limits,
+    hooks: noHooks,
+  }),
   hooks: {
     ...noHooks,
     restored: (_, records) => (measured.restored += records),

@@ -1,20 +1,18 @@
-import type { Topology } from '../../../streams/dsl/topology.ts'
+import { OutdatedError } from '../../../streams/log/port.ts'
 import type {
-  Cursor,
+  CursorMove,
   Headers,
   LogClient,
   LogTransactions,
   OutRecord,
-  TopicPartition,
+  TransactionBatch,
   Written,
 } from '../../../streams/log/port.ts'
-import { groupOf } from '../../../streams/runtime/task/names.ts'
-import { APP, type Plant } from './process.ts'
+import type { Plant } from './process.ts'
 
 /** Mutants that break what the log is asked to do. */
 
-type Batch = Parameters<LogTransactions['commit']>[0]
-type Commit = (batch: Batch, inner: LogTransactions, log: LogClient) => Promise<Written>
+type Commit = (batch: TransactionBatch, inner: LogTransactions, log: LogClient) => Promise<Written>
 
 export const withTransactions = (
   log: LogClient,
@@ -41,18 +39,17 @@ export function commitNeverAnswers(): Plant {
   })
 }
 
-const NO_CURSORS = (): readonly Cursor[] => []
-
 /** The cursor says that the work is done before it is. */
 export const ackBeforeProduce: Commit = async (batch, inner) => {
   await inner.commit({ ...batch, records: [] })
-  return inner.commit({ ...batch, cursors: observing(batch) })
+  return inner.commit({ ...batch, moves: batch.moves.map(observing) })
 }
 
 /** Two transactions: a crash between them does the work again. */
 export const offsetOutside: Commit = async (batch, inner) => {
-  const written = await inner.commit({ ...batch, cursors: NO_CURSORS })
-  await inner.commit({ ...batch, records: [], cursors: () => batch.cursors(written) })
+  const written = await inner.commit({ ...batch, moves: [] })
+  const moves = batch.moves.map((move) => ({ ...move, cursors: () => move.cursors(written) }))
+  await inner.commit({ records: [], moves })
   return written
 }
 
@@ -77,12 +74,13 @@ export const replayNotMarked: Commit = (batch, inner) =>
 /**
  * The caller learns from this call where its changelogs go on; the cursors themselves are left out.
  */
-const observing =
-  (batch: Batch) =>
-  (written: Written): readonly Cursor[] => {
-    batch.cursors(written)
+const observing = (move: CursorMove): CursorMove => ({
+  ...move,
+  cursors: (written) => {
+    move.cursors(written)
     return []
-  }
+  },
+})
 
 /**
  * A standby, which alone reads without waiting, moves on and leaves a row out: the one that is
@@ -117,37 +115,26 @@ export const tombstonesNotRead: NonNullable<Plant['log']> = (log) => ({
   },
 })
 
-/** Every process writes under an id of its own, so nobody is ever fenced. */
-export const unfenced: NonNullable<Plant['log']> = (log, process) => ({
+/** The group is not told for which generation cursors move, so it refuses nobody's. */
+export const generationNotSent: Commit = (batch, inner) =>
+  inner.commit({ ...batch, moves: batch.moves.map(({ group, cursors }) => ({ group, cursors })) })
+
+/** A new owner reads the cursor that its predecessor is about to move. */
+export const unstableCursors: NonNullable<Plant['log']> = (log) => ({
   ...log,
-  transactions: (options) =>
-    log.transactions({ ...options, transactionalId: `${options.transactionalId}.${process.name}` }),
+  admin: { ...log.admin, committed: (group, at) => log.admin.committed(group, at, 'asTheyAre') },
 })
 
-const idOf = (group: string, at: readonly TopicPartition[]): string => `${group} ${at[0]?.partition}`
+/** Of the groups in one transaction the last is forgotten: its tasks do their work again. */
+export const oneGroupLeftOut: Commit = (batch, inner) =>
+  inner.commit({ ...batch, moves: batch.moves.length > 1 ? batch.moves.slice(0, -1) : batch.moves })
 
-/** What the predecessor commits between the two is done again. */
-export const cursorBeforeFence: NonNullable<Plant['log']> = (log, { topologies }) => {
-  const early = new Map<string, ReadonlyMap<string, Cursor>>()
-  const wrapped = withTransactions(log, (inner, { transactionalId }) => ({
-    fence: async () => {
-      const [topology, partition] = ownerOf(transactionalId, topologies)
-      const group = groupOf(APP, topology.name)
-      const at = topology.inputs.map((topic) => ({ topic: topic.name, partition }))
-      early.set(idOf(group, at), await log.admin.committed(group, at))
-      await inner.fence()
-    },
-    commit: (batch) => inner.commit(batch),
-    close: () => inner.close(),
-  }))
-  const committed: LogClient['admin']['committed'] = async (group, at) =>
-    early.get(idOf(group, at)) ?? (await log.admin.committed(group, at))
-  return { ...wrapped, admin: { ...log.admin, committed } }
-}
-
-function ownerOf(transactionalId: string, topologies: readonly Topology[]): readonly [Topology, number] {
-  const [, name, partition] = transactionalId.split('.')
-  const topology = topologies.find((candidate) => candidate.name === name)
-  if (topology === undefined) throw new Error(`${transactionalId} belongs to no topology`)
-  return [topology, Number(partition)]
+/** What a group refuses is left out, but its records go with those of the others. */
+export const halfRoundKept: Commit = async (batch, inner) => {
+  try {
+    return await inner.commit(batch)
+  } catch (error) {
+    if (!(error instanceof OutdatedError)) throw error
+    return inner.commit({ ...batch, moves: batch.moves.filter(({ group }) => group !== error.group) })
+  }
 }

@@ -14,8 +14,8 @@ function withBounds(
   change: (key: string, bounds: Bounds, atLeast: number) => Bounds,
 ): LogClient {
   const cursors = new Map<string, number>()
-  const committed: LogClient['admin']['committed'] = async (group, at) => {
-    const found = await log.admin.committed(group, at)
+  const committed: LogClient['admin']['committed'] = async (group, at, how) => {
+    const found = await log.admin.committed(group, at, how)
     for (const [key, { next }] of found) cursors.set(key, next)
     return found
   }

@@ -2,8 +2,9 @@ import type { OutRecord } from '../../../streams/log/port.ts'
 import { timersOf } from '../../../streams/runtime/store/row.ts'
 import type { RowChange, Store, StoredTimer, StoreFactory } from '../../../streams/runtime/store/store.ts'
 import { MARKS_STORE } from '../../../streams/dsl/topology.ts'
-import { withTransactions } from './mutant-logs.ts'
-import { APP, type Plant } from './process.ts'
+import { taskName } from '../../../streams/runtime/watch/hooks.ts'
+import { committing } from './mutant-commits.ts'
+import type { Plant } from './process.ts'
 
 /** Mutants that break what the local stores keep. */
 
@@ -120,29 +121,22 @@ export function marksOnlyWithEffects(): Plant {
   /** Of the newest process: tasks whose round has just said nothing, by the name of their store. */
   let newest = new Set<string>()
   return {
-    log: (log) => {
+    committer: (options) => {
       const silent = new Set<string>()
       newest = silent
-      return withTransactions(log, (inner, { transactionalId }) => ({
-        fence: () => inner.fence(),
-        commit: async (batch) => {
-          const isSilent = batch.records.every(isMark)
-          const written = await inner.commit(isSilent ? { ...batch, records: [] } : batch)
-          if (isSilent) silent.add(transactionalId.slice(APP.length + 1))
-          return written
-        },
-        close: () => inner.close(),
-      }))
+      return committing(options, async (part, commit) => {
+        const isSilent = part.records.every(isMark)
+        const written = await commit(isSilent ? { ...part, records: [] } : part)
+        if (isSilent) silent.add(taskName(part.task))
+        return written
+      })
     },
-    stores: (stores) => {
-      const silent = newest
-      return {
-        open: async (name, onWiped) =>
-          withoutMarksOf(await stores.open(name, onWiped), () => silent.delete(name)),
-        peek: (name) => stores.peek(name),
-        destroy: (name) => stores.destroy(name),
-      }
-    },
+    stores: (stores) => ({
+      open: async (name, onWiped) =>
+        withoutMarksOf(await stores.open(name, onWiped), () => newest.delete(name)),
+      peek: (name) => stores.peek(name),
+      destroy: (name) => stores.destroy(name),
+    }),
   }
 }
 
@@ -165,16 +159,12 @@ export function overlayBeforeCommit(): Plant {
       peek: (name) => stores.peek(name),
       destroy: (name) => stores.destroy(name),
     }),
-    log: (log) =>
-      withTransactions(log, (inner, { transactionalId }) => ({
-        fence: () => inner.fence(),
-        commit: async (batch) => {
-          const store = opened.get(transactionalId.slice(APP.length + 1))
-          if (store !== undefined) await store.commit(rowsIn(batch.records), store.checkpoint())
-          return inner.commit(batch)
-        },
-        close: () => inner.close(),
-      })),
+    committer: (options) =>
+      committing(options, async (part, commit) => {
+        const store = opened.get(taskName(part.task))
+        if (store !== undefined) await store.commit(rowsIn(part.records), store.checkpoint())
+        return commit(part)
+      }),
   }
 }
 

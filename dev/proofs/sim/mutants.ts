@@ -1,13 +1,15 @@
 import {
   ackBeforeProduce,
   commitNeverAnswers,
-  cursorBeforeFence,
   forgetfulReader,
+  generationNotSent,
+  halfRoundKept,
   offsetOutside,
+  oneGroupLeftOut,
   outputsOutside,
   replayNotMarked,
   tombstonesNotRead,
-  unfenced,
+  unstableCursors,
   withCommit,
 } from './mutant-logs.ts'
 import {
@@ -25,6 +27,7 @@ import {
   timersAfterRecords,
   volatileTimers,
 } from './mutant-stores.ts'
+import { abortedOverlayKept } from './mutant-commits.ts'
 import { forgetful, impatient, seesOneLess } from './mutant-topologies.ts'
 import type { Plant } from './process.ts'
 
@@ -42,8 +45,11 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'timer-not-durable': () => ({ stores: volatileTimers }),
   'overlay-applied-before-commit': overlayBeforeCommit,
   'results-not-awaited': () => ({ topologies: (topologies) => topologies.map(impatient) }),
-  'take-over-without-fencing': () => ({ log: unfenced }),
-  'cursor-read-before-fence': () => ({ log: cursorBeforeFence }),
+  'generation-not-sent': () => withCommit(generationNotSent),
+  'take-over-without-stable-cursors': () => ({ log: unstableCursors }),
+  'one-group-left-out': () => withCommit(oneGroupLeftOut),
+  'half-round-with-its-neighbours': () => withCommit(halfRoundKept),
+  'aborted-overlay-committed': abortedOverlayKept,
   'commit-never-answers': commitNeverAnswers,
   'standby-loses-rows': () => ({ log: forgetfulReader }),
   'tombstones-not-restored': () => ({ log: tombstonesNotRead }),

@@ -180,11 +180,10 @@ export class Nemesis {
   /** A member falls out of its group, if possible one that is in the middle of a transaction. */
   #expel(machine: Machine): string | null {
     const { dice, log, machines } = this.#options
-    const open = log.openTransactions().map(({ transactionalId }) => transactionalId.split('.'))
-    const [, busy, partition] = open.length === 0 ? [] : dice.pick(open)
-    const owner = busy === undefined ? undefined : machines.owners(busy, Number(partition))[0]
-    const process = (owner ?? machine).process
-    const topology = busy ?? dice.pick(this.#options.topologies).name
+    const writers = log.openTransactions().map(({ transactionalId }) => transactionalId)
+    const busy = machines.all.find(({ process }) => writers.includes(`${APP}.${process?.name}`))
+    const { process } = busy ?? machine
+    const topology = dice.pick(this.#options.topologies).name
     const consumer = process?.alive === true ? process.consumers.get(topology) : undefined
     if (consumer === undefined) return null
     machines.expel(consumer)

@@ -15,6 +15,7 @@ import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
 import type { History } from './history.ts'
 import type { VirtualTime } from './virtual-time.ts'
+import { Committer, type CommitterOptions } from '../../../streams/runtime/commit/committer.ts'
 
 export const APP = 'sim'
 const WATCH_EVERY_MS = 1_000
@@ -28,6 +29,7 @@ export interface Plant {
     process: { readonly name: string; readonly topologies: readonly Topology[] },
   ) => LogClient
   readonly stores?: (stores: StoreFactory) => StoreFactory
+  readonly committer?: (options: CommitterOptions) => Committer
   readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
   /** What a process of bridges is given. */
   readonly bridgeLog?: (log: LogClient) => LogClient
@@ -86,6 +88,11 @@ export class Process {
     const clock = this.clock
     const lookups = options.lookup(this)
     const prefetcher = new Prefetcher({ lookups, clock, inFlightMax: 16, deadlineMs: 2000 })
+    const hooks = this.#hooks()
+    const { limits } = options
+    const transactionalId = `${APP}.${this.name}`
+    const committing = { log, transactionalId, clock, limits, hooks }
+    const committer = plant.committer?.(committing) ?? new Committer(committing)
     this.#workers = planted.map(
       (topology) =>
         new Worker({
@@ -96,8 +103,9 @@ export class Process {
           prefetcher,
           clock,
           random: () => options.dice.next(),
-          hooks: this.#hooks(),
-          limits: options.limits,
+          hooks,
+          limits,
+          committer,
           standbys: options.standbys,
           onFailed: (error) => this.#fail(error),
         }),
@@ -264,7 +272,7 @@ export class Process {
       committed: (task, { read, fired, written }) =>
         say(task, `committed ${[...read].join(' ')} fired ${fired} written ${written}`),
       recovering: (task, reason) => say(task, `recovers: ${String(reason)}`),
-      fenced: (task) => say(task, 'is fenced'),
+      outdated: (task) => say(task, 'is outdated'),
       poisoned: (task, topic, offset, reason) => say(task, `poisoned ${topic} ${offset} ${reason}`),
       closed: (task) => say(task, 'closed'),
       gap: (task, topic, from, to) =>

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { connectKafka } from '../../../streams/log/kafka.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
@@ -14,6 +15,7 @@ import { DEFAULT_LIMITS, NO_STANDBYS } from '../../../streams/runtime/limits.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
 import { sceneOf } from './scene.ts'
 import { tellingGenerations, withCursorsOutside } from './watched-log.ts'
+import { Committer } from '../../../streams/runtime/commit/committer.ts'
 
 /** One member of the groups under test, a process that may be killed at any moment. */
 const config = readConfig({
@@ -43,6 +45,10 @@ await runProcess(logger, async (closers, fail) => {
   closers.add('log', log, (opened) => opened.close())
   const prefetcher = new Prefetcher({ lookups: {}, clock: systemClock, inFlightMax: 1, deadlineMs: 1 })
   const hooks = observe({ logger, metrics, now: Date.now, notes: {} })
+  const limits = { ...DEFAULT_LIMITS, commitMs: COMMIT_MS }
+  const transactionalId = `verify.${randomUUID()}`
+  const committer = new Committer({ log, transactionalId, clock: systemClock, limits, hooks })
+  closers.add('committer', committer, (opened) => opened.close())
   const workers = sceneOf(config.SCENE).topologies.map(
     (topology) =>
       new Worker({
@@ -54,7 +60,8 @@ await runProcess(logger, async (closers, fail) => {
         clock: systemClock,
         random: Math.random,
         hooks,
-        limits: { ...DEFAULT_LIMITS, commitMs: COMMIT_MS },
+        limits,
+        committer,
         standbys: { ...NO_STANDBYS, replicas: 1 },
         onFailed: fail,
       }),

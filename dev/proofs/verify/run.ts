@@ -48,8 +48,8 @@ export interface VerifyReport {
   readonly seconds: number
   readonly restarts: number
   readonly endedAlone: number
-  /** Tasks that found themselves fenced. */
-  readonly fenced: number
+  /** Cursors that a group refused, because their member's generation was over. */
+  readonly outdated: number
   /** Records written to the inputs in transactions that were aborted. */
   readonly ghosts: number
   readonly outputs: number
@@ -147,7 +147,7 @@ async function judged(given: Given, members: readonly Service[]): Promise<Verify
     ...counted,
     rebalances: seen.generations - given.scene.topologies.length,
     seconds: Math.round((Date.now() - startedMs) / 1000),
-    fenced: seen.fenced,
+    outdated: seen.outdated,
     ghosts,
     outputs: echoes.length + totals.length + spans.length + alarms.length,
     differences: found.slice(0, DIFFERENCES_SHOWN_MAX),
@@ -238,19 +238,20 @@ async function drain({ log, scene, say, abort }: Given): Promise<readonly string
 }
 
 /**
- * What the members have told in their logs: generations of both groups, and tasks that were fenced.
+ * What the members have told in their logs: generations of both groups, and cursors that were
+ * refused.
  */
-function sightings(members: readonly Service[]): { readonly generations: number; readonly fenced: number } {
+function sightings(members: readonly Service[]): { readonly generations: number; readonly outdated: number } {
   const generations = new Set<string>()
-  let fenced = 0
+  let outdated = 0
   for (const { logFile } of members) {
     for (const line of readFileSync(logFile, 'utf8').split('\n')) {
-      const told = /"verify\.generation"|"stream\.task_fenced"/.exec(line)?.[0]
-      if (told === '"stream.task_fenced"') fenced += 1
+      const told = /"verify\.generation"|"stream\.task_outdated"/.exec(line)?.[0]
+      if (told === '"stream.task_outdated"') outdated += 1
       if (told !== '"verify.generation"') continue
       const group = /"group":"([^"]*)"/.exec(line)?.[1] ?? ''
       generations.add(`${group} ${/"offset":(\d+)/.exec(line)?.[1]}`)
     }
   }
-  return { generations: generations.size, fenced }
+  return { generations: generations.size, outdated }
 }

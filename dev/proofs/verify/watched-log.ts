@@ -55,16 +55,18 @@ export function withCursorsOutside(log: LogClient): LogClient {
       return {
         fence: () => inner.fence(),
         close: () => inner.close(),
-        commit: ({ records, group, cursors }) =>
+        commit: ({ records, moves }) =>
           inner.commit({
             records,
-            group,
-            cursors: (written) => {
-              const late = pending.get(group) ?? new Map<string, Cursor>()
-              for (const cursor of cursors(written)) late.set(partitionKey(cursor), cursor)
-              pending.set(group, late)
-              return []
-            },
+            moves: moves.map(({ group, cursors }) => ({
+              group,
+              cursors: (written) => {
+                const late = pending.get(group) ?? new Map<string, Cursor>()
+                for (const cursor of cursors(written)) late.set(partitionKey(cursor), cursor)
+                pending.set(group, late)
+                return []
+              },
+            })),
           }),
       }
     },

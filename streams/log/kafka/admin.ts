@@ -1,5 +1,5 @@
 import { LogError, partitionKey } from '../port.ts'
-import type { Bounds, Cursor, LogAdmin, TopicPartition } from '../port.ts'
+import type { Bounds, Cursor, GroupState, LogAdmin, TopicPartition } from '../port.ts'
 import { describeGroups, offsetCommit } from './codecs/apis.ts'
 import { UNKNOWN_MEMBER_ID, remedyFor } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
@@ -40,13 +40,16 @@ export class KafkaAdmin implements LogAdmin {
   deleteTopics: LogAdmin['deleteTopics'] = (topics) =>
     this.#attempt(() => removeTopics(this.#cluster, this.#lane, topics))
 
-  /** A cursor that a transaction is moving is waited for. */
-  async committed(group: string, at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Cursor>> {
+  async committed(
+    group: string,
+    at: readonly TopicPartition[],
+    how: 'settled' | 'asTheyAre' = 'settled',
+  ): Promise<ReadonlyMap<string, Cursor>> {
     if (at.length === 0) return new Map()
     const partitions = new Map<string, number[]>()
     for (const { topic, partition } of at)
       partitions.set(topic, [...(partitions.get(topic) ?? []), partition])
-    const call = ownCall(offsetFetchRequest(group, partitions))
+    const call = ownCall(offsetFetchRequest(group, partitions, how === 'settled'))
     const { cursors } = await this.#ask(group, {
       name: 'OffsetFetch',
       call,
@@ -78,14 +81,15 @@ export class KafkaAdmin implements LogAdmin {
     })
   }
 
-  async groupState(group: string): Promise<{ readonly state: string; readonly members: number }> {
+  async groupState(group: string): Promise<GroupState> {
     const { groups } = await this.#ask(group, {
       name: 'DescribeGroups',
       call: describeGroups({ groupIds: [group] }),
       codeOf: (answer) => answer.groups[0]?.errorCode ?? 0,
     })
     const [found] = groups
-    return { state: found?.state ?? 'Dead', members: found?.members.length ?? 0 }
+    const memberIds = (found?.members ?? []).map(({ memberId }) => memberId)
+    return { state: found?.state ?? 'Dead', members: memberIds.length, memberIds }
   }
 
   async #ask<Answer extends object>(group: string, request: Repeatable<Answer>): Promise<Answer> {

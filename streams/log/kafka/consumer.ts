@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/logger.ts'
 import type { Share } from '../assigner.ts'
 import { LogError } from '../port.ts'
-import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
+import type { ConsumerOptions, Cursor, LogConsumer, Membership as Member, TopicPartition } from '../port.ts'
 import {
   BrokerError,
   ILLEGAL_GENERATION,
@@ -127,6 +127,10 @@ export class KafkaConsumer implements LogConsumer {
 
   reassign(): void {
     this.#membership.rejoin()
+  }
+
+  member(): Member | undefined {
+    return this.#isRunning() ? this.#membership.member : undefined
   }
 
   async commit(cursors: readonly Cursor[]): Promise<void> {

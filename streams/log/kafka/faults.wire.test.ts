@@ -68,9 +68,12 @@ async function fenced(timeoutMs = 10_000, protocolMax: 1 | 2 = 2): Promise<Kafka
 
 const batch = (value: string, next: number) => ({
   records: [text(value)],
-  group: `${at.topic}-group`,
-  cursors: () => [{ ...at, next, metadata: value }],
+  moves: [{ group: `${at.topic}-group`, cursors: () => [{ ...at, next, metadata: value }] }],
 })
+
+const changesItsMind = () => {
+  throw new Error('to be undone')
+}
 
 describe('a commit', () => {
   const { addPartitions: _, ...inProtocol2 } = API
@@ -103,12 +106,14 @@ describe('a commit', () => {
 
   it('is of unknown outcome when the brokers go away before its end, and then it did not happen', async () => {
     const transactions = await fenced(1_500)
+    const group = `${at.topic}-group`
+    const goesDown = () => {
+      faults.isDown = true
+      return [{ ...at, next: 1, metadata: '' }]
+    }
     const failing = transactions.commit({
       ...batch('lost', 1),
-      cursors: () => {
-        faults.isDown = true
-        return [{ ...at, next: 1, metadata: '' }]
-      },
+      moves: [{ group, cursors: goesDown }],
     })
     await expectLogError(failing, 'unknown')
     faults.isDown = false
@@ -134,9 +139,7 @@ describe('a commit', () => {
     const owner = client.transactions({ transactionalId: `${at.topic}-writer`, timeoutMs: 10_000 })
     const failing = zombie.commit({
       ...batch('zombie', 1),
-      cursors: () => {
-        throw new Error('to be undone')
-      },
+      moves: [{ group: `${at.topic}-group`, cursors: changesItsMind }],
     })
     await expect(failing).rejects.toThrow('to be undone')
     await owner.fence()
@@ -150,7 +153,7 @@ describe('a commit', () => {
     const transactions = await fenced()
     const values = Array.from({ length: 3_000 }, (_, i) => `${i}-${'x'.repeat(1_000)}`)
     const records = values.map((value) => text(value))
-    const written = await transactions.commit({ records, group: '', cursors: () => [] })
+    const written = await transactions.commit({ records, moves: [] })
     expect(written.get(partitionKey(at))).toBe(3_000)
     expect(await valuesAt(at)).toEqual(values)
   })
@@ -158,13 +161,10 @@ describe('a commit', () => {
   it('names a record that no broker takes, and leaves nothing of its batch', async () => {
     const transactions = await fenced()
     const records = [text('small', { ...at, partition: 1 }), text('x'.repeat(2_000_000))]
-    const error = await expectLogError(
-      transactions.commit({ records, group: '', cursors: () => [] }),
-      'fatal',
-    )
+    const error = await expectLogError(transactions.commit({ records, moves: [] }), 'fatal')
     expect(error.message).toContain('MESSAGE_TOO_LARGE')
     expect(error.message).toContain(partitionKey(at))
-    await transactions.commit({ records: [text('next')], group: '', cursors: () => [] })
+    await transactions.commit({ records: [text('next')], moves: [] })
     expect(await valuesAt(at)).toEqual(['next'])
     expect(await valuesAt({ ...at, partition: 1 })).toEqual([])
   })
@@ -172,7 +172,7 @@ describe('a commit', () => {
   it('names a topic that does not exist', async () => {
     const transactions = await fenced(6_000)
     const nowhere = { topic: `${at.topic}-not`, partition: 0 }
-    const failing = transactions.commit({ records: [text('x', nowhere)], group: '', cursors: () => [] })
+    const failing = transactions.commit({ records: [text('x', nowhere)], moves: [] })
     const error = await expectLogError(failing, 'fatal')
     expect(error.message).toBe(`there is no topic ${nowhere.topic}`)
   })

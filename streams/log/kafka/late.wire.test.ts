@@ -88,8 +88,7 @@ async function fenced(protocolMax: 1 | 2, timeoutMs = 10_000): Promise<KafkaTran
 
 const batch = (value: string, next: number) => ({
   records: [text(value)],
-  group,
-  cursors: () => [{ ...at, next, metadata: value }],
+  moves: [{ group, cursors: () => [{ ...at, next, metadata: value }] }],
 })
 
 describe('fault R5: a request that arrives in the middle of the next transaction', () => {

@@ -125,8 +125,7 @@ const burst = fc.oneof({ arbitrary: lostBurst, weight: 4 }, { arbitrary: refused
 
 const commitOf = (number: number) => ({
   records: [record(number, 0), record(number, 1)],
-  group: 'group',
-  cursors: () => [{ topic: 'input', partition: 0, next: number, metadata: '' }],
+  moves: [{ group: 'group', cursors: () => [{ topic: 'input', partition: 0, next: number, metadata: '' }] }],
 })
 
 async function fenced({ network: { brokers } }: World): Promise<KafkaTransactions> {

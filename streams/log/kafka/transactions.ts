@@ -1,5 +1,5 @@
 import { LogError, partitionKey } from '../port.ts'
-import type { LogTransactions, Written } from '../port.ts'
+import type { LogTransactions, TransactionBatch, Written } from '../port.ts'
 import { planRounds } from './writing/batches.ts'
 import type { Round } from './writing/batches.ts'
 import { remedyFor } from './cluster/broker-error.ts'
@@ -10,8 +10,6 @@ import { ProducerEpochs } from './writing/producer-epochs.ts'
 import type { ProducerEpochsOptions } from './writing/producer-epochs.ts'
 import { Transaction } from './writing/transaction.ts'
 import type { Successor } from './writing/transaction.ts'
-
-type Batch = Parameters<LogTransactions['commit']>[0]
 
 /**
  * The transaction of the former holder is settled meanwhile, which takes as long as its partitions
@@ -24,8 +22,6 @@ const FENCE_WITHIN_MS = 30_000
  * else asks for it again.
  */
 const RAISE_WITHIN_MS = 1_000
-
-const NOTHING: Written = new Map()
 
 /**
  * Transactions under one id. kafkajs asks for the coordinator before each step, gives up at the
@@ -47,8 +43,6 @@ export class KafkaTransactions implements LogTransactions {
   #fenced = false
   #busy = false
   #closed = false
-  /** Whether the last commit moved cursors, from which it is guessed that the next one will. */
-  #movesCursors = true
 
   constructor(options: ProducerEpochsOptions) {
     this.#options = options
@@ -69,11 +63,11 @@ export class KafkaTransactions implements LogTransactions {
     })
   }
 
-  commit(batch: Batch): Promise<Written> {
+  commit(batch: TransactionBatch): Promise<Written> {
     return this.#alone(async () => {
       const producer = await this.#ready()
       const rounds = planRounds(batch.records)
-      const transaction = this.#transaction(producer, batch.group)
+      const transaction = this.#transaction(producer)
       const written = await this.#stage(transaction, producer, batch, rounds)
       if (transaction.mayBeOpen) await this.#end(transaction, producer)
       return written
@@ -98,7 +92,7 @@ export class KafkaTransactions implements LogTransactions {
     return error
   }
 
-  #transaction(producer: Producer, group: string): Transaction {
+  #transaction(producer: Producer): Transaction {
     const { cluster, lane, transactionalId, timeoutMs } = this.#options
     const deadline = this.#now() + timeoutMs
     return new Transaction({
@@ -107,7 +101,6 @@ export class KafkaTransactions implements LogTransactions {
       transactionalId,
       coordinator: this.#coordinator,
       producer,
-      group,
       deadline,
     })
   }
@@ -119,22 +112,29 @@ export class KafkaTransactions implements LogTransactions {
   async #stage(
     transaction: Transaction,
     producer: Producer,
-    batch: Batch,
+    batch: TransactionBatch,
     rounds: readonly Round[],
   ): Promise<Written> {
     const written = new Map<string, number>()
     try {
       if (rounds.length > 0) {
         await this.#locate(rounds)
-        await transaction.open(rounds, this.#movesCursors && batch.group !== '')
+        await transaction.open(
+          rounds,
+          batch.moves.map(({ group }) => group),
+        )
         await producer.produce(rounds, transaction.deadline, (appended, offset) => {
           transaction.noteAppended()
           written.set(partitionKey(appended), offset + appended.records.length)
         })
       }
-      const cursors = batch.cursors(rounds.length > 0 ? written : NOTHING)
-      await transaction.moveCursors(cursors)
-      this.#movesCursors = cursors.length > 0
+      await transaction.moveCursors(
+        batch.moves.map(({ group, cursors, member }) => ({
+          group,
+          cursors: cursors(written),
+          member: member?.(),
+        })),
+      )
       return written
     } catch (error) {
       throw await this.#undo(transaction, producer, error)

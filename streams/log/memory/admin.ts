@@ -20,7 +20,11 @@ export function memoryAdmin(broker: Broker, connection: Connection): LogAdmin {
         for (const one of at) topics.led(one)
         return boundsOf(broker, at)
       }),
-    committed: (group, at) => ask('committed', () => cursorsAt(broker, group, at)),
+    committed: (group, at, how) =>
+      ask('committed', () => {
+        if (how !== 'asTheyAre') broker.transactions.assertSettled(group, at)
+        return cursorsAt(broker, group, at)
+      }),
     moveCursors: (group, cursors) => ask('moveCursors', () => moveCursors(broker, group, cursors)),
     deleteTopics: (names) =>
       ask('deleteTopics', () => {

@@ -1,6 +1,6 @@
 import type { Share } from '../assigner.ts'
 import { LogError, partitionKey } from '../port.ts'
-import type { ConsumerOptions, Cursor, LogConsumer, TopicPartition } from '../port.ts'
+import type { ConsumerOptions, Cursor, LogConsumer, Membership, TopicPartition } from '../port.ts'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
 import type { Member } from './groups.ts'
@@ -95,6 +95,11 @@ export class MemoryConsumer implements LogConsumer {
     void this.#connection.request(() => groups.reassign(group, this.#member.id))
   }
 
+  member(): Membership | undefined {
+    if (this.#phase !== 'running' || this.#generation === 0) return undefined
+    return { memberId: this.#member.id, generation: this.#generation }
+  }
+
   async commit(cursors: readonly Cursor[]): Promise<void> {
     if (this.#phase !== 'running') throw new LogError('fenced', 'this consumer is no member of its group')
     const from = { memberId: this.#member.id, generation: this.#generation }
@@ -111,7 +116,7 @@ export class MemoryConsumer implements LogConsumer {
     if (this.#expelled) this.#fail(new LogError('fenced', 'the group went on without this consumer'))
   }
 
-  #arrive(from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
+  #arrive(from: Membership, cursors: readonly Cursor[]): void {
     const { groups, faults } = this.#broker
     const { group } = this.#options
     if (faults.cursorsLost?.({ group }) === true)
@@ -123,7 +128,7 @@ export class MemoryConsumer implements LogConsumer {
   }
 
   /** Nobody waits for the answer, and a generation that is over is one of those expected. */
-  #arriveAgain(from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
+  #arriveAgain(from: Membership, cursors: readonly Cursor[]): void {
     try {
       this.#broker.groups.commit(this.#options.group, from, cursors)
     } catch (error) {

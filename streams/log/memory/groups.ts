@@ -1,6 +1,6 @@
 import { assign, type Applicant, type Share } from '../assigner.ts'
-import { LogError, partitionKey } from '../port.ts'
-import type { Cursor } from '../port.ts'
+import { LogError, OutdatedError, partitionKey } from '../port.ts'
+import type { Cursor, GroupState, Membership } from '../port.ts'
 import type { Topics } from './topics.ts'
 
 const METADATA_BYTES_MAX = 4096
@@ -92,13 +92,21 @@ export class Groups {
     }
   }
 
-  commit(name: string, from: { memberId: string; generation: number }, cursors: readonly Cursor[]): void {
-    const group = this.#group(name)
-    if (!group.members.has(from.memberId) || group.generation !== from.generation) {
+  commit(name: string, from: Membership, cursors: readonly Cursor[]): void {
+    if (!this.#isCurrent(name, from))
       throw new LogError('fenced', `generation ${from.generation} of ${name} is over`)
-    }
     this.check(cursors)
     this.move(name, cursors)
+  }
+
+  /** As a broker does when a transaction is to move cursors (KIP-447). */
+  assertCurrent(name: string, member: Membership | undefined): void {
+    if (member !== undefined && !this.#isCurrent(name, member)) throw new OutdatedError(name)
+  }
+
+  #isCurrent(name: string, { memberId, generation }: Membership): boolean {
+    const group = this.#group(name)
+    return group.members.has(memberId) && group.generation === generation
   }
 
   /** Refuses what a broker refuses, before anything has moved. */
@@ -125,11 +133,12 @@ export class Groups {
     return this.#groups.get(name)?.cursors ?? new Map<string, Cursor>()
   }
 
-  state(name: string): { readonly state: string; readonly members: number } {
+  state(name: string): GroupState {
     const group = this.#groups.get(name)
-    const members = group?.members.size ?? 0
-    if (members > 0) return { state: 'Stable', members }
-    return { state: group === undefined || group.cursors.size === 0 ? 'Dead' : 'Empty', members }
+    const memberIds = [...(group?.members.keys() ?? [])]
+    const members = memberIds.length
+    if (members > 0) return { state: 'Stable', members, memberIds }
+    return { state: group === undefined || group.cursors.size === 0 ? 'Dead' : 'Empty', members, memberIds }
   }
 
   /** Cursors of deleted topics go, and their readers are assigned anew. */

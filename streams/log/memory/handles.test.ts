@@ -161,12 +161,14 @@ describe('a handle', () => {
     const log = await withTopic(memoryLog())
     const transactions = log.transactions({ transactionalId: 'id', timeoutMs: 1_000 })
     await transactions.fence()
-    await expect(transactions.commit({ ...batch('a', 1), cursors: refuse })).rejects.toThrow(RangeError)
+    await expect(
+      transactions.commit({ ...batch('a', 1), moves: [{ group: 'group', cursors: refuse }] }),
+    ).rejects.toThrow(RangeError)
     expect(log.openTransactions()).toEqual([])
     const metadata = 'm'.repeat(4_097)
     const refused = transactions.commit({
       ...batch('b', 1),
-      cursors: () => [{ ...FIRST, next: 1, metadata }],
+      moves: [{ group: 'group', cursors: () => [{ ...FIRST, next: 1, metadata }] }],
     })
     await expect(refused).rejects.toMatchObject({ code: 'fatal' })
     expect(log.openTransactions()).toEqual([])

@@ -197,7 +197,7 @@ async function produce(
   const cursors = (): readonly Cursor[] => [{ ...FIRST, next: item + 1, metadata: '' }]
   const records = [word(`${id}-${item}`), word(`${id}-${item}`, { topic: TOPIC, partition: 1 })]
   try {
-    await transactions.commit({ records, group: id, cursors })
+    await transactions.commit({ records, moves: [{ group: id, cursors }] })
     return item + 1
   } catch (error) {
     if (!(error instanceof LogError) || error.code === 'fatal') throw error

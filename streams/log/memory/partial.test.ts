@@ -33,8 +33,7 @@ async function world(config: Readonly<Record<string, string>> = {}) {
 
 const pair = (value: string, next: number) => ({
   records: [word(value), word(value, SECOND)],
-  group: 'group',
-  cursors: () => [{ ...FIRST, next, metadata: '' }],
+  moves: [{ group: 'group', cursors: () => [{ ...FIRST, next, metadata: '' }] }],
 })
 
 describe('a transaction that is written in parts', () => {

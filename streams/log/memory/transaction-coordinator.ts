@@ -1,5 +1,5 @@
-import { LogError } from '../port.ts'
-import type { Cursor, OutRecord, TopicPartition, Written } from '../port.ts'
+import { LogError, partitionKey } from '../port.ts'
+import type { Cursor, Membership, OutRecord, TopicPartition, Written } from '../port.ts'
 import type { Schedule } from './connection.ts'
 import type { Groups } from './groups.ts'
 import type { Fate, PartitionLog } from './partition-log.ts'
@@ -27,10 +27,15 @@ export interface OpenTransaction extends ProducerSession {
   readonly partitions: readonly TopicPartition[]
 }
 
+interface Staged {
+  readonly group: string
+  readonly cursors: readonly Cursor[]
+}
+
 interface Transaction extends Fate {
   readonly number: number | undefined
   readonly touched: Set<PartitionLog>
-  readonly cursors: { readonly group: string; readonly cursors: readonly Cursor[] }[]
+  readonly cursors: Staged[]
 }
 
 interface Producer {
@@ -41,6 +46,12 @@ interface Producer {
   sequence: number
   /** Markers and cursors of a decided transaction that have not been written yet. */
   readonly unwritten: Set<() => void>
+  /** The cursors among them. */
+  readonly moving: Set<Staged>
+}
+
+export interface Staging extends Staged {
+  readonly member: Membership | undefined
 }
 
 /**
@@ -81,10 +92,20 @@ export class TransactionCoordinator {
   }
 
   /** The cursors move when the transaction commits. */
-  stage(session: ProducerSession, group: string, cursors: readonly Cursor[], stamp?: Stamp): void {
+  stage(session: ProducerSession, { member, ...staged }: Staging, stamp?: Stamp): void {
     const transaction = this.#open(session, stamp)
-    this.#groups.check(cursors)
-    transaction.cursors.push({ group, cursors })
+    this.#groups.assertCurrent(staged.group, member)
+    this.#groups.check(staged.cursors)
+    transaction.cursors.push(staged)
+  }
+
+  /** No transaction is about to move one of the cursors (KIP-447). */
+  assertSettled(group: string, at: readonly TopicPartition[]): void {
+    const asked = new Set(at.map(partitionKey))
+    for (const { current, moving } of this.#producers.values())
+      for (const staged of [...(current?.cursors ?? []), ...moving])
+        if (staged.group === group && staged.cursors.some((cursor) => asked.has(partitionKey(cursor))))
+          throw new LogError('retriable', `a transaction is about to move cursors of ${group}`)
   }
 
   /** Ends the transaction of the stamp; one that is over stays as it was decided. */
@@ -131,8 +152,12 @@ export class TransactionCoordinator {
     transaction.decision = decision
     for (const log of transaction.touched) this.#later(producer, () => log.mark(transaction))
     if (decision === 'aborted') return
-    for (const { group, cursors } of transaction.cursors) {
-      this.#later(producer, () => this.#groups.move(group, cursors))
+    for (const staged of transaction.cursors) {
+      producer.moving.add(staged)
+      this.#later(producer, () => {
+        producer.moving.delete(staged)
+        this.#groups.move(staged.group, staged.cursors)
+      })
     }
   }
 
@@ -156,7 +181,8 @@ export class TransactionCoordinator {
     let producer = this.#producers.get(transactionalId)
     if (producer === undefined) {
       const producerId = this.#producers.size + 1
-      producer = { producerId, epoch: -1, current: null, sequence: 0, unwritten: new Set() }
+      const [unwritten, moving] = [new Set<() => void>(), new Set<Staged>()]
+      producer = { producerId, epoch: -1, current: null, sequence: 0, unwritten, moving }
       this.#producers.set(transactionalId, producer)
     }
     return producer

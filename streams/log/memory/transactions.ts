@@ -1,12 +1,11 @@
 import { LogError } from '../port.ts'
 import { partitionKey } from '../port.ts'
-import type { LogTransactions, OutRecord, Written } from '../port.ts'
+import type { LogTransactions, OutRecord, TransactionBatch, Written } from '../port.ts'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
 import type { MemoryFaults } from './faults.ts'
 import type { ProducerSession, Stamp } from './transaction-coordinator.ts'
 
-type Batch = Parameters<LogTransactions['commit']>[0]
 /** The faults that strike a transactional id. */
 type Point = {
   [K in keyof MemoryFaults]-?: NonNullable<MemoryFaults[K]> extends (at: {
@@ -48,7 +47,7 @@ export class MemoryTransactions implements LogTransactions {
     })
   }
 
-  commit(batch: Batch): Promise<Written> {
+  commit(batch: TransactionBatch): Promise<Written> {
     return this.#alone(async () => {
       const session = this.#session
       if (session === null) throw new LogError('fatal', `${this.#transactionalId} must fence first`)
@@ -68,13 +67,17 @@ export class MemoryTransactions implements LogTransactions {
    * Anything that goes wrong before the end is settled by an abort, also an error thrown by the
    * caller's `cursors`.
    */
-  async #stage(session: ProducerSession, batch: Batch): Promise<Written> {
+  async #stage(session: ProducerSession, batch: TransactionBatch): Promise<Written> {
     const { transactions } = this.#broker
     try {
       const written = await this.#produce(session, batch.records)
-      const cursors = batch.cursors(written)
+      const staged = batch.moves.map(({ group, cursors, member }) => ({
+        group,
+        cursors: cursors(written),
+        member: member?.(),
+      }))
       const stamp = this.#stamp
-      await this.#connection.request(() => transactions.stage(session, batch.group, cursors, stamp))
+      for (const one of staged) await this.#connection.request(() => transactions.stage(session, one, stamp))
       return written
     } catch (error) {
       if (!(error instanceof LogError && error.code === 'fenced')) {

@@ -226,7 +226,7 @@ export class Scene {
   /** Commits records in a transaction of their own, without cursors. */
   async commit(records: readonly OutRecord[]): Promise<Written> {
     const transactions = await this.transactions(this.unique('single'))
-    return transactions.commit({ records, group: this.unique('nobody'), cursors: () => [] })
+    return transactions.commit({ records, moves: [] })
   }
 
   async write(records: readonly OutRecord[]): Promise<Written> {

@@ -32,10 +32,13 @@ export function transactionCases(scene: () => Scene): void {
       const at = await scene().partition('not-at-all')
       const group = scene().unique('group')
       const transactions = await scene().transactions(scene().unique('writer'))
-      const failing = transactions.commit({ records: [text(at, 'lost')], group, cursors: CHANGE_OF_MIND })
+      const failing = transactions.commit({
+        records: [text(at, 'lost')],
+        moves: [{ group, cursors: CHANGE_OF_MIND }],
+      })
       await expect(failing).rejects.toThrow(Changed)
       await transactions.fence()
-      await transactions.commit({ records: [text(at, 'kept')], group, cursors: () => [] })
+      await transactions.commit({ records: [text(at, 'kept')], moves: [] })
       expect(valuesOf(await scene().readTo('kept', at))).toEqual(['kept'])
       expect(await scene().cursor(group, at)).toBeUndefined()
     })
@@ -48,13 +51,14 @@ export function transactionCases(scene: () => Scene): void {
       const transactions = await scene().transactions(scene().unique('writer'))
       const first = await transactions.commit({
         records: [text(output, 'out')],
-        group,
-        cursors: (written) => [{ ...input, next: 2, metadata: JSON.stringify([...written]) }],
+        moves: [
+          { group, cursors: (written) => [{ ...input, next: 2, metadata: JSON.stringify([...written]) }] },
+        ],
       })
       await until('the cursor', async () => (await scene().cursor(group, input)) !== undefined)
       const expected = { ...input, next: 2, metadata: JSON.stringify([...first]) }
       expect(await scene().cursor(group, input)).toEqual(expected)
-      const failing = transactions.commit({ records: [], group, cursors: CHANGE_OF_MIND })
+      const failing = transactions.commit({ records: [], moves: [{ group, cursors: CHANGE_OF_MIND }] })
       await expect(failing).rejects.toThrow(Changed)
       await transactions.fence()
       expect(await scene().cursor(group, input)).toEqual(expected)
@@ -65,7 +69,9 @@ export function transactionCases(scene: () => Scene): void {
       const group = scene().unique('group')
       const transactions = await scene().transactions(scene().unique('writer'))
       const cursor = { ...at, next: 7, metadata: '' }
-      expect(await transactions.commit({ records: [], group, cursors: () => [cursor] })).toEqual(new Map())
+      expect(await transactions.commit({ records: [], moves: [{ group, cursors: () => [cursor] }] })).toEqual(
+        new Map(),
+      )
       await transactions.fence()
       expect(await scene().cursor(group, at)).toEqual(cursor)
     })
@@ -75,11 +81,10 @@ export function transactionCases(scene: () => Scene): void {
       const group = scene().unique('group')
       const transactions = await scene().transactions(scene().unique('writer'))
       const cursor = (next: number, bytes: number): Cursor => ({ ...at, next, metadata: 'm'.repeat(bytes) })
-      await transactions.commit({ records: [], group, cursors: () => [cursor(1, 4096)] })
+      await transactions.commit({ records: [], moves: [{ group, cursors: () => [cursor(1, 4096)] }] })
       const failing = transactions.commit({
         records: [text(at, 'lost')],
-        group,
-        cursors: () => [cursor(2, 4097)],
+        moves: [{ group, cursors: () => [cursor(2, 4097)] }],
       })
       await expectLogError(failing, 'fatal')
       await transactions.fence()
@@ -101,10 +106,10 @@ export function transactionCases(scene: () => Scene): void {
       const seen: string[] = []
       for (const next of [1, 2, 3, 4, 5, 6]) {
         const records = [text(left, `${next}`), text(right, `${next}`)]
-        const failing = transactions.commit({ records, group, cursors: CHANGE_OF_MIND })
+        const failing = transactions.commit({ records, moves: [{ group, cursors: CHANGE_OF_MIND }] })
         await expect(failing).rejects.toThrow(Changed)
         const cursor = { ...left, next, metadata: '' }
-        await transactions.commit({ records, group, cursors: () => [cursor] })
+        await transactions.commit({ records, moves: [{ group, cursors: () => [cursor] }] })
         seen.push(`${next}`)
         expect(await scene().cursor(group, left)).toEqual(cursor)
         expect(valuesOf(await scene().readTo(`${next}`, left))).toEqual(seen)
@@ -121,8 +126,7 @@ export function transactionCases(scene: () => Scene): void {
       const zombie = await scene().transactions(id)
       const batch = (value: string, next: number) => ({
         records: [text(at, value)],
-        group,
-        cursors: () => [{ ...at, next, metadata: value }],
+        moves: [{ group, cursors: () => [{ ...at, next, metadata: value }] }],
       })
       await zombie.commit(batch('before', 1))
       const owner = await scene().transactions(id, await scene().connect())
@@ -137,10 +141,9 @@ export function transactionCases(scene: () => Scene): void {
 
     it('leaves writers under other ids alone', async () => {
       const at = await scene().partition('others')
-      const group = scene().unique('group')
       const one = await scene().transactions(scene().unique('one'))
       await scene().transactions(scene().unique('two'))
-      await one.commit({ records: [text(at, 'undisturbed')], group, cursors: () => [] })
+      await one.commit({ records: [text(at, 'undisturbed')], moves: [] })
       expect(valuesOf(await scene().readTo('undisturbed', at))).toEqual(['undisturbed'])
     })
 
@@ -151,7 +154,7 @@ export function transactionCases(scene: () => Scene): void {
       await held.write([text(at, 'undecided')])
       const owner = await scene().transactions(id)
       await expect(held.commit()).rejects.toBeInstanceOf(Error)
-      await owner.commit({ records: [text(at, 'after')], group: scene().unique('g'), cursors: () => [] })
+      await owner.commit({ records: [text(at, 'after')], moves: [] })
       expect(valuesOf(await scene().readTo('after', at))).toEqual(['after'])
     })
   })

@@ -16,6 +16,8 @@ const Metadata = z.object({
     topicId: z.string().optional(),
     partitions: z.number().optional(),
     logMs: z.number().optional(),
+    writer: z.string().optional(),
+    member: z.string().optional(),
   } satisfies Record<keyof AboutInput, z.ZodType>),
 })
 
@@ -25,6 +27,9 @@ export interface AboutInput {
   readonly partitions?: number | undefined
   /** The newest time that the log had shown (log-time.ts). */
   readonly logMs?: number | undefined
+  /** Transactional id under which it was written, and the member of the group that it was. */
+  readonly writer?: string | undefined
+  readonly member?: string | undefined
 }
 
 export const writeCursorMetadata = (
@@ -44,6 +49,9 @@ export function readCursorMetadata(metadata: string): z.infer<typeof Metadata> {
     return NOTHING
   }
 }
+
+/** Not written by another tool. */
+export const isOurs = (metadata: string): boolean => readCursorMetadata(metadata) !== NOTHING
 
 /** The furthest position of each changelog that any of the cursors names. */
 export function changelogsCommitted(

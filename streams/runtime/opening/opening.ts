@@ -1,16 +1,19 @@
 import { changelogsOf, type Topology } from '../../dsl/topology.ts'
-import { partitionKey, type LogClient, type LogTransactions } from '../../log/port.ts'
+import { partitionKey, type LogClient } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
+import type { Committer } from '../commit/committer.ts'
 import type { TaskLimits } from '../limits.ts'
 import type { LogTime } from '../log-time.ts'
 import type { OwnedStore } from '../store/owned-store.ts'
 import type { Store } from '../store/store.ts'
 import type { Hooks, TaskId } from '../watch/hooks.ts'
+import { taskName } from '../watch/hooks.ts'
 import type { TaskProgress } from '../watch/task-progress.ts'
 import { readCursorMetadata } from './cursor.ts'
 import type { Ledger } from '../task/ledger.ts'
 import { groupOf } from '../task/names.ts'
 import { isShort, originOf, type Origin } from './origin.ts'
+import { endPredecessors } from './predecessors.ts'
 import type { Found, Sources } from './sources.ts'
 
 export interface OpeningOptions {
@@ -23,7 +26,7 @@ export interface OpeningOptions {
   readonly hooks: Hooks
   readonly limits: Pick<TaskLimits, 'shortChangelogMsMax'>
   readonly sources: Sources
-  readonly transactions: LogTransactions
+  readonly committer: Committer
   readonly local: OwnedStore
   readonly ledger: Ledger
   readonly progress: TaskProgress
@@ -41,13 +44,18 @@ export class Opening {
   }
 
   /**
-   * The order must not change: fence, read the cursor, restore to the changelog's end. The caller
-   * seeks then. Between them nothing of the predecessor can come.
+   * The order must not change: be assigned the partition, end what predecessors have left open,
+   * read the cursor that no transaction is about to move, restore the changelogs at least as far as
+   * it says. The caller seeks then. From the assignment on the group refuses the cursors of whoever
+   * had the partition before, so nothing more of it can be committed.
    */
   async takeOver(): Promise<{ readonly store: Store; readonly origins: readonly Origin[] }> {
-    const { transactions, log, app, topology, sources, ledger, time } = this.#options
-    await transactions.fence()
-    const committed = await log.admin.committed(groupOf(app, topology.name), sources.at)
+    const { committer, id, log, app, topology, sources, ledger, time } = this.#options
+    const group = groupOf(app, topology.name)
+    await committer.ready()
+    const formerId = `${app}.${taskName(id)}`
+    await endPredecessors({ admin: log.admin, committer, group, at: sources.at, formerId })
+    const committed = await log.admin.committed(group, sources.at)
     for (const { metadata } of committed.values()) time.heard(readCursorMetadata(metadata).logMs)
     const changelogs = changelogsOf(topology).map((topic) => ledger.at(topic))
     const bounds = await log.admin.bounds([...sources.at, ...changelogs])
@@ -71,7 +79,7 @@ export class Opening {
       const cursor = found.committed.get(partitionKey(ledger.at(topic)))
       const known = Math.max(cursor?.next ?? 0, ledger.marks.all.get(topic) ?? 0)
       if (fate !== 'same') hooks.inputLost(id, topic, fate, known, next)
-      ledger.begin(origin, cursor)
+      ledger.begin(origin)
     }
     return origins
   }

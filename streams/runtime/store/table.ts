@@ -20,7 +20,8 @@ interface Entry {
 /**
  * The rows of a task as its handlers see them. Uncommitted writes lie in an overlay over the store.
  * They reach it only after their transaction has committed, so a crash or an abort has nothing to
- * undo (ARCHITECTURE.md, section 3).
+ * undo (ARCHITECTURE.md, section 3). While one round commits its overlay is frozen, and the next
+ * one writes into another above it.
  *
  * Recently used rows are kept decoded, because the records of one message come close together; the
  * number is bounded.
@@ -44,7 +45,7 @@ export class Table implements Rows {
 
   get pending(): number {
     let pending = 0
-    for (const rows of this.#stores.values()) pending += rows.overlay.size
+    for (const rows of this.#stores.values()) pending += rows.overlay.size + rows.frozen.size
     return pending
   }
 
@@ -56,10 +57,14 @@ export class Table implements Rows {
     this.#of(store).write(key, row)
   }
 
-  /** What this transaction must write to the changelog and, once committed, to the store. */
-  async changes(breath: Breath): Promise<readonly RowChange[]> {
+  /**
+   * What this transaction must write to the changelog and, once committed, to the store. The one
+   * before must have been applied.
+   */
+  async freeze(breath: Breath): Promise<readonly RowChange[]> {
     const all: RowChange[] = []
     for (const rows of this.#stores.values()) {
+      rows.freeze()
       for (const change of rows.changes()) {
         all.push(change)
         if (breath.isDue) await breath.pause()
@@ -73,9 +78,9 @@ export class Table implements Rows {
     for (const rows of this.#stores.values()) rows.applied()
   }
 
-  /** After a failed commit: the handlers' writes never happened. */
+  /** After a failed commit: the handlers' writes never happened, nor what was built on them. */
   dropped(): void {
-    for (const rows of this.#stores.values()) rows.overlay.clear()
+    for (const rows of this.#stores.values()) rows.drop()
   }
 
   /** It is used no more: others may keep its share of rows. */
@@ -91,7 +96,8 @@ export class Table implements Rows {
 }
 
 class StoreRows {
-  readonly overlay = new Map<string, Entry>()
+  overlay = new Map<string, Entry>()
+  frozen = new Map<string, Entry>()
   readonly #store: Store
   readonly #name: string
   readonly #schema: z.ZodType
@@ -113,20 +119,20 @@ class StoreRows {
   }
 
   read(key: string): Row | undefined {
-    const written = this.overlay.get(key)
+    const written = this.overlay.get(key) ?? this.frozen.get(key)
     return written === undefined ? this.#committed(key) : written.row
   }
 
   write(key: string, row: Row | undefined): void {
     const written = this.overlay.get(key)
-    const before = written === undefined ? this.#committed(key) : written.row
+    const before = written === undefined ? this.read(key) : written.row
     if (written === undefined) this.overlay.set(key, { row, before })
     else written.row = row
     for (const timer of this.#timersIn(key, row, before)) this.#onArmed(timer)
   }
 
   *changes(): Generator<RowChange> {
-    for (const [key, { row, before }] of this.overlay) {
+    for (const [key, { row, before }] of this.frozen) {
       yield {
         store: this.#name,
         key,
@@ -137,9 +143,20 @@ class StoreRows {
     }
   }
 
+  freeze(): void {
+    if (this.frozen.size > 0) throw new Error(`the rows of ${this.#name} that are frozen were not applied`)
+    this.frozen = this.overlay
+    this.overlay = new Map()
+  }
+
   applied(): void {
-    for (const [key, entry] of this.overlay) this.#recent.set(key, entry.row ?? null)
+    for (const [key, entry] of this.frozen) this.#recent.set(key, entry.row ?? null)
+    this.frozen = new Map()
+  }
+
+  drop(): void {
     this.overlay.clear()
+    this.frozen = new Map()
   }
 
   #committed(key: string): Row | undefined {

@@ -40,6 +40,11 @@ export class DueTimers {
     return this.#nextMs > nowMs ? this.#nextMs - nowMs : Number.POSITIVE_INFINITY
   }
 
+  /** The index may have some. */
+  mayBeDue(nowMs: number): boolean {
+    return this.#nextMs <= nowMs
+  }
+
   /** Entries up to an instant, earliest first; none when none is that early. */
   async upTo(store: Store, untilMs: number, limit: number): Promise<readonly StoredTimer[]> {
     return this.#nextMs <= untilMs ? store.dueTimers(untilMs, limit) : []

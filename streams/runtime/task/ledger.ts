@@ -1,13 +1,15 @@
 import type { Topology } from '../../dsl/topology.ts'
-import type { Cursor, LogTransactions, OutRecord, TopicPartition } from '../../log/port.ts'
+import type { Cursor, OutRecord, TopicPartition, Written } from '../../log/port.ts'
+import type { Committer } from '../commit/committer.ts'
+import type { Ownership } from '../commit/part.ts'
 import { changelogsAfter, writeCursorMetadata } from '../opening/cursor.ts'
-import type { Breath } from './breath.ts'
 import { Marks } from '../opening/marks.ts'
 import type { Origin } from '../opening/origin.ts'
-import { changelogRecord, emittedRecord, poisonRecord, type OutputContext } from './outputs.ts'
-import type { Effects } from './round.ts'
 import type { RowChange, Store } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
+import type { Breath } from './breath.ts'
+import { changelogRecord, emittedRecord, poisonRecord, type OutputContext } from './outputs.ts'
+import type { Effects } from './round.ts'
 
 /**
  * What a task has committed: where its inputs stand, how far they were ever processed (the marks),
@@ -19,7 +21,8 @@ export interface LedgerOptions {
   readonly group: string
   readonly topology: Topology
   readonly partition: number
-  readonly transactions: LogTransactions
+  readonly committer: Committer
+  readonly owner: Ownership
   /** Partition counts of every topic that the topology writes. */
   readonly partitions: ReadonlyMap<string, number>
   readonly breath: Breath
@@ -34,17 +37,21 @@ export interface RoundResult {
   readonly logMs: number | undefined
 }
 
-export interface Committed {
-  readonly written: number
+/** A round that is ready to be committed. The table that it was taken from has frozen it. */
+export interface Prepared {
+  readonly round: RoundResult
+  readonly records: readonly OutRecord[]
+  readonly changes: readonly RowChange[]
+  readonly marks: readonly RowChange[]
   /** Earliest timer that the round armed; Infinity for none. */
   readonly earliestArmedMs: number
-  readonly changes: readonly RowChange[]
 }
 
 export class Ledger {
   readonly marks = new Marks()
   readonly #options: LedgerOptions
   readonly #outputs: OutputContext
+  /** As this member has committed them. */
   readonly #cursors = new Map<string, number>()
   readonly #topicIds = new Map<string, string | undefined>()
 
@@ -62,26 +69,65 @@ export class Ledger {
   }
 
   /** The log knows the cursor; what is put right is written with the next commit. */
-  begin(origin: Origin, cursor: Cursor | undefined): void {
+  begin(origin: Origin): void {
     this.marks.begin(origin)
     this.#topicIds.set(origin.topic, origin.topicId)
-    if (cursor !== undefined && origin.fate === 'same') this.#cursors.set(origin.topic, cursor.next)
   }
 
-  async commit(store: Store, table: Table, round: RoundResult): Promise<Committed> {
-    const { breath } = this.#options
+  /** The round before must have been committed. */
+  async prepare(table: Table, round: RoundResult): Promise<Prepared> {
     const marks = this.marks.changes(round.nextOffsets)
-    const changes = [...(await table.changes(breath)), ...marks]
+    const changes = [...(await table.freeze(this.#options.breath)), ...marks]
     const records = await this.#recordsOf(round, changes)
-    const changelogs = await this.#write(store, records, round)
+    return { round, records, changes, marks, earliestArmedMs: earliestOf(changes) }
+  }
+
+  async commit(store: Store, table: Table, { round, records, changes, marks }: Prepared): Promise<void> {
+    const { committer, group, owner, topology, partition } = this.#options
+    const moved = this.#moved(round.nextOffsets)
+    const before = store.checkpoint().changelogs
+    const part = {
+      task: { topology: topology.name, partition },
+      group,
+      owner,
+      records,
+      cursors: (written: Written) => this.#cursorsAt(moved, this.#after(before, written), round.logMs),
+    }
+    const changelogs = this.#after(before, await committer.commit(part))
+    for (const [topic, next] of moved) this.#cursors.set(topic, next)
     await store.commit(changes, { changelogs, atMs: round.nowMs })
     table.applied()
     this.marks.applied(marks)
-    return { written: records.length, earliestArmedMs: earliestOf(changes), changes }
   }
 
   at(topic: string): TopicPartition {
     return { topic, partition: this.#options.partition }
+  }
+
+  /**
+   * At least one, also when none has moved: it is by its cursors that the group refuses a member
+   * that has lost its partition, and they say where the changelogs end.
+   */
+  #moved(nextOffsets: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
+    const moved = [...nextOffsets].filter(([topic, next]) => next !== this.#cursors.get(topic))
+    return moved.length > 0 ? moved : [...nextOffsets].slice(0, 1)
+  }
+
+  #after(before: Readonly<Record<string, number>>, written: Written): Readonly<Record<string, number>> {
+    return changelogsAfter(this.#options.topology, this.#options.partition, before, written)
+  }
+
+  #cursorsAt(
+    moved: readonly (readonly [string, number])[],
+    changelogs: Readonly<Record<string, number>>,
+    logMs: number | undefined,
+  ): readonly Cursor[] {
+    const { partitions, committer, owner } = this.#options
+    const who = { writer: committer.id, member: owner.member()?.memberId }
+    return moved.map(([topic, next]) => {
+      const about = { topicId: this.#topicIds.get(topic), partitions: partitions.get(topic), logMs, ...who }
+      return { ...this.at(topic), next, metadata: writeCursorMetadata(changelogs, about) }
+    })
   }
 
   async #recordsOf(
@@ -97,30 +143,6 @@ export class Ledger {
     for (const poisoned of effects.poison) records.push(poisonRecord(poisoned))
     for (const change of changes) records.push(changelogRecord(change, this.#outputs, nowMs))
     return records
-  }
-
-  /** One transaction. Answers where each changelog goes on. */
-  async #write(
-    store: Store,
-    records: readonly OutRecord[],
-    { nextOffsets, logMs }: RoundResult,
-  ): Promise<Readonly<Record<string, number>>> {
-    const { topology, partition, transactions, group, partitions } = this.#options
-    const moved = [...nextOffsets].filter(([topic, next]) => next !== this.#cursors.get(topic))
-    let changelogs = store.checkpoint().changelogs
-    await transactions.commit({
-      records,
-      group,
-      cursors: (written) => {
-        changelogs = changelogsAfter(topology, partition, changelogs, written)
-        return moved.map(([topic, next]) => {
-          const about = { topicId: this.#topicIds.get(topic), partitions: partitions.get(topic), logMs }
-          return { ...this.at(topic), next, metadata: writeCursorMetadata(changelogs, about) }
-        })
-      },
-    })
-    for (const [topic, next] of moved) this.#cursors.set(topic, next)
-    return changelogs
   }
 }
 

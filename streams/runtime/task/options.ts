@@ -1,5 +1,7 @@
 import type { Topology } from '../../dsl/topology.ts'
 import type { LogClient, LogReader } from '../../log/port.ts'
+import type { Committer } from '../commit/committer.ts'
+import type { Ownership } from '../commit/part.ts'
 import type { Clock } from '../clock.ts'
 import type { TaskLimits } from '../limits.ts'
 import type { LogTime } from '../log-time.ts'
@@ -29,6 +31,7 @@ export interface TaskOptions {
   readonly flow: FlowControl
   /** Continues the topic's partition, paused until now, at `offset`. */
   readonly seek: (topic: string, offset: number) => void
-  /** Another writer has taken the task over: it stays closed until the group gives it again. */
-  readonly onFenced: () => void
+  /** Of the process. */
+  readonly committer: Committer
+  readonly owner: Ownership
 }

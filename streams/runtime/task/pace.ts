@@ -1,5 +1,6 @@
 import { LogError, type LogClient } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
+import type { Tempo } from '../commit/tempo.ts'
 import type { TaskLimits } from '../limits.ts'
 import type { LogTime } from '../log-time.ts'
 import type { DueTimers } from './due-timers.ts'
@@ -12,7 +13,8 @@ export interface PaceOptions {
   readonly clock: Clock
   readonly time: LogTime
   readonly log: LogClient
-  readonly limits: Pick<TaskLimits, 'recordsPerRoundMax' | 'commitMs' | 'topicsLookMs'>
+  readonly limits: Pick<TaskLimits, 'recordsPerRoundMax' | 'topicsLookMs'>
+  readonly tempo: Tempo
   readonly inputs: Inputs
   readonly timers: DueTimers
   readonly sources: Sources
@@ -28,9 +30,8 @@ export class Pace {
   readonly #wake: Wake
   #origins: readonly Origin[] = []
   #lookedMs = Number.NEGATIVE_INFINITY
-  #beganMs = 0
   #stops = 0
-  #stopped: LogError | undefined
+  #stopped: Error | undefined
 
   constructor(options: PaceOptions) {
     this.#options = options
@@ -60,14 +61,15 @@ export class Pace {
     return this.#look()
   }
 
-  roundBegins(): void {
-    this.#beganMs = this.#options.clock.now()
+  /** What was handled could not be committed. */
+  fail(error: unknown): void {
+    this.#stopped ??= error instanceof Error ? error : new Error(String(error))
+    this.notify()
   }
 
   /**
-   * Work is a record or a due timer; few records wait for company until `commitMs` after the last
-   * transaction began. Answers the instant up to which timers are due, and undefined when told to
-   * stop.
+   * Work is a record or a due timer; few records wait for company until it is time for the next
+   * transaction. Answers the instant up to which timers are due, and undefined when told to stop.
    */
   async work(): Promise<number | undefined> {
     const { inputs, timers, time, signal } = this.#options
@@ -86,14 +88,9 @@ export class Pace {
     return undefined
   }
 
-  /**
-   * A clock that was set back says nothing of the last transaction; waiting until it has caught up
-   * may take hours.
-   */
   #pauseMs(): number {
-    const { clock, limits, inputs } = this.#options
-    const sinceMs = clock.now() - this.#beganMs
-    return sinceMs < 0 || inputs.size >= limits.recordsPerRoundMax ? 0 : limits.commitMs - sinceMs
+    const { tempo, limits, inputs } = this.#options
+    return inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
   }
 
   #needsSight(nowMs: number, isTime: boolean): boolean {

@@ -12,7 +12,7 @@
  * - *standing*: `next` and signs of life of one input, for the position watch
  */
 import type { Questions } from '../../dsl/processor.ts'
-import { isReplayed, LogError, type LogRecord, type LogTransactions } from '../../log/port.ts'
+import { isReplayed, LogError, type LogRecord } from '../../log/port.ts'
 import { backoffMs } from '../../platform/backoff.ts'
 import { OwnedStore } from '../store/owned-store.ts'
 import { StoreCorruptError, StoreFailedError, type Checkpoint, type Store } from '../store/store.ts'
@@ -24,6 +24,7 @@ import { Breath } from './breath.ts'
 import { DueTimers } from './due-timers.ts'
 import { Inputs } from './inputs.ts'
 import type { Answers } from './prefetch.ts'
+import { Commits } from './commits.ts'
 import { Ledger } from './ledger.ts'
 import { groupOf } from './names.ts'
 import { Opening } from '../opening/opening.ts'
@@ -33,21 +34,20 @@ import { Pace } from './pace.ts'
 import { Reading } from './reading.ts'
 import { isEmpty, noEffects, Round, type Effects } from './round.ts'
 import { Sources } from '../opening/sources.ts'
-import { tell } from './tell.ts'
 import { TimerCount } from './timer-count.ts'
 import { TimerQueue } from './timer-queue.ts'
 
-export type TaskState = 'opening' | 'running' | 'fenced' | 'failed' | 'closed'
+export type TaskState = 'opening' | 'running' | 'failed' | 'closed'
 
 const REOPEN = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
 
 /**
- * Partition p of a topology: the unit of ownership, restore and commit, with one transactional id
- * and one local store. States. *opening*: fences, reads the cursor, restores the tail, seeks, then
- * runs. *running*: rounds of read, ask, handle, commit. A failed or unknown transaction leads back
- * to opening, and so does a store that is broken, full or taken. *fenced*: another has taken over;
- * only the group can say that it is this member's after all, which then opens another. A revocation
- * leads to closed, a programmer error or a fatal one of the log to failed, which needs a person.
+ * Partition p of a topology: the unit of ownership and restore, with one local store. States.
+ * *opening*: reads the cursor, restores the tail, seeks, then runs. *running*: rounds of read, ask,
+ * handle, commit; while one commits, with those of other tasks, the next is handled. A failed or
+ * unknown transaction leads back to opening, and so does a store that is broken, full or taken. A
+ * revocation leads to closed, a programmer error or a fatal one of the log to failed, which needs a
+ * person.
  */
 export class Task {
   readonly id: TaskId
@@ -56,11 +56,11 @@ export class Task {
   readonly #inputs: Inputs
   readonly #pace: Pace
   readonly #stop = new AbortController()
-  readonly #transactions: LogTransactions
   readonly #local: OwnedStore
   readonly #ledger: Ledger
   readonly #timers: DueTimers
   readonly #opening: Opening
+  readonly #commits: Commits
   readonly #reading: Reading
   readonly #breath: Breath
   #state: TaskState = 'opening'
@@ -71,35 +71,24 @@ export class Task {
   #done: Promise<void> | undefined
 
   constructor(options: TaskOptions) {
-    const { topology, partition, log, app, limits, partitions } = options
+    const { topology, partition, app, limits, clock } = options
     this.#options = options
-    this.id = { topology: topology.name, partition }
-    this.#sources = new Sources(topology, partition)
-    this.#inputs = new Inputs(this.#sources.topics, limits, options.flow)
-    this.#timers = new DueTimers(this.#inputs)
-    this.#local = new OwnedStore({ ...options, id: this.id })
-    this.#transactions = log.transactions({
-      transactionalId: `${app}.${taskName(this.id)}`,
-      timeoutMs: limits.transactionTimeoutMs,
-    })
-    this.#progress = new TaskProgress(this.id, this.#inputs)
-    const breath = (this.#breath = new Breath(options.clock))
-    const [transactions, sources] = [this.#transactions, this.#sources]
+    const id = (this.id = { topology: topology.name, partition })
+    const sources = (this.#sources = new Sources(topology, partition))
+    const inputs = (this.#inputs = new Inputs(sources.topics, limits, options.flow))
+    const timers = (this.#timers = new DueTimers(inputs))
+    const local = (this.#local = new OwnedStore({ ...options, id }))
+    const progress = (this.#progress = new TaskProgress(id, inputs))
+    const breath = (this.#breath = new Breath(clock))
     const group = groupOf(app, topology.name)
-    this.#ledger = new Ledger({ group, topology, partition, transactions, partitions, breath })
-    this.#reading = new Reading(topology, this.#ledger.marks.all)
+    const ledger = (this.#ledger = new Ledger({ ...options, group, breath }))
+    this.#reading = new Reading(topology, ledger.marks.all)
     const { signal } = this.#stop
-    this.#pace = new Pace({ ...options, inputs: this.#inputs, timers: this.#timers, sources, signal })
-    this.#opening = new Opening({
-      ...options,
-      id: this.id,
-      sources,
-      transactions,
-      local: this.#local,
-      ledger: this.#ledger,
-      progress: this.#progress,
-      signal,
-    })
+    const { tempo } = options.committer
+    const pace = (this.#pace = new Pace({ ...options, tempo, inputs, timers, sources, signal }))
+    const counted = { timers, timerCount: this.#timerCount }
+    this.#commits = new Commits({ ...options, ...counted, id, tempo, inputs, ledger, progress, pace })
+    this.#opening = new Opening({ ...options, id, sources, local, ledger, progress, signal })
   }
 
   get state(): TaskState {
@@ -146,14 +135,13 @@ export class Task {
   }
 
   /**
-   * Stops after the round in hand; the open round of a partition that was lost is fenced by its new
-   * owner anyway.
+   * Stops after the round in hand and commits it, unless the partition was lost: then the group
+   * refuses it, and its new owner repeats it.
    */
   async close(): Promise<void> {
     this.#stop.abort()
     this.#pace.notify()
     await this.#done
-    await this.#transactions.close()
     await this.#timerCount.stop()
     this.#table?.close()
     await this.#local.close()
@@ -168,6 +156,8 @@ export class Task {
         attempt = 0
         await this.#run()
       } catch (error) {
+        // What is in flight would be committed to a store that is being opened again.
+        await this.#commits.settled()
         this.#table?.dropped()
         if (!(await this.#recovers(error))) return
         const { clock, random } = this.#options
@@ -189,7 +179,8 @@ export class Task {
     if (!(error instanceof LogError) || error.code === 'fatal') return this.#fail(error)
     if (this.#stop.signal.aborted) return false
     this.#pause()
-    if (error.code === 'fenced') return this.#fenced()
+    // Its partition was lost, and whoever owns it is about to close it.
+    if (error.code === 'fenced') return false
     hooks.recovering(this.id, error)
     return true
   }
@@ -207,18 +198,10 @@ export class Task {
     return false
   }
 
-  /** To fence again would be to take it from whoever has it now, who would do the same. */
-  #fenced(): false {
-    this.#state = 'fenced'
-    this.#progress.fenced()
-    this.#options.hooks.fenced(this.id)
-    this.#options.onFenced()
-    return false
-  }
-
   async #open(): Promise<void> {
     const { limits, rows, topology, hooks } = this.#options
     this.#state = 'opening'
+    this.#commits.open()
     const { store, origins } = await this.#opening.takeOver()
     this.#store = store
     this.#table?.close()
@@ -245,13 +228,33 @@ export class Task {
       const nowMs = await this.#pace.work()
       if (nowMs !== undefined) await this.#round(nowMs)
     }
+    await this.#commits.settled()
   }
 
   async #round(nowMs: number): Promise<void> {
+    const { tempo } = this.#options.committer
+    // The index lacks what the round before has armed, and has what it has fired.
+    if (this.#timers.mayBeDue(nowMs)) await this.#commits.settled()
+    tempo.roundBegins()
+    try {
+      const effects = await this.#handled(nowMs)
+      if (isEmpty(effects)) await this.#timers.taken(this.#opened().store, [], [], nowMs)
+      else await this.#commit(effects, nowMs)
+    } finally {
+      tempo.roundEnds()
+    }
+    this.#progress.roundEnds()
+  }
+
+  #commit(effects: Effects, dueMs: number): Promise<void> {
+    return this.#commits.handIn({ ...this.#opened(), effects, dueMs })
+  }
+
+  /** A round without its commit. */
+  async #handled(nowMs: number): Promise<Effects> {
     const { limits, topology } = this.#options
     const { store, table } = this.#opened()
     this.#progress.roundBegins()
-    this.#pace.roundBegins()
     const records = this.#inputs.take(limits.recordsPerRoundMax)
     const due = await this.#timers.upTo(store, nowMs, limits.timersPerRoundMax)
     const round = new Round({
@@ -267,9 +270,7 @@ export class Task {
     })
     const effects = await round.run(records, due)
     this.#inputs.settle()
-    if (isEmpty(effects)) await this.#timers.taken(store, [], [], nowMs)
-    else await this.#commit(effects, nowMs)
-    this.#progress.roundEnds()
+    return effects
   }
 
   async #ask(asked: readonly (Questions | null)[], answers: Answers): Promise<void> {
@@ -277,19 +278,6 @@ export class Task {
     const startedMs = clock.now()
     await prefetcher.answer(asked, () => this.#progress.answered(), answers)
     hooks.asked(this.id, asked.filter((one) => one !== null).length, clock.now() - startedMs)
-  }
-
-  async #commit(effects: Effects, dueMs: number): Promise<void> {
-    const { clock, hooks, time } = this.#options
-    const { store, table } = this.#opened()
-    const nowMs = clock.now()
-    const nextOffsets = this.#inputs.nextOffsets()
-    const done = await this.#ledger.commit(store, table, { effects, nextOffsets, nowMs, logMs: time.shownMs })
-    this.#timers.armed(done.earliestArmedMs)
-    await this.#timers.taken(store, effects.stale, done.changes, dueMs)
-    this.#timerCount.changed(done.changes)
-    this.#timerCount.dropped(effects.stale)
-    tell(hooks, this.id, effects, { written: done.written, commitMs: clock.now() - nowMs })
   }
 
   #opened(): { store: Store; table: Table } {

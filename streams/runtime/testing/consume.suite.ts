@@ -278,7 +278,7 @@ async function fenced(log: LogClient, group: string): Promise<Moves> {
   return {
     fence: () => transactions.fence(),
     move: async (cursor) => {
-      await transactions.commit({ records: [], group, cursors: () => [cursor] })
+      await transactions.commit({ records: [], moves: [{ group, cursors: () => [cursor] }] })
     },
   }
 }

@@ -13,6 +13,8 @@ import { Prefetcher } from '../task/prefetch.ts'
 import type { StoreFactory } from '../store/store.ts'
 import { DEFAULT_LIMITS, type StandbyLimits, type TaskLimits } from '../limits.ts'
 import { Worker } from '../worker.ts'
+import { randomUUID } from 'node:crypto'
+import { Committer, type CommitterOptions } from '../commit/committer.ts'
 
 /** A small topology and its surroundings, with which the runtime is tested over either log. */
 
@@ -119,16 +121,29 @@ export interface StartOptions {
   readonly clock?: Clock
   readonly standbys?: StandbyLimits
   readonly onFailed?: (error: unknown) => void
+  /** Default: one of its own. */
+  readonly committer?: Committer
+}
+
+export function committerOn(log: LogClient, given: Partial<CommitterOptions> = {}): Committer {
+  const limits = { ...DEFAULT_LIMITS, commitMs: 5 }
+  const transactionalId = `test.${randomUUID()}`
+  return new Committer({ log, transactionalId, clock: systemClock, limits, hooks: noHooks, ...given })
 }
 
 export async function startWorker(options: StartOptions): Promise<Worker> {
   const clock = options.clock ?? systemClock
   const shade = (): Promise<Answer<unknown>> =>
     Promise.resolve({ kind: 'found', value: 'red', at: clock.now() })
+  const { log, counting: given } = options
+  const limits = { ...DEFAULT_LIMITS, commitMs: 5, ...options.limits }
+  const hooks = { ...noHooks, ...options.hooks }
+  const committer = options.committer ?? committerOn(log, { clock, limits, hooks })
   const worker = new Worker({
     app: 'test',
-    topology: options.counting.topology,
-    log: options.log,
+    topology: given.topology,
+    log,
+    committer,
     stores: options.stores,
     prefetcher: new Prefetcher({
       lookups: options.lookups ?? { shade },
@@ -138,8 +153,8 @@ export async function startWorker(options: StartOptions): Promise<Worker> {
     }),
     clock,
     random: () => 0.5,
-    hooks: { ...noHooks, ...options.hooks },
-    limits: { ...DEFAULT_LIMITS, commitMs: 5, ...options.limits },
+    hooks,
+    limits,
     ...(options.standbys !== undefined && { standbys: options.standbys }),
     onFailed: options.onFailed ?? (() => {}),
   })

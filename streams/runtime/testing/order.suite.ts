@@ -15,6 +15,7 @@ import { Prefetcher } from '../task/prefetch.ts'
 import { groupOf } from '../task/names.ts'
 import { noHooks } from '../watch/hooks.ts'
 import { Worker } from '../worker.ts'
+import { Committer } from '../commit/committer.ts'
 
 /**
  * A topology whose every output says in which order all went before, and worlds that run it over
@@ -198,9 +199,11 @@ function keeping(opened: Map<string, Store>): StoreFactory {
   }
 }
 
-const workerOf = (way: Way, log: MemoryLog, stores: StoreFactory, clock: Clock): Worker =>
-  new Worker({
+function workerOf(way: Way, log: MemoryLog, stores: StoreFactory, clock: Clock): Worker {
+  const limits = { ...DEFAULT_LIMITS, ...way, commitMs: 0, topicsLookMs: Number.POSITIVE_INFINITY }
+  return new Worker({
     app: 'test',
+    committer: new Committer({ log, transactionalId: 'test', clock, limits, hooks: noHooks }),
     topology: ordering,
     log,
     stores,
@@ -213,11 +216,12 @@ const workerOf = (way: Way, log: MemoryLog, stores: StoreFactory, clock: Clock):
     clock,
     random: () => 0.5,
     hooks: noHooks,
-    limits: { ...DEFAULT_LIMITS, ...way, commitMs: 0, topicsLookMs: Number.POSITIVE_INFINITY },
+    limits,
     onFailed: (error) => {
       throw error
     },
   })
+}
 
 /** In one step, so that no sight of the log falls in between. */
 function write(log: MemoryLog, { acts }: Phase): void {
@@ -243,7 +247,7 @@ async function rest(log: MemoryLog, opened: ReadonlyMap<string, Store>, nowMs: n
   const at = ordering.inputs.map(({ name }) => ({ topic: name, partition: PARTITION }))
   const lasts = at.map(({ topic }) => log.dump(topic).at(-1)?.offset ?? -1)
   const isRead = async (): Promise<boolean> => {
-    const cursors = await log.admin.committed(groupOf('test', ordering.name), at)
+    const cursors = await log.admin.committed(groupOf('test', ordering.name), at, 'asTheyAre')
     const isDone = at.every((one, n) => (cursors.get(partitionKey(one))?.next ?? 0) > (lasts[n] ?? -1))
     const dueMs = (await opened.get('order.0')?.nextDueMs()) ?? 0
     return isDone && dueMs > nowMs

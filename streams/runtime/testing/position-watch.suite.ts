@@ -252,7 +252,7 @@ function heldStores(held: Promise<void>): StoreFactory {
 async function commitEmptyTail(log: LogClient, given: Counting): Promise<void> {
   const transactions = log.transactions({ transactionalId: `${given.words}-tail`, timeoutMs: 10_000 })
   await transactions.fence()
-  await transactions.commit({ records: [wordRecord(given, 'z', 9, 1)], group: '', cursors: () => [] })
+  await transactions.commit({ records: [wordRecord(given, 'z', 9, 1)], moves: [] })
   await transactions.close()
 }
 

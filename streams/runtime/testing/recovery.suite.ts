@@ -49,7 +49,7 @@ export async function world(partitions = 1): Promise<World> {
       failed: () => events.push('failed'),
       recovering: () => events.push('recovering'),
       running: () => events.push('running'),
-      fenced: () => events.push('fenced'),
+      outdated: () => events.push('outdated'),
       wiped: () => events.push('wiped'),
       inputLost: (_: unknown, topic: string, fate: string) => events.push(`${fate} ${topic}`),
     }

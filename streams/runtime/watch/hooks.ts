@@ -21,7 +21,8 @@ export interface Hooks {
   noted(task: TaskId, notes: readonly Note[]): void
   /** The transaction did not happen, or may not have: the task reads its cursor again. */
   recovering(task: TaskId, reason: unknown): void
-  fenced(task: TaskId): void
+  /** Its group has gone on to another generation: what it has to commit waits for an assignment. */
+  outdated(task: TaskId): void
   poisoned(task: TaskId, topic: string, offset: number, reason: string, paths: readonly string[]): void
   /** Records between the cursor and the first retained one are gone. */
   gap(task: TaskId, topic: string, from: number, to: number): void
@@ -73,7 +74,7 @@ export const noHooks: Hooks = {
   committed: nothing,
   noted: nothing,
   recovering: nothing,
-  fenced: nothing,
+  outdated: nothing,
   poisoned: nothing,
   gap: nothing,
   inputLost: nothing,

@@ -94,7 +94,7 @@ function observeLife(
   return {
     running: event('info', 'running'),
     recovering: event('warn', 'recovering'),
-    fenced: event('warn', 'fenced'),
+    outdated: event('info', 'outdated'),
     wiped: event('warn', 'wiped'),
     failed: event('error', 'failed'),
     closed: event('info', 'closed'),

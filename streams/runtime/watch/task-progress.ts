@@ -2,16 +2,17 @@ import type { TaskId } from './hooks.ts'
 import type { Inputs } from '../task/inputs.ts'
 import type { Standing } from './standing.ts'
 
-export type Doing = 'opening' | 'restoring' | 'recovering' | 'running' | 'fenced' | 'failed'
+export type Doing = 'opening' | 'restoring' | 'recovering' | 'running' | 'failed'
 
 /** What a task can show for itself when it is asked whether it gets on (position-watch.ts). */
 export class TaskProgress {
   readonly #id: TaskId
   readonly #inputs: Inputs
   #doing: Doing = 'opening'
-  /** Before the round in hand, which is not done; while opening, where the cursors stood. */
+  /** Before what is not committed; while opening, where the cursors stood. */
   #before: ReadonlyMap<string, number> | undefined
   #isRoundInHand = false
+  #isCommitting = false
   /** Attempts to open and steps of a restore: signs of life for every input. */
   #steps = 0
   /**
@@ -42,6 +43,7 @@ export class TaskProgress {
   running(): void {
     this.#doing = 'running'
     this.#isRoundInHand = false
+    this.#isCommitting = false
   }
 
   recovering(): void {
@@ -49,18 +51,23 @@ export class TaskProgress {
     this.#steps += 1
   }
 
-  /** Nothing is a sign of life until the group gives the task again. */
-  fenced(): void {
-    this.#doing = 'fenced'
-  }
-
   failed(): void {
     this.#doing = 'failed'
   }
 
   roundBegins(): void {
-    this.#before = this.#inputs.nextOffsets()
+    if (!this.#isCommitting) this.#before = this.#inputs.nextOffsets()
     this.#isRoundInHand = true
+  }
+
+  handedIn(): void {
+    this.#isCommitting = true
+  }
+
+  committed(nextOffsets: ReadonlyMap<string, number>): void {
+    this.#isCommitting = false
+    this.#before = nextOffsets
+    this.#turns += 1
   }
 
   answered(): void {
@@ -74,7 +81,7 @@ export class TaskProgress {
 
   standings(topics: readonly string[]): readonly Standing[] {
     const now = this.#inputs.nextOffsets()
-    const isDone = this.#doing === 'running' && !this.#isRoundInHand
+    const isDone = this.#doing === 'running' && !this.#isRoundInHand && !this.#isCommitting
     const next = isDone ? now : this.#before
     const inHand = (topic: string): boolean => !isDone && next?.get(topic) !== now.get(topic)
     // A round of timers moves no input and is something to do all the same.

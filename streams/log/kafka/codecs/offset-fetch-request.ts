@@ -18,6 +18,7 @@ export interface OffsetFetchAnswer {
 export function offsetFetchRequest(
   group: string,
   partitions: ReadonlyMap<string, readonly number[]>,
+  isStable: boolean,
 ): OwnRequest<OffsetFetchAnswer> {
   return {
     apiKey: 9,
@@ -33,7 +34,7 @@ export function offsetFetchRequest(
         for (const partition of numbers) out.int32(partition)
         out.noTags()
       }
-      return out.int8(1).noTags()
+      return out.int8(Number(isStable)).noTags()
     },
     decode,
   }

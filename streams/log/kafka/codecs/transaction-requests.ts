@@ -1,3 +1,4 @@
+import type { Membership } from '../../port.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
@@ -55,19 +56,27 @@ export function addOffsetsRequest(by: Spokesman, group: string): OwnRequest<Code
 
 export interface CursorsMove {
   readonly group: string
+  /** On whose behalf; undefined: nobody's, and then the group does not look. */
+  readonly member: Membership | undefined
   readonly topics: readonly OffsetsPayload[]
 }
 
-/** TxnOffsetCommit v1, or v5, which adds the group to the transaction by itself. */
+/**
+ * TxnOffsetCommit v3, the first that names the member and its generation (KIP-447), or v5, which
+ * adds the group to the transaction by itself. Brokers from 2.5 on and Redpanda have v3.
+ */
 export function txnOffsetCommitRequest(
   by: Spokesman,
   move: CursorsMove,
   protocol: TransactionProtocol,
 ): OwnRequest<CodedAnswer> {
-  const name = { apiKey: 28, apiName: 'TxnOffsetCommit' }
-  if (protocol === 1)
-    return { ...name, apiVersion: 1, encode: () => encodeMove1(by, move), decode: decodeParts }
-  return { ...name, apiVersion: 5, encode: () => encodeMove5(by, move), decode: decodeMoved5 }
+  return {
+    apiKey: 28,
+    apiName: 'TxnOffsetCommit',
+    apiVersion: protocol === 1 ? 3 : 5,
+    encode: () => encodeMove(by, move),
+    decode: decodeMoved,
+  }
 }
 
 /** EndTxn v1, or v5, which raises the epoch and says to which. */
@@ -89,24 +98,14 @@ export function endTxnRequest(
 const spokesman = (out: ByteWriter, { producerId, epoch }: Spokesman): ByteWriter =>
   out.int64(producerId).int16(epoch)
 
-function encodeMove1(by: Spokesman, { group, topics }: CursorsMove): ByteWriter {
-  const out = spokesman(new ByteWriter().string(by.transactionalId).string(group), by).int32(topics.length)
-  for (const { topic, partitions } of topics) {
-    out.string(topic).int32(partitions.length)
-    for (const { partition, offset, metadata } of partitions)
-      out.int32(partition).int64(BigInt(offset)).string(metadata)
-  }
-  return out
-}
-
-/** Cursors are fenced by the transactional id of their task, not by a generation of the group. */
-const NO_GENERATION = -1
 /** We do not write the epoch of the leader from which was read. */
 const NO_LEADER_EPOCH = -1
 
-function encodeMove5(by: Spokesman, { group, topics }: CursorsMove): ByteWriter {
+const NO_MEMBER: Membership = { memberId: '', generation: -1 }
+
+function encodeMove(by: Spokesman, { group, member = NO_MEMBER, topics }: CursorsMove): ByteWriter {
   const out = new ByteWriter().noTags().compactString(by.transactionalId).compactString(group)
-  spokesman(out, by).int32(NO_GENERATION).compactString('').compactString(null)
+  spokesman(out, by).int32(member.generation).compactString(member.memberId).compactString(null)
   out.uvarint(topics.length + 1)
   for (const { topic, partitions } of topics) {
     out.compactString(topic).uvarint(partitions.length + 1)
@@ -130,7 +129,7 @@ function decodeParts(reader: ByteReader): CodedAnswer {
   return { clientSideThrottleTime, errorCode: firstCode(codes.flat()) }
 }
 
-function decodeMoved5(reader: ByteReader): CodedAnswer {
+function decodeMoved(reader: ByteReader): CodedAnswer {
   reader.skipTags()
   const clientSideThrottleTime = reader.int32()
   const codes = reader.compactArray(() => {

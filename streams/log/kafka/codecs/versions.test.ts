@@ -46,7 +46,7 @@ const requests: readonly CallFor<object>[] = [
   listOffsets({ isolationLevel: 1, topics: [] }),
   metadataRequest(['t']),
   offsetCommit({ ...member, groupGenerationId: 1, topics: [] }),
-  ownCall(offsetFetchRequest('g', new Map())),
+  ownCall(offsetFetchRequest('g', new Map(), true)),
   findCoordinator({ groupId: 'g', coordinatorType: 0 }),
   joinGroup({
     ...member,

@@ -1,6 +1,6 @@
 import { backoffMs } from '../../../platform/backoff.ts'
 import { assign, type Share } from '../../assigner.ts'
-import type { Cursor, StandbyOptions } from '../../port.ts'
+import type { Cursor, Membership as Member, StandbyOptions } from '../../port.ts'
 import { heartbeat, joinGroup, leaveGroup, offsetCommit, syncGroup } from '../codecs/apis.ts'
 import {
   BrokerError,
@@ -99,6 +99,12 @@ export class Membership {
     this.#hurry.abort()
     if (this.#memberId !== '') await this.#leave()
     await this.#running
+  }
+
+  /** As of the last assignment; undefined without one. */
+  get member(): Member | undefined {
+    if (this.#generation === -1) return undefined
+    return { memberId: this.#memberId, generation: this.#generation }
   }
 
   /** One attempt under the present generation. */

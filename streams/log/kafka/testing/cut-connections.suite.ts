@@ -55,8 +55,12 @@ async function use(given: Brokers, topic: string, partition: number): Promise<Us
     commit: async (value) => {
       await transactions.commit({
         records: [text(at, value)],
-        group,
-        cursors: (written) => [{ ...at, next: written.get(partitionKey(at)) ?? 0, metadata: '' }],
+        moves: [
+          {
+            group,
+            cursors: (written) => [{ ...at, next: written.get(partitionKey(at)) ?? 0, metadata: '' }],
+          },
+        ],
       })
     },
   }
@@ -164,22 +168,26 @@ export function cutCases(given: () => Brokers): void {
         { apiKey: API.endTxn, client: 'tested' },
         { kind: 'hold', hold: () => release.opened, thenCut: true },
       )
-      await transactions.commit({ records: [text(at, 'first')], group: '', cursors: () => [] })
+      await transactions.commit({ records: [text(at, 'first')], moves: [] })
       await held
       // The end of the second one takes longer than the late end of the first, once that is let go.
       const late = { kind: 'hold', hold: () => sleep(LATER_MS) } as const
       void given().cluster.proxy.next({ apiKey: API.endTxn, client: 'tested' }, late)
       const failing = transactions.commit({
         records: [text(at, 'half')],
-        group: '',
-        cursors: () => {
-          release.open()
-          throw new Error('changed my mind')
-        },
+        moves: [
+          {
+            group: '',
+            cursors: () => {
+              release.open()
+              throw new Error('changed my mind')
+            },
+          },
+        ],
       })
       await expect(failing).rejects.toThrow('changed my mind')
       await transactions.fence()
-      await transactions.commit({ records: [text(at, 'next')], group: '', cursors: () => [] })
+      await transactions.commit({ records: [text(at, 'next')], moves: [] })
       expect(await valuesAt(given().direct, at)).toEqual(['first', 'next'])
     }, 60_000)
   })

@@ -26,12 +26,12 @@ export async function holdTransaction(cluster: Cluster, transactionalId: string)
     Date.now() + PATIENCE_MS,
   )
   const producer = new Producer(cluster, LANE, { transactionalId, producerId, epoch })
-  const options = { cluster, lane: LANE, transactionalId, coordinator, producer, group: '', deadline }
+  const options = { cluster, lane: LANE, transactionalId, coordinator, producer, deadline }
   const transaction = new Transaction(options)
   return {
     write: async (records: readonly OutRecord[]): Promise<void> => {
       const rounds = planRounds(records)
-      await transaction.open(rounds, false)
+      await transaction.open(rounds, [])
       await producer.produce(rounds, deadline, () => undefined)
     },
     commit: async (): Promise<void> => {

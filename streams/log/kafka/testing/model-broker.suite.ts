@@ -52,7 +52,7 @@ export class ModelBroker {
     if (apiKey === API.addPartitions) return this.#addPartitions(reader)
     if (apiKey === API.addOffsets) return this.#addOffsets(reader)
     if (apiKey === API.endTxn) return apiVersion >= 5 ? this.#endAndRaise(reader) : this.#end(reader)
-    return apiVersion >= 5 ? this.#addAndMove(reader) : this.#move(reader)
+    return this.#move(reader, apiVersion >= 5)
   }
 
   #features(): Buffer {
@@ -91,29 +91,15 @@ export class ModelBroker {
       .buffer
   }
 
-  #move(reader: ByteReader): Buffer {
-    reader.string()
-    reader.string()
-    const by = spokesman(reader)
-    const code = this.#verify(by, this.cursor)
-    reader.array(() => {
-      reader.string()
-      return reader.array(() => {
-        reader.int32()
-        if (code === CODE.fine) this.cursor.move(reader.int64())
-        else reader.skip(8)
-        reader.string()
-      })
-    })
-    return new ByteWriter().int32(0).int32(1).string('topic').int32(1).int32(0).int16(code).buffer
-  }
-
-  #addAndMove(reader: ByteReader): Buffer {
+  /** From v5 on it adds the group to the transaction by itself. */
+  #move(reader: ByteReader, isAdding: boolean): Buffer {
     reader.skipTags()
     reader.compactString()
     reader.compactString()
     const by = spokesman(reader)
-    const code = this.coordinator.add(by.producerId, by.epoch, [this.cursor])
+    const code = isAdding
+      ? this.coordinator.add(by.producerId, by.epoch, [this.cursor])
+      : this.#verify(by, this.cursor)
     reader.int32()
     reader.compactString()
     reader.compactString()

@@ -152,7 +152,7 @@ export class Traffic {
         next ??= await this.#takeOver(() => transactions.fence())
         const cursor = { ...this.counted, next: next + 1, metadata: '' }
         const records = [text(this.counted, String(next))]
-        await transactions.commit({ records, group: this.group, cursors: () => [cursor] })
+        await transactions.commit({ records, moves: [{ group: this.group, cursors: () => [cursor] }] })
         next += 1
         this.progress.committed += 1
       } catch (error) {

@@ -1,7 +1,12 @@
-import { LogError } from '../../port.ts'
-import type { Cursor } from '../../port.ts'
+import { LogError, OutdatedError } from '../../port.ts'
+import type { Cursor, Membership } from '../../port.ts'
 import type { Round } from './batches.ts'
-import { BrokerError, INVALID_TXN_STATE } from '../cluster/broker-error.ts'
+import {
+  BrokerError,
+  ILLEGAL_GENERATION,
+  INVALID_TXN_STATE,
+  UNKNOWN_MEMBER_ID,
+} from '../cluster/broker-error.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
 import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
@@ -28,13 +33,26 @@ interface TransactionOptions {
   readonly transactionalId: string
   readonly coordinator: Coordinator
   readonly producer: Producer
-  readonly group: string
   /** After which nothing is repeated any more. */
   readonly deadline: number
 }
 
 /** Under which the next transaction goes on, when the end of this one has said so. */
 export type Successor = EndTxnAnswer['next']
+
+/** What the caller's `CursorMove` came to. */
+export interface StagedCursors {
+  readonly group: string
+  readonly member: Membership | undefined
+  readonly cursors: readonly Cursor[]
+}
+
+const GONE_ON = new Set([ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID])
+
+/** Nothing of it may still be on its way when the caller aborts. */
+async function allOver(requests: readonly Promise<void>[]): Promise<void> {
+  for (const one of await Promise.allSettled(requests)) if (one.status === 'rejected') throw one.reason
+}
 
 /**
  * An abort is worth more patience than a commit: without it the partitions stay blocked until the
@@ -58,7 +76,8 @@ export class Transaction {
   /** Whether the coordinator may know of this transaction, and whether it does. */
   #mayBeOpen = false
   #isOpen = false
-  #hasOffsets = false
+  /** Groups that the coordinator knows of. */
+  readonly #groups = new Set<string>()
   #mayArriveLate = false
 
   constructor(options: TransactionOptions) {
@@ -83,15 +102,10 @@ export class Transaction {
    * Tells the coordinator what takes part, where writing does not tell it. Both requests at once:
    * they go to the same broker, which takes them in turn.
    */
-  async open(rounds: readonly Round[], withOffsets: boolean): Promise<void> {
+  async open(rounds: readonly Round[], groups: readonly string[]): Promise<void> {
     this.#mayBeOpen = true
     if (this.#protocol === 2) return
-    const adding = withOffsets
-      ? [this.#addPartitions(rounds), this.#addOffsets()]
-      : [this.#addPartitions(rounds)]
-    // Nothing of it may still be on its way when the caller aborts.
-    const added = await Promise.allSettled(adding)
-    for (const one of added) if (one.status === 'rejected') throw one.reason
+    await allOver([this.#addPartitions(rounds), ...groups.map((group) => this.#addOffsets(group))])
   }
 
   /** A batch is durable, so the coordinator knows of the transaction. */
@@ -99,15 +113,25 @@ export class Transaction {
     this.#isOpen = true
   }
 
-  async moveCursors(cursors: readonly Cursor[]): Promise<void> {
-    if (cursors.length === 0) return
-    const { cluster, lane, group, deadline } = this.#options
-    if (group === '') throw new LogError('fatal', 'cursors need a group')
+  /** Of all groups at once: each has a coordinator of its own. */
+  async moveCursors(staged: readonly StagedCursors[]): Promise<void> {
+    const moving = staged.filter(({ cursors }) => cursors.length > 0)
+    if (moving.length === 0) return
     this.#mayBeOpen = true
-    if (this.#protocol === 1 && !this.#hasOffsets) await this.#addOffsets()
-    const move = { group, topics: offsetsPayload(cursors) }
+    await allOver(moving.map((one) => this.#move(one)))
+  }
+
+  async #move({ group, member, cursors }: StagedCursors): Promise<void> {
+    const { cluster, lane, deadline } = this.#options
+    if (group === '') throw new LogError('fatal', 'cursors need a group')
+    if (this.#protocol === 1 && !this.#groups.has(group)) await this.#addOffsets(group)
+    const move = { group, member, topics: offsetsPayload(cursors) }
     const request = txnOffsetCommitRequest(this.#spokesman(), move, this.#protocol)
-    await this.#ask(request, deadline, new Coordinator(cluster, lane, 'group', group))
+    try {
+      await this.#ask(request, deadline, new Coordinator(cluster, lane, 'group', group))
+    } catch (error) {
+      throw error instanceof BrokerError && GONE_ON.has(error.code) ? new OutdatedError(group, error) : error
+    }
     this.#isOpen = true
   }
 
@@ -143,10 +167,10 @@ export class Transaction {
     this.#isOpen = true
   }
 
-  async #addOffsets(): Promise<void> {
-    await this.#ask(addOffsetsRequest(this.#spokesman(), this.#options.group), this.#options.deadline)
+  async #addOffsets(group: string): Promise<void> {
+    await this.#ask(addOffsetsRequest(this.#spokesman(), group), this.#options.deadline)
     this.#isOpen = true
-    this.#hasOffsets = true
+    this.#groups.add(group)
   }
 
   #ask<Answer extends CodedAnswer>(

@@ -35,11 +35,8 @@ export function words(records: readonly LogRecord[]): string[] {
 }
 
 export function batch(value: string, next: number, group = 'group') {
-  return {
-    records: [word(value)],
-    group,
-    cursors: (): readonly Cursor[] => [{ ...FIRST, next, metadata: value }],
-  }
+  const cursors = (): readonly Cursor[] => [{ ...FIRST, next, metadata: value }]
+  return { records: [word(value)], moves: [{ group, cursors }] }
 }
 
 export async function readAll(log: LogClient, offset = 0, at: TopicPartition = FIRST): Promise<LogRecord[]> {
