@@ -11,7 +11,7 @@ export interface Topology {
   /** Every topic that any processor reads. */
   readonly inputs: readonly Topic<unknown>[]
   readonly outputs: readonly Topic<unknown>[]
-  /** Store names; each has a changelog of its own. */
+  /** Store names; each has a changelog of its own. The marks come last. */
   readonly stores: readonly string[]
 }
 

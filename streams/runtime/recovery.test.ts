@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MemoryLog } from '../log/memory.ts'
+import { changelogTopicOf, MARKS_STORE } from '../dsl/topology.ts'
 import { LogError, type LogClient, type LogConsumer } from '../log/port.ts'
 import { sleep } from '../platform/backoff.ts'
 import { levelStores } from './store/level.ts'
@@ -148,6 +149,18 @@ describe('an input that was deleted and made again', () => {
     expect((await scene.told()).at(-1)).toBe('b 1')
   })
 
+  it('are known to have been read by the marks that a former version wrote to a topic of their own', async () => {
+    const scene = await world()
+    await scene.write('a', 'b')
+    const topic = changelogTopicOf(scene.given.topology.name, MARKS_STORE)
+    const mark = { topic, partition: 0, key: scene.given.words, value: '2', timestamp: Date.now() }
+    await scene.log.writer().write([mark])
+    await scene.start()
+    await scene.write('b')
+    await toldOf(scene, 3)
+    expect(await scene.told()).toEqual(['a 1 again', 'b 1 again', 'b 2'])
+  })
+
   it('fault R2: leaves a state without ids as it was: what is read again is a replay', async () => {
     const scene = await world()
     const first = await scene.start({ log: withoutIds(scene.log) })
@@ -260,6 +273,37 @@ describe('a task whose group has gone on without it', () => {
     expect(await scene.told()).toEqual(['a 1', 'a 2'])
     expect(countOf(scene.events, 'running')).toBe(1)
     expect(worker.ready).toBe(true)
+  })
+
+  it('begins anew when it has missed a generation, in which another may have had its partition', async () => {
+    const scene = await world()
+    const group = groupOf('test', scene.given.topology.name)
+    let isDeaf = false
+    const log: LogClient = {
+      ...scene.log,
+      consumer: (options) =>
+        scene.log.consumer({
+          ...options,
+          onAssigned: (...news) => {
+            if (!isDeaf) options.onAssigned(...news)
+          },
+        }),
+    }
+    await scene.start({ log })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    scene.log.rebalance(group)
+    await sleep(20)
+    expect(countOf(scene.events, 'running')).toBe(1)
+    isDeaf = true
+    scene.log.rebalance(group)
+    await sleep(20)
+    isDeaf = false
+    scene.log.rebalance(group)
+    await until(() => countOf(scene.events, 'running') === 2, 'it opens again')
+    await scene.write('a')
+    await toldOf(scene, 2)
+    expect(await scene.told()).toEqual(['a 1', 'a 2'])
   })
 
   it('goes on when its writer was ended by somebody', async () => {

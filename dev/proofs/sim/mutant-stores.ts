@@ -1,4 +1,5 @@
 import type { OutRecord } from '../../../streams/log/port.ts'
+import { storeOf } from '../../../streams/runtime/store/mark-rows.ts'
 import { timersOf } from '../../../streams/runtime/store/row.ts'
 import type { RowChange, Store, StoredTimer, StoreFactory } from '../../../streams/runtime/store/store.ts'
 import { MARKS_STORE } from '../../../streams/dsl/topology.ts'
@@ -114,7 +115,8 @@ export function timersAfterRecords(): Plant {
   }
 }
 
-const isMark = ({ topic }: OutRecord): boolean => topic.endsWith(`-${MARKS_STORE}-changelog`)
+const isMark = ({ topic, key }: OutRecord): boolean =>
+  topic.endsWith('-changelog') && storeOf('', String(key)) === MARKS_STORE
 
 /** A round that has said nothing leaves its mark where it was, on the log and in the store. */
 export function marksOnlyWithEffects(): Plant {
@@ -173,7 +175,9 @@ const rowsIn = (records: readonly OutRecord[]): RowChange[] =>
     const store = /^[^-]+-(.+)-changelog$/.exec(topic)?.[1]
     if (store === undefined || key === null) return []
     const encoded = value === null ? undefined : value.toString()
-    const timers = encoded === undefined || store === 'marks' ? {} : timersOf(encoded)
+    if (storeOf(store, key.toString()) === MARKS_STORE)
+      return [{ store: MARKS_STORE, key: key.toString(), encoded, armed: [], disarmed: [] }]
+    const timers = encoded === undefined ? {} : timersOf(encoded)
     const armed = Object.entries(timers).map(([timer, dueMs]) => ({
       dueMs,
       store,

@@ -94,6 +94,68 @@ export function transactionCases(scene: () => Scene): void {
     })
   })
 
+  describe('cursors that move for the members of groups', () => {
+    it('move for all groups together, or for none', async () => {
+      const at = await scene().partition('several')
+      const [left, right] = [scene().unique('left'), scene().unique('right')]
+      const transactions = await scene().transactions(scene().unique('writer'))
+      const move = (group: string, next: number) => ({
+        group,
+        cursors: () => [{ ...at, next, metadata: group }],
+      })
+      await transactions.commit({ records: [text(at, 'both')], moves: [move(left, 1), move(right, 2)] })
+      expect(await scene().cursor(left, at)).toMatchObject({ next: 1, metadata: left })
+      expect(await scene().cursor(right, at)).toMatchObject({ next: 2, metadata: right })
+      const moves = [move(left, 3), { group: right, cursors: CHANGE_OF_MIND }]
+      await expect(transactions.commit({ records: [text(at, 'none')], moves })).rejects.toThrow(Changed)
+      await transactions.commit({ records: [text(at, 'last')], moves: [] })
+      expect(valuesOf(await scene().readTo('last', at))).toEqual(['both', 'last'])
+      expect(await scene().cursor(left, at)).toMatchObject({ next: 1 })
+    })
+
+    it('[F7] are refused once the group has another generation, and nothing has happened', async () => {
+      const at = await scene().partition('generations')
+      const [group, other] = [scene().unique('group'), scene().unique('other')]
+      const { consumer } = await scene().follow(group, [at.topic])
+      const member = consumer.member()
+      if (member === undefined) throw new Error('it holds a partition')
+      const transactions = await scene().transactions(scene().unique('writer'))
+      const batch = (value: string, generation: number) => ({
+        records: [text(at, value)],
+        moves: [
+          { group: other, cursors: () => [{ ...at, next: 7, metadata: '' }] },
+          {
+            group,
+            cursors: () => [{ ...at, next: 1, metadata: value }],
+            member: () => ({ ...member, generation }),
+          },
+        ],
+      })
+      const refused = transactions.commit(batch('old', member.generation - 1))
+      await expect(refused).rejects.toMatchObject({ code: 'outdated', group })
+      await transactions.commit(batch('present', member.generation))
+      expect(valuesOf(await scene().readTo('present', at))).toEqual(['present'])
+      expect(await scene().cursor(group, at)).toMatchObject({ next: 1, metadata: 'present' })
+      await consumer.stop()
+      expect(consumer.member()).toBeUndefined()
+      await expectLogError(transactions.commit(batch('gone', member.generation)), 'outdated')
+    })
+
+    it('are as they were for whoever asks for them as they are, while a transaction moves them', async () => {
+      const at = await scene().partition('as-they-are')
+      const group = scene().unique('group')
+      const transactions = await scene().transactions(scene().unique('writer'))
+      const cursor = (next: number) => ({ ...at, next, metadata: '' })
+      await transactions.commit({ records: [], moves: [{ group, cursors: () => [cursor(1)] }] })
+      const seen: unknown[] = []
+      const look = scene().client.admin.committed(group, [at], 'asTheyAre')
+      await transactions.commit({ records: [], moves: [{ group, cursors: () => [cursor(2)] }] })
+      seen.push((await look).get(partitionKey(at))?.next)
+      expect([[1], [2]]).toContainEqual(seen)
+      expect(await scene().cursor(group, at)).toEqual(cursor(2))
+    })
+  })
+
   describe('a run of transactions', () => {
     it('[F6] moves cursors with their records, each time by one whole batch, although each fails once', async () => {
       const topic = await scene().topic('run', 2)

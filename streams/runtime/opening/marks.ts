@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MARKS_STORE } from '../../dsl/topology.ts'
+import { idKey, markKey } from '../store/mark-rows.ts'
 import type { RowChange, Store } from '../store/store.ts'
 import type { Origin } from './origin.ts'
 
@@ -23,9 +24,9 @@ export class Marks {
   open(store: Store, topics: readonly string[]): void {
     for (const marks of [this.all, this.#ids, this.#kept, this.#corrected]) marks.clear()
     for (const topic of topics) {
-      const mark = store.get(MARKS_STORE, topic)
+      const mark = store.get(MARKS_STORE, markKey(topic)) ?? store.get(MARKS_STORE, topic)
       if (mark !== undefined) this.all.set(topic, Mark.parse(mark))
-      const id = store.get(MARKS_STORE, idKey(topic))
+      const id = store.get(MARKS_STORE, idKey(topic)) ?? store.get(MARKS_STORE, `id:${topic}`)
       if (id !== undefined) this.#kept.set(topic, id)
     }
   }
@@ -54,24 +55,24 @@ export class Marks {
       if (mark === (this.all.get(topic) ?? 0) && !this.#corrected.has(topic)) return []
       const id = this.#ids.get(topic)
       const isNew = id !== undefined && id !== this.#kept.get(topic)
-      return [change(topic, String(mark)), ...(isNew ? [change(idKey(topic), id)] : [])]
+      return [change(markKey(topic), String(mark)), ...(isNew ? [change(idKey(topic), id)] : [])]
     })
   }
 
   /** They are written. */
   applied(changes: readonly RowChange[]): void {
-    for (const { store, key, encoded } of changes) {
-      if (store !== MARKS_STORE || encoded === undefined) continue
-      if (key.startsWith(ID_PREFIX)) this.#kept.set(key.slice(ID_PREFIX.length), encoded)
-      else this.all.set(key, Number(encoded))
+    for (const { key, encoded } of changes) {
+      if (encoded === undefined) continue
+      const [marked, identified] = [topicOf(markKey, key), topicOf(idKey, key)]
+      if (marked !== undefined) this.all.set(marked, Number(encoded))
+      if (identified !== undefined) this.#kept.set(identified, encoded)
     }
     this.#corrected.clear()
   }
 }
 
-/** No topic has a colon in its name. */
-const ID_PREFIX = 'id:'
-const idKey = (topic: string): string => `${ID_PREFIX}${topic}`
+const topicOf = (keyOf: (topic: string) => string, key: string): string | undefined =>
+  key.startsWith(keyOf('')) ? key.slice(keyOf('').length) : undefined
 
 const change = (key: string, encoded: string): RowChange => ({
   store: MARKS_STORE,

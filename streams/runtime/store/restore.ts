@@ -7,6 +7,7 @@ import {
   type TopicPartition,
 } from '../../log/port.ts'
 import type { Sleep } from '../../platform/backoff.ts'
+import { storeOf } from './mark-rows.ts'
 import { timersOf } from './row.ts'
 import type { Checkpoint, RowChange, Store } from './store.ts'
 
@@ -173,7 +174,8 @@ export async function apply(store: Store, { name, records, next, nowMs }: Tail):
  * The former row is not read: an index entry of a timer that it had is stale, and dropped when it
  * comes due.
  */
-function changeOf(store: string, key: string, encoded: string | undefined): RowChange {
+function changeOf(name: string, key: string, encoded: string | undefined): RowChange {
+  const store = storeOf(name, key)
   const timers = encoded === undefined || store === MARKS_STORE ? {} : timersOf(encoded)
   const armed = Object.entries(timers).map(([timer, dueMs]) => ({ dueMs, store, timer, key }))
   return { store, key, encoded, armed, disarmed: [] }

@@ -5,6 +5,7 @@ import type { Headers, OutRecord } from '../../log/port.ts'
 import { partitionOf } from '../../log/partitioner.ts'
 import type { Poison } from './reading.ts'
 import type { Emitted } from './round.ts'
+import { carrierOf } from '../store/mark-rows.ts'
 import type { RowChange } from '../store/store.ts'
 
 /** Turns the effects of a round into records to write. */
@@ -73,7 +74,7 @@ function headerBytes(headers: Headers): number {
  * Row changes stay in the partition of their task, whatever the partitioner would say of their key.
  */
 export const changelogRecord = (change: RowChange, context: OutputContext, nowMs: number): OutRecord => ({
-  topic: changelogTopicOf(context.topology.name, change.store),
+  topic: changelogTopicOf(context.topology.name, carrierOf(context.topology, change.store)),
   partition: context.partition,
   key: change.key,
   value: change.encoded ?? null,

@@ -9,6 +9,7 @@ import { partitionKey } from '../../log/port.ts'
 import { Driver } from '../../testing/driver.ts'
 import type { Clock } from '../clock.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
+import { storeOf } from '../store/mark-rows.ts'
 import { memoryStores } from '../store/memory.ts'
 import type { Store, StoreFactory } from '../store/store.ts'
 import { Prefetcher } from '../task/prefetch.ts'
@@ -262,7 +263,8 @@ async function rest(log: MemoryLog, opened: ReadonlyMap<string, Store>, nowMs: n
 async function outcomeOf(log: MemoryLog, store: Store | undefined): Promise<Outcome> {
   const rows = new Map<string, string>()
   for (const record of log.dump('order-rows-changelog'))
-    rows.set(String(record.key), String(record.value?.toString()))
+    if (storeOf('rows', String(record.key)) === 'rows')
+      rows.set(String(record.key), String(record.value?.toString()))
   const timers = (await store?.dueTimers(Number.MAX_SAFE_INTEGER, 1000)) ?? []
   return {
     told: log.dump(told.name).map((record) => {
