@@ -26,11 +26,15 @@ function batch(count: number, { control = false, key = 'k', value = Buffer.from(
   return out.subarray(0, end)
 }
 
+/** A key of the coordinators: a version, then a name with its length. */
+const keyOf = (version: number, name: string): string =>
+  `\0${String.fromCharCode(version)}\0${String.fromCharCode(name.length)}${name}`
+
 /** A state of a transaction as the coordinator keeps it. */
 function transaction(id: string, state: number): Buffer {
   const value = Buffer.alloc(25)
   value.writeInt8(state, 16)
-  return batch(1, { key: `\0\0\0${String.fromCharCode(id.length)}${id}`, value })
+  return batch(1, { key: keyOf(0, id), value })
 }
 
 describe('the count of what a broker has appended', () => {
@@ -78,5 +82,14 @@ describe('the count of what a broker has appended', () => {
       append('__transaction_state-1', transaction('a', committed), transaction('c', committed))
     })
     expect(Object.fromEntries(transactions)).toEqual({ a: 2, c: 1 })
+  })
+
+  it('counts a cursor by its group, and what the coordinator keeps of members for none', () => {
+    const [cursor, member] = [1, 2]
+    const { cursors } = counted(() => {
+      append('__consumer_offsets-0', batch(2, { key: `${keyOf(cursor, 'a')}topic` }))
+      append('__consumer_offsets-1', batch(1, { key: keyOf(member, 'a') }))
+    })
+    expect(Object.fromEntries(cursors)).toEqual({ a: 2 })
   })
 })

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { decodeRecords } from '../../../streams/log/kafka/codecs/record-batch-decoder.ts'
 import { BATCH_HEADER_BYTES } from '../../../streams/log/kafka/codecs/record-batch-encoder.ts'
+import type { LogRecord } from '../../../streams/log/port.ts'
 
 /**
  * What a broker has appended between two instants, read from its own segment files: they are a
@@ -21,6 +22,8 @@ export interface Appends {
   readonly byTopic: ReadonlyMap<string, TopicAppends>
   /** Committed ones, by transactional id, from the log that the coordinator keeps of them. */
   readonly transactions: ReadonlyMap<string, number>
+  /** Cursors that were moved, by group, in a transaction or alone. */
+  readonly cursors: ReadonlyMap<string, number>
 }
 
 /** Bytes of every segment file, by path. */
@@ -29,6 +32,7 @@ export type LogSizes = ReadonlyMap<string, number>
 /** KRaft's own log is no topic that anybody reads or writes. */
 const CONTROLLER_LOG = '__cluster_metadata'
 const TRANSACTION_LOG = '__transaction_state'
+const CURSOR_LOG = '__consumer_offsets'
 const PARTITION_FOLDER = /^(?<topic>.+)-\d+$/
 
 export function logSizes(folders: readonly string[]): LogSizes {
@@ -56,15 +60,16 @@ function topicOf(partitionFolder: string): string | undefined {
 
 export function appendsBetween(before: LogSizes, after: LogSizes): Appends {
   const byTopic = new Map<string, TopicAppends>()
-  const transactions = new Map<string, number>()
+  const [transactions, cursors] = [new Map<string, number>(), new Map<string, number>()]
   for (const [file, size] of after) {
     const batches = batchesBetween(readFileSync(file), before.get(file) ?? 0, size)
     const topic = topicOf(basename(dirname(file)))
     if (topic === undefined || batches.length === 0) continue
     byTopic.set(topic, sum(byTopic.get(topic), batches))
-    if (topic === TRANSACTION_LOG) countCommitted(batches, transactions)
+    if (topic === TRANSACTION_LOG) count(batches, committedId, transactions)
+    if (topic === CURSOR_LOG) count(batches, movedGroup, cursors)
   }
-  return { byTopic, transactions }
+  return { byTopic, transactions, cursors }
 }
 
 /** A batch belongs to the interval in which its last byte was written. */
@@ -98,17 +103,36 @@ function sum(before: TopicAppends | undefined, batches: readonly Buffer[]): Topi
   }
 }
 
+type Fields = Pick<LogRecord, 'key' | 'value'>
+
+/** Records by the name that each has, if it has one. */
+function count(
+  batches: readonly Buffer[],
+  nameOf: (record: Fields) => string | undefined,
+  into: Map<string, number>,
+): void {
+  const { records } = decodeRecords({ topic: '', partition: 0 }, Buffer.concat(batches), 0, [])
+  for (const record of records) {
+    const name = nameOf(record)
+    if (name !== undefined) into.set(name, (into.get(name) ?? 0) + 1)
+  }
+}
+
 /** Kafka's TransactionLogValue: version, producer id, epoch and timeout come before the state. */
 const STATE_AT = 16
 const COMPLETE_COMMIT = 4
-/** Kafka's TransactionLogKey: the version, then the id with its length. */
-const ID_AT = 4
 
-function countCommitted(batches: readonly Buffer[], into: Map<string, number>): void {
-  const { records } = decodeRecords({ topic: TRANSACTION_LOG, partition: 0 }, Buffer.concat(batches), 0, [])
-  for (const { key, value } of records) {
-    if (key === null || value?.[STATE_AT] !== COMPLETE_COMMIT) continue
-    const id = key.subarray(ID_AT).toString('utf8')
-    into.set(id, (into.get(id) ?? 0) + 1)
-  }
-}
+/** The id of a transaction that has been committed. */
+const committedId = ({ key, value }: Fields): string | undefined =>
+  value?.[STATE_AT] === COMPLETE_COMMIT ? nameIn(key) : undefined
+
+/** Kafka's OffsetCommitKey in its versions; the other keys are those of members. */
+const CURSOR_KEY_VERSION_MAX = 1
+
+const movedGroup = ({ key }: Fields): string | undefined =>
+  key !== null && key.readInt16BE(0) <= CURSOR_KEY_VERSION_MAX ? nameIn(key) : undefined
+
+/** The keys of both logs begin with a version and a name with its length. */
+const nameIn = (key: Buffer | null): string | undefined =>
+  key === null ? undefined : key.subarray(NAME_AT, NAME_AT + key.readInt16BE(2)).toString('utf8')
+const NAME_AT = 4

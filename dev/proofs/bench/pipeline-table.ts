@@ -1,10 +1,13 @@
 import type { Appends } from './pipeline-appends.ts'
 
-/** Appends by topic and transactions by writer, per message; the most come first. */
-export function tableOf({ byTopic, transactions }: Appends, messages: number): string {
+/**
+ * Appends by topic, transactions by writer and cursors by group, per message; the most come first.
+ */
+export function tableOf({ byTopic, transactions, cursors }: Appends, messages: number): string {
   const each = (count: number): string => (count / messages).toFixed(2).padStart(9)
   const topics = [...byTopic].toSorted(([, a], [, b]) => b.batches + b.markers - a.batches - a.markers)
   const writers = [...byWriter(transactions)].toSorted(([, a], [, b]) => b - a)
+  const groups = [...cursors].toSorted(([, a], [, b]) => b - a)
   return [
     `a message   ${'topic'.padEnd(36)}  batches  markers  records    bytes`,
     ...topics.map(([topic, { batches, markers, records, bytes }]) =>
@@ -18,6 +21,9 @@ export function tableOf({ byTopic, transactions }: Appends, messages: number): s
     '',
     'a message   transactions of',
     ...writers.map(([writer, count]) => `${each(count)}   ${writer}`),
+    '',
+    'a message   cursors moved of',
+    ...groups.map(([group, count]) => `${each(count)}   ${group}`),
     '',
   ].join('\n')
 }
