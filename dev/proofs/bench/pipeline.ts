@@ -48,13 +48,13 @@ const load: Load =
 const partitions = whole('partitions')
 const commitMs = whole('commit-ms')
 const warmUp = whole('warm-up')
-if (values.profiles !== '') process.env['NODE_OPTIONS'] = `--cpu-prof --cpu-prof-dir=${values.profiles}`
 
 const say = (line: string): void => console.error(`[bench] ${line}`)
 
 process.exitCode = await withStack(async (stack, abort) => {
   const logFolders = await logFoldersOf(stack.kafkaBrokers.split(','))
-  const platform = await startPlatform({ stack, abort, say, partitions, commitMs })
+  const nodeOptions = values.profiles === '' ? [] : ['--cpu-prof', '--cpu-prof-dir', values.profiles]
+  const platform = await startPlatform({ stack, abort, say, partitions, commitMs, nodeOptions })
   try {
     say('sending ...')
     const result = await runLoad(platform, { load, warmUp, logFolders, abort })
