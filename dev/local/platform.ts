@@ -37,6 +37,8 @@ export interface PlatformOptions {
   readonly say: (line: string) => void
   readonly partitions?: number
   readonly commitMs?: number
+  /** Options of Node itself for every service. */
+  readonly nodeOptions?: readonly string[]
   /** Keep the folder with the logs after the end. */
   readonly keep?: boolean
 }
@@ -58,7 +60,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const identity = await startIdentityProvider()
   const given = await surroundings(options, run.path, identity)
   const all = new Map(
-    Object.values(services(given)).map((spec) => [nameOf(spec.name), new Service(spec, run, root, abort)]),
+    Object.values(services(given)).map((spec) => [
+      nameOf(spec.name),
+      new Service({ ...spec, nodeOptions: options.nodeOptions ?? [] }, run, root, abort),
+    ]),
   )
   const close = async (): Promise<void> => {
     for (const name of SERVICE_NAMES.toReversed()) await all.get(name)?.stop()

@@ -13,6 +13,8 @@ export interface ServiceSpec {
   /** Relative to the root of the project. */
   readonly script: string
   readonly env: Readonly<Record<string, string>>
+  /** Options of Node itself, such as `--cpu-prof`. */
+  readonly nodeOptions?: readonly string[]
   /** How it shows that it can work: an address that answers 200, or, without HTTP, an open port. */
   readonly ready: { readonly url: string } | { readonly port: number }
 }
@@ -42,12 +44,12 @@ export class Service {
   }
 
   async start(): Promise<void> {
-    const { name, script, env, ready } = this.spec
+    const { name, script, env, ready, nodeOptions = [] } = this.spec
     this.#child = await startChild(
       {
         name,
         command: process.execPath,
-        args: ['--import', 'tsx', script],
+        args: [...nodeOptions, '--import', 'tsx', script],
         cwd: this.#root,
         logFile: this.logFile,
         env: { ...process.env, ...env },

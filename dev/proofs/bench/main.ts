@@ -12,7 +12,9 @@ import { withStack } from '../../stack/with-stack.ts'
 const folder = dirname(fileURLToPath(import.meta.url))
 const names = readdirSync(folder)
   .filter(
-    (file) => file.endsWith('.ts') && !/^main\.ts$|^(streams|memory)-|\.(test|suite|fixture)\.ts$/.test(file),
+    (file) =>
+      file.endsWith('.ts') &&
+      !/^main\.ts$|^(streams|memory|pipeline)-|\.(test|suite|fixture)\.ts$/.test(file),
   )
   .map((file) => file.slice(0, -'.ts'.length))
 
@@ -28,8 +30,9 @@ process.exitCode = await withStack(
       const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${name}.ts`), ...options], {
         env: { ...process.env, ...stack.env },
         stdio: 'inherit',
-        signal: abort,
       })
+      // Its end is waited for: what it has started itself needs the servers for an orderly stop.
+      abort.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
       child.on('error', reject)
       child.on('exit', (code) => resolve(code ?? 1))
     }),

@@ -21,9 +21,8 @@ const WRITE_MAX = 5000
 const SCATTER = 7_368_787
 
 const topicsOf = ({ job }: Place): readonly string[] => [
-  job.input.name,
+  ...job.inputs.flatMap(({ name }) => [name, `${name}.deadletter`]),
   job.output.name,
-  `${job.input.name}.deadletter`,
   ...changelogsOf(job.topology),
 ]
 
@@ -60,24 +59,27 @@ export async function fillState(place: Place, keys: number): Promise<void> {
 }
 
 /**
- * `records` input records. The aggregation meets keys that it has state for, the dedupe keys that
- * lie between those it has. The segments of one key are far apart, so that none of its rows is
- * still at hand.
+ * `records` input records. Aggregation and join meet keys that they have state for, the dedupe keys
+ * that lie between those it has. The segments of one key are far apart, so that none of its rows is
+ * still at hand. Those of a join are side by side, so that both inputs have some at all times.
  */
 export async function fillInput(place: Place, records: number, keysInState: number): Promise<void> {
   const { job } = place
   const keys = Math.floor(records / job.segments)
   const space = Math.max(keysInState, keys)
   const odd = job.segments === 1 ? 1 : 0
-  await write(place, records, (n) =>
-    inputRecord(place, idOf(2 * scattered(n % keys, space) + odd), Math.floor(n / keys)),
-  )
+  const near = job.inputs.length > 1
+  await write(place, records, (n) => {
+    const key = near ? Math.floor(n / job.segments) : n % keys
+    const part = near ? n % job.segments : Math.floor(n / keys)
+    return inputRecord(place, idOf(2 * scattered(key, space) + odd), part)
+  })
 }
 
 export function inputRecord({ job, partitions }: Place, id: string, part: number): OutRecord {
   const value = encode(partOf(id, part))
   return {
-    topic: job.input.name,
+    topic: (job.inputs[part % job.inputs.length] ?? job.inputs[0]).name,
     partition: partitionOf(id, partitions),
     key: id,
     value,

@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { partitionKey } from '../../../streams/log/port.ts'
-import type { LogClient, OutRecord } from '../../../streams/log/port.ts'
-import { sleep } from '../../../streams/platform/backoff.ts'
-import { fillInput, fillState, inputRecord, provision, remove, type Place } from './streams-fill.ts'
+import type { LogClient } from '../../../streams/log/port.ts'
+import { fillInput, fillState, provision, remove, type Place } from './streams-fill.ts'
+import { feed, readAges } from './streams-latency.ts'
 import { jobOf, type JobName } from './streams-jobs.ts'
 
 /**
@@ -178,46 +177,10 @@ async function endToEnd(
   const outputs = Math.floor((perSecond * (1 + seconds)) / segments)
   const member = start(Number.MAX_SAFE_INTEGER, perSecond)
   await member.running
-  const ages: number[] = []
-  const reading = readAges(place, ages, outputs)
+  const reading = await readAges(place, outputs)
   await feed(place, outputs * segments, perSecond)
-  await reading
+  const ages = await reading.ages
   return { ages: ages.slice(Math.ceil(perSecond / segments)), done: await member.stop() }
-}
-
-const TICK_MS = 5
-
-async function feed(place: Place, records: number, perSecond: number): Promise<void> {
-  const { segments } = place.job
-  const writer = place.log.writer()
-  const startedMs = performance.now()
-  for (let sent = 0; sent < records; ) {
-    const due = Math.min(records, Math.floor(((performance.now() - startedMs) / 1000) * perSecond))
-    const batch: OutRecord[] = []
-    for (; sent < due; sent += 1) {
-      batch.push(inputRecord(place, `e2e-${Math.floor(sent / segments)}`, sent % segments))
-    }
-    // Not awaited: a producer does not wait for the last answer before it sends the next record.
-    if (batch.length > 0) void writer.write(batch)
-    await sleep(TICK_MS)
-  }
-  await writer.close()
-}
-
-async function readAges({ log, job, partitions }: Place, ages: number[], count: number): Promise<void> {
-  const all = Array.from({ length: partitions }, (_, partition) => ({ topic: job.output.name, partition }))
-  const bounds = await log.admin.bounds(all)
-  const lanes = all.map(async (at) => {
-    const reader = log.reader()
-    for (let next = bounds.get(partitionKey(at))?.end ?? 0; ages.length < count; ) {
-      const read = await reader.read(at, next, { bytesMax: 4_000_000, waitMs: 20 })
-      const nowMs = Date.now()
-      for (const record of read.records) ages.push(nowMs - record.timestamp)
-      next = Math.max(next, read.next)
-    }
-    await reader.close()
-  })
-  await Promise.all(lanes)
 }
 
 function quantiles(samples: readonly number[]): Quantiles {

@@ -8,17 +8,18 @@ import { runCase, type Case, type CaseFigures } from './streams-run.ts'
 
 /**
  * `npm run bench -- streams [--json]`: what the runtime does in one process on a real broker, with
- * records of 300 bytes, a commit every 100 ms and read_committed; about four minutes. The last line
+ * records of 300 bytes, a commit every 100 ms and read_committed; several minutes. The last line
  * is one JSON object; progress goes to stderr.
  *
  * The headline figures are the standard case: one partition and a million keys in the state. All
- * cases, also with six partitions and with an empty state, are under `cases`. `restorePerSecond`,
- * `commitMs`, `endToEndMs`, `cpuMicrosPerRecord` and `rssMb` are those of the aggregation;
- * `endToEndMs` is the age of an output at a reader while the job gets half of what it can do. CPU
- * time is that of the whole process (garbage collector and LevelDB's threads included), memory its
- * peak.
+ * cases, also with six partitions and with an empty state, are under `cases`, and `halfLoad` has
+ * what an owner of several partitions looks at: commit time and age of outputs at half load.
+ * `restorePerSecond`, `commitMs`, `endToEndMs`, `cpuMicrosPerRecord` and `rssMb` are those of the
+ * aggregation; `endToEndMs` is the age of an output at a reader while the job gets half of what it
+ * can do. CPU time is that of the whole process (garbage collector and LevelDB's threads included),
+ * memory its peak.
  *
- * `--jobs aggregate --partitions 1 --keys 1000000` runs a part, `--profiles DIR` leaves CPU
+ * `--jobs join --partitions 6,12,24 --keys 0` runs a part, `--profiles DIR` leaves CPU
  * profiles of the members.
  */
 const { values } = parseArgs({
@@ -88,6 +89,7 @@ function summary(all: readonly CaseFigures[]) {
     endToEndMs: collect?.atHalfLoad.endToEndMs,
     cpuMicrosPerRecord: collect?.cpuMicrosPerRecord,
     rssMb: collect?.rssMb,
+    halfLoad: all.map(({ job, partitions, keys, atHalfLoad }) => ({ job, partitions, keys, ...atHalfLoad })),
     broker,
     standard: { ...STANDARD, payloadBytes: 300, commitMs: COMMIT_MS, isolation: 'read_committed' },
     cases: all,
@@ -97,12 +99,13 @@ function summary(all: readonly CaseFigures[]) {
 function lineOf(one: CaseFigures): string {
   const setting = `${one.job}, ${one.partitions} partitions, ${one.keys} keys`
   const cost = `${one.perSecond}/s, ${one.cpuMicrosPerRecord} us CPU a record, ${one.rssMb} MB`
-  const { p50, p99 } = one.atHalfLoad.endToEndMs
+  const { perSecond, endToEndMs, commitMs } = one.atHalfLoad
   const restored =
     one.restore === undefined
       ? ''
       : `, restore ${one.restore.perSecond}/s at ${one.restore.cpuMicrosPerRecord} us`
-  return `${setting}: ${cost}, end to end ${p50}/${p99} ms at ${one.atHalfLoad.perSecond}/s${restored}`
+  const ages = `end to end ${endToEndMs.p50}/${endToEndMs.p99} ms`
+  return `${setting}: ${cost}, ${ages}, commit ${commitMs.p50}/${commitMs.p99} ms at ${perSecond}/s${restored}`
 }
 
 /** Redpanda says who it is in its cluster id. */

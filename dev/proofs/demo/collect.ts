@@ -221,7 +221,7 @@ const Submit = z.object({
 const Joined = z.object({ kind: z.literal('message'), text: z.string() })
 
 /** The operator's own journal on disk: complete, whatever became of the processes. */
-const journalOf = ({ runPath }: Platform): readonly string[] =>
+export const journalOf = ({ runPath }: Platform): readonly string[] =>
   readFileSync(join(runPath, 'smsc-journal.ndjson'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')

@@ -14,6 +14,8 @@ export interface Accepted {
   readonly message: PlannedMessage
   readonly messageId: string
   readonly enqueuedAt: string
+  /** When the client had the 202, by its own clock. */
+  readonly acceptedMs: number
 }
 
 export interface TrafficResult {
@@ -30,6 +32,8 @@ export interface TrafficOptions {
   readonly identity: IdentityProvider
   readonly plan: readonly PlannedMessage[]
   readonly inFlight: number
+  /** Submissions are spread evenly at this rate; absent: each as soon as one before it is done. */
+  readonly perSecond?: number
   readonly abort: AbortSignal
   readonly onAccepted: (count: number) => void
 }
@@ -63,6 +67,7 @@ export async function sendTraffic(options: TrafficOptions): Promise<TrafficResul
   const waiting = options.plan.toReversed()
   const client = async (): Promise<void> => {
     for (let message = waiting.pop(); message !== undefined; message = waiting.pop()) {
+      await untilTurn(options, startedMs, options.plan.length - waiting.length - 1)
       if (options.abort.aborted) return
       const outcome = await submit(options, agent, tokens[message.tenant] ?? '', message)
       if (outcome.fault !== undefined) faults.push(outcome.fault)
@@ -74,6 +79,16 @@ export async function sendTraffic(options: TrafficOptions): Promise<TrafficResul
   await Promise.all(Array.from({ length: options.inFlight }, client))
   agent.destroy()
   return { accepted, replayed, faults, startedMs }
+}
+
+async function untilTurn(
+  { perSecond, abort }: TrafficOptions,
+  startedMs: number,
+  index: number,
+): Promise<void> {
+  if (perSecond === undefined) return
+  const pauseMs = startedMs + (index * 1000) / perSecond - Date.now()
+  if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: abort }).catch(() => undefined)
 }
 
 interface Submitted {
@@ -90,8 +105,9 @@ async function submit(
 ): Promise<Submitted> {
   const first = await insist(options, agent, token, message)
   if (first.status !== 202) return { replayed: false, fault: `${message.token}: answered ${first.status}` }
+  const acceptedMs = Date.now()
   const reply = Reply.parse(JSON.parse(first.body))
-  const accepted = { message, messageId: reply.messageId, enqueuedAt: reply.enqueuedAt }
+  const accepted = { message, messageId: reply.messageId, enqueuedAt: reply.enqueuedAt, acceptedMs }
   if (reply.segmentCount !== message.segments) {
     return { accepted, replayed: false, fault: `${message.token}: ${reply.segmentCount} segments` }
   }
