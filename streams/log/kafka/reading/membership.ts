@@ -36,6 +36,8 @@ export interface MembershipOptions {
   /** Partition numbers held now, for the leader to leave here. */
   readonly held: () => readonly number[]
   readonly standby: StandbyOptions | undefined
+  /** Before it joins again; see ConsumerOptions. */
+  readonly onRebalancing: () => Promise<void>
   readonly onAssigned: (share: Share, generation: number) => void
   /**
    * The group has gone on without this member: nothing is held any more. It joins again by itself.
@@ -59,6 +61,9 @@ const HEARTBEAT_MS = 500
 
 /** Of the session: two heartbeats may be lost before the group gives the member up. */
 const HEARTBEAT_SHARE = 1 / 3
+
+/** Of the session, without a heartbeat: what the owner may take to move its cursors. */
+const SETTLE_SHARE = 1 / 3
 
 /** Between attempts to join; the number of attempts is not limited, because brokers come back. */
 const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
@@ -131,6 +136,7 @@ export class Membership {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
+        await this.#settle()
         await this.#join()
         this.#failures = 0
         await this.#beat()
@@ -139,6 +145,16 @@ export class Membership {
         if (!(await this.#recovers(error))) return this.#options.onFailed(error)
       }
     }
+  }
+
+  /** The group waits for this member meanwhile, and gives it up when that takes a session. */
+  async #settle(): Promise<void> {
+    if (this.#generation === -1 || this.#failures > 0) return
+    const { cluster, sessionTimeoutMs, onRebalancing } = this.#options
+    const over = new AbortController()
+    const late = cluster.clock.sleep(sessionTimeoutMs * SETTLE_SHARE, over.signal)
+    await Promise.race([onRebalancing(), late])
+    over.abort()
   }
 
   async #join(): Promise<void> {
