@@ -10,7 +10,7 @@ import {
   UNKNOWN_MEMBER_ID,
   remedyFor,
 } from '../cluster/broker-error.ts'
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Brokers, Cluster } from '../cluster/cluster.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { within } from '../wire/call.ts'
@@ -24,7 +24,7 @@ import {
 import { offsetsPayload } from '../codecs/offsets-payload.ts'
 
 export interface MembershipOptions {
-  readonly cluster: Cluster
+  readonly cluster: Brokers & Pick<Cluster, 'partitionCounts'>
   /**
    * A join blocks its connection until all members have joined, so nothing else may use this lane.
    */
