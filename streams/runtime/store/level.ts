@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { z } from 'zod'
 import type { Sleep } from '../../platform/backoff.ts'
+import { Slices } from '../../platform/slices.ts'
 import {
   EMPTY_CHECKPOINT,
   StoreCorruptError,
@@ -183,6 +184,14 @@ function unseal(key: string, sealed: string): string {
   throw new StoreCorruptError('a row of the local store does not fit its checksum')
 }
 
+function put(batch: ReturnType<Level['batch']>, { store, key, encoded, armed, disarmed }: RowChange): void {
+  const id = rowKey(store, key)
+  if (encoded === undefined) batch.del(id)
+  else batch.put(id, seal(id, encoded))
+  for (const timer of disarmed) batch.del(timerKey(timer))
+  for (const timer of armed) batch.put(timerKey(timer), '')
+}
+
 class LevelStore implements Store {
   readonly #db: Level
   readonly #sleep: Sleep
@@ -206,12 +215,10 @@ class LevelStore implements Store {
 
   async commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void> {
     const batch = this.#db.batch()
+    const slices = new Slices()
     for (const change of changes) {
-      const key = rowKey(change.store, change.key)
-      if (change.encoded === undefined) batch.del(key)
-      else batch.put(key, seal(key, change.encoded))
-      for (const timer of change.disarmed) batch.del(timerKey(timer))
-      for (const timer of change.armed) batch.put(timerKey(timer), '')
+      put(batch, change)
+      if (slices.isDueAfter(change.encoded?.length ?? 0)) await slices.pause()
     }
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
     await this.#write(() => batch.write())
