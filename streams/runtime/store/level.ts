@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Sleep } from '../../platform/backoff.ts'
 import { Slices } from '../../platform/slices.ts'
 import {
+  checkpointAfter,
   EMPTY_CHECKPOINT,
   StoreCorruptError,
   type Checkpoint,
@@ -40,7 +41,11 @@ const CHECKPOINT_KEY = 'c'
 const DUE_DIGITS = 15
 const LOCK_TRIES_MAX = 50
 const LOCK_RETRY_MS = 100
-const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.number() })
+const Stored = z.object({
+  changelogs: z.record(z.string(), z.number()),
+  atMs: z.number(),
+  topicIds: z.record(z.string(), z.string()).optional(),
+})
 
 const MEGABYTE = 1024 * 1024
 
@@ -213,7 +218,8 @@ class LevelStore implements Store {
     return sealed === undefined ? undefined : unseal(id, sealed)
   }
 
-  async commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void> {
+  async commit(changes: readonly RowChange[], given: Checkpoint): Promise<void> {
+    const checkpoint = checkpointAfter(this.#checkpoint, given)
     const batch = this.#db.batch()
     const slices = new Slices()
     for (const change of changes) {
