@@ -37,7 +37,10 @@ export interface BridgesOptions {
 }
 
 export interface Bridges {
-  /** Every NATS consumer is active, the log can be reached, the group is joined [H32]. */
+  /**
+   * Every NATS consumer is active, the log can be reached, the group is joined, and each partition
+   * of it can be read [H32].
+   */
   ready(): Promise<Readiness>
   /**
    * No partition of the outbound direction is stuck [H9], see position-watch.ts. NATS watches the
@@ -82,7 +85,7 @@ export function startBridges(options: BridgesOptions): Bridges {
   const kept =
     options.durables && watchDurables({ ...options, ...options.durables, linkOfStream: byStream(options) })
   return {
-    ready: async () => readiness(await reachable(log), outbound.joined(), inbound),
+    ready: async () => readiness(await reachable(log), outbound.isWell(), inbound),
     live: () => livenessOf(watch),
     async close() {
       const mirrors = [...inbound.values(), outbound, lag, watch, ...(kept === undefined ? [] : [kept])]
@@ -99,13 +102,13 @@ const byStream =
 
 function readiness(
   logReachable: boolean,
-  joined: boolean,
+  isOutboundWell: boolean,
   inbound: ReadonlyMap<string, InboundBridge>,
 ): Readiness {
   const consumers = [...inbound].map(([durable, bridge]) => [durable, bridge.active()] as const)
   const parts: readonly (readonly [string, boolean])[] = [
     ['log', logReachable],
-    ['outbound', joined],
+    ['outbound', isOutboundWell],
     ...consumers,
   ]
   return {

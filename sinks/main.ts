@@ -75,8 +75,8 @@ await runProcess(logger, async (closers, fail) => {
     onFault: (error: unknown) => logger.warn('sink.lag_unknown', { error }),
   }
   const { HOST: host, PORT } = config
-  const ready = readiness(log, dlrRecords.name, pools)
   const running: Consumption[] = []
+  const ready = readiness(log, dlrRecords.name, pools, running)
   const watch = watchOf(running, log.admin, metrics)
   const live = () => livenessOf(watch)
   const operations = await serveOperations({ host, port: PORT, metrics, ready, live })

@@ -13,6 +13,8 @@ export interface Observation {
   readonly hooks: (sinkName: string) => SinkHooks
   /** A batch was refused and will be tried again. */
   readonly fault: (sinkName: string, at: TopicPartition, error: unknown, attempt: number) => void
+  /** The log gives no more of a partition, which needs a person; the others go on. */
+  readonly stopped: (sinkName: string, at: TopicPartition, error: LogError) => void
   /** Redis was away; the keys are skipped [O12]. */
   readonly mirrorsSkipped: (keys: number, error: unknown) => void
   readonly lag: (sinkName: string, topic: string, records: number) => void
@@ -34,6 +36,8 @@ export function observe(metrics: Metrics, logger: Logger): Observation {
       },
     }),
     fault: databaseFaults(metrics, logger),
+    stopped: (operation, { topic, partition }, error) =>
+      logger.error('sink.partition_stopped', { operation, topic, partition, error }),
     mirrorsSkipped: (keys, error) => {
       skipped.inc(keys)
       redisErrors.inc({ op: 'mirror' })

@@ -26,6 +26,7 @@ export const run = (sink: Sink, options: RunOptions): Promise<Consumption> =>
     sleep: options.sleep,
     random: options.random,
     onFault: (at, error, attempt) => options.observation.fault(sink.name, at, error, attempt),
+    onStopped: (at, error) => options.observation.stopped(sink.name, at, error),
     onFailed: options.onFailed,
   })
 

@@ -225,5 +225,10 @@ describe('readiness', () => {
     const ill = await readiness(log, dlrRecords.name, { dlr: dead })()
     expect([ill.ready, ill.details['log'], ill.details['dlr']]).toEqual([false, 'ok', 'Error'])
     await dead.end()
+    const stopped = [{ failed: () => [{ topic: dlrRecords.name, partition: 3 }] }]
+    expect(await readiness(log, dlrRecords.name, { orch: scene.as('orch_sink') }, stopped)()).toEqual({
+      ready: false,
+      details: { log: 'ok', orch: 'ok', 'dlr.records:3': 'stopped' },
+    })
   })
 })

@@ -1,6 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -10,6 +8,7 @@ import { catalogue } from '../../streams/contracts/catalogue.ts'
 import { connectKafka } from '../../streams/log/kafka.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import type { LogClient, OutRecord } from '../../streams/log/port.ts'
+import { BridgeChildren } from './testing/children.suite.ts'
 import { prefixedLog } from './testing/prefixed-log.suite.ts'
 import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
 import {
@@ -30,16 +29,16 @@ if (brokers === undefined) throw new Error('KAFKA_BROKERS must name a broker')
 const run = randomUUID().slice(0, 8)
 const prefix = `bridges-${run}.`
 const group = `bridges-${run}`
-const CHILD = fileURLToPath(new URL('testing/bridges-child.suite.ts', import.meta.url))
 
 let nats: OwnNats
 let nc: NatsConnection
 let manager: JetStreamManager
 let log: LogClient
-const children = new Set<ChildProcess>()
+let children: BridgeChildren
 
 beforeAll(async () => {
   nats = await OwnNats.start()
+  children = new BridgeChildren({ natsUrl: nats.url, brokers, prefix, group })
   const made = await provisioned(nats.url)
   nc = made.nc
   manager = made.manager
@@ -49,26 +48,12 @@ beforeAll(async () => {
   await ensureTopics(log)
 })
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL')
+  await children.killAll()
   await log.admin.deleteTopics(catalogue({ partitions: PARTITIONS, replicas: 1 }).map(({ name }) => name))
   await log.close()
   await nc.close()
   await nats.close()
 })
-
-function startChild(): ChildProcess {
-  const args = ['--import', 'tsx', CHILD, nats.url, brokers ?? '', prefix, group]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  children.add(child)
-  return child
-}
-
-const killed = (child: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.kill('SIGKILL')
-    children.delete(child)
-  })
 
 const status = (messageId: string, seq: number): OutRecord => ({
   topic: 'sms.events.status',
@@ -99,7 +84,7 @@ test('PLT-1 bridges killed again and again in the middle: both sides end up with
   const client = jetstream(nc)
   const rounds = 4
   for (let round = 0; round < rounds; round += 1) {
-    const child = startChild()
+    const child = children.start()
     const part = <T>(all: readonly T[]): readonly T[] =>
       all.slice((round * all.length) / rounds, ((round + 1) * all.length) / rounds)
     for (const messageId of part(requests)) {
@@ -111,7 +96,7 @@ test('PLT-1 bridges killed again and again in the middle: both sides end up with
       const { state } = await manager.streams.info('SMS_EVENTS')
       expect(state.messages).toBeGreaterThan(round * 300)
     })
-    if (round < rounds - 1) await killed(child)
+    if (round < rounds - 1) await children.kill(child)
   }
   const statuses = await eventually(async () => {
     const stored = await storedIn(manager, 'SMS_EVENTS')

@@ -1,6 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import type { JetStreamManager } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -11,6 +9,7 @@ import { connectKafka } from '../../streams/log/kafka.ts'
 import { partitionOf } from '../../streams/log/partitioner.ts'
 import { partitionKey, type LogClient, type OutRecord } from '../../streams/log/port.ts'
 import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
+import { BridgeChildren } from './testing/children.suite.ts'
 import { prefixedLog } from './testing/prefixed-log.suite.ts'
 import {
   ensureTopics,
@@ -28,17 +27,17 @@ if (brokers === undefined) throw new Error('KAFKA_BROKERS must name a broker')
 const run = randomUUID().slice(0, 8)
 const prefix = `frozen-${run}.`
 const group = `frozen-${run}`
-const CHILD = fileURLToPath(new URL('testing/bridges-child.suite.ts', import.meta.url))
 const AT = { topic: 'smpp.operator', partition: partitionOf(OPERATOR, PARTITIONS) }
 
 let nats: OwnNats
 let nc: NatsConnection
 let manager: JetStreamManager
 let log: LogClient
-const children = new Set<ChildProcess>()
+let children: BridgeChildren
 
 beforeAll(async () => {
   nats = await OwnNats.start()
+  children = new BridgeChildren({ natsUrl: nats.url, brokers, prefix, group })
   const made = await provisioned(nats.url)
   nc = made.nc
   manager = made.manager
@@ -48,26 +47,12 @@ beforeAll(async () => {
   await ensureTopics(log)
 })
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL')
+  await children.killAll()
   await log.admin.deleteTopics(catalogue({ partitions: PARTITIONS, replicas: 1 }).map(({ name }) => name))
   await log.close()
   await nc.close()
   await nats.close()
 })
-
-function startChild(): ChildProcess {
-  const args = ['--import', 'tsx', CHILD, nats.url, brokers ?? '', prefix, group]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  children.add(child)
-  return child
-}
-
-const killed = (child: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.kill('SIGKILL')
-    children.delete(child)
-  })
 
 const command = (): OutRecord => ({
   ...AT,
@@ -92,20 +77,20 @@ test('[P4] fault R6b: a bridge frozen while it publishes sends nothing twice, ne
     written += count
   }
   for (let round = 0; round < 3; round += 1) {
-    const frozen = startChild()
+    const frozen = children.start()
     await write(2_000)
     const before = await stored()
     await eventually(async () => expect(await stored()).toBeGreaterThan(before + 50))
     frozen.kill('SIGSTOP')
-    const next = startChild()
+    const next = children.start()
     await untilTaken()
     expect(await stored()).toBe(written)
     frozen.kill('SIGCONT')
-    await killed(next)
+    await children.kill(next)
     await write(1)
     await untilTaken()
     expect(await stored()).toBe(written)
-    await killed(frozen)
+    await children.kill(frozen)
   }
   const payloads = (await storedIn(manager, 'SMPP_OUTBOUND')).map(({ payload }) => payload)
   expect(new Set(payloads).size).toBe(written)

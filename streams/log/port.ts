@@ -185,6 +185,12 @@ export interface ConsumerOptions {
    */
   onAssigned(held: readonly TopicPartition[], generation: number, standbys: readonly Standby[]): void
   /**
+   * The group is about to assign anew, and this member still holds what it has: cursors that are to
+   * count are to be moved now. It is waited for within a third of the session. Never called of a
+   * member that the group has lost, nor by a log that assigns at once.
+   */
+  onRebalancing?(): Promise<void>
+  /**
    * Synchronous: enqueue only. `next` counts control records and is where the partition goes on;
    * records may be empty.
    */

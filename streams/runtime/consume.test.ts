@@ -3,7 +3,7 @@ import { memoryLog } from '../log/memory.ts'
 import type { MemoryFaults } from '../log/memory/faults.ts'
 import { partitionKey } from '../log/port.ts'
 import { consume } from './consume.ts'
-import { metadataOf, startFrom } from './consumer-cursor.ts'
+import { metadataOf, startFrom } from './consuming/consumer-cursor.ts'
 import { consumeSuite } from './testing/consume.suite.ts'
 import { until } from './testing/counting.suite.ts'
 

@@ -3,11 +3,13 @@ import {
   type Cursor,
   type LogClient,
   type LogConsumer,
+  type LogError,
   type LogRecord,
   type TopicPartition,
 } from '../log/port.ts'
 import type { Sleep } from '../platform/backoff.ts'
-import { PartitionReader } from './partition-reader.ts'
+import { PacedCursors } from './consuming/paced-cursors.ts'
+import { PartitionReader } from './consuming/partition-reader.ts'
 import type { Standing } from './watch/standing.ts'
 
 /**
@@ -41,9 +43,9 @@ export interface ConsumeOptions {
   readonly group: string
   readonly topics: readonly string[]
   /**
-   * At least once: the cursor moves only after this resolves. A rejection is a transient fault: the
-   * same batch is given again after a back-off, for as long as it takes, and only its partition
-   * waits. Must be idempotent.
+   * At least once: the cursor moves only after this resolves, at an interval. A rejection is a
+   * transient fault: the same batch is given again after a back-off, for as long as it takes, and
+   * only its partition waits. Must be idempotent.
    */
   readonly handle: (batch: Batch) => Promise<void>
   /** Who owns a partition more strictly than by its cursor; undefined: nobody. */
@@ -58,6 +60,11 @@ export interface ConsumeOptions {
    */
   readonly excuse?: (at: TopicPartition) => string | undefined
   readonly onFault?: (at: TopicPartition, error: unknown, attempt: number) => void
+  /**
+   * The log gives no more of this partition, also when it was opened anew: it stands still and
+   * needs a person. The others go on.
+   */
+  readonly onStopped?: (at: TopicPartition, error: LogError) => void
   /** The consumer has ended: the process should stop. */
   readonly onFailed: (error: unknown) => void
 }
@@ -65,6 +72,8 @@ export interface ConsumeOptions {
 export interface Consumption {
   /** True once the group has assigned partitions (possibly none) to this member. */
   readonly joined: () => boolean
+  /** Partitions held here that stand still until a person has looked. */
+  readonly failed: () => readonly TopicPartition[]
   /** Records read and not yet done, by `partitionKey`. */
   readonly buffered: () => ReadonlyMap<string, number>
   /** How each partition held here stands, for a position watch. */
@@ -88,7 +97,9 @@ class PartitionedConsumption implements Consumption {
   /** Readers of lost partitions that finish what they have in hand. */
   readonly #leaving = new Set<Promise<void>>()
   readonly #consumer: LogConsumer
+  readonly #cursors: PacedCursors
   #joined = false
+  #isClosing = false
 
   constructor(options: ConsumeOptions) {
     this.#options = options
@@ -97,16 +108,28 @@ class PartitionedConsumption implements Consumption {
       topics: options.topics,
       onAssigned: (held, generation) => this.#assigned(held, generation),
       onRecords: (at, records, next) => this.#readers.get(partitionKey(at))?.offer(records, next),
+      onStopped: (at, error) => this.#readers.get(partitionKey(at))?.stopped(error),
+      onRebalancing: () => this.#cursors.flush(),
       onFailed: options.onFailed,
+    })
+    this.#cursors = new PacedCursors({
+      ...options,
+      commit: (cursors) => this.#consumer.commit(cursors),
+      movers: () => this.#readers.values(),
     })
   }
 
   start(): Promise<void> {
+    this.#cursors.start()
     return this.#consumer.start()
   }
 
   joined(): boolean {
     return this.#joined
+  }
+
+  failed(): readonly TopicPartition[] {
+    return [...this.#readers.values()].filter((one) => one.hasFailed).map((one) => one.standing().at)
   }
 
   buffered(): ReadonlyMap<string, number> {
@@ -119,12 +142,14 @@ class PartitionedConsumption implements Consumption {
 
   /** Waits for the batches in hand, whose cursors are committed before the group is left. */
   async close(): Promise<void> {
-    for (const reader of this.#readers.values()) this.#leave(reader)
-    this.#readers.clear()
+    this.#isClosing = true
+    await Promise.all([...this.#readers.values()].map((reader) => reader.close()))
     await Promise.all(this.#leaving)
+    await this.#cursors.close()
     await this.#consumer.stop()
   }
 
+  /** One that closes lets go of what it has lost, and takes nothing more. */
   #assigned(held: readonly TopicPartition[], generation: number): void {
     this.#joined = true
     const wanted = new Map(held.map((at) => [partitionKey(at), at]))
@@ -135,14 +160,21 @@ class PartitionedConsumption implements Consumption {
     }
     for (const [key, at] of wanted) {
       const kept = this.#readers.get(key)
-      if (kept !== undefined) {
-        kept.heldIn(generation)
-        continue
-      }
-      const reader = new PartitionReader(at, this.#options, this.#consumer, generation)
-      this.#readers.set(key, reader)
-      reader.start()
+      if (kept !== undefined) kept.heldIn(generation)
+      else if (!this.#isClosing) this.#open(at, generation)
     }
+  }
+
+  #open(at: TopicPartition, generation: number): void {
+    const reader = new PartitionReader({
+      ...this.#options,
+      at,
+      generation,
+      consumer: this.#consumer,
+      cursors: this.#cursors,
+    })
+    this.#readers.set(partitionKey(at), reader)
+    reader.start()
   }
 
   #leave(reader: PartitionReader): void {

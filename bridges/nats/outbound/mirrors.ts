@@ -37,8 +37,8 @@ export interface OutboundMirrorsOptions {
 }
 
 export interface OutboundMirrors {
-  /** The group has given this process its partitions, possibly none. */
-  joined(): boolean
+  /** The group has given this process its partitions, possibly none; each of them can be read. */
+  isWell(): boolean
   standings(): readonly Standing[]
   /**
    * Finishes what is on its way and leaves the group. What waits for NATS is left to the next
@@ -79,7 +79,7 @@ export function mirrorOutbound(options: OutboundMirrorsOptions): OutboundMirrors
     (error: unknown) => options.onFailed(error),
   )
   return {
-    joined: () => consumption?.joined() ?? false,
+    isWell: () => consumption?.joined() === true && consumption.failed().length === 0,
     standings: () => consumption?.standings() ?? [],
     async close() {
       stop.abort()
@@ -112,6 +112,8 @@ async function start(options: OutboundMirrorsOptions, parts: Parts): Promise<Con
     random: options.random,
     excuse: (at) => natsExcuse(options, at),
     onFault: (at, error, attempt) => report(options, at, error, attempt),
+    onStopped: ({ topic, partition }, error) =>
+      options.logger.error('bridge.partition_stopped', { topic, partition, error }),
     onFailed: options.onFailed,
   })
 }

@@ -92,8 +92,8 @@ async function codec(): Promise<void> {
 const k = (thousands: number): string => `${thousands.toFixed(0)} k/s`
 const x = (ratio: number): string => `${ratio.toFixed(1)} x`
 
-function encodeAll(batch: readonly OutRecord[]): void {
-  for (const round of planRounds(batch)) produceRequest(round, IDENTITY, [0]).encode()
+async function encodeAll(batch: readonly OutRecord[]): Promise<void> {
+  for (const round of planRounds(batch)) await produceRequest(round, IDENTITY, [0]).encode()
 }
 
 function encodeOnce(all: readonly OutRecord[]): { bytes: Buffer; count: number } {

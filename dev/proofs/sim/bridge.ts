@@ -98,7 +98,7 @@ export class BridgeProcess {
       publishedOf: ({ stream }) => nats.published(stream, this.life),
       onFailed: (error) => this.#end(`fails: ${String(error)}`),
     })
-    this.#joined = () => outbound.joined()
+    this.#joined = () => outbound.isWell()
     this.#standings = () => outbound.standings()
     this.#mirrors = [...inbound, outbound, writer]
     this.say('starts')

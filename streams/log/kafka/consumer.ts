@@ -79,6 +79,7 @@ export class KafkaConsumer implements LogConsumer {
       sessionTimeoutMs,
       held: () => this.#owned.numbers(),
       standby,
+      onRebalancing: async () => options.onRebalancing?.(),
       onAssigned: (share, generation) => this.#take(share, generation),
       onLost: (generation) => this.#take({ held: [], standbys: [] }, generation),
       onFailed,

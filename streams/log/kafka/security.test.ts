@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { logEnv, readConfig } from '../../platform/config.ts'
+import { connectKafka } from '../kafka.ts'
 import { kafkaOptions } from './security.ts'
+import { closedAfterEach, portOf, scriptedBroker } from './wire/testing/scripted-broker.suite.ts'
+import type { Seen } from './wire/testing/scripted-broker.suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'security-'))
 
@@ -15,8 +19,14 @@ function file(name: string, content: string): string {
   return path
 }
 
+/** TLS begins with a record of type "handshake", a request with the upper bytes of its length. */
+const TLS_HANDSHAKE = 0x16
+const SASL_HANDSHAKE = 17
+
 const optionsOf = (env: Readonly<Record<string, string>>) =>
   kafkaOptions(readConfig(logEnv, { KAFKA_BROKERS: 'a:1,b:2', ...env }))
+
+const password = file('some', 'x')
 
 describe('how a program reaches the log', () => {
   it('fault R7: is in the clear and without a name unless it is told otherwise', () => {
@@ -43,7 +53,6 @@ describe('how a program reaches the log', () => {
     })
   })
 
-  const password = file('some', 'x')
   it.each([
     [{ KAFKA_CA_FILE: password }, 'KAFKA_CA_FILE needs KAFKA_TLS=true'],
     [{ KAFKA_TLS: 'false', KAFKA_KEY_FILE: password }, 'KAFKA_KEY_FILE needs KAFKA_TLS=true'],
@@ -54,5 +63,58 @@ describe('how a program reaches the log', () => {
     [{ KAFKA_SASL_MECHANISM: 'GSSAPI' }, 'KAFKA_SASL_MECHANISM'],
   ])('fault R7: refuses %j with a sentence', (env, sentence) => {
     expect(() => optionsOf(env)).toThrow(sentence)
+  })
+})
+
+describe('what a program says first to a broker', () => {
+  const opened = closedAfterEach()
+
+  /** Connects as the environment says. */
+  function connected(port: number, env: Readonly<Record<string, string>>): void {
+    const client = opened(
+      connectKafka({
+        ...optionsOf({ KAFKA_BROKERS: `127.0.0.1:${port}`, ...env }),
+        clientId: 'security-test',
+      }),
+    )
+    client.admin.partitions(['t']).catch(() => undefined)
+  }
+
+  async function firstByte(env: Readonly<Record<string, string>>): Promise<number | undefined> {
+    const server = createServer()
+    opened({ close: () => server.close() })
+    const byte = new Promise<number | undefined>((resolve) => {
+      server.on('connection', (socket) => {
+        socket.on('error', () => undefined)
+        socket.once('data', (bytes: Buffer) => {
+          resolve(bytes[0])
+          socket.destroy()
+        })
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    connected(portOf(server.address()), env)
+    return byte
+  }
+
+  it('fault R7: nothing in the clear when KAFKA_TLS says so [NU8]', async () => {
+    expect(await firstByte({})).toBe(0)
+    expect(await firstByte({ KAFKA_TLS: 'true' })).toBe(TLS_HANDSHAKE)
+  })
+
+  it('fault R7: the mechanism that KAFKA_SASL_MECHANISM names, before any question [NU8]', async () => {
+    const seen = new Promise<Seen>((resolve) => {
+      void scriptedBroker(resolve).then((broker) => {
+        opened(broker)
+        connected(broker.port, {
+          KAFKA_SASL_MECHANISM: 'SCRAM-SHA-256',
+          KAFKA_SASL_USERNAME: 'sinks',
+          KAFKA_SASL_PASSWORD_FILE: password,
+        })
+      })
+    })
+    const { apiKey, body } = await seen
+    expect(apiKey).toBe(SASL_HANDSHAKE)
+    expect(body.string()).toBe('SCRAM-SHA-256')
   })
 })

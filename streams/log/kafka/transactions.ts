@@ -1,6 +1,6 @@
 import { LogError, partitionKey } from '../port.ts'
 import type { LogTransactions, TransactionBatch, Written } from '../port.ts'
-import { planRounds } from './writing/batches.ts'
+import { planInSlices } from './writing/batches.ts'
 import type { Round } from './writing/batches.ts'
 import { remedyFor } from './cluster/broker-error.ts'
 import { Coordinator } from './cluster/coordinator.ts'
@@ -66,7 +66,7 @@ export class KafkaTransactions implements LogTransactions {
   commit(batch: TransactionBatch): Promise<Written> {
     return this.#alone(async () => {
       const producer = await this.#ready()
-      const rounds = planRounds(batch.records)
+      const rounds = await planInSlices(batch.records)
       const transaction = this.#transaction(producer)
       const written = await this.#stage(transaction, producer, batch, rounds)
       if (transaction.mayBeOpen) await this.#end(transaction, producer)

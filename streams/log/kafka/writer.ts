@@ -1,6 +1,6 @@
 import { LogError } from '../port.ts'
 import type { LogWriter, OutRecord, Written } from '../port.ts'
-import { planRounds } from './writing/batches.ts'
+import { planInSlices } from './writing/batches.ts'
 import type { Round } from './writing/batches.ts'
 import { remedyFor } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
@@ -104,7 +104,8 @@ export class KafkaWriter implements LogWriter {
   async #turn(calls: readonly Pending[]): Promise<void> {
     const landed = new Landed()
     try {
-      await this.#write(planRounds(calls.flatMap(({ records }) => records)), landed)
+      const rounds = await planInSlices(calls.flatMap(({ records }) => records))
+      await this.#write(rounds, landed)
       for (const call of calls) call.resolve(landed.take(call.records).written)
     } catch (error) {
       this.#settle(calls, landed, error)

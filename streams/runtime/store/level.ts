@@ -5,7 +5,9 @@ import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { z } from 'zod'
 import type { Sleep } from '../../platform/backoff.ts'
+import { Slices } from '../../platform/slices.ts'
 import {
+  checkpointAfter,
   EMPTY_CHECKPOINT,
   StoreCorruptError,
   type Checkpoint,
@@ -39,7 +41,11 @@ const CHECKPOINT_KEY = 'c'
 const DUE_DIGITS = 15
 const LOCK_TRIES_MAX = 50
 const LOCK_RETRY_MS = 100
-const Stored = z.object({ changelogs: z.record(z.string(), z.number()), atMs: z.number() })
+const Stored = z.object({
+  changelogs: z.record(z.string(), z.number()),
+  atMs: z.number(),
+  topicIds: z.record(z.string(), z.string()).optional(),
+})
 
 const MEGABYTE = 1024 * 1024
 
@@ -183,6 +189,14 @@ function unseal(key: string, sealed: string): string {
   throw new StoreCorruptError('a row of the local store does not fit its checksum')
 }
 
+function put(batch: ReturnType<Level['batch']>, { store, key, encoded, armed, disarmed }: RowChange): void {
+  const id = rowKey(store, key)
+  if (encoded === undefined) batch.del(id)
+  else batch.put(id, seal(id, encoded))
+  for (const timer of disarmed) batch.del(timerKey(timer))
+  for (const timer of armed) batch.put(timerKey(timer), '')
+}
+
 class LevelStore implements Store {
   readonly #db: Level
   readonly #sleep: Sleep
@@ -204,14 +218,13 @@ class LevelStore implements Store {
     return sealed === undefined ? undefined : unseal(id, sealed)
   }
 
-  async commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void> {
+  async commit(changes: readonly RowChange[], given: Checkpoint): Promise<void> {
+    const checkpoint = checkpointAfter(this.#checkpoint, given)
     const batch = this.#db.batch()
+    const slices = new Slices()
     for (const change of changes) {
-      const key = rowKey(change.store, change.key)
-      if (change.encoded === undefined) batch.del(key)
-      else batch.put(key, seal(key, change.encoded))
-      for (const timer of change.disarmed) batch.del(timerKey(timer))
-      for (const timer of change.armed) batch.put(timerKey(timer), '')
+      put(batch, change)
+      if (slices.isDueAfter(change.encoded?.length ?? 0)) await slices.pause()
     }
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
     await this.#write(() => batch.write())

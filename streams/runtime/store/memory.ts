@@ -1,4 +1,5 @@
 import {
+  checkpointAfter,
   EMPTY_CHECKPOINT,
   type Checkpoint,
   type RowChange,
@@ -52,7 +53,7 @@ class MemoryStore implements Store {
       for (const timer of change.disarmed) this.#timers.delete(timerId(timer))
       for (const timer of change.armed) this.#timers.set(timerId(timer), timer)
     }
-    this.#checkpoint = checkpoint
+    this.#checkpoint = checkpointAfter(this.#checkpoint, checkpoint)
     return Promise.resolve()
   }
 

@@ -2,6 +2,7 @@ import { changelogTopicOf, MARKS_STORE, type Topology } from '../../dsl/topology
 import {
   LogError,
   partitionKey,
+  type Bounds,
   type LogReader,
   type LogRecord,
   type TopicPartition,
@@ -27,7 +28,7 @@ export interface RestoreOptions {
   /** For how long a changelog may be shorter than what is known of it. */
   readonly shortMsMax: number
   /** Where the changelogs began and ended when the task was opened, by `partitionKey`. */
-  readonly bounds: ReadonlyMap<string, { readonly start: number; readonly end: number }>
+  readonly bounds: ReadonlyMap<string, Bounds>
   readonly onProgress: (records: number, left: ReadonlyMap<string, number>) => void
   readonly sleep: Sleep
   readonly nowMs: number
@@ -62,6 +63,7 @@ export const STALE_AFTER_MS = 12 * 3_600_000
  */
 export async function restore(options: RestoreOptions): Promise<number> {
   await wipeStale(options.store, options.nowMs, options.onWiped)
+  await wipeForeign(options.store, options)
   const progress = new RestoreProgress(options)
   for (const store of options.topology.stores) await restoreOne(options, store, progress)
   return progress.records
@@ -81,6 +83,37 @@ export async function wipeStale(
   onWiped(new Error(`the local store was away for ${Math.round((nowMs - checkpoint.atMs) / 3_600_000)} h`))
   await store.wipe()
 }
+
+type Foreign = Pick<RestoreOptions, 'topology' | 'partition' | 'bounds' | 'nowMs' | 'onWiped'> &
+  Partial<Pick<RestoreOptions, 'atLeast'>>
+
+/**
+ * Forgets what was read from a changelog that was made again since: its offsets count something
+ * else. Not while one is shorter than what is known of it, because then the copy may be all that is
+ * left. Where the broker tells no ids, and of what was kept before ids were, nothing is known.
+ */
+export async function wipeForeign(store: Store, foreign: Foreign): Promise<void> {
+  const { topology, nowMs, onWiped } = foreign
+  const { topicIds: known = {}, changelogs } = store.checkpoint()
+  const found = topology.stores.map((name) => ({ name, ...changelogIn(foreign, name) }))
+  const ids = found.flatMap(({ name, topicId }) => (topicId === undefined ? [] : [[name, topicId] as const]))
+  if (ids.every(([name, topicId]) => known[name] === topicId)) return
+  if (found.some(({ name, end, atLeast }) => end < Math.max(changelogs[name] ?? 0, atLeast))) return
+  const remade = ids.find(([name, topicId]) => known[name] !== undefined && known[name] !== topicId)
+  if (remade !== undefined) {
+    onWiped(new Error(`${changelogTopicOf(topology.name, remade[0])} was deleted and made again`))
+    await store.wipe()
+  }
+  const topicIds = Object.fromEntries(ids)
+  await store.commit([], { changelogs: store.checkpoint().changelogs, atMs: nowMs, topicIds })
+}
+
+function changelogIn({ topology, partition, bounds, atLeast }: Foreign, name: string) {
+  const topic = changelogTopicOf(topology.name, name)
+  return { ...(bounds.get(partitionKey({ topic, partition })) ?? NOTHING), atLeast: atLeast?.[name] ?? 0 }
+}
+
+const NOTHING: Bounds = { start: 0, end: 0 }
 
 /** Counts over all changelogs of the task: the first is not the last. */
 class RestoreProgress {

@@ -1,8 +1,8 @@
 import { changelogTopicOf, type Topology } from '../../dsl/topology.ts'
-import { LogError, partitionKey, type LogReader, type TopicPartition } from '../../log/port.ts'
+import { LogError, partitionKey, type Bounds, type LogReader, type TopicPartition } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
 import { taskName, type Hooks, type TaskId } from '../watch/hooks.ts'
-import { apply, STALE_AFTER_MS, wipeStale } from './restore.ts'
+import { apply, STALE_AFTER_MS, wipeForeign, wipeStale } from './restore.ts'
 import { EMPTY_CHECKPOINT, type Checkpoint, type Store, type StoreFactory } from './store.ts'
 
 export interface StandbyContext {
@@ -14,8 +14,8 @@ export interface StandbyContext {
   readonly bytesMax: number
 }
 
-/** Last stable offsets by `partitionKey`. */
-type Ends = ReadonlyMap<string, { readonly end: number }>
+/** Last stable offsets, and the ids of the topics, by `partitionKey`. */
+type Ends = ReadonlyMap<string, Bounds>
 
 const endOf = (ends: Ends, at: TopicPartition): number => ends.get(partitionKey(at))?.end ?? 0
 
@@ -65,7 +65,7 @@ export class Standby {
   /** One read of each changelog that has grown. Throws what the log or the store throws. */
   async tail(ends: Ends): Promise<void> {
     const { topology, clock } = this.#context
-    const store = await this.#opened()
+    const store = await this.#opened(ends)
     if (store === undefined) return
     this.#refuseShort(store, ends)
     let behind = 0
@@ -102,13 +102,16 @@ export class Standby {
     await this.#using(() => this.#context.stores.destroy(taskName(this.id)))
   }
 
-  async #opened(): Promise<Store | undefined> {
-    const { stores, clock, hooks } = this.#context
+  async #opened(bounds: Ends): Promise<Store | undefined> {
+    const { stores, clock, hooks, topology } = this.#context
+    const { partition } = this.id
+    const nowMs = clock.now()
     const onWiped = (reason: unknown): void => hooks.wiped(this.id, reason)
     if (this.#closed) return undefined
     await this.#using(async () => {
       this.#store ??= await stores.open(taskName(this.id), onWiped)
-      await wipeStale(this.#store, clock.now(), onWiped)
+      await wipeStale(this.#store, nowMs, onWiped)
+      await wipeForeign(this.#store, { topology, partition, bounds, nowMs, onWiped })
     })
     return this.#closed ? undefined : this.#store
   }

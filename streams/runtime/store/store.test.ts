@@ -93,6 +93,25 @@ describe.each(factories)('the %s store', (_, make) => {
 })
 
 describe('the level store', () => {
+  it('takes a large commit in slices, so that the event loop is let in, and all of it', async () => {
+    const store = await levelStores(directory, sleep).open('task', never)
+    const changes = Array.from({ length: 5_000 }, (_, n) => change(`key-${n}`, `${n}`.padEnd(1_600)))
+    let isLastTaken = false
+    const last: RowChange = {
+      ...change('last', undefined),
+      get encoded() {
+        isLastTaken = true
+        return 'the last'
+      },
+    }
+    const committed = store.commit([...changes, last], { changelogs: { rows: 5_001 }, atMs: 0 })
+    expect(isLastTaken).toBe(false)
+    await committed
+    expect(store.get('rows', 'last')).toBe('the last')
+    expect(changes.filter(({ key, encoded }) => store.get('rows', key) !== encoded)).toEqual([])
+    await store.close()
+  })
+
   it('is wiped, never silently, when its files cannot be read', async () => {
     const factory = levelStores(directory, sleep)
     const store = await factory.open('task', never)

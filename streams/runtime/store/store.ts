@@ -4,7 +4,13 @@
 export interface Checkpoint {
   readonly changelogs: Readonly<Record<string, number>>
   readonly atMs: number
+  /** Of the topics that those offsets count in. In a commit absent: as before. */
+  readonly topicIds?: Readonly<Record<string, string>> | undefined
 }
+
+/** What a commit leaves of a checkpoint. */
+export const checkpointAfter = ({ topicIds }: Checkpoint, given: Checkpoint): Checkpoint =>
+  topicIds === undefined ? given : { topicIds, ...given }
 
 export interface StoredTimer {
   readonly dueMs: number

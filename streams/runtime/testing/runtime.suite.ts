@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TopicDeadLetter as DeadLetter } from '../../contracts/dead-letter.ts'
 import type { LogClient } from '../../log/port.ts'
 import { headerText } from '../../log/port.ts'
+import { sleep } from '../../platform/backoff.ts'
+import { consume, type ConsumeOptions } from '../consume.ts'
 import {
   counting,
   provisionCounting,
@@ -18,6 +20,8 @@ import { groupOf } from '../task/names.ts'
 import type { Worker } from '../worker.ts'
 
 const PARTITIONS = 2
+/** More than listeners may be added to one emitter or signal before Node warns. */
+const TIMES = 15
 
 export interface RuntimeSuiteOptions {
   readonly connect: () => Promise<LogClient>
@@ -55,6 +59,16 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       await writer.write(words.map((word, n) => wordRecord(given, word, n, PARTITIONS)))
       await writer.close()
     }
+    const reading = (): ConsumeOptions => ({
+      log,
+      group: options.unique('readers'),
+      topics: [given.words],
+      recordsMax: 1,
+      handle: () => Promise.resolve(),
+      sleep: (_, signal) => sleep(1, signal),
+      random: () => 0.5,
+      onFailed: () => {},
+    })
     const tallies = async () => talliesOf(await readAll(log, given.tallies, PARTITIONS))
     const countsOf = async (word: string) =>
       (await tallies()).filter((tally) => tally.word === word).map((tally) => tally.count)
@@ -104,6 +118,30 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       await until(() => running === PARTITIONS, 'all tasks running')
       expect(restored).toBe(0)
     })
+
+    it('fault R15: leaves no listeners behind, however often tasks and consumers come and go', async () => {
+      const warnings: Error[] = []
+      const note = (warning: Error) => void warnings.push(warning)
+      process.on('warning', note)
+      // One that lives on, and tries in vain more often than listeners may be added to its signal.
+      let attempts = 0
+      const refuse = () => ((attempts += 1) > TIMES ? Promise.resolve() : Promise.reject(new Error('later')))
+      const living = await consume({ ...reading(), handle: refuse })
+      for (let n = 1; n <= TIMES; n += 1) {
+        const worker = await start()
+        const consumption = await consume(reading())
+        await write('a', 'b')
+        await until(async () => (await countsOf('a')).length === n, `tally ${n}`)
+        await consumption.close()
+        await worker.close()
+      }
+      await until(() => attempts > TIMES, 'more attempts than listeners')
+      await living.close()
+      // Warnings come in a later turn.
+      await new Promise((resolve) => void setImmediate(resolve))
+      process.off('warning', note)
+      expect(warnings.map(({ name }) => name)).not.toContain('MaxListenersExceededWarning')
+    }, 120_000)
 
     it('sends an unreadable record to its dead letter with its bytes, and goes on', async () => {
       await start()

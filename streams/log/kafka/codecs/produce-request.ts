@@ -1,3 +1,4 @@
+import { inSlices } from '../../../platform/slices.ts'
 import type { Round } from '../writing/batches.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
@@ -62,7 +63,8 @@ export function produceRequest(
   const { producerId, epoch, transactionalId } = identity
   const writer = { producerId, epoch, compression, isTransactional: transactionalId !== null }
   const originAt: OriginAt = (i) => ({ ...writer, firstSequence: firstSequence[i] ?? 0 })
-  const encode = () => (isFlexible ? encode12 : encode7)(round, transactionalId, originAt)
+  // Batches are of a size that is encoded at a stretch.
+  const encode = () => inSlices((isFlexible ? encode12 : encode7)(round, transactionalId, originAt))
   return isFlexible
     ? { ...name, apiVersion: 12, encode, decode: decode12 }
     : { ...name, apiVersion: 7, encode, decode: decode7 }
@@ -71,7 +73,10 @@ export function produceRequest(
 /** By the batch's place in the round. */
 type OriginAt = (i: number) => BatchOrigin
 
-function encode7(round: Round, transactionalId: string | null, originAt: OriginAt): ByteWriter {
+/** The request, batch by batch. */
+type Encoding = Generator<number, ByteWriter>
+
+function* encode7(round: Round, transactionalId: string | null, originAt: OriginAt): Encoding {
   const out = new ByteWriter(bytesMax(round))
   out.string(transactionalId).int16(ACKS_ALL).int32(REPLICAS_WITHIN_MS).int32(round.length)
   for (const [i, batch] of round.entries()) {
@@ -81,12 +86,13 @@ function encode7(round: Round, transactionalId: string | null, originAt: OriginA
     const at = out.int32(0).reserve(batch.bytesMax)
     out.advance(putRecordBatch(out.buf, at, batch, originAt(i)))
     out.patchInt32(sizeAt, out.end - at)
+    yield batch.bytesMax
   }
   return out
 }
 
 /** Sizes say one more than there is, and every structure ends with its tags, of which are none. */
-function encode12(round: Round, transactionalId: string | null, originAt: OriginAt): ByteWriter {
+function* encode12(round: Round, transactionalId: string | null, originAt: OriginAt): Encoding {
   const out = new ByteWriter(bytesMax(round)).noTags().compactString(transactionalId)
   out
     .int16(ACKS_ALL)
@@ -96,6 +102,7 @@ function encode12(round: Round, transactionalId: string | null, originAt: Origin
     out.compactString(batch.topic).uvarint(2).int32(batch.partition)
     putSizedBatch(out, batch, originAt(i))
     out.noTags().noTags()
+    yield batch.bytesMax
   }
   return out.noTags()
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as fc from 'fast-check'
-import { planRounds } from '../writing/batches.ts'
+import { turnsDuring } from '../../../platform/testing/turns.suite.ts'
+import { planInSlices, planRounds } from '../writing/batches.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import { decodeRecords } from './record-batch-decoder.ts'
@@ -35,15 +36,45 @@ function readProduce12(bytes: Buffer): Buffer {
   return batch
 }
 
+describe('many large records', () => {
+  const value = 'x'.repeat(2_000)
+  const records = Array.from({ length: 5_000 }, (_, n) => ({
+    topic: 't',
+    partition: n % 8,
+    key: 'k',
+    value,
+    timestamp: 1,
+  }))
+
+  it('are planned as a few are, with the event loop let in between', async () => {
+    const { result, turns } = await turnsDuring(() => planInSlices(records))
+    expect(result).toEqual(planRounds(records))
+    expect(turns).toBeGreaterThanOrEqual(10)
+  })
+
+  it.each([1, 2] as const)(
+    'are encoded in protocol %s with the event loop let in between',
+    async (protocol) => {
+      const [round = []] = planRounds(records)
+      const sequences = round.map(() => 0)
+      const { turns } = await turnsDuring(async () =>
+        produceRequest(round, { ...BY, protocol }, sequences).encode(),
+      )
+      expect(turns).toBeGreaterThanOrEqual(round.length / 2)
+    },
+  )
+})
+
 describe('Produce v12', () => {
-  it('carries the same batch as v7, whatever its size takes to write', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 40_000 }), fc.integer({ min: 1, max: 5 }), (bytes, count) => {
+  it('carries the same batch as v7, whatever its size takes to write', async () => {
+    const sizes = [fc.integer({ min: 0, max: 40_000 }), fc.integer({ min: 1, max: 5 })] as const
+    await fc.assert(
+      fc.asyncProperty(...sizes, async (bytes, count) => {
         const value = 'x'.repeat(bytes)
         const records = Array.from({ length: count }, () => ({ ...AT, key: 'k', value, timestamp: 1 }))
         const [round = []] = planRounds(records)
-        const v12 = produceRequest(round, { ...BY, protocol: 2 }, [0]).encode().buffer
-        const v7 = produceRequest(round, BY, [0]).encode().buffer
+        const v12 = (await produceRequest(round, { ...BY, protocol: 2 }, [0]).encode()).buffer
+        const v7 = (await produceRequest(round, BY, [0]).encode()).buffer
         const batch = readProduce12(v12)
         expect(batch.equals(v7.subarray(v7.length - batch.length))).toBe(true)
         const { records: read } = decodeRecords(AT, batch, 0, [])

@@ -10,7 +10,7 @@ import {
   UNKNOWN_MEMBER_ID,
   remedyFor,
 } from '../cluster/broker-error.ts'
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Brokers, Cluster } from '../cluster/cluster.ts'
 import { Coordinator } from '../cluster/coordinator.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { within } from '../wire/call.ts'
@@ -24,7 +24,7 @@ import {
 import { offsetsPayload } from '../codecs/offsets-payload.ts'
 
 export interface MembershipOptions {
-  readonly cluster: Cluster
+  readonly cluster: Brokers & Pick<Cluster, 'partitionCounts'>
   /**
    * A join blocks its connection until all members have joined, so nothing else may use this lane.
    */
@@ -36,6 +36,8 @@ export interface MembershipOptions {
   /** Partition numbers held now, for the leader to leave here. */
   readonly held: () => readonly number[]
   readonly standby: StandbyOptions | undefined
+  /** Before it joins again; see ConsumerOptions. */
+  readonly onRebalancing: () => Promise<void>
   readonly onAssigned: (share: Share, generation: number) => void
   /**
    * The group has gone on without this member: nothing is held any more. It joins again by itself.
@@ -59,6 +61,9 @@ const HEARTBEAT_MS = 500
 
 /** Of the session: two heartbeats may be lost before the group gives the member up. */
 const HEARTBEAT_SHARE = 1 / 3
+
+/** Of the session, without a heartbeat: what the owner may take to move its cursors. */
+const SETTLE_SHARE = 1 / 3
 
 /** Between attempts to join; the number of attempts is not limited, because brokers come back. */
 const BACKOFF = { firstMs: 50, maxMs: 2_000, jitter: 0.2 }
@@ -137,6 +142,7 @@ export class Membership {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
+        await this.#settle()
         await this.#join()
         this.#failures = 0
         await this.#beat()
@@ -145,6 +151,16 @@ export class Membership {
         if (!(await this.#recovers(error))) return this.#options.onFailed(error)
       }
     }
+  }
+
+  /** The group waits for this member meanwhile, and gives it up when that takes a session. */
+  async #settle(): Promise<void> {
+    if (this.#generation === -1 || this.#failures > 0) return
+    const { cluster, sessionTimeoutMs, onRebalancing } = this.#options
+    const over = new AbortController()
+    const late = cluster.clock.sleep(sessionTimeoutMs * SETTLE_SHARE, over.signal)
+    await Promise.race([onRebalancing(), late])
+    over.abort()
   }
 
   async #join(): Promise<void> {

@@ -26,10 +26,15 @@ export interface ScriptedCluster {
   readonly epochQuestions: EpochQuestion[]
 }
 
-/** One broker that leads what `partitions` says, by `partitionKey`. */
+/**
+ * One broker that leads what `partitions` says, by `partitionKey`. The first `lost` questions are
+ * lost with their connections, and so is what it does not know.
+ */
 export async function scriptedCluster(
   partitions: ReadonlyMap<string, ScriptedPartition>,
+  { lost = 0 }: { readonly lost?: number } = {},
 ): Promise<ScriptedCluster> {
+  let left = lost
   const fetched: ScriptedCluster['fetched'] = new Map()
   const epochQuestions: EpochQuestion[] = []
   const answers: Record<number, (seen: Seen) => Buffer> = {
@@ -39,10 +44,13 @@ export async function scriptedCluster(
   }
   const broker: ScriptedBroker = await scriptedBroker((seen) => {
     const answer = answers[seen.apiKey]
-    if (answer === undefined) throw new Error(`the script has no api ${seen.apiKey}`)
-    const frame = seen.answer(answer(seen))
-    // As a broker waits that has nothing.
-    setTimeout(() => seen.socket.write(frame), seen.apiKey === 1 ? 2 : 0)
+    left -= 1
+    if (answer === undefined || left >= 0) seen.socket.destroy()
+    else {
+      const frame = seen.answer(answer(seen))
+      // As a broker waits that has nothing.
+      setTimeout(() => seen.socket.write(frame), seen.apiKey === 1 ? 2 : 0)
+    }
   })
   return { broker, fetched, epochQuestions }
 }

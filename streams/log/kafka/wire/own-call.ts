@@ -9,7 +9,7 @@ import { speaks } from './call.ts'
  * that is needed.
  */
 export interface OwnRequest<Answer extends object> extends ApiName {
-  encode(): ByteWriter
+  encode(): ByteWriter | Promise<ByteWriter>
   decode(reader: ByteReader): Answer
   /** Only for requests that the broker may hold on purpose, or that must be heard of sooner. */
   readonly requestTimeoutMs?: number

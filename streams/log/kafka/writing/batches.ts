@@ -1,3 +1,4 @@
+import { Slices } from '../../../platform/slices.ts'
 import type { OutRecord, TopicPartition } from '../../port.ts'
 import { BATCH_HEADER_BYTES, measure } from '../codecs/record-batch-encoder.ts'
 import type { RecordBatch } from '../codecs/record-batch-encoder.ts'
@@ -42,22 +43,34 @@ export function planRounds(records: readonly OutRecord[]): readonly Round[] {
   return plan.rounds
 }
 
+/** The same for many records, which are measured in slices. */
+export async function planInSlices(records: readonly OutRecord[]): Promise<readonly Round[]> {
+  const plan = new Plan()
+  const slices = new Slices()
+  for (const record of records) if (slices.isDueAfter(plan.add(record))) await slices.pause()
+  return plan.rounds
+}
+
 class Plan {
   readonly rounds: Draft[][] = []
   /** The open batch of each partition and its round. */
   readonly #open = new Map<string, { draft: Draft; round: number }[]>()
 
-  add(record: OutRecord): void {
+  /** Answers how many bytes it takes at most. */
+  add(record: OutRecord): number {
     const partitions = this.#partitionsOf(record.topic)
     const open = partitions[record.partition]
     const draft = open?.draft ?? this.#start(partitions, record, 0)
     const before = draft.lengths.length
     const bytes = measure(record, draft.lengths)
-    if (fits(draft, bytes)) return append(draft, record, bytes)
-    const lengths = draft.lengths.splice(before)
-    const next = this.#start(partitions, record, (open?.round ?? 0) + 1)
-    next.lengths.push(...lengths)
-    append(next, record, bytes)
+    if (fits(draft, bytes)) append(draft, record, bytes)
+    else {
+      const lengths = draft.lengths.splice(before)
+      const next = this.#start(partitions, record, (open?.round ?? 0) + 1)
+      next.lengths.push(...lengths)
+      append(next, record, bytes)
+    }
+    return bytes
   }
 
   #partitionsOf(topic: string): { draft: Draft; round: number }[] {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Bounds, Cursor } from '../log/port.ts'
+import type { Bounds, Cursor } from '../../log/port.ts'
 
 /**
  * What travels in the metadata of a cursor that `consume` moves: which topic it counts in. A topic

@@ -5,15 +5,14 @@ import {
   type LogConsumer,
   type LogRecord,
   type TopicPartition,
-} from '../log/port.ts'
-import { backoffMs } from '../platform/backoff.ts'
-import type { Batch, ConsumeOptions, PartitionOwner } from './consume.ts'
+} from '../../log/port.ts'
+import { backoffMs } from '../../platform/backoff.ts'
+import type { Batch, ConsumeOptions, PartitionOwner } from '../consume.ts'
+import type { Mover, PacedCursors } from './paced-cursors.ts'
+import { ReaderBuffer } from './reader-buffer.ts'
+import { Stops } from './stops.ts'
 import { metadataOf, startFrom } from './consumer-cursor.ts'
-import { bytesOf } from './task/inputs.ts'
-import type { Standing } from './watch/standing.ts'
-
-/** A reader is paused at this much, whatever the number of records; one fetch may come on top. */
-const READER_BYTES_MAX = 8 * 1024 * 1024
+import type { Standing } from '../watch/standing.ts'
 
 const RETRY = { firstMs: 100, maxMs: 30_000, jitter: 0.2 }
 /** By then the group has most likely said whose a fenced partition is. */
@@ -21,21 +20,32 @@ const FENCED_WAIT = { firstMs: 2_000, maxMs: 30_000, jitter: 0.2 }
 
 type Step = 'done' | 'stopped' | LogError
 
-/** One partition: a bounded buffer and a loop that hands batches over and then moves the cursor. */
-export class PartitionReader {
+export interface PartitionReaderOptions extends ConsumeOptions {
+  readonly at: TopicPartition
+  readonly consumer: LogConsumer
+  /** The generation in which the group has given the partition. */
+  readonly generation: number
+  readonly cursors: Pick<PacedCursors, 'done' | 'flush'>
+}
+
+/**
+ * One partition: a bounded buffer and a loop that hands batches over. Whoever owns the partition
+ * moves its cursor with each of them; else it says how far it is done (paced-cursors.ts).
+ */
+export class PartitionReader implements Mover {
   readonly #at: TopicPartition
-  readonly #options: ConsumeOptions
+  readonly #options: PartitionReaderOptions
   readonly #consumer: LogConsumer
   readonly #owner: PartitionOwner | undefined
   readonly #stop = new AbortController()
-  #records: LogRecord[] = []
-  #bytes = 0
-  #offered = 0
+  readonly #buffer: ReaderBuffer
   #paused = false
   #isOpen = false
   #metadata = ''
-  /** A cursor that could not be moved, and how often that was tried. */
-  #unmoved: { readonly next: number; readonly attempts: number } | undefined
+  #unmoved: Cursor | undefined
+  #stopped: LogError | undefined
+  readonly #stops = new Stops()
+  #hasFailed = false
   /** How often in a row the ownership was in doubt. */
   #doubts = 0
   #generation: number
@@ -46,16 +56,30 @@ export class PartitionReader {
   #wake: (() => void) | undefined
   #done: Promise<void> = Promise.resolve()
 
-  constructor(at: TopicPartition, options: ConsumeOptions, consumer: LogConsumer, generation: number) {
-    this.#at = at
+  constructor(options: PartitionReaderOptions) {
+    this.#at = options.at
     this.#options = options
-    this.#consumer = consumer
-    this.#generation = generation
-    this.#owner = options.ownerOf?.(at)
+    this.#consumer = options.consumer
+    this.#generation = options.generation
+    this.#buffer = new ReaderBuffer(options.recordsMax)
+    this.#owner = options.ownerOf?.(options.at)
   }
 
   get buffered(): number {
-    return this.#records.length
+    return this.#buffer.size
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed
+  }
+
+  /** How far it is done, while the group does not know. */
+  get unmoved(): Cursor | undefined {
+    return this.#unmoved
+  }
+
+  moved(cursor: Cursor): void {
+    if (this.#unmoved === cursor) this.#unmoved = undefined
   }
 
   start(): void {
@@ -71,17 +95,18 @@ export class PartitionReader {
 
   offer(records: readonly LogRecord[], next: number): void {
     if (!this.#isOpen) return
-    for (const record of records) {
-      if (record.offset < this.#offered) continue
-      this.#records.push(record)
-      this.#bytes += bytesOf(record)
-    }
-    this.#offered = Math.max(this.#offered, next)
-    const isFull = this.#records.length >= 2 * this.#options.recordsMax || this.#bytes >= READER_BYTES_MAX
-    if (isFull && !this.#paused) {
+    this.#buffer.add(records, next)
+    if (this.#buffer.isFull && !this.#paused) {
       this.#paused = true
       this.#consumer.pause([this.#at])
     }
+    this.#wake?.()
+  }
+
+  /** The log gives no more until the partition is sought. What has come is done first. */
+  stopped(error: LogError): void {
+    if (!this.#isOpen) return
+    this.#stopped = error
     this.#wake?.()
   }
 
@@ -90,12 +115,17 @@ export class PartitionReader {
     return {
       at: this.#at,
       reader: group,
-      next: this.#isOpen ? (this.#records[0]?.offset ?? this.#offered) : undefined,
+      next: this.#isOpen ? this.#buffer.next : undefined,
       isBusy: !this.#isOpen,
       signs: this.#attempts,
-      doing: this.#isFailing ? 'recovering' : this.#isOpen ? 'running' : 'opening',
-      excuse: excuse?.(this.#at),
+      doing: this.#doing(),
+      excuse: this.#hasFailed ? 'failed' : excuse?.(this.#at),
     }
+  }
+
+  #doing(): string {
+    if (this.#hasFailed) return 'failed'
+    return this.#isFailing ? 'recovering' : this.#isOpen ? 'running' : 'opening'
   }
 
   async close(): Promise<void> {
@@ -110,11 +140,22 @@ export class PartitionReader {
       const opened = await this.#insist(() => this.#open())
       const ended = opened === 'done' ? await this.#work() : opened
       if (!(ended instanceof LogError)) return
+      if (ended === this.#stopped && !this.#mayOpenAgain(ended)) return
       this.#shut()
       this.#doubts += 1
       if (ended.code === 'fenced') await this.#newerGeneration()
       else await this.#pause(backoffMs(this.#doubts, { ...RETRY, random: this.#options.random }))
     }
+  }
+
+  /** Where that does not help this partition ends here, loudly, because nothing is skipped. */
+  #mayOpenAgain(error: LogError): boolean {
+    const { onFault, onStopped } = this.#options
+    this.#hasFailed = !this.#stops.mayOpenAgain(this.#buffer.next)
+    this.#attempts += 1
+    if (this.#hasFailed) onStopped?.(this.#at, error)
+    else onFault?.(this.#at, error, this.#stops.inRow)
+    return !this.#hasFailed
   }
 
   /** The order must not change: fence, read the cursor, seek. */
@@ -126,10 +167,11 @@ export class PartitionReader {
     const committed = await log.admin.committed(group, [this.#at])
     const bounds = (await log.admin.bounds([this.#at])).get(key) ?? { start: 0, end: 0 }
     this.#metadata = metadataOf(bounds.topicId)
-    this.#offered = startFrom(committed.get(key), bounds)
+    const next = startFrom(committed.get(key), bounds)
+    this.#buffer.reset(next)
     if (this.#stop.signal.aborted) return
     this.#isOpen = true
-    this.#consumer.seek(this.#at, this.#offered)
+    this.#consumer.seek(this.#at, next)
     this.#consumer.resume([this.#at])
   }
 
@@ -137,10 +179,10 @@ export class PartitionReader {
   #shut(): void {
     this.#isOpen = false
     this.#consumer.pause([this.#at])
-    this.#records = []
-    this.#bytes = 0
+    this.#buffer.reset(0)
     this.#paused = false
     this.#unmoved = undefined
+    this.#stopped = undefined
   }
 
   /**
@@ -160,27 +202,29 @@ export class PartitionReader {
 
   async #work(): Promise<Step> {
     while (!this.#stop.signal.aborted) {
-      if (this.#records.length > 0) {
+      if (this.#buffer.size > 0) {
         const step = await this.#one()
         if (step !== 'done') return step
-      } else if (this.#unmoved === undefined) await this.#pause()
-      else await this.#moveLater(this.#unmoved)
+      } else if (this.#stopped !== undefined) return this.#atRest(this.#stopped)
+      else await this.#pause()
     }
     return 'stopped'
   }
 
+  /** What was done is not to be repeated only because the partition is opened anew. */
+  async #atRest(stopped: LogError): Promise<LogError> {
+    await this.#options.cursors.flush()
+    return stopped
+  }
+
   async #one(): Promise<Step> {
-    const records = this.#records.slice(0, this.#options.recordsMax)
-    const rest = this.#records[records.length]
-    const next = rest === undefined ? this.#offered : rest.offset
-    const batch: Batch = { ...this.#at, records, next }
+    const batch: Batch = { ...this.#at, ...this.#buffer.batch() }
     const handled = await this.#insist(() => this.#handle(batch))
     if (handled !== 'done') return handled
     const moved = await this.#moved(batch)
     if (moved !== 'done') return moved
     this.#doubts = 0
-    this.#records.splice(0, records.length)
-    for (const record of records) this.#bytes -= bytesOf(record)
+    this.#buffer.drop(batch.records.length)
     this.#resumeWhenHalfEmpty()
     return 'done'
   }
@@ -190,41 +234,18 @@ export class PartitionReader {
   }
 
   #resumeWhenHalfEmpty(): void {
-    const isHalfEmpty =
-      this.#records.length <= this.#options.recordsMax && this.#bytes <= READER_BYTES_MAX / 2
-    if (!this.#paused || !isHalfEmpty) return
+    if (!this.#paused || !this.#buffer.isHalfEmpty) return
     this.#paused = false
     this.#consumer.resume([this.#at])
   }
 
-  /** Also of a batch that was handled while the partition was lost: it may still be ours. */
   async #moved(batch: Batch): Promise<Step> {
     const owner = this.#owner
-    if (owner !== undefined) return this.#insist(() => owner.commit(batch, this.#cursor(batch.next)))
-    await this.#move(batch.next, 1)
+    const cursor = this.#cursor(batch.next)
+    if (owner !== undefined) return this.#insist(() => owner.commit(batch, cursor))
+    this.#unmoved = cursor
+    this.#options.cursors.done(batch.records.length)
     return 'done'
-  }
-
-  /**
-   * A cursor that cannot be moved now moves with the next batch, or later when none comes; until
-   * then a restart repeats this one.
-   */
-  async #move(next: number, attempt: number): Promise<void> {
-    try {
-      await this.#consumer.commit([this.#cursor(next)])
-      this.#unmoved = undefined
-    } catch (error) {
-      this.#attempts += 1
-      this.#options.onFault?.(this.#at, error, attempt)
-      const isOver = error instanceof LogError && error.code === 'fenced'
-      this.#unmoved = isOver ? undefined : { next, attempts: attempt }
-    }
-  }
-
-  async #moveLater({ next, attempts }: { next: number; attempts: number }): Promise<void> {
-    const { random } = this.#options
-    await this.#pause(backoffMs(attempts, { ...RETRY, random }))
-    if (this.#records.length === 0 && !this.#stop.signal.aborted) await this.#move(next, attempts + 1)
   }
 
   #cursor(next: number): Cursor {
