@@ -7,6 +7,7 @@ import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { NOTES } from '../notes.ts'
+import { isReadAgain } from '../read-again.ts'
 import { emits, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
 import { takeRefusal } from './refusal.ts'
@@ -66,7 +67,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
 function takeRequest(request: OutboundRequest, context: Context): void {
   const { scope } = context
   const { state } = scope
-  const known = state?.runs.find((run) => run.position === scope.position)
+  const known = state?.runs.find((run) => isReadAgain(scope, run.position))
   if (known !== undefined) return tell(scope, request, withExpiry(request, known.expiresAt), known)
   const deadSeq = replayedSeq(scope.key, scope.header(REPLAY_HEADER), state)
   if (deadSeq !== null) return replay(request, deadSeq, context)

@@ -1,6 +1,7 @@
 import type { DispatchCommand, DispatchRefused, OutboundRequest } from '../../streams/contracts/outbound.ts'
 import { requestEventId } from '../../streams/domain/event-id.ts'
 import { isFinal } from '../../streams/domain/message/lifecycle.ts'
+import { isReadAgain } from '../read-again.ts'
 import { refusedFact } from './events.ts'
 import { noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import type { Message, Run, Transition } from './message.ts'
@@ -11,7 +12,7 @@ import type { Message, Run, Transition } from './message.ts'
  */
 export function takeRefusal(refused: DispatchRefused, scope: OutboundScope): void {
   const { state, position } = scope
-  const known = state?.runs.find((run) => run.position === position)
+  const known = state?.runs.find((run) => isReadAgain(scope, run.position))
   if (state !== undefined && known !== undefined) return tellRefusal(refused, scope, known)
   if (state === undefined || !isAbout(refused, state)) return noteOther(refused, scope)
   const { status, seq, attemptCount, runs } = state

@@ -257,6 +257,18 @@ describe('a look that finds nothing [D9]', () => {
     expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN' }])
   })
 
+  it('fault R2: does not wait for results that a topic held before it was made again', () => {
+    const world = new World()
+    world.results = { ends: [7, 9], read: [7, 8] }
+    world.lookup(lookup())
+    world.results = { ends: [8, 1], read: [8, 0] }
+    world.driver.advance(HOUR_MS)
+    expect(world.emitted()).toEqual(NOTHING)
+    world.results = { ends: [8, 1], read: [8, 1] }
+    world.driver.advance(6000)
+    expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN' }])
+  })
+
   it('joins the receipt when its submission comes long after, from results that were read late', () => {
     const world = new World()
     world.results = { ends: [7, 9], read: [0, 0] }

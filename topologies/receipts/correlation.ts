@@ -107,6 +107,8 @@ export function lookedAgain(
   if (answer?.kind !== 'found') return again
   const { ends, read } = answer.value
   const { results } = waiting
+  // A topic on the way was made again or cut back: what the look before has counted is not there.
+  if (results?.some((end, place) => (ends[place] ?? 0) < end)) return { ...again, results: [...ends] }
   if (results?.some((end, place) => (read[place] ?? 0) < end)) return again
   const looks = waiting.looks + (results === undefined ? 0 : 1)
   return { ...again, looks, results: [...ends], ...(looks >= LOOKS_MAX && { nextMs: at }) }

@@ -14,6 +14,7 @@ import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { NOTES, type NoteName } from '../notes.ts'
+import { isReadAgain } from '../read-again.ts'
 import type { SentOptions } from './sent.ts'
 
 /**
@@ -76,7 +77,7 @@ function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope):
   const { operatorId, operatorMessageId, eventId, fingerprint } = receipt
   const quarantineId = quarantineIdOf(scope)
   const seen = scope.state?.seen ?? []
-  if (seen.some((entry) => entry.position === position))
+  if (seen.some((entry) => isReadAgain(scope, entry.position)))
     return emitLookup(receipt, canonicalId, quarantineId, scope)
   const fields = { operatorId, operatorMessageId }
   scope.note('dlr.received', fields) // [D2]
