@@ -33,7 +33,10 @@ const blind = (handling: Handling): Handling => ({
 
 type AnyScope = Parameters<Handling['handle']>[1]
 
-const around = (scope: AnyScope, put: (state: Parameters<AnyScope['put']>[0]) => unknown): AnyScope => ({
+export const around = (
+  scope: AnyScope,
+  put: (state: Parameters<AnyScope['put']>[0]) => unknown,
+): AnyScope => ({
   key: scope.key,
   now: scope.now,
   position: scope.position,

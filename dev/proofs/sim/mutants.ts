@@ -18,6 +18,7 @@ import {
   namelessPublishes,
   replayedPublished,
 } from './mutant-bridges.ts'
+import { LOSS_MUTANTS } from './mutant-losses.ts'
 import { anyInputReached, mergedByName } from './mutant-order.ts'
 import {
   marksOnlyWithEffects,
@@ -60,4 +61,5 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'bridge-publishes-without-id': namelessPublishes,
   'gateway-acknowledges-first': () => ({ gateway: { acknowledgesFirst: true } }),
   'gateway-forgets-journal': () => ({ gateway: { forgetsJournal: true } }),
+  ...LOSS_MUTANTS,
 }

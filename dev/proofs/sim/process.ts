@@ -27,6 +27,8 @@ export interface Plant {
     log: LogClient,
     process: { readonly name: string; readonly topologies: readonly Topology[] },
   ) => LogClient
+  /** What it breaks shows only where the log loses something. */
+  readonly loses?: true
   readonly stores?: (stores: StoreFactory) => StoreFactory
   readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
   /** What a process of bridges is given. */

@@ -19,6 +19,7 @@ import { NO_FAULTS, planFaults, requestFaultHooks, TURN_DELAY_MS_MAX, type Fault
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
 import { canonicalRulesOf, operatorOf } from './checks/ids.ts'
+import { Losses, NO_LOSSES, planLosses, type LossPlan } from './losses.ts'
 import { Machines } from './machines.ts'
 import { SimNats } from './nats.ts'
 import { Nemesis } from './nemesis.ts'
@@ -53,6 +54,7 @@ export interface World {
   readonly lateness: { pending: number }
   /** How often cursors were moved back: from then on records may be read again. */
   readonly replays: { count: number }
+  readonly losses: Losses
   readonly dice: (part: string) => Dice
 }
 
@@ -95,6 +97,7 @@ interface Ground {
   readonly limits: TaskLimits
   readonly standbys: StandbyLimits
   readonly plan: FaultPlan
+  readonly lossPlan: LossPlan
   readonly scheduler: ShuffledScheduler
   /** Takes a turn in the scheduler, sometimes a later one. */
   readonly schedule: (task: () => void) => void
@@ -115,6 +118,8 @@ function lay(seed: number, options: WorldOptions): Ground {
   const time = new VirtualTime(START_MS, scheduler.schedule)
   const history = new History(() => `${time.elapsedMs}`)
   const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'))
+  const lossPlan =
+    options.calm === true ? NO_LOSSES : planLosses(dice('loss-plan'), options.plant?.loses === true)
   const storm = { active: false }
   const delays = dice('delays')
   const schedule = (task: () => void): void => {
@@ -130,13 +135,14 @@ function lay(seed: number, options: WorldOptions): Ground {
     deliverMax: settings.pick([1, 3, 50]),
     lagMax: dice('warmth').pick([0, 3, 1000]),
   })
-  const limits = limitsBy(settings)
+  const limits = { ...limitsBy(settings), ...lossPlan.limits }
   return {
     seed,
     partitions: settings.pick([2, 3]),
     limits,
     standbys: standbysBy(dice('standbys')),
     plan,
+    lossPlan,
     scheduler,
     schedule,
     time,
@@ -251,5 +257,6 @@ export async function openWorld(seed: number, options: WorldOptions = {}): Promi
   await scheduler.drain()
   await opening
   machines.watchTransactions(limits.transactionTimeoutMs)
-  return { ...ground, ...parts, topologies, nemesis, gateway, replays: { count: 0 } }
+  const losses = new Losses({ ...ground, topologies, dice: dice('losses') })
+  return { ...ground, ...parts, topologies, nemesis, gateway, losses, replays: { count: 0 } }
 }

@@ -97,7 +97,7 @@ function checkSent(world: World, complain: Complain): void {
 }
 
 /** As the operator's receipts write the id of a submission. */
-const receiptIdOf = (operatorId: string, submitted: string): string =>
+export const receiptIdOf = (operatorId: string, submitted: string): string =>
   operatorOf(operatorId).ids === 'exact' ? submitted : BigInt(`0x${submitted}`).toString(10)
 
 function checkDecisions(world: World, passed: readonly Receipt[], complain: Complain): void {

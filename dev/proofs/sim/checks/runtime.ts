@@ -103,21 +103,23 @@ const placeOf = ({ topic, partition, offset }: LogRecord): string => `${topic}:$
 /** Each unreadable input once, with its bytes and its place. */
 function checkDeadLetters(world: World, complain: Complain): void {
   for (const topic of world.topologies.flatMap((topology) => topology.inputs)) {
-    const expected = world.log.dump(topic.name).flatMap((record) => {
-      if (decode(topic, record.value).ok) return []
-      return [`${record.partition}:${record.offset} ${record.value?.toString('base64')}`]
-    })
+    const unread = new Set(world.losses.unread().map(placed))
+    const all = world.log.dump(topic.name).filter(({ value }) => !decode(topic, value).ok)
+    const expected = all.map(placed).filter((text) => !unread.has(text))
     const letters = world.log
       .dump(deadLetterTopicOf(topic.name))
       .filter((record) => !isReplayed(record.headers))
     const dead = letters.map((record) => {
       const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
       const { sourcePartition, sourceOffset, payloadBase64 } = TopicDeadLetter.parse(value)
-      return `${sourcePartition}:${sourceOffset} ${payloadBase64}`
+      return `${topic.name}:${sourcePartition}:${sourceOffset} ${payloadBase64}`
     })
-    sameTexts(complain, `dead letters of ${topic.name}`, expected, dead)
+    const sure = dead.filter((text) => !unread.has(text))
+    sameTexts(complain, `dead letters of ${topic.name}`, expected, sure)
   }
 }
+
+const placed = (record: LogRecord): string => `${placeOf(record)} ${record.value?.toString('base64')}`
 
 interface Place {
   readonly topology: string
