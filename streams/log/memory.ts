@@ -6,6 +6,7 @@ import type { MemoryClient } from './memory/client.ts'
 import type { Schedule } from './memory/connection.ts'
 import { MemoryConsumer } from './memory/consumer.ts'
 import type { MemoryFaults } from './memory/faults.ts'
+import { follow } from './memory/follow.ts'
 import type { Lost } from './memory/partition-log.ts'
 import type { OpenTransaction } from './memory/transaction-coordinator.ts'
 
@@ -89,6 +90,11 @@ export interface MemoryLog extends MemoryClient {
    */
   dump(topic: string): readonly LogRecord[]
   openTransactions(): readonly OpenTransaction[]
+  /**
+   * Calls for all records in the step in which readers can first have them, until the partition is
+   * cut back or its topic made again.
+   */
+  follow(at: TopicPartition, onStable: (records: readonly LogRecord[]) => void): void
   /** The offset that the next record of a partition gets. */
   endOf(at: TopicPartition): number
   /** The cursors of a group as they are now, by `partitionKey`. */
@@ -145,6 +151,7 @@ function controls(broker: Broker): Omit<MemoryLog, 'connect' | keyof MemoryClien
     compact: (topic, how) => compact(broker, topic, how),
     dump: (topic) => topics.partitionsOf(topic).flatMap((log) => log.committed()),
     openTransactions: () => transactions.open(),
+    follow: (at, onStable) => follow(topics.partition(at), onStable),
     endOf: (at) => topics.partition(at).end,
     cursorsOf: (group) => new Map(groups.cursors(group)),
   }

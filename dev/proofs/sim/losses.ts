@@ -6,6 +6,7 @@ import type { TaskLimits } from '../../../streams/runtime/limits.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
+import type { OrderWatch } from './order-watch.ts'
 import { APP } from './process.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
@@ -55,6 +56,7 @@ export interface LossesOptions {
   readonly storm: { readonly active: boolean }
   readonly topologies: readonly Topology[]
   readonly partitions: number
+  readonly order: OrderWatch
 }
 
 interface Loss {
@@ -117,6 +119,7 @@ export class Losses {
     const loss = kind === 'recreation' ? this.#recreate(topic) : this.#truncate(topic)
     this.#all.push({ topic, done, indistinct: undefined, ...loss })
     this.#isFresh = true
+    this.#options.order.forget(topic)
     history.fault(kind, `${topic} ${[...loss.ends].join(' ')} of ${log.dump(topic).length}`)
   }
 

@@ -14,6 +14,7 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
 import type { History } from './history.ts'
+import type { Watched } from './order-watch.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export const APP = 'sim'
@@ -58,6 +59,7 @@ export interface ProcessOptions {
   readonly schedule: (task: () => void) => void
   readonly dice: Dice
   readonly history: History
+  readonly watched: Watched
   readonly plant: Plant
   /** The process ended by itself. */
   readonly onEnded: (process: Process) => void
@@ -82,7 +84,7 @@ export class Process {
     this.#options = options
     const stores = options.disk.stores(this.turn, (name) => this.#openedTwice(name))
     const { plant, topologies } = options
-    const planted = plant.topologies?.(topologies) ?? topologies
+    const planted = (plant.topologies?.(topologies) ?? topologies).map((one) => options.watched.observed(one))
     const observed = this.#observed(options.client)
     const log = plant.log?.(observed, { name: this.name, topologies: planted }) ?? observed
     const clock = this.clock
@@ -127,7 +129,11 @@ export class Process {
     })
 
   readonly clock: Clock = {
-    now: () => this.#options.time.wallMs + this.skewMs,
+    now: () => {
+      const nowMs = this.#options.time.wallMs + this.skewMs
+      this.#options.watched.read(nowMs)
+      return nowMs
+    },
     elapsed: () => this.#options.time.elapsedMs,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
@@ -216,7 +222,13 @@ export class Process {
       ...client,
       consumer: (options) => {
         const consumer = client.consumer(options)
-        this.consumers.set(options.group.slice(APP.length + 1), consumer)
+        const topology = options.group.slice(APP.length + 1)
+        this.consumers.set(topology, consumer)
+        const seek = consumer.seek.bind(consumer)
+        consumer.seek = (at, offset) => {
+          this.#options.watched.sought(topology, at, offset)
+          seek(at, offset)
+        }
         return consumer
       },
       transactions: (options) => {

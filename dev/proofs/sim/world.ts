@@ -23,6 +23,7 @@ import { Losses, NO_LOSSES, planLosses, type LossPlan } from './losses.ts'
 import { Machines } from './machines.ts'
 import { SimNats } from './nats.ts'
 import { Nemesis } from './nemesis.ts'
+import { OrderWatch } from './order-watch.ts'
 import { APP, Process, type Plant } from './process.ts'
 import { Routing } from './routing.ts'
 import { Sender } from './sender.ts'
@@ -166,7 +167,7 @@ const lateIn =
     })
   }
 
-function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): Machines {
+function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant, order: OrderWatch): Machines {
   const { log, time, history, limits, standbys, schedule, dice } = ground
   const processDice = dice('processes')
   return new Machines({
@@ -191,6 +192,7 @@ function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): 
         schedule,
         dice: processDice,
         history,
+        watched: order.watched(name),
         plant,
         onEnded,
       })
@@ -245,7 +247,8 @@ export async function openWorld(seed: number, options: WorldOptions = {}): Promi
   const plant = options.plant ?? {}
   const routing = new Routing(dice('routing'), time, history)
   const nats = new SimNats({ ...ground, dice: dice('nats') })
-  const machines = settle(ground, routing, nats, plant)
+  const order = new OrderWatch({ log, history, partitions, topologies: TOPOLOGIES })
+  const machines = settle(ground, routing, nats, plant, order)
   const bridges = bridge(ground, nats, plant)
   const sender = new Sender(nats, time)
   const parts = { machines, bridges, nats, routing, sender }
@@ -256,7 +259,8 @@ export async function openWorld(seed: number, options: WorldOptions = {}): Promi
   const opening = provisionTopics(log.admin, TOPOLOGIES, { partitions, replicas: 1 })
   await scheduler.drain()
   await opening
+  order.start()
   machines.watchTransactions(limits.transactionTimeoutMs)
-  const losses = new Losses({ ...ground, topologies, dice: dice('losses') })
+  const losses = new Losses({ ...ground, topologies, order, dice: dice('losses') })
   return { ...ground, ...parts, topologies, nemesis, gateway, losses, replays: { count: 0 } }
 }
