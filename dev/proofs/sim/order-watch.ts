@@ -4,7 +4,13 @@ import type { ErasedProcessor, Handling } from '../../../streams/dsl/processor.t
 import type { Topology } from '../../../streams/dsl/topology.ts'
 import type { MemoryLog } from '../../../streams/log/memory.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
-import { isReplayed, partitionKey, type LogRecord, type TopicPartition } from '../../../streams/log/port.ts'
+import {
+  isReplayed,
+  partitionKey,
+  type LogConsumer,
+  type LogRecord,
+  type TopicPartition,
+} from '../../../streams/log/port.ts'
 import type { History } from './history.ts'
 
 /** A record, and the step in which readers could first have it. */
@@ -19,8 +25,8 @@ type Heads = Map<string, number>
 export interface Watched {
   /** The clock of the process was read. */
   read(nowMs: number): void
-  /** A task begins there. */
-  sought(topology: string, at: TopicPartition, offset: number): void
+  /** The same consumer; a task begins where it seeks. */
+  reading(topology: string, consumer: LogConsumer): LogConsumer
   /** The same topology, whose handlers are seen. */
   observed(topology: Topology): Topology
 }
@@ -80,7 +86,14 @@ export class OrderWatch {
       read: (ms) => {
         if (ms > (clock.at(-1)?.ms ?? 0)) clock.push({ ms, step: this.#options.history.steps })
       },
-      sought: (topology, at, offset) => headsOf(topology, at.partition).set(at.topic, offset),
+      reading: (topology, consumer) => {
+        const seek = consumer.seek.bind(consumer)
+        consumer.seek = (at, offset) => {
+          headsOf(topology, at.partition).set(at.topic, offset)
+          seek(at, offset)
+        }
+        return consumer
+      },
       observed: (topology) => {
         if (!isMerged(topology)) return topology
         const { name, inputs } = topology

@@ -221,14 +221,9 @@ export class Process {
     return {
       ...client,
       consumer: (options) => {
-        const consumer = client.consumer(options)
         const topology = options.group.slice(APP.length + 1)
+        const consumer = this.#options.watched.reading(topology, client.consumer(options))
         this.consumers.set(topology, consumer)
-        const seek = consumer.seek.bind(consumer)
-        consumer.seek = (at, offset) => {
-          this.#options.watched.sought(topology, at, offset)
-          seek(at, offset)
-        }
         return consumer
       },
       transactions: (options) => {

@@ -17,7 +17,7 @@ describe('the simulation', () => {
         expect(violations, `npm run sim -- --seed ${seed}`).toEqual([])
         for (const kind of faults.keys()) kinds.add(kind)
       }
-      // Those of the log, of NATS and of a moment, what the log loses, and the cursors that are moved.
+      // Of the log, of NATS and of a moment; what the log loses, and the cursors that are moved.
       expect(kinds.size).toBe(FAULT_KINDS + LOSS_KINDS.length + 1)
     },
     WITHIN_MS,
