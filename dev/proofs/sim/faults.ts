@@ -53,6 +53,7 @@ export const MOMENT_FAULTS = [
   'gateway_crash',
   'journal_lost',
   'durable_lost',
+  'bridge_frozen_long',
 ] as const
 export type MomentFault = (typeof MOMENT_FAULTS)[number]
 

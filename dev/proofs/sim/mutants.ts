@@ -19,6 +19,7 @@ import {
   replayedPublished,
 } from './mutant-bridges.ts'
 import { LOSS_MUTANTS } from './mutant-losses.ts'
+import { OWNER_MUTANTS } from './mutant-owners.ts'
 import { anyInputReached, mergedByName } from './mutant-order.ts'
 import {
   marksOnlyWithEffects,
@@ -62,4 +63,5 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'gateway-acknowledges-first': () => ({ gateway: { acknowledgesFirst: true } }),
   'gateway-forgets-journal': () => ({ gateway: { forgetsJournal: true } }),
   ...LOSS_MUTANTS,
+  ...OWNER_MUTANTS,
 }
