@@ -50,6 +50,8 @@ function lookup(
   return { ...lookupExample, eventId: lookupEventId(eventId), receipt }
 }
 
+const large = (bytes: number) => ({ rawPayload: { text: 'x'.repeat(bytes) } })
+
 /** A submission of so many hours after the first one. */
 function sent(hours = 0, changes: Partial<SentSegment> = {}): SentSegment {
   const submittedMs = START - 6000 + hours * HOUR_MS
@@ -231,6 +233,18 @@ describe('a receipt whose segment is not known ([D9], [D10])', () => {
     expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN', receipt: { receivedAt: iso(START) } }])
     world.sent(sent())
     expect(world.emitted().facts).toHaveLength(WAITING_MAX)
+  })
+
+  it('fault R3: are given up sooner when they are large, so that their row fits the log', () => {
+    const world = new World()
+    world.lookup(lookup('DELIVRD', START, large(900_000)))
+    expect(world.emitted()).toEqual(NOTHING)
+    world.lookup(lookup('DELIVRD', START + 1))
+    expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN', receipt: { receivedAt: iso(START) } }])
+    for (let i = 2; i < 8; i += 1) world.lookup(lookup('DELIVRD', START + i, large(100_000)))
+    expect(world.emitted().records).toHaveLength(2)
+    world.sent(sent())
+    expect(world.emitted().facts).toHaveLength(5)
   })
 
   it('leaves nothing behind after 72 h', () => {

@@ -10,7 +10,7 @@ const withPublication =
   (publisher) => ({ publish: (...given) => publisher.publish(...change(...given)) })
 
 /** It asks nobody before a command leaves, and NATS takes it behind whatever lies there. */
-const unproven = withPublication(({ lastSequence: _, ...publication }) => [publication, () => {}])
+const unproven = withPublication((publication) => [{ ...publication, lastSequence: undefined }, () => {}])
 
 export const OWNER_MUTANTS: Readonly<Record<string, () => Plant>> = {
   'bridge-publishes-unproven': () => ({ publisher: unproven }),

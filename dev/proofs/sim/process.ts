@@ -14,6 +14,7 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
 import type { History } from './history.ts'
+import type { RowLimits } from './row-limits.ts'
 import type { Watched } from './order-watch.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
@@ -31,7 +32,7 @@ export interface Plant {
   /** What it breaks shows only where the log loses something. */
   readonly loses?: true
   readonly stores?: (stores: StoreFactory) => StoreFactory
-  readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
+  readonly topologies?: (topologies: readonly Topology[], rows: RowLimits) => readonly Topology[]
   /** What a process of bridges is given. */
   readonly bridgeLog?: (log: LogClient) => LogClient
   readonly publisher?: (publisher: Publisher) => Publisher
@@ -54,6 +55,7 @@ export interface ProcessOptions {
   readonly topologies: readonly Topology[]
   readonly lookup: (process: Process) => Readonly<Record<string, Lookup>>
   readonly limits: TaskLimits
+  readonly rows: RowLimits
   readonly standbys: StandbyLimits
   readonly time: VirtualTime
   readonly schedule: (task: () => void) => void
@@ -84,7 +86,9 @@ export class Process {
     this.#options = options
     const stores = options.disk.stores(this.turn, (name) => this.#openedTwice(name))
     const { plant, topologies } = options
-    const planted = (plant.topologies?.(topologies) ?? topologies).map((one) => options.watched.observed(one))
+    const planted = (plant.topologies?.(topologies, options.rows) ?? topologies).map((one) =>
+      options.watched.observed(one),
+    )
     const observed = this.#observed(options.client)
     const log = plant.log?.(observed, { name: this.name, topologies: planted }) ?? observed
     const clock = this.clock

@@ -6,6 +6,7 @@ import { TOPICS } from '../../../streams/contracts/catalogue.ts'
 import { endsOf } from './checks/order.ts'
 import { isEmpty, moveCursorsBack, moveSegmentsToTheStart } from './replay.ts'
 import { Rest } from './rest.ts'
+import { sendLarge } from './large.ts'
 import { NOTICED_MS_MAX } from './losses.ts'
 import { sendTraffic } from './traffic.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
@@ -42,6 +43,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   if (options.calm === true) await comeToRest(world)
   const traffic = { ...world, dice: world.dice('traffic'), messages, spreadMs }
   const accepted = sendTraffic(traffic)
+  if (options.calm !== true) sendLarge({ ...traffic, dice: world.dice('large') })
   storm.active = true
   await forMs(world, spreadMs + dice.int(2000, 15_000))
   await comeToRest(world)

@@ -25,6 +25,7 @@ import { SimNats } from './nats.ts'
 import { Nemesis } from './nemesis.ts'
 import { OrderWatch } from './order-watch.ts'
 import { APP, Process, type Plant } from './process.ts'
+import { rowLimitsBy, type RowLimits } from './row-limits.ts'
 import { Routing } from './routing.ts'
 import { Sender } from './sender.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -38,6 +39,7 @@ export interface World {
   readonly seed: number
   readonly partitions: number
   readonly topologies: readonly Topology[]
+  readonly rows: RowLimits
   readonly scheduler: ShuffledScheduler
   readonly time: VirtualTime
   readonly history: History
@@ -61,10 +63,12 @@ export interface World {
 
 const START_MS = Date.parse('2026-04-18T10:00:00.000Z')
 
-export const TOPOLOGIES: readonly Topology[] = allTopologies({
-  rulesOf: canonicalRulesOf,
-  strategyOf: (operatorId) => operatorOf(operatorId).wire,
-})
+const topologiesWithin = (rows: RowLimits): readonly Topology[] =>
+  allTopologies({
+    ...rows,
+    rulesOf: canonicalRulesOf,
+    strategyOf: (operatorId) => operatorOf(operatorId).wire,
+  })
 
 export interface WorldOptions {
   readonly plant?: Plant
@@ -96,6 +100,8 @@ interface Ground {
   readonly seed: number
   readonly partitions: number
   readonly limits: TaskLimits
+  readonly rows: RowLimits
+  readonly topologies: readonly Topology[]
   readonly standbys: StandbyLimits
   readonly plan: FaultPlan
   readonly lossPlan: LossPlan
@@ -118,7 +124,7 @@ function lay(seed: number, options: WorldOptions): Ground {
   const scheduler = shuffledScheduler(() => ordering.next())
   const time = new VirtualTime(START_MS, scheduler.schedule)
   const history = new History(() => `${time.elapsedMs}`)
-  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'))
+  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'), dice('long-plan'))
   const lossPlan =
     options.calm === true ? NO_LOSSES : planLosses(dice('loss-plan'), options.plant?.loses === true)
   const storm = { active: false }
@@ -137,10 +143,13 @@ function lay(seed: number, options: WorldOptions): Ground {
     lagMax: dice('warmth').pick([0, 3, 1000]),
   })
   const limits = { ...limitsBy(settings), ...lossPlan.limits }
+  const rows = rowLimitsBy(dice('rows'))
   return {
     seed,
     partitions: settings.pick([2, 3]),
     limits,
+    rows,
+    topologies: topologiesWithin(rows),
     standbys: standbysBy(dice('standbys')),
     plan,
     lossPlan,
@@ -168,7 +177,7 @@ const lateIn =
   }
 
 function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant, order: OrderWatch): Machines {
-  const { log, time, history, limits, standbys, schedule, dice } = ground
+  const { log, time, history, limits, rows, topologies, standbys, schedule, dice } = ground
   const processDice = dice('processes')
   return new Machines({
     log,
@@ -181,7 +190,8 @@ function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant, o
         name,
         disk,
         client,
-        topologies: TOPOLOGIES,
+        topologies,
+        rows,
         lookup: (process) => ({
           ...routing.lookups(process),
           [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client, nats),
@@ -243,24 +253,23 @@ function bridge(ground: Ground, nats: SimNats, plant: Plant): Bridges {
 
 export async function openWorld(seed: number, options: WorldOptions = {}): Promise<World> {
   const ground = lay(seed, options)
-  const { log, time, history, partitions, scheduler, dice, limits } = ground
+  const { log, time, history, partitions, scheduler, dice, limits, topologies } = ground
   const plant = options.plant ?? {}
   const routing = new Routing(dice('routing'), time, history)
   const nats = new SimNats({ ...ground, dice: dice('nats') })
-  const order = new OrderWatch({ log, history, partitions, topologies: TOPOLOGIES })
+  const order = new OrderWatch({ log, history, partitions, topologies })
   const machines = settle(ground, routing, nats, plant, order)
   const bridges = bridge(ground, nats, plant)
   const sender = new Sender(nats, time)
   const parts = { machines, bridges, nats, routing, sender }
   const about = { ...ground, ...parts, dice: dice('gateway'), plant: plant.gateway ?? {} }
   const gateway = new Gateway(about)
-  const topologies = TOPOLOGIES
-  const nemesis = new Nemesis({ ...ground, ...parts, gateway, topologies, dice: dice('nemesis') })
-  const opening = provisionTopics(log.admin, TOPOLOGIES, { partitions, replicas: 1 })
+  const nemesis = new Nemesis({ ...ground, ...parts, gateway, dice: dice('nemesis') })
+  const opening = provisionTopics(log.admin, topologies, { partitions, replicas: 1 })
   await scheduler.drain()
   await opening
   order.start()
   machines.watchTransactions(limits.transactionTimeoutMs)
-  const losses = new Losses({ ...ground, topologies, order, dice: dice('losses') })
-  return { ...ground, ...parts, topologies, nemesis, gateway, losses, replays: { count: 0 } }
+  const losses = new Losses({ ...ground, order, dice: dice('losses') })
+  return { ...ground, ...parts, nemesis, gateway, losses, replays: { count: 0 } }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { TOPICS } from '../../../../streams/contracts/catalogue.ts'
 import { decode } from '../../../../streams/contracts/decode.ts'
@@ -111,15 +112,25 @@ function checkDeadLetters(world: World, complain: Complain): void {
       .filter((record) => !isReplayed(record.headers))
     const dead = letters.map((record) => {
       const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
-      const { sourcePartition, sourceOffset, payloadBase64 } = TopicDeadLetter.parse(value)
-      return `${topic.name}:${sourcePartition}:${sourceOffset} ${payloadBase64}`
+      const { sourcePartition, sourceOffset, payloadBase64, payloadBytes } = TopicDeadLetter.parse(value)
+      const bytes = Buffer.from(payloadBase64, 'base64')
+      return `${topic.name}:${sourcePartition}:${sourceOffset} ${told(bytes, payloadBytes ?? bytes.length)}`
     })
     const sure = dead.filter((text) => !unread.has(text))
     sameTexts(complain, `dead letters of ${topic.name}`, expected, sure)
   }
 }
 
-const placed = (record: LogRecord): string => `${placeOf(record)} ${record.value?.toString('base64')}`
+const placed = (record: LogRecord): string =>
+  `${placeOf(record)} ${told(record.value ?? Buffer.alloc(0), record.value?.length ?? 0)}`
+
+/** A dead letter has the first bytes of what is larger than this, and says how many there were. */
+const DEAD_LETTER_BYTES_MAX = 512 * 1024
+
+function told(payload: Buffer, bytes: number): string {
+  const kept = payload.subarray(0, DEAD_LETTER_BYTES_MAX)
+  return `${bytes} bytes ${createHash('sha256').update(kept).digest('hex')}`
+}
 
 interface Place {
   readonly topology: string
