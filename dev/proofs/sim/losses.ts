@@ -11,7 +11,8 @@ import { APP } from './process.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /**
- * Inputs that tasks read and bridges do not. One of them loses something in a run: what it held
+ * Inputs that tasks read and bridges do not: `consume` does not hear as yet that a partition gives
+ * no more, and looks at no id while it reads. One of them loses something in a run: what it held
  * because it was deleted and made again, or the end of a partition because the leader had nothing
  * better.
  */
