@@ -6,6 +6,8 @@ import type { MemoryClient } from './memory/client.ts'
 import type { Schedule } from './memory/connection.ts'
 import { MemoryConsumer } from './memory/consumer.ts'
 import type { MemoryFaults } from './memory/faults.ts'
+import { follow } from './memory/follow.ts'
+import type { Lost } from './memory/partition-log.ts'
 import type { OpenTransaction } from './memory/transaction-coordinator.ts'
 
 export interface MemoryLogOptions {
@@ -67,9 +69,14 @@ export interface MemoryLog extends MemoryClient {
   trim(at: TopicPartition, below: number): void
   /**
    * An unclean change of leader: what lies at `end` and above is lost, committed or not, and the
-   * offsets are given again.
+   * offsets are given again. Answers what is gone.
    */
-  truncate(at: TopicPartition, end: number): void
+  truncate(at: TopicPartition, end: number): Lost
+  /**
+   * The topic is deleted and made again at once. Its cursors go with it, unless the coordinator has
+   * not heard of it. Answers what is gone.
+   */
+  recreate(topic: string, cursors: 'forgotten' | 'kept'): Lost
   /** Nobody leads the partition, until somebody does. */
   lead(at: TopicPartition, isLed: boolean): void
   /**
@@ -83,6 +90,15 @@ export interface MemoryLog extends MemoryClient {
    */
   dump(topic: string): readonly LogRecord[]
   openTransactions(): readonly OpenTransaction[]
+  /**
+   * Calls for all records in the step in which readers can first have them, until the partition is
+   * cut back or its topic made again.
+   */
+  follow(at: TopicPartition, onStable: (records: readonly LogRecord[]) => void): void
+  /** The offset that the next record of a partition gets. */
+  endOf(at: TopicPartition): number
+  /** The cursors of a group as they are now, by `partitionKey`. */
+  cursorsOf(group: string): ReadonlyMap<string, Cursor>
 }
 
 export interface CompactOptions {
@@ -127,10 +143,17 @@ function controls(broker: Broker): Omit<MemoryLog, 'connect' | keyof MemoryClien
     begin: (transactionalId) => begin(broker, transactionalId),
     trim: (at, below) => topics.partition(at).trim(below),
     truncate: (at, end) => topics.partition(at).truncate(end),
+    recreate: (topic, cursors) => {
+      if (cursors === 'forgotten') groups.forgetCursors([topic])
+      return topics.recreate(topic)
+    },
     lead: (at, isLed) => topics.partition(at).lead(isLed),
     compact: (topic, how) => compact(broker, topic, how),
     dump: (topic) => topics.partitionsOf(topic).flatMap((log) => log.committed()),
     openTransactions: () => transactions.open(),
+    follow: (at, onStable) => follow(topics.partition(at), onStable),
+    endOf: (at) => topics.partition(at).end,
+    cursorsOf: (group) => new Map(groups.cursors(group)),
   }
 }
 

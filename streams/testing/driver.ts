@@ -82,6 +82,12 @@ export class Driver {
     return offset
   }
 
+  /** The topic was deleted and made again: its offsets begin anew, and nothing of it was read. */
+  recreated(topic: Topic<unknown>): void {
+    this.#next.delete(topic.name)
+    this.#marks.delete(topic.name)
+  }
+
   /** Moves the clock, firing every timer on its way in time order. */
   advance(ms: number): void {
     const until = this.now + ms

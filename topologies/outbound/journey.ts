@@ -48,6 +48,8 @@ export interface Continuation {
   readonly about: About
   /** Runs before this one. */
   readonly earlier: readonly Run[]
+  /** Runs that are kept. Default: RUNS_MAX. */
+  readonly runsMax?: number | undefined
 }
 
 /**
@@ -135,7 +137,7 @@ function keep(scope: OutboundScope, given: Continuation, run: Run): void {
     seq: run.firstSeq + run.steps.length - 1,
     attemptCount: last.attempt,
     ...(waits && given.request !== null && { request: given.request }),
-    runs: [...given.earlier, run].slice(-RUNS_MAX),
+    runs: [...given.earlier, run].slice(-(given.runsMax ?? RUNS_MAX)),
   })
   scope.arm('expire', last.at + MESSAGE_LIFETIME_MS)
   if (last.retryAt !== undefined) scope.arm('retry', last.retryAt)

@@ -7,6 +7,7 @@ import { defineProcessor } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { NOTES } from '../notes.ts'
+import { isReadAgain } from '../read-again.ts'
 import { emits, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
 import { takeRefusal } from './refusal.ts'
@@ -15,6 +16,8 @@ import { brokenRule } from './request-rules.ts'
 import { routed } from './routing.ts'
 
 export interface OutboundOptions {
+  /** Runs of a message that are remembered. Default: RUNS_MAX. A simulation drops them sooner. */
+  readonly runsMax?: number
   /** How an operator wants long messages. Default: CSMS for all. */
   readonly strategyOf?: (operatorId: string) => TakenRoute['strategy']
 }
@@ -25,13 +28,14 @@ interface Context {
   /** Null: nobody asked. */
   readonly answer: Answer<Route> | null
   readonly strategyOf: (operatorId: string) => TakenRoute['strategy']
+  readonly runsMax: number | undefined
 }
 
 /** The topology `outbound` ([T1] to [T12], [O3] to [O9]). */
 export const outbound = (options: OutboundOptions = {}): Topology =>
-  defineTopology('outbound', [outboundProcessor(options.strategyOf ?? (() => 'CSMS'))])
+  defineTopology('outbound', [outboundProcessor(options.strategyOf ?? (() => 'CSMS'), options.runsMax)])
 
-const outboundProcessor = (strategyOf: Context['strategyOf']) =>
+const outboundProcessor = (strategyOf: Context['strategyOf'], runsMax: number | undefined) =>
   defineProcessor({
     name: 'outbound',
     reads: { request: outboundRequests, outcome: aggregatedOutcomes, refusal: dispatchRefusals },
@@ -51,13 +55,13 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
     },
     on: {
       request: (request, scope, answers) =>
-        takeRequest(request, { scope, answer: answers?.route ?? null, strategyOf }),
-      outcome: takeOutcome,
-      refusal: takeRefusal,
+        takeRequest(request, { scope, answer: answers?.route ?? null, strategyOf, runsMax }),
+      outcome: (outcome, scope: OutboundScope) => takeOutcome(outcome, scope, runsMax),
+      refusal: (refused, scope: OutboundScope) => takeRefusal(refused, scope, runsMax),
     },
     due: {
       retry: (message, scope, answers) =>
-        retry(message, { scope, answer: answers?.route ?? null, strategyOf }),
+        retry(message, { scope, answer: answers?.route ?? null, strategyOf, runsMax }),
       expire: (_, scope: OutboundScope) => scope.forget(),
     },
   })
@@ -66,7 +70,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf']) =>
 function takeRequest(request: OutboundRequest, context: Context): void {
   const { scope } = context
   const { state } = scope
-  const known = state?.runs.find((run) => run.position === scope.position)
+  const known = state?.runs.find((run) => isReadAgain(scope, run.position))
   if (known !== undefined) return tell(scope, request, withExpiry(request, known.expiresAt), known)
   const deadSeq = replayedSeq(scope.key, scope.header(REPLAY_HEADER), state)
   if (deadSeq !== null) return replay(request, deadSeq, context)
@@ -100,13 +104,14 @@ interface ToRoute {
   readonly earlier: readonly Run[]
 }
 
-function route({ scope, answer, strategyOf }: Context, given: ToRoute): void {
+function route({ scope, answer, strategyOf, runsMax }: Context, given: ToRoute): void {
   const { run, steps, request } = given
   const last = steps.at(-1) ?? run.steps.at(-1)
   const notBeforeMs = Math.max(scope.now, last?.at ?? 0)
   const routing = routed({ request, attempt: last?.attempt ?? 0, answer, notBeforeMs, strategyOf })
   if (routing.grpcCode !== undefined) scope.note('orch.routing_error', { grpcCode: routing.grpcCode })
-  proceed(scope, { ...given, steps: [...steps, ...routing.steps], route: routing.route, about: request })
+  const next = [...steps, ...routing.steps]
+  proceed(scope, { ...given, steps: next, route: routing.route, about: request, runsMax })
 }
 
 /**
@@ -139,7 +144,7 @@ function retry(message: Message, context: Context): void {
  * [T11]. A message has one outcome, so a second one is the first one read again, here or upstream:
  * it is repeated, not refused.
  */
-function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
+function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope, runsMax: number | undefined): void {
   const { state } = scope
   const last = state?.runs.at(-1)
   if (state === undefined || last === undefined) return noteRefusal(scope, null, outcome.status)
@@ -151,7 +156,7 @@ function takeOutcome(outcome: AggregatedOutcome, scope: OutboundScope): void {
   const run: Run = { ...last, position: scope.position, from: status, firstSeq: seq + 1, steps: [] }
   const at = Math.max(scope.now, lastAt(state))
   const step: Transition = { status: outcome.status, at, attempt: attemptCount }
-  proceed(scope, { run, steps: [step], request: null, about: state, earlier: runs })
+  proceed(scope, { run, steps: [step], request: null, about: state, earlier: runs, runsMax })
 }
 
 const lastAt = (state: Message | undefined): number => state?.runs.at(-1)?.steps.at(-1)?.at ?? 0

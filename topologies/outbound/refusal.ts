@@ -1,6 +1,7 @@
 import type { DispatchCommand, DispatchRefused, OutboundRequest } from '../../streams/contracts/outbound.ts'
 import { requestEventId } from '../../streams/domain/event-id.ts'
 import { isFinal } from '../../streams/domain/message/lifecycle.ts'
+import { isReadAgain } from '../read-again.ts'
 import { refusedFact } from './events.ts'
 import { noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import type { Message, Run, Transition } from './message.ts'
@@ -9,9 +10,13 @@ import type { Message, Run, Transition } from './message.ts'
  * [T10] of a message that is SENT: NATS will never take its command, so no operator has it. The
  * message can be replayed like any other dead letter. Read again it emits what it emitted [P2].
  */
-export function takeRefusal(refused: DispatchRefused, scope: OutboundScope): void {
+export function takeRefusal(
+  refused: DispatchRefused,
+  scope: OutboundScope,
+  runsMax: number | undefined,
+): void {
   const { state, position } = scope
-  const known = state?.runs.find((run) => run.position === position)
+  const known = state?.runs.find((run) => isReadAgain(scope, run.position))
   if (state !== undefined && known !== undefined) return tellRefusal(refused, scope, known)
   if (state === undefined || !isAbout(refused, state)) return noteOther(refused, scope)
   const { status, seq, attemptCount, runs } = state
@@ -21,7 +26,7 @@ export function takeRefusal(refused: DispatchRefused, scope: OutboundScope): voi
   const error = { code: 'publish_fail', detail: `NATS refused the command: ${refused.reason}` }
   const step: Transition = { status: 'DEAD_LETTER', at, attempt: attemptCount, error }
   const request = requestIn(refused.command)
-  proceed(scope, { run, steps: [step], request, about: state, earlier: runs })
+  proceed(scope, { run, steps: [step], request, about: state, earlier: runs, runsMax })
   scope.emit('fact', refusedFact(refused))
 }
 

@@ -50,6 +50,8 @@ function lookup(
   return { ...lookupExample, eventId: lookupEventId(eventId), receipt }
 }
 
+const large = (bytes: number) => ({ rawPayload: { text: 'x'.repeat(bytes) } })
+
 /** A submission of so many hours after the first one. */
 function sent(hours = 0, changes: Partial<SentSegment> = {}): SentSegment {
   const submittedMs = START - 6000 + hours * HOUR_MS
@@ -233,6 +235,18 @@ describe('a receipt whose segment is not known ([D9], [D10])', () => {
     expect(world.emitted().facts).toHaveLength(WAITING_MAX)
   })
 
+  it('fault R3: are given up sooner when they are large, so that their row fits the log', () => {
+    const world = new World()
+    world.lookup(lookup('DELIVRD', START, large(900_000)))
+    expect(world.emitted()).toEqual(NOTHING)
+    world.lookup(lookup('DELIVRD', START + 1))
+    expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN', receipt: { receivedAt: iso(START) } }])
+    for (let i = 2; i < 8; i += 1) world.lookup(lookup('DELIVRD', START + i, large(100_000)))
+    expect(world.emitted().records).toHaveLength(2)
+    world.sent(sent())
+    expect(world.emitted().facts).toHaveLength(5)
+  })
+
   it('leaves nothing behind after 72 h', () => {
     const world = new World()
     world.lookup(lookup())
@@ -254,6 +268,18 @@ describe('a look that finds nothing [D9]', () => {
     expect(world.emitted()).toEqual(NOTHING)
     world.results = { ends: [7, 99], read: [7, 12] }
     world.driver.advance(3000)
+    expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN' }])
+  })
+
+  it('fault R2: does not wait for results that a topic held before it was made again', () => {
+    const world = new World()
+    world.results = { ends: [7, 9], read: [7, 8] }
+    world.lookup(lookup())
+    world.results = { ends: [8, 1], read: [8, 0] }
+    world.driver.advance(HOUR_MS)
+    expect(world.emitted()).toEqual(NOTHING)
+    world.results = { ends: [8, 1], read: [8, 1] }
+    world.driver.advance(6000)
     expect(world.emitted().records).toMatchObject([{ kind: 'ORPHAN' }])
   })
 

@@ -20,7 +20,8 @@ import { NOTES, type NoteName } from '../notes.ts'
 import {
   Correlation,
   decided,
-  DECIDED_MAX,
+  CORRELATION_LIMITS,
+  type CorrelationLimits,
   DECISION_LIFETIME_MS,
   factOf,
   LOOK_AGAIN_AFTER_MS,
@@ -31,7 +32,7 @@ import {
   orphanRecord,
   SUBMISSIONS_MAX,
   unmatchedEvent,
-  WAITING_MAX,
+  excessOf,
   type Decision,
   type Waiting,
 } from './correlation.ts'
@@ -44,7 +45,10 @@ type Asked = { readonly results: Answer<ReadingProgress> } | null
  * The topology `correlate` ([K1], [D7] to [D10]): a join of receipts and submissions in which
  * nobody waits for anybody else.
  */
-export const correlate: Topology = defineTopology('correlate', [
+export const correlateWithin = (limits: CorrelationLimits): Topology =>
+  defineTopology('correlate', [correlating(limits)])
+
+const correlating = (limits: CorrelationLimits) =>
   defineProcessor({
     name: 'correlate',
     reads: { lookup: receiptLookups, sent: sentSegments },
@@ -57,10 +61,17 @@ export const correlate: Topology = defineTopology('correlate', [
         isDecided(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
       again: () => ({ results: submitResultsRead }),
     },
-    on: { lookup: takeLookup, sent: takeSent },
-    due: { again: lookAgain, expire },
-  }),
-])
+    on: {
+      lookup: (lookup, scope: CorrelateScope, asked) => takeLookup(lookup, scope, asked, limits),
+      sent: (sent, scope: CorrelateScope) => takeSent(sent, scope, limits),
+    },
+    due: {
+      again: (row, scope: CorrelateScope, asked) => lookAgain(row, scope, asked, limits),
+      expire,
+    },
+  })
+
+export const correlate: Topology = correlateWithin(CORRELATION_LIMITS)
 
 function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
   const { eventId } = lookup.receipt
@@ -68,39 +79,47 @@ function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
 }
 
 /** [D7] to [D9] for the first look. */
-function takeLookup(lookup: ReceiptLookup, scope: CorrelateScope, asked: Asked): void {
+function takeLookup(
+  lookup: ReceiptLookup,
+  scope: CorrelateScope,
+  asked: Asked,
+  limits: CorrelationLimits,
+): void {
   const row = scope.state ?? NOTHING_KNOWN
   const { eventId } = lookup.receipt
   const known = row.decided.find((decision) => decision.eventId === eventId)
   if (known !== undefined) return tell(scope, lookup, known, row)
   if (row.waiting.some((waiting) => waiting.lookup.receipt.eventId === eventId)) return
   const decision = decided(row, lookup, scope.now)
-  if (decision === null) return wait(scope, lookup, row, asked)
+  if (decision === null) return wait(scope, { lookup, row, asked, limits })
   settle(scope, lookup, decision, row)
-  keep(scope, remembering(row, [decision], scope.now))
+  keep(scope, remembering(row, [decision], scope.now, limits))
 }
 
 /** [D9]. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
-function wait(scope: CorrelateScope, lookup: ReceiptLookup, row: Correlation, asked: Asked): void {
+function wait(
+  scope: CorrelateScope,
+  given: { lookup: ReceiptLookup; row: Correlation; asked: Asked; limits: CorrelationLimits },
+): void {
+  const { lookup, row, asked, limits } = given
   const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS }
   if (asked?.results.kind === 'found') newcomer.results = [...asked.results.value.ends]
-  const [oldest, ...others] = row.waiting
-  if (oldest === undefined || row.waiting.length < WAITING_MAX)
-    return keep(scope, { ...row, waiting: [...row.waiting, newcomer] })
-  const decision = orphaned(oldest.lookup, scope.now)
-  settle(scope, oldest.lookup, decision, row)
-  keep(scope, { ...remembering(row, [decision], scope.now), waiting: [...others, newcomer] })
+  const all = [...row.waiting, newcomer]
+  const excess = excessOf(all, limits)
+  const decisions = all.slice(0, excess).map((one) => orphaned(one.lookup, scope.now))
+  for (const [at, decision] of decisions.entries()) settle(scope, all[at]?.lookup ?? lookup, decision, row)
+  keep(scope, { ...remembering(row, decisions, scope.now, limits), waiting: all.slice(excess) })
 }
 
 /**
  * As yet the newest submission of an id wins [K6]. One that is known is its record read again, here
  * or upstream.
  */
-function takeSent(sent: SentSegment, scope: CorrelateScope): void {
+function takeSent(sent: SentSegment, scope: CorrelateScope, limits: CorrelationLimits): void {
   const row = scope.state ?? NOTHING_KNOWN
   if (row.sents.some((known) => known.eventId === sent.eventId)) return
   const sents = [sent, ...row.sents].toSorted(newestFirst).slice(0, SUBMISSIONS_MAX)
-  settleWaiting(scope, { ...row, sents }, (waiting) => waiting)
+  settleWaiting(scope, { ...row, sents }, limits, (waiting) => waiting)
 }
 
 /** Stable, so that of two submissions of one instant the one read last is the newer. */
@@ -110,8 +129,8 @@ const newestFirst = (a: SentSegment, b: SentSegment): number => {
 }
 
 /** [D9], [D10]: the second and the third look. */
-function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked): void {
-  settleWaiting(scope, row, (waiting) => {
+function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked, limits: CorrelationLimits): void {
+  settleWaiting(scope, row, limits, (waiting) => {
     if (waiting.nextMs > scope.now) return waiting
     if (waiting.looks < LOOKS_MAX) scope.note('dlr.correlation_retry', {})
     return lookedAgain(waiting, asked?.results, scope.now)
@@ -122,6 +141,7 @@ function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked): void 
 function settleWaiting(
   scope: CorrelateScope,
   row: Correlation,
+  limits: CorrelationLimits,
   otherwise: (waiting: Waiting) => Waiting | Decision,
 ): void {
   const waiting: Waiting[] = []
@@ -136,7 +156,7 @@ function settleWaiting(
     decisions.push(decision)
     settle(scope, one.lookup, decision, row)
   }
-  keep(scope, { ...remembering(row, decisions, scope.now), waiting })
+  keep(scope, { ...remembering(row, decisions, scope.now, limits), waiting })
 }
 
 /** Tells a decision and counts it. */
@@ -161,10 +181,15 @@ function tell(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision, 
   if (fact !== null) scope.emit('fact', fact)
 }
 
-function remembering(row: Correlation, decisions: readonly Decision[], now: number): Correlation {
+function remembering(
+  row: Correlation,
+  decisions: readonly Decision[],
+  now: number,
+  { decidedMax }: CorrelationLimits,
+): Correlation {
   if (decisions.length === 0) return row
   const alive = row.decided.filter(({ at }) => now - at < DECISION_LIFETIME_MS)
-  return { ...row, decided: [...alive, ...decisions].slice(0, DECIDED_MAX) }
+  return { ...row, decided: [...alive, ...decisions].slice(0, decidedMax) }
 }
 
 function keep(scope: CorrelateScope, row: Correlation): void {

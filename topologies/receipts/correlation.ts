@@ -71,12 +71,31 @@ export const SUBMISSIONS_MAX = 4
  * at once [K9].
  */
 export const WAITING_MAX = 32
+/** The same of their bytes: a row is one record of a changelog, which takes 1 MiB (fault R3). */
+export const WAITING_BYTES_MAX = 512 * 1024
 /** What exceeds it is decided as usual and not remembered. */
 export const DECIDED_MAX = 32
+/** What a row may hold. A simulation has it full sooner. */
+export interface CorrelationLimits {
+  readonly waitingMax: number
+  readonly decidedMax: number
+}
+export const CORRELATION_LIMITS: CorrelationLimits = { waitingMax: WAITING_MAX, decidedMax: DECIDED_MAX }
 /** As long as `intake` remembers: until then a receipt read again there arrives here again. */
 export const DECISION_LIFETIME_MS = 72 * 3_600_000
 export const LOOKS_MAX = 3
 export const LOOK_AGAIN_AFTER_MS = 3000
+
+/** How many of the oldest have to go; the newest stays in any case. */
+export function excessOf(all: readonly Waiting[], { waitingMax }: CorrelationLimits): number {
+  let count = Math.max(0, all.length - waitingMax)
+  let bytes = 0
+  for (let at = all.length - 1; at >= count; at -= 1) {
+    bytes += Buffer.byteLength(JSON.stringify(all[at]))
+    if (bytes > WAITING_BYTES_MAX && at < all.length - 1) count = at + 1
+  }
+  return count
+}
 
 /** [D7], [D8]; null: not yet [D9]. */
 export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: number): Decision | null {
@@ -107,6 +126,8 @@ export function lookedAgain(
   if (answer?.kind !== 'found') return again
   const { ends, read } = answer.value
   const { results } = waiting
+  // A topic on the way was made again or cut back: what the look before has counted is not there.
+  if (results?.some((end, place) => (ends[place] ?? 0) < end)) return { ...again, results: [...ends] }
   if (results?.some((end, place) => (read[place] ?? 0) < end)) return again
   const looks = waiting.looks + (results === undefined ? 0 : 1)
   return { ...again, looks, results: [...ends], ...(looks >= LOOKS_MAX && { nextMs: at }) }

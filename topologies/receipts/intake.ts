@@ -14,6 +14,7 @@ import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
 import { instantOf } from '../instant.ts'
 import { NOTES, type NoteName } from '../notes.ts'
+import { isReadAgain } from '../read-again.ts'
 import type { SentOptions } from './sent.ts'
 
 /**
@@ -49,7 +50,12 @@ export const RELEASE_HEADER = 'X-Dlr-Release'
 const emits = { lookup: receiptLookups }
 type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire', NoteName>
 
-export const intake = ({ rulesOf }: SentOptions): Topology =>
+export interface IntakeOptions extends SentOptions {
+  /** Default: SEEN_MAX. A simulation has the memory full sooner. */
+  readonly seenMax?: number
+}
+
+export const intake = ({ rulesOf, seenMax = SEEN_MAX }: IntakeOptions): Topology =>
   defineTopology('intake', [
     defineProcessor({
       name: 'intake',
@@ -60,7 +66,7 @@ export const intake = ({ rulesOf }: SentOptions): Topology =>
       on: {
         receipt: (inbound, scope) => {
           const canonicalId = canonicalOf(inbound.operatorMessageId, 'receipt', rulesOf(inbound.operatorId))
-          takeReceipt(normalised(inbound), canonicalId, scope)
+          takeReceipt(normalised(inbound), canonicalId, scope, seenMax)
         },
       },
       due: { expire: (_, scope: IntakeScope) => scope.forget() },
@@ -71,12 +77,12 @@ export const intake = ({ rulesOf }: SentOptions): Topology =>
  * [D2] to [D6]: the order of the rows is the order of the lines. A record read again finds itself
  * first of all.
  */
-function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope): void {
+function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope, seenMax: number): void {
   const { now, position } = scope
   const { operatorId, operatorMessageId, eventId, fingerprint } = receipt
   const quarantineId = quarantineIdOf(scope)
   const seen = scope.state?.seen ?? []
-  if (seen.some((entry) => entry.position === position))
+  if (seen.some((entry) => isReadAgain(scope, entry.position)))
     return emitLookup(receipt, canonicalId, quarantineId, scope)
   const fields = { operatorId, operatorMessageId }
   scope.note('dlr.received', fields) // [D2]
@@ -85,15 +91,13 @@ function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope):
   const isRepeated = (entry: Seen): boolean =>
     entry.fingerprint === fingerprint && now - entry.at < FINGERPRINT_LIFETIME_MS
   if (quarantineId === undefined && seen.some(isRepeated)) return scope.note('dlr.dedup', fields) // [D3], [D5]
-  remember({ eventId, fingerprint, position, at: now }, seen, scope) // [D6]
+  const alive = seen.filter(({ at }) => now - at < EVENT_LIFETIME_MS)
+  if (alive.length < seenMax) remember([...alive, { eventId, fingerprint, position, at: now }], scope) // [D6]
   emitLookup(receipt, canonicalId, quarantineId, scope)
 }
 
-function remember(entry: Seen, seen: readonly Seen[], scope: IntakeScope): void {
-  const alive = seen.filter(({ at }) => entry.at - at < EVENT_LIFETIME_MS)
-  if (alive.length >= SEEN_MAX) return
-  const all = [...alive, entry]
-  scope.put({ seen: all })
+function remember(all: readonly Seen[], scope: IntakeScope): void {
+  scope.put({ seen: [...all] })
   scope.arm('expire', Math.max(...all.map(({ at }) => at)) + EVENT_LIFETIME_MS)
 }
 

@@ -1,6 +1,7 @@
 import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact, RefusedFact } from '../../streams/contracts/receipts.ts'
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
+import { isReadAgain } from '../read-again.ts'
 import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
 import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'
@@ -29,7 +30,7 @@ export function takeRefused(fact: RefusedFact, scope: SegmentsScope): void {
 export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
   const { state, position } = scope
   const { segmentIndex, outcome } = result
-  if (state !== undefined && segmentOf(state, segmentIndex).by === position)
+  if (state !== undefined && isReadAgain(scope, segmentOf(state, segmentIndex).by))
     return tellResult(result, scope, state) // [D11]
   if (state?.outcome !== undefined) return // [D12]
   const aggregate = withSubmitted(state ?? openedByResult(result), result)

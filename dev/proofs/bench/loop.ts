@@ -23,6 +23,7 @@ import { levelStores, writeBufferBytesOf } from '../../../streams/runtime/store/
 import { Prefetcher } from '../../../streams/runtime/task/prefetch.ts'
 import { noHooks } from '../../../streams/runtime/watch/hooks.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
+import { Committer } from '../../../streams/runtime/commit/committer.ts'
 
 const text = (value: string) => ({ type: 'string', default: value }) as const
 const { values } = parseArgs({
@@ -117,6 +118,13 @@ const worker = new Worker({
   clock: systemClock,
   random: Math.random,
   limits: DEFAULT_LIMITS,
+  committer: new Committer({
+    log,
+    transactionalId: 'bench-loop',
+    clock: systemClock,
+    limits: DEFAULT_LIMITS,
+    hooks: noHooks,
+  }),
   hooks: {
     ...noHooks,
     committed: (_, { read }) => {

@@ -53,6 +53,7 @@ export const MOMENT_FAULTS = [
   'gateway_crash',
   'journal_lost',
   'durable_lost',
+  'bridge_frozen_long',
 ] as const
 export type MomentFault = (typeof MOMENT_FAULTS)[number]
 
@@ -83,6 +84,10 @@ const requestFaults = (): RequestFault[] => {
 }
 const isRequestFault = (name: string): name is RequestFault => name in REQUEST_FAULTS
 
+const MOMENT_RATE = 0.0012
+/** Of all runs: what takes so long moves all clocks. */
+const LONG_RATE = 0.3
+
 /** How many kinds there are, without the step that comes late. */
 export const FAULT_KINDS = Object.keys(REQUEST_FAULTS).length + MOMENT_FAULTS.length + EDGE_FAULTS.length + 1
 
@@ -90,15 +95,17 @@ export const FAULT_KINDS = Object.keys(REQUEST_FAULTS).length + MOMENT_FAULTS.le
  * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random
  * rates, because a fault that is always there hides what happens without it.
  */
-export function planFaults(dice: Dice): FaultPlan {
+export function planFaults(dice: Dice, long: Dice): FaultPlan {
   const calm = dice.chance(0.04)
   const requests = new Map<RequestFault, number>()
   for (const name of requestFaults()) {
     if (!calm && dice.chance(0.5)) requests.set(name, rateOf(name) * dice.pick([0.3, 1, 3]))
   }
   const moments = new Map<MomentFault, number>()
+  if (!calm && long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
   for (const name of MOMENT_FAULTS) {
-    if (!calm && dice.chance(0.6)) moments.set(name, 0.0012 * dice.pick([0.3, 1, 3]))
+    if (name === 'bridge_frozen_long') continue
+    if (!calm && dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
   }
   const edges = calm ? NO_FAULTS.edges : planEdges(dice)
   return { requests, moments, edges, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }

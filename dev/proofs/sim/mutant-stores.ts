@@ -91,7 +91,7 @@ const withDue =
     destroy: (name) => stores.destroy(name),
   })
 
-const bound = (store: Store): Store => ({
+export const bound = (store: Store): Store => ({
   checkpoint: () => store.checkpoint(),
   get: (name, key) => store.get(name, key),
   commit: (changes, checkpoint) => store.commit(changes, checkpoint),

@@ -33,7 +33,10 @@ const blind = (handling: Handling): Handling => ({
 
 type AnyScope = Parameters<Handling['handle']>[1]
 
-const around = (scope: AnyScope, put: (state: Parameters<AnyScope['put']>[0]) => unknown): AnyScope => ({
+export const around = (
+  scope: AnyScope,
+  put: (state: Parameters<AnyScope['put']>[0]) => unknown,
+): AnyScope => ({
   key: scope.key,
   now: scope.now,
   position: scope.position,
@@ -49,31 +52,35 @@ const around = (scope: AnyScope, put: (state: Parameters<AnyScope['put']>[0]) =>
 })
 
 /** Off by one: the last place of the memory of an id stays empty. */
-export const seesOneLess = (topology: Topology): Topology => ({
-  ...topology,
-  processors: topology.processors.map((processor) =>
-    processor.name === 'intake'
-      ? { ...processor, on: new Map([...processor.on].map(([topic, one]) => [topic, forgettingLast(one)])) }
-      : processor,
-  ),
-})
+export const seesOneLess =
+  (seenMax: number) =>
+  (topology: Topology): Topology => ({
+    ...topology,
+    processors: topology.processors.map((processor) =>
+      processor.name === 'intake'
+        ? {
+            ...processor,
+            on: new Map([...processor.on].map(([topic, one]) => [topic, forgettingLast(one, seenMax)])),
+          }
+        : processor,
+    ),
+  })
 
 const Memory = z.object({ seen: z.array(z.unknown()) })
-const SEEN_MAX = 32
 
-const forgettingLast = (handling: Handling): Handling => ({
+const forgettingLast = (handling: Handling, seenMax: number): Handling => ({
   ask: handling.ask,
   handle: (subject, scope, answers) =>
     handling.handle(
       subject,
-      around(scope, (state) => isFull(state) || scope.put(state)),
+      around(scope, (state) => isFull(state, seenMax) || scope.put(state)),
       answers,
     ),
 })
 
-const isFull = (state: unknown): boolean => {
+const isFull = (state: unknown, seenMax: number): boolean => {
   const read = Memory.safeParse(state)
-  return read.success && read.data.seen.length >= SEEN_MAX
+  return read.success && read.data.seen.length >= seenMax
 }
 
 /** Takes it for granted that every submit result has been read. */

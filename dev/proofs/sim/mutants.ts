@@ -20,6 +20,9 @@ import {
   namelessPublishes,
   replayedPublished,
 } from './mutant-bridges.ts'
+import { LARGE_MUTANTS } from './mutant-large.ts'
+import { LOSS_MUTANTS } from './mutant-losses.ts'
+import { OWNER_MUTANTS } from './mutant-owners.ts'
 import { anyInputReached, mergedByName } from './mutant-order.ts'
 import {
   marksOnlyWithEffects,
@@ -53,7 +56,9 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'commit-never-answers': commitNeverAnswers,
   'standby-loses-rows': () => ({ log: forgetfulReader }),
   'tombstones-not-restored': () => ({ log: tombstonesNotRead }),
-  'seen-max-off-by-one': () => ({ topologies: (topologies) => topologies.map(seesOneLess) }),
+  'seen-max-off-by-one': () => ({
+    topologies: (topologies, { seenMax }) => topologies.map(seesOneLess(seenMax)),
+  }),
   'mark-not-raised-without-effects': marksOnlyWithEffects,
   'timers-after-records': timersAfterRecords,
   'timers-when-any-input-is-reached': () => ({ log: anyInputReached }),
@@ -66,4 +71,7 @@ export const MUTANTS: Readonly<Record<string, () => Plant>> = {
   'bridge-publishes-without-id': namelessPublishes,
   'gateway-acknowledges-first': () => ({ gateway: { acknowledgesFirst: true } }),
   'gateway-forgets-journal': () => ({ gateway: { forgetsJournal: true } }),
+  ...LARGE_MUTANTS,
+  ...LOSS_MUTANTS,
+  ...OWNER_MUTANTS,
 }

@@ -2,13 +2,14 @@ import type { MemoryLog } from '../../../streams/log/memory.ts'
 import { changelogsOf, type Topology } from '../../../streams/dsl/topology.ts'
 import { partitionKey, type TopicPartition } from '../../../streams/log/port.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
+import { DUPLICATE_WINDOW_MS } from '../../../streams/contracts/subjects.ts'
 import { bridgeMarks } from '../../../streams/contracts/operators.ts'
 import { COMMAND_TOPIC } from '../../../bridges/nats/outbound/event.ts'
 import { OUTBOUND_GROUP } from '../../../bridges/nats/outbound/outbound.ts'
 import type { BridgeHost, Bridges } from './bridges.ts'
 import type { Dice } from './dice.ts'
 import type { FaultPlan, MomentFault } from './faults.ts'
-import { CLOCK_ERROR_MS_MAX, HOUR_MS } from './checks/ids.ts'
+import { CLOCK_ERROR_MS_MAX, HOUR_MS, MINUTE_MS } from './checks/ids.ts'
 import type { Gateway } from './gateway.ts'
 import type { History } from './history.ts'
 import type { Machine, Machines } from './machines.ts'
@@ -16,6 +17,9 @@ import type { SimNats } from './nats.ts'
 import { APP } from './process.ts'
 import type { Routing } from './routing.ts'
 import type { VirtualTime } from './virtual-time.ts'
+
+/** A run has its hours: receipts are late by those. */
+const LONG_FREEZES_MAX = 4
 
 /** How much likelier a fault is while a transaction is open. */
 const WHILE_OPEN = 4
@@ -45,6 +49,7 @@ export class Nemesis {
   readonly #options: NemesisOptions
   readonly #total: number
   readonly #leaderless: TopicPartition[] = []
+  #longFreezes = 0
 
   constructor(options: NemesisOptions) {
     this.#options = options
@@ -96,6 +101,7 @@ export class Nemesis {
     gateway_crash: () => this.#options.gateway.crash(),
     journal_lost: () => this.#options.gateway.loseJournal(),
     durable_lost: () => this.#loseDurable(),
+    bridge_frozen_long: () => this.#freezeLong(),
   }
 
   #ofBridge(strike: (host: BridgeHost) => void): string | null {
@@ -103,6 +109,21 @@ export class Nemesis {
     if (host.process?.alive !== true) return null
     strike(host)
     return host.process.name
+  }
+
+  /** Longer than NATS knows the ids of what it has: the clocks of all others go on. */
+  #freezeLong(): string | null {
+    const { bridges, dice, time } = this.#options
+    if (this.#longFreezes >= LONG_FREEZES_MAX) return null
+    return this.#ofBridge((host) => {
+      const { process } = host
+      const ms = dice.int(3000, 20_000)
+      this.#longFreezes += 1
+      bridges.freeze(host, ms)
+      time.after(ms / 2, () => {
+        if (process?.life.isStill === true) time.jump(DUPLICATE_WINDOW_MS + dice.int(0, 5 * MINUTE_MS))
+      })
+    })
   }
 
   #loseDurable(): string {

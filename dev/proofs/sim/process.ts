@@ -14,6 +14,8 @@ import { Worker } from '../../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
 import type { History } from './history.ts'
+import type { RowLimits } from './row-limits.ts'
+import type { Watched } from './order-watch.ts'
 import type { VirtualTime } from './virtual-time.ts'
 import { Committer, type CommitterOptions } from '../../../streams/runtime/commit/committer.ts'
 
@@ -28,9 +30,11 @@ export interface Plant {
     log: LogClient,
     process: { readonly name: string; readonly topologies: readonly Topology[] },
   ) => LogClient
+  /** What it breaks shows only where the log loses something. */
+  readonly loses?: true
   readonly stores?: (stores: StoreFactory) => StoreFactory
   readonly committer?: (options: CommitterOptions) => Committer
-  readonly topologies?: (topologies: readonly Topology[]) => readonly Topology[]
+  readonly topologies?: (topologies: readonly Topology[], rows: RowLimits) => readonly Topology[]
   /** What a process of bridges is given. */
   readonly bridgeLog?: (log: LogClient) => LogClient
   readonly publisher?: (publisher: Publisher) => Publisher
@@ -53,11 +57,13 @@ export interface ProcessOptions {
   readonly topologies: readonly Topology[]
   readonly lookup: (process: Process) => Readonly<Record<string, Lookup>>
   readonly limits: TaskLimits
+  readonly rows: RowLimits
   readonly standbys: StandbyLimits
   readonly time: VirtualTime
   readonly schedule: (task: () => void) => void
   readonly dice: Dice
   readonly history: History
+  readonly watched: Watched
   readonly plant: Plant
   /** The process ended by itself. */
   readonly onEnded: (process: Process) => void
@@ -82,7 +88,9 @@ export class Process {
     this.#options = options
     const stores = options.disk.stores(this.turn, (name) => this.#openedTwice(name))
     const { plant, topologies } = options
-    const planted = plant.topologies?.(topologies) ?? topologies
+    const planted = (plant.topologies?.(topologies, options.rows) ?? topologies).map((one) =>
+      options.watched.observed(one),
+    )
     const observed = this.#observed(options.client)
     const log = plant.log?.(observed, { name: this.name, topologies: planted }) ?? observed
     const clock = this.clock
@@ -133,7 +141,11 @@ export class Process {
     })
 
   readonly clock: Clock = {
-    now: () => this.#options.time.wallMs + this.skewMs,
+    now: () => {
+      const nowMs = this.#options.time.wallMs + this.skewMs
+      this.#options.watched.read(nowMs)
+      return nowMs
+    },
     elapsed: () => this.#options.time.elapsedMs,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
@@ -221,8 +233,9 @@ export class Process {
     return {
       ...client,
       consumer: (options) => {
-        const consumer = client.consumer(options)
-        this.consumers.set(options.group.slice(APP.length + 1), consumer)
+        const topology = options.group.slice(APP.length + 1)
+        const consumer = this.#options.watched.reading(topology, client.consumer(options))
+        this.consumers.set(topology, consumer)
         return consumer
       },
       transactions: (options) => {

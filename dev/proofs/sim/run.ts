@@ -6,6 +6,8 @@ import { TOPICS } from '../../../streams/contracts/catalogue.ts'
 import { endsOf } from './checks/order.ts'
 import { isEmpty, moveCursorsBack, moveSegmentsToTheStart } from './replay.ts'
 import { Rest } from './rest.ts'
+import { sendLarge } from './large.ts'
+import { NOTICED_MS_MAX } from './losses.ts'
 import { sendTraffic } from './traffic.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
 
@@ -41,6 +43,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   if (options.calm === true) await comeToRest(world)
   const traffic = { ...world, dice: world.dice('traffic'), messages, spreadMs }
   const accepted = sendTraffic(traffic)
+  if (options.calm !== true) sendLarge({ ...traffic, dice: world.dice('large') })
   storm.active = true
   await forMs(world, spreadMs + dice.int(2000, 15_000))
   await comeToRest(world)
@@ -89,8 +92,12 @@ const isGoing = ({ history }: World): boolean => {
   return history.violations.length === 0
 }
 
-/** Cursors are moved back in the middle of traffic. */
+/**
+ * Cursors are moved back in the middle of traffic. Not where the log has lost something: of what
+ * was written over it nobody can say whether it is read again.
+ */
 async function readAgain(world: World, dice: Dice, move = moveCursorsBack): Promise<void> {
+  if (world.losses.count > 0) return
   world.machines.hold()
   world.bridges.hold()
   await until(world, () => isEmpty(world))
@@ -102,6 +109,7 @@ async function readAgain(world: World, dice: Dice, move = moveCursorsBack): Prom
 
 /** Cursors are moved back when nothing but the marks is left to tell. */
 async function readForgotten(world: World, dice: Dice): Promise<void> {
+  if (world.losses.count > 0) return
   const before = saidSoFar(world)
   const isStrict = dice.chance(0.6)
   const ends = endsOf({ log: world.log, topics: TOPICS.map(({ name }) => name) })
@@ -129,8 +137,9 @@ async function until(world: World, isSo: () => Promise<boolean>): Promise<void> 
 
 /** Faults stop; within bounded time everything must have been done. */
 async function comeToRest(world: World): Promise<void> {
-  const { time, nemesis, history } = world
+  const { time, nemesis, history, losses } = world
   nemesis.rest()
+  if (losses.areFresh) await forMs(world, 2 * NOTICED_MS_MAX)
   const rest = new Rest(world)
   const untilMs = time.elapsedMs + QUIET_WITHIN_MS
   while (!rest.isQuiet && isGoing(world)) {
@@ -139,4 +148,5 @@ async function comeToRest(world: World): Promise<void> {
     await step(world)
     rest.look()
   }
+  losses.settled()
 }

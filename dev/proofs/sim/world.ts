@@ -19,10 +19,13 @@ import { NO_FAULTS, planFaults, requestFaultHooks, TURN_DELAY_MS_MAX, type Fault
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
 import { canonicalRulesOf, operatorOf } from './checks/ids.ts'
+import { Losses, NO_LOSSES, planLosses, type LossPlan } from './losses.ts'
 import { Machines } from './machines.ts'
 import { SimNats } from './nats.ts'
 import { Nemesis } from './nemesis.ts'
+import { OrderWatch } from './order-watch.ts'
 import { APP, Process, type Plant } from './process.ts'
+import { rowLimitsBy, type RowLimits } from './row-limits.ts'
 import { Routing } from './routing.ts'
 import { Sender } from './sender.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -36,6 +39,7 @@ export interface World {
   readonly seed: number
   readonly partitions: number
   readonly topologies: readonly Topology[]
+  readonly rows: RowLimits
   readonly scheduler: ShuffledScheduler
   readonly time: VirtualTime
   readonly history: History
@@ -53,15 +57,18 @@ export interface World {
   readonly lateness: { pending: number }
   /** How often cursors were moved back: from then on records may be read again. */
   readonly replays: { count: number }
+  readonly losses: Losses
   readonly dice: (part: string) => Dice
 }
 
 const START_MS = Date.parse('2026-04-18T10:00:00.000Z')
 
-export const TOPOLOGIES: readonly Topology[] = allTopologies({
-  rulesOf: canonicalRulesOf,
-  strategyOf: (operatorId) => operatorOf(operatorId).wire,
-})
+const topologiesWithin = (rows: RowLimits): readonly Topology[] =>
+  allTopologies({
+    ...rows,
+    rulesOf: canonicalRulesOf,
+    strategyOf: (operatorId) => operatorOf(operatorId).wire,
+  })
 
 export interface WorldOptions {
   readonly plant?: Plant
@@ -93,8 +100,11 @@ interface Ground {
   readonly seed: number
   readonly partitions: number
   readonly limits: TaskLimits
+  readonly rows: RowLimits
+  readonly topologies: readonly Topology[]
   readonly standbys: StandbyLimits
   readonly plan: FaultPlan
+  readonly lossPlan: LossPlan
   readonly scheduler: ShuffledScheduler
   /** Takes a turn in the scheduler, sometimes a later one. */
   readonly schedule: (task: () => void) => void
@@ -114,7 +124,9 @@ function lay(seed: number, options: WorldOptions): Ground {
   const scheduler = shuffledScheduler(() => ordering.next())
   const time = new VirtualTime(START_MS, scheduler.schedule)
   const history = new History(() => `${time.elapsedMs}`)
-  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'))
+  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'), dice('long-plan'))
+  const lossPlan =
+    options.calm === true ? NO_LOSSES : planLosses(dice('loss-plan'), options.plant?.loses === true)
   const storm = { active: false }
   const delays = dice('delays')
   const schedule = (task: () => void): void => {
@@ -130,13 +142,17 @@ function lay(seed: number, options: WorldOptions): Ground {
     deliverMax: settings.pick([1, 3, 50]),
     lagMax: dice('warmth').pick([0, 3, 1000]),
   })
-  const limits = limitsBy(settings)
+  const limits = { ...limitsBy(settings), ...lossPlan.limits }
+  const rows = rowLimitsBy(dice('rows'))
   return {
     seed,
     partitions: settings.pick([2, 3]),
     limits,
+    rows,
+    topologies: topologiesWithin(rows),
     standbys: standbysBy(dice('standbys')),
     plan,
+    lossPlan,
     scheduler,
     schedule,
     time,
@@ -160,8 +176,8 @@ const lateIn =
     })
   }
 
-function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): Machines {
-  const { log, time, history, limits, standbys, schedule, dice } = ground
+function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant, order: OrderWatch): Machines {
+  const { log, time, history, limits, rows, topologies, standbys, schedule, dice } = ground
   const processDice = dice('processes')
   return new Machines({
     log,
@@ -174,7 +190,8 @@ function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): 
         name,
         disk,
         client,
-        topologies: TOPOLOGIES,
+        topologies,
+        rows,
         lookup: (process) => ({
           ...routing.lookups(process),
           [SUBMIT_RESULTS_READ_LOOKUP]: resultsReadBy(process, client, nats),
@@ -185,6 +202,7 @@ function settle(ground: Ground, routing: Routing, nats: SimNats, plant: Plant): 
         schedule,
         dice: processDice,
         history,
+        watched: order.watched(name),
         plant,
         onEnded,
       })
@@ -235,21 +253,23 @@ function bridge(ground: Ground, nats: SimNats, plant: Plant): Bridges {
 
 export async function openWorld(seed: number, options: WorldOptions = {}): Promise<World> {
   const ground = lay(seed, options)
-  const { log, time, history, partitions, scheduler, dice, limits } = ground
+  const { log, time, history, partitions, scheduler, dice, limits, topologies } = ground
   const plant = options.plant ?? {}
   const routing = new Routing(dice('routing'), time, history)
   const nats = new SimNats({ ...ground, dice: dice('nats') })
-  const machines = settle(ground, routing, nats, plant)
+  const order = new OrderWatch({ log, history, partitions, topologies })
+  const machines = settle(ground, routing, nats, plant, order)
   const bridges = bridge(ground, nats, plant)
   const sender = new Sender(nats, time)
   const parts = { machines, bridges, nats, routing, sender }
   const about = { ...ground, ...parts, dice: dice('gateway'), plant: plant.gateway ?? {} }
   const gateway = new Gateway(about)
-  const topologies = TOPOLOGIES
-  const nemesis = new Nemesis({ ...ground, ...parts, gateway, topologies, dice: dice('nemesis') })
-  const opening = provisionTopics(log.admin, TOPOLOGIES, { partitions, replicas: 1 })
+  const nemesis = new Nemesis({ ...ground, ...parts, gateway, dice: dice('nemesis') })
+  const opening = provisionTopics(log.admin, topologies, { partitions, replicas: 1 })
   await scheduler.drain()
   await opening
+  order.start()
   machines.watchTransactions(limits.transactionTimeoutMs)
-  return { ...ground, ...parts, topologies, nemesis, gateway, replays: { count: 0 } }
+  const losses = new Losses({ ...ground, order, dice: dice('losses') })
+  return { ...ground, ...parts, nemesis, gateway, losses, replays: { count: 0 } }
 }

@@ -6,13 +6,17 @@ import type { Connection } from './connection.ts'
 import type { Member } from './groups.ts'
 import type { PartitionLog } from './partition-log.ts'
 
+const NOT_WATCHED = (): void => {}
+
 /** A partition that this member holds, as far as it knows. */
 interface OwnedPartition {
   readonly at: TopicPartition
-  readonly log: PartitionLog
-  readonly unwatch: () => void
+  log: PartitionLog
+  unwatch: () => void
   position: number | null
   paused: boolean
+  /** It was cut back below what was read, to here; a leader's epoch tells (KIP-320). */
+  cutTo: number | null
   /** A delivery has been scheduled and has not had its turn. */
   due: boolean
 }
@@ -68,6 +72,7 @@ export class MemoryConsumer implements LogConsumer {
     const owned = this.#owned.get(partitionKey(at))
     if (owned === undefined) return
     owned.position = offset
+    owned.cutTo = null
     this.#wake(owned)
   }
 
@@ -163,14 +168,41 @@ export class MemoryConsumer implements LogConsumer {
   }
 
   #hold(at: TopicPartition, log: PartitionLog): OwnedPartition {
-    const unwatch = log.watch(() => this.#wake(owned))
-    const owned: OwnedPartition = { at, log, unwatch, position: null, paused: true, due: false }
+    const owned: OwnedPartition = {
+      at,
+      log,
+      unwatch: NOT_WATCHED,
+      position: null,
+      paused: true,
+      cutTo: null,
+      due: false,
+    }
+    this.#watch(owned)
     return owned
+  }
+
+  /**
+   * A fetch names no topic id: a member reads on at its position in what bears the name now, until
+   * its owner looks at the id.
+   */
+  #watch(owned: OwnedPartition): void {
+    owned.unwatch = owned.log.watch({
+      changed: () => this.#wake(owned),
+      cutBack: (end) => {
+        if (owned.position !== null && owned.position > end) owned.cutTo = end
+      },
+      replaced: (log) => {
+        owned.unwatch()
+        owned.log = log
+        this.#watch(owned)
+        this.#wake(owned)
+      },
+    })
   }
 
   #wake(owned: OwnedPartition): void {
     if (owned.due || owned.paused || owned.position === null || !owned.log.isLed) return
-    if (owned.position < owned.log.lastStable || owned.position > owned.log.end) this.#schedule(owned)
+    if (owned.position < owned.log.lastStable || isLost(owned)) this.#schedule(owned)
   }
 
   // Not in order with the connection's replies: fetches of several partitions overtake each other.
@@ -185,8 +217,12 @@ export class MemoryConsumer implements LogConsumer {
     if (!this.#isFlowing(owned) || position === null) return
     if (this.#broker.faults.deliver?.({ ...at, group: this.#options.group }) === true)
       return this.#schedule(owned)
-    if (position > log.end) {
-      return this.#fail(new LogError('fatal', `${partitionKey(at)} ends before ${position}`))
+    if (isLost(owned)) {
+      owned.position = null
+      return this.#options.onStopped?.(
+        at,
+        new LogError('fatal', `${partitionKey(at)} ends before ${position}`),
+      )
     }
     const limits = { recordsMax: this.#broker.deliverMax, bytesMax: Number.POSITIVE_INFINITY }
     const { records, next } = log.read(position, limits)
@@ -221,3 +257,7 @@ export class MemoryConsumer implements LogConsumer {
     this.#owned.clear()
   }
 }
+
+/** What was read up to its position is not there any more. */
+const isLost = ({ position, cutTo, log }: OwnedPartition): boolean =>
+  cutTo !== null || (position !== null && position > log.end)

@@ -141,12 +141,16 @@ export class Groups {
     return { state: group === undefined || group.cursors.size === 0 ? 'Dead' : 'Empty', members, memberIds }
   }
 
+  forgetCursors(topics: readonly string[]): void {
+    for (const { cursors } of this.#groups.values()) {
+      for (const [key, { topic }] of cursors) if (topics.includes(topic)) cursors.delete(key)
+    }
+  }
+
   /** Cursors of deleted topics go, and their readers are assigned anew. */
   forgetTopics(topics: readonly string[]): void {
+    this.forgetCursors(topics)
     for (const [name, group] of this.#groups) {
-      for (const [key, cursor] of group.cursors) {
-        if (topics.includes(cursor.topic)) group.cursors.delete(key)
-      }
       const readers = [...group.members.values()]
       if (readers.some(({ member }) => member.topics.some((topic) => topics.includes(topic)))) {
         this.rebalance(name)

@@ -132,9 +132,9 @@ describe('delivery', () => {
 
   it('fails loudly for a position that the partition never had', async () => {
     const log = await withTopic(memoryLog())
-    const { failures } = await join(log, 10)
+    const { stops } = await join(log, 10)
     await quiet()
-    expect(failures).toMatchObject([{ code: 'fatal' }])
+    expect(stops).toMatchObject([{ code: 'fatal' }, { code: 'fatal' }])
     await expect(readAll(log, 10)).rejects.toMatchObject({ code: 'fatal' })
   })
 })

@@ -10,6 +10,19 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
+/** Who is told what becomes of a partition. */
+export interface Watcher {
+  /** The last stable offset may have moved. */
+  changed(): void
+  /** What lay at `end` and above is gone, and the offsets are given again. */
+  cutBack?(end: number): void
+  /** The topic was made again: another log has its name. */
+  replaced?(log: PartitionLog): void
+}
+
+/** Those of the records that are gone that were committed, or still will be. */
+export type Lost = () => readonly LogRecord[]
+
 interface Entry {
   readonly offset: number
   /** Null for a control record, which only takes up an offset. */
@@ -30,7 +43,7 @@ export class PartitionLog {
   #isLed = true
   /** In the order of their first offsets here, because a map keeps the order of insertion. */
   readonly #unmarked = new Map<Fate, number>()
-  readonly #watchers = new Set<() => void>()
+  readonly #watchers = new Set<Watcher>()
 
   constructor(at: TopicPartition) {
     this.at = at
@@ -66,16 +79,24 @@ export class PartitionLog {
    * A leader that lacks the newest records has taken over: they are gone, and their offsets are
    * given again.
    */
-  truncate(end: number): void {
-    if (end >= this.#end) return
+  truncate(end: number): Lost {
+    if (end >= this.#end) return () => []
     this.#end = Math.max(end, this.#start)
-    this.#entries.splice(this.#indexOf(this.#end))
+    const gone = this.#entries.splice(this.#indexOf(this.#end))
     for (const [fate, first] of this.#unmarked) if (first >= this.#end) this.#unmarked.delete(fate)
+    for (const watcher of this.#watchers) watcher.cutBack?.(this.#end)
     this.notify()
+    return () => committedOf(gone)
   }
 
-  /** Called whenever the last stable offset may have moved. Returns how to stop watching. */
-  watch(watcher: () => void): () => void {
+  /** Its topic was made again. What transactions still decide, they decide of lost records. */
+  replace(log: PartitionLog): Lost {
+    for (const watcher of this.#watchers) watcher.replaced?.(log)
+    return () => this.committed()
+  }
+
+  /** Returns how to stop watching. */
+  watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher)
     return () => this.#watchers.delete(watcher)
   }
@@ -100,7 +121,7 @@ export class PartitionLog {
   }
 
   notify(): void {
-    for (const watcher of this.#watchers) watcher()
+    for (const watcher of this.#watchers) watcher.changed()
   }
 
   /** Committed records from `from`, or from the first retained offset if that is higher. */
@@ -125,9 +146,7 @@ export class PartitionLog {
    * All committed records, also those that an older open transaction still holds back from readers.
    */
   committed(): LogRecord[] {
-    return this.#entries.flatMap((entry) =>
-      entry.record !== null && isCommitted(entry) ? [entry.record] : [],
-    )
+    return committedOf(this.#entries)
   }
 
   /** Retention: forgets what lies below, up to the last stable offset. */
@@ -170,6 +189,9 @@ export class PartitionLog {
     return low
   }
 }
+
+const committedOf = (entries: readonly Entry[]): LogRecord[] =>
+  entries.flatMap((entry) => (entry.record !== null && isCommitted(entry) ? [entry.record] : []))
 
 function isCommitted(entry: Entry): boolean {
   return entry.fate === null || entry.fate.decision === 'committed'

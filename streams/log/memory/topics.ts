@@ -2,7 +2,7 @@ import { LogError, partitionKey } from '../port.ts'
 import type { OutRecord, TopicPartition, TopicSpec, Written } from '../port.ts'
 import { bytesOf, RECORD_BYTES_MAX } from './record-size.ts'
 import { PartitionLog } from './partition-log.ts'
-import type { Fate } from './partition-log.ts'
+import type { Fate, Lost } from './partition-log.ts'
 
 interface Topic {
   /** No two topics ever made have the same. */
@@ -36,15 +36,32 @@ export class Topics {
     }
   }
 
+  /** Deleted and made again with the same settings, in one step: another id, and nothing in it. */
+  recreate(name: string): Lost {
+    const { spec, partitions } = this.#found(name)
+    this.#topics.delete(name)
+    this.ensure([spec])
+    const made = this.partitionsOf(name)
+    const lost = partitions.flatMap((log, i) => {
+      const successor = made[i]
+      return successor === undefined ? [] : [log.replace(successor)]
+    })
+    return () => lost.flatMap((records) => records())
+  }
+
   /** Zero for a topic that does not exist. */
   partitionCount(topic: string): number {
     return this.#topics.get(topic)?.partitions.length ?? 0
   }
 
   partitionsOf(topic: string): readonly PartitionLog[] {
+    return this.#found(topic).partitions
+  }
+
+  #found(topic: string): Topic {
     const found = this.#topics.get(topic)
     if (found === undefined) throw unknownTopic(topic)
-    return found.partitions
+    return found
   }
 
   find(at: TopicPartition): PartitionLog | undefined {

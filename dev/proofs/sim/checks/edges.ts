@@ -1,6 +1,8 @@
+import { TopicDeadLetter } from '../../../../streams/contracts/dead-letter.ts'
 import { dispatchCommands } from '../../../../streams/contracts/outbound.ts'
 import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, type Mirror } from '../../../../streams/contracts/subjects.ts'
 import { isReplayed } from '../../../../streams/log/port.ts'
+import { MIRRORED_BYTES_MAX } from '../large.ts'
 import { headerOf, sameTexts, type Complain } from '../readings.ts'
 import { Identified, operatorOf } from './ids.ts'
 import type { World } from '../world.ts'
@@ -21,11 +23,24 @@ function checkInbound({ log, nats }: World, { topic, subject, stream }: Mirror, 
   const mirrored = new Set(
     log.dump(topic).map((record) => `${headerOf(record, 'x-src-seq')} ${record.value?.toString('base64')}`),
   )
+  const refused = refusedOf(log, stream)
   for (const { seq, data, subject: of } of nats.stream(stream).messages) {
-    if (of === subject && !mirrored.has(`${seq} ${data.toString('base64')}`))
+    if (of === subject && data.length > MIRRORED_BYTES_MAX) {
+      if (!refused.has(String(seq))) complain(`message ${seq} of ${stream} is too large, and no dead letter`)
+    } else if (of === subject && !mirrored.has(`${seq} ${data.toString('base64')}`))
       complain(`message ${seq} of ${stream} was acknowledged, and is not on the log`)
   }
 }
+
+/** What was too large for the log, by sequence of the stream. */
+const refusedOf = (log: World['log'], stream: string): ReadonlySet<string> =>
+  new Set(
+    log
+      .dump('bridge.deadletter')
+      .map(({ value }) => TopicDeadLetter.parse(JSON.parse(value?.toString('utf8') ?? 'null')))
+      .filter(({ sourceTopic }) => sourceTopic === stream)
+      .map(({ sourceOffset }) => sourceOffset),
+  )
 
 function checkOutbound({ log, nats }: World, { topic, stream }: Mirror, complain: Complain): void {
   const stored = new Map<string, number>()

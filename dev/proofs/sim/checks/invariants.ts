@@ -1,6 +1,7 @@
 import { checkEdges } from './edges.ts'
 import { checkNothingNew, type Said } from './forgotten.ts'
 import { checkOrder } from './order.ts'
+import { sightsOf } from './lost.ts'
 import { checkOutbound } from './outbound.ts'
 import { checkReceipts } from './receipts.ts'
 import { checkNothingLeft, checkRuntime } from './runtime.ts'
@@ -20,19 +21,21 @@ const VIOLATIONS_MAX = 12
  */
 export async function checkOutcome(world: World, accepted: ReadonlyMap<string, Accepted>): Promise<void> {
   const complain = complainTo(world)
-  await checkRuntime(world, complain)
-  checkOutbound(world, accepted, complain)
-  checkReceipts(world, complain)
-  checkSegments(world, complain)
-  checkEdges(world, complain)
+  const { ever, untouched, spared } = sightsOf(world)
+  await checkRuntime(ever, complain)
+  checkOutbound(ever, accepted, complain, spared)
+  checkReceipts(untouched, complain)
+  checkSegments(untouched, complain)
+  checkEdges(ever, complain)
 }
 
 /** Everything that must be true once all lifetimes have ended. */
 export async function checkEnd(world: World): Promise<void> {
   const complain = complainTo(world)
-  await checkRuntime(world, complain)
+  const { ever } = sightsOf(world)
+  await checkRuntime(ever, complain)
   await checkNothingLeft(world, complain)
-  checkEdges(world, complain)
+  checkEdges(ever, complain)
 }
 
 /** Everything that must be true when all has been read again after its lifetime. */

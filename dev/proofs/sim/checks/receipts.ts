@@ -41,9 +41,6 @@ const CANONICAL: Readonly<Record<string, Receipt['dlrStatus']>> = {
   FAILED: 'FAILED',
 }
 
-/** What comes beyond so many of one id is not remembered, and passes as often as it comes [L3]. */
-const SEEN_MAX = 32
-
 /** [D4] and [D5] over each key in the order of its partition. */
 function expectedReceipts(world: World): Receipt[] {
   const passed: Receipt[] = []
@@ -59,7 +56,8 @@ function expectedReceipts(world: World): Receipt[] {
       )
       if (isKnown) continue
       const alive = seen.filter((one) => at - one.at < 72 * HOUR_MS)
-      if (alive.length < SEEN_MAX)
+      // What comes beyond so many of one id is not remembered: it passes as often as it comes [L3].
+      if (alive.length < world.rows.seenMax)
         seen.splice(0, seen.length, ...alive, {
           eventId: receipt.eventId,
           fingerprint: receipt.fingerprint,
@@ -97,7 +95,7 @@ function checkSent(world: World, complain: Complain): void {
 }
 
 /** As the operator's receipts write the id of a submission. */
-const receiptIdOf = (operatorId: string, submitted: string): string =>
+export const receiptIdOf = (operatorId: string, submitted: string): string =>
   operatorOf(operatorId).ids === 'exact' ? submitted : BigInt(`0x${submitted}`).toString(10)
 
 function checkDecisions(world: World, passed: readonly Receipt[], complain: Complain): void {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { TOPICS } from '../../../../streams/contracts/catalogue.ts'
 import { decode } from '../../../../streams/contracts/decode.ts'
@@ -104,20 +105,32 @@ const placeOf = ({ topic, partition, offset }: LogRecord): string => `${topic}:$
 /** Each unreadable input once, with its bytes and its place. */
 function checkDeadLetters(world: World, complain: Complain): void {
   for (const topic of world.topologies.flatMap((topology) => topology.inputs)) {
-    const expected = world.log.dump(topic.name).flatMap((record) => {
-      if (decode(topic, record.value).ok) return []
-      return [`${record.partition}:${record.offset} ${record.value?.toString('base64')}`]
-    })
+    const unread = new Set(world.losses.unread().map(placed))
+    const all = world.log.dump(topic.name).filter(({ value }) => !decode(topic, value).ok)
+    const expected = all.map(placed).filter((text) => !unread.has(text))
     const letters = world.log
       .dump(deadLetterTopicOf(topic.name))
       .filter((record) => !isReplayed(record.headers))
     const dead = letters.map((record) => {
       const value: unknown = JSON.parse(record.value?.toString('utf8') ?? 'null')
-      const { sourcePartition, sourceOffset, payloadBase64 } = TopicDeadLetter.parse(value)
-      return `${sourcePartition}:${sourceOffset} ${payloadBase64}`
+      const { sourcePartition, sourceOffset, payloadBase64, payloadBytes } = TopicDeadLetter.parse(value)
+      const bytes = Buffer.from(payloadBase64, 'base64')
+      return `${topic.name}:${sourcePartition}:${sourceOffset} ${told(bytes, payloadBytes ?? bytes.length)}`
     })
-    sameTexts(complain, `dead letters of ${topic.name}`, expected, dead)
+    const sure = dead.filter((text) => !unread.has(text))
+    sameTexts(complain, `dead letters of ${topic.name}`, expected, sure)
   }
+}
+
+const placed = (record: LogRecord): string =>
+  `${placeOf(record)} ${told(record.value ?? Buffer.alloc(0), record.value?.length ?? 0)}`
+
+/** A dead letter has the first bytes of what is larger than this, and says how many there were. */
+const DEAD_LETTER_BYTES_MAX = 512 * 1024
+
+function told(payload: Buffer, bytes: number): string {
+  const kept = payload.subarray(0, DEAD_LETTER_BYTES_MAX)
+  return `${bytes} bytes ${createHash('sha256').update(kept).digest('hex')}`
 }
 
 interface Place {

@@ -50,6 +50,8 @@ export interface Notes {
   readonly held: string[][]
   readonly deliveries: string[][]
   readonly failures: LogError[]
+  /** Why a partition was not read on. */
+  readonly stops: LogError[]
 }
 
 /** A member of `group` that starts every new partition at the same offset. */
@@ -57,6 +59,7 @@ export async function join(client: LogClient, from = 0): Promise<Notes> {
   const held: string[][] = []
   const deliveries: string[][] = []
   const failures: LogError[] = []
+  const stops: LogError[] = []
   const consumer = client.consumer({
     group: 'group',
     topics: [TOPIC],
@@ -67,10 +70,11 @@ export async function join(client: LogClient, from = 0): Promise<Notes> {
       consumer.resume(partitions)
     },
     onRecords: (_, records) => deliveries.push(words(records)),
+    onStopped: (_, error) => stops.push(error),
     onFailed: (error) => failures.push(error),
   })
   await consumer.start()
-  return { consumer, held, deliveries, failures }
+  return { consumer, held, deliveries, failures, stops }
 }
 
 /** Lets everything that waits for a turn in the default scheduler have it. */
