@@ -11,10 +11,12 @@ const MUTANT_SEEDS_MAX = 600
  */
 const SHOWN_BY: Readonly<Record<string, number>> = {
   'cursor-read-before-fence': 75,
-  'tombstones-not-restored': 55,
+  'tombstones-not-restored': 25,
   'seen-max-off-by-one': 68,
   'results-not-awaited': 195,
   'mark-not-raised-without-effects': 442,
+  'topic-id-ignored-in-positions': 90,
+  'truncation-not-heard': 72,
 }
 
 async function firstViolation(name: string): Promise<RunResult | null> {
