@@ -95,7 +95,7 @@ export const FAULT_KINDS = Object.keys(REQUEST_FAULTS).length + MOMENT_FAULTS.le
  * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random
  * rates, because a fault that is always there hides what happens without it.
  */
-export function planFaults(dice: Dice, long: Dice): FaultPlan {
+export function planFaults(dice: Dice, long: Dice, isOften: boolean): FaultPlan {
   const calm = dice.chance(0.04)
   const requests = new Map<RequestFault, number>()
   for (const name of requestFaults()) {
@@ -104,7 +104,7 @@ export function planFaults(dice: Dice, long: Dice): FaultPlan {
   const moments = new Map<MomentFault, number>()
   if (!calm && long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
   for (const name of MOMENT_FAULTS) {
-    if (name === 'bridge_frozen_long') continue
+    if (name === 'bridge_frozen_long' && !isOften) continue
     if (!calm && dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
   }
   const edges = calm ? NO_FAULTS.edges : planEdges(dice)

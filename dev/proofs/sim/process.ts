@@ -29,8 +29,8 @@ export interface Plant {
     log: LogClient,
     process: { readonly name: string; readonly topologies: readonly Topology[] },
   ) => LogClient
-  /** What it breaks shows only where the log loses something. */
-  readonly loses?: true
+  /** What it breaks shows only where the log loses something, or bridges stand still for long. */
+  readonly shows?: 'losses' | 'freezes'
   readonly stores?: (stores: StoreFactory) => StoreFactory
   readonly topologies?: (topologies: readonly Topology[], rows: RowLimits) => readonly Topology[]
   /** What a process of bridges is given. */
