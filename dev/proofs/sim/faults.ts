@@ -101,14 +101,19 @@ export function planFaults(dice: Dice, long: Dice, isOften: boolean): FaultPlan 
   for (const name of requestFaults()) {
     if (!calm && dice.chance(0.5)) requests.set(name, rateOf(name) * dice.pick([0.3, 1, 3]))
   }
-  const moments = new Map<MomentFault, number>()
-  if (!calm && long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
-  for (const name of MOMENT_FAULTS) {
-    if (name === 'bridge_frozen_long' && !isOften) continue
-    if (!calm && dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
-  }
+  const moments = calm ? new Map<MomentFault, number>() : planMoments(dice, long, isOften)
   const edges = calm ? NO_FAULTS.edges : planEdges(dice)
   return { requests, moments, edges, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
+}
+
+function planMoments(dice: Dice, long: Dice, isOften: boolean): Map<MomentFault, number> {
+  const moments = new Map<MomentFault, number>()
+  if (long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
+  for (const name of MOMENT_FAULTS) {
+    if (name === 'bridge_frozen_long' && !isOften) continue
+    if (dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
+  }
+  return moments
 }
 
 function planEdges(dice: Dice): Map<EdgeFault, number> {
