@@ -95,20 +95,25 @@ export const FAULT_KINDS = Object.keys(REQUEST_FAULTS).length + MOMENT_FAULTS.le
  * Swarm testing (Groce et al., ISSTA 2012): each run has a random subset of the faults at random
  * rates, because a fault that is always there hides what happens without it.
  */
-export function planFaults(dice: Dice, long: Dice): FaultPlan {
+export function planFaults(dice: Dice, long: Dice, isOften: boolean): FaultPlan {
   const calm = dice.chance(0.04)
   const requests = new Map<RequestFault, number>()
   for (const name of requestFaults()) {
     if (!calm && dice.chance(0.5)) requests.set(name, rateOf(name) * dice.pick([0.3, 1, 3]))
   }
-  const moments = new Map<MomentFault, number>()
-  if (!calm && long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
-  for (const name of MOMENT_FAULTS) {
-    if (name === 'bridge_frozen_long') continue
-    if (!calm && dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
-  }
+  const moments = calm ? new Map<MomentFault, number>() : planMoments(dice, long, isOften)
   const edges = calm ? NO_FAULTS.edges : planEdges(dice)
   return { requests, moments, edges, delayed: calm ? 0 : dice.pick(TURN_DELAY_RATES) }
+}
+
+function planMoments(dice: Dice, long: Dice, isOften: boolean): Map<MomentFault, number> {
+  const moments = new Map<MomentFault, number>()
+  if (long.chance(LONG_RATE)) moments.set('bridge_frozen_long', MOMENT_RATE * long.pick([1, 3]))
+  for (const name of MOMENT_FAULTS) {
+    if (name === 'bridge_frozen_long' && !isOften) continue
+    if (dice.chance(0.6)) moments.set(name, MOMENT_RATE * dice.pick([0.3, 1, 3]))
+  }
+  return moments
 }
 
 function planEdges(dice: Dice): Map<EdgeFault, number> {

@@ -15,7 +15,7 @@ const ID_PREFIX = 'id:'
 function marksOfAnyTopic(): Plant {
   const ids = new Map<string, string>()
   return {
-    loses: true,
+    shows: 'losses',
     log: (log) => withBoundsSeen(log, ids),
     stores: withGet((inner, store, key) =>
       store === MARKS_STORE && key.startsWith(ID_PREFIX)
@@ -85,10 +85,10 @@ const believing = (handling: Handling): Handling => ({
 /** Where the mutants of `mutants.ts` find them. */
 export const LOSS_MUTANTS: Readonly<Record<string, () => Plant>> = {
   'topic-id-ignored-in-marks': marksOfAnyTopic,
-  'topic-id-ignored-in-cursors': () => ({ loses: true, log: cursorsOfAnyTopic }),
+  'topic-id-ignored-in-cursors': () => ({ shows: 'losses', log: cursorsOfAnyTopic }),
   'topic-id-ignored-in-positions': () => ({
-    loses: true,
+    shows: 'losses',
     topologies: (topologies) => topologies.map(positionsOfAnyTopic),
   }),
-  'truncation-not-heard': () => ({ loses: true, log: stopsNotHeard }),
+  'truncation-not-heard': () => ({ shows: 'losses', log: stopsNotHeard }),
 }

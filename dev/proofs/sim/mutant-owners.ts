@@ -13,5 +13,5 @@ const withPublication =
 const unproven = withPublication((publication) => [{ ...publication, lastSequence: undefined }, () => {}])
 
 export const OWNER_MUTANTS: Readonly<Record<string, () => Plant>> = {
-  'bridge-publishes-unproven': () => ({ publisher: unproven }),
+  'bridge-publishes-unproven': () => ({ shows: 'freezes', publisher: unproven }),
 }

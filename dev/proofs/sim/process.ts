@@ -5,7 +5,6 @@ import type { Topology } from '../../../streams/dsl/topology.ts'
 import type { MemoryClient } from '../../../streams/log/memory/client.ts'
 import { LogError, partitionKey, type LogClient, type LogConsumer } from '../../../streams/log/port.ts'
 import type { Clock } from '../../../streams/runtime/clock.ts'
-import { noHooks, taskName, type Hooks, type TaskId } from '../../../streams/runtime/watch/hooks.ts'
 import { Prefetcher } from '../../../streams/runtime/task/prefetch.ts'
 import type { StoreFactory } from '../../../streams/runtime/store/store.ts'
 import type { StandbyLimits, TaskLimits } from '../../../streams/runtime/limits.ts'
@@ -13,6 +12,7 @@ import { PositionWatch } from '../../../streams/runtime/watch/position-watch.ts'
 import { Worker } from '../../../streams/runtime/worker.ts'
 import type { Dice } from './dice.ts'
 import type { Disk, Turn } from './disk.ts'
+import { historyHooks } from './history-hooks.ts'
 import type { History } from './history.ts'
 import type { RowLimits } from './row-limits.ts'
 import type { Watched } from './order-watch.ts'
@@ -30,8 +30,8 @@ export interface Plant {
     log: LogClient,
     process: { readonly name: string; readonly topologies: readonly Topology[] },
   ) => LogClient
-  /** What it breaks shows only where the log loses something. */
-  readonly loses?: true
+  /** What it breaks shows only where the log loses something, or bridges stand still for long. */
+  readonly shows?: 'losses' | 'freezes'
   readonly stores?: (stores: StoreFactory) => StoreFactory
   readonly committer?: (options: CommitterOptions) => Committer
   readonly topologies?: (topologies: readonly Topology[], rows: RowLimits) => readonly Topology[]
@@ -96,7 +96,7 @@ export class Process {
     const clock = this.clock
     const lookups = options.lookup(this)
     const prefetcher = new Prefetcher({ lookups, clock, inFlightMax: 16, deadlineMs: 2000 })
-    const hooks = this.#hooks()
+    const hooks = historyHooks(this.name, options.history)
     const { limits } = options
     const transactionalId = `${APP}.${this.name}`
     const committing = { log, transactionalId, clock, limits, hooks }
@@ -273,36 +273,5 @@ export class Process {
         unknown: () => {},
       },
     })
-  }
-
-  #hooks(): Hooks {
-    const { history } = this.#options
-    const say = (task: TaskId, text: string): void => history.line(`${this.name} ${taskName(task)} ${text}`)
-    return {
-      ...noHooks,
-      restored: (task, records) => say(task, `restored ${records}`),
-      running: (task) => say(task, 'runs'),
-      committed: (task, { read, fired, written }) =>
-        say(task, `committed ${[...read].join(' ')} fired ${fired} written ${written}`),
-      recovering: (task, reason) => say(task, `recovers: ${String(reason)}`),
-      outdated: (task) => say(task, 'is outdated'),
-      poisoned: (task, topic, offset, reason) => say(task, `poisoned ${topic} ${offset} ${reason}`),
-      closed: (task) => say(task, 'closed'),
-      gap: (task, topic, from, to) =>
-        history.violation(`${taskName(task)} has a gap in ${topic}: ${from} to ${to}`),
-      standbyFailed: (task, error) => {
-        say(task, `standby fails: ${String(error)}`)
-        if (!(error instanceof LogError) || error.code === 'fatal')
-          history.violation(`standby ${taskName(task)} fails at ${this.name}: ${String(error)}`)
-      },
-      // The days that pass here make stores old; these disks lose themselves whole and are never
-      // broken.
-      wiped: (task, reason) => say(task, `wiped: ${String(reason)}`),
-      failed: (task, error) => {
-        // A handler's defect carries its place in its stack, which is what the reader needs.
-        const text = error instanceof Error ? (error.stack ?? String(error)) : String(error)
-        history.violation(`${taskName(task)} failed at ${this.name}: ${text}`)
-      },
-    }
   }
 }

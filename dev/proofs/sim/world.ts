@@ -124,9 +124,12 @@ function lay(seed: number, options: WorldOptions): Ground {
   const scheduler = shuffledScheduler(() => ordering.next())
   const time = new VirtualTime(START_MS, scheduler.schedule)
   const history = new History(() => `${time.elapsedMs}`)
-  const plan = options.calm === true ? NO_FAULTS : planFaults(dice('plan'), dice('long-plan'))
+  const plan =
+    options.calm === true
+      ? NO_FAULTS
+      : planFaults(dice('plan'), dice('long-plan'), options.plant?.shows === 'freezes')
   const lossPlan =
-    options.calm === true ? NO_LOSSES : planLosses(dice('loss-plan'), options.plant?.loses === true)
+    options.calm === true ? NO_LOSSES : planLosses(dice('loss-plan'), options.plant?.shows === 'losses')
   const storm = { active: false }
   const delays = dice('delays')
   const schedule = (task: () => void): void => {
