@@ -69,6 +69,10 @@ describe('the count of what a broker has appended', () => {
     expect(byTopic.get('orders')).toEqual({ batches: 1, markers: 0, records: 3, bytes: whole.length })
   })
 
+  it('refuses a broker whose log is elsewhere, instead of counting nothing', () => {
+    expect(() => logSizes([join(folder, 'elsewhere')])).toThrow('not on this machine')
+  })
+
   it("leaves the controller's own log out", () => {
     expect(counted(() => append('__cluster_metadata-0', batch(1))).byTopic).toEqual(new Map())
   })

@@ -35,6 +35,7 @@ const TRANSACTION_LOG = '__transaction_state'
 const CURSOR_LOG = '__consumer_offsets'
 const PARTITION_FOLDER = /^(?<topic>.+)-\d+$/
 
+/** Throws when a folder is not on this machine: nothing found would read as nothing appended. */
 export function logSizes(folders: readonly string[]): LogSizes {
   const sizes = new Map<string, number>()
   for (const partition of folders.flatMap(partitionsIn)) {
@@ -47,7 +48,7 @@ export function logSizes(folders: readonly string[]): LogSizes {
 }
 
 function partitionsIn(folder: string): readonly string[] {
-  if (!existsSync(folder)) return []
+  if (!existsSync(folder)) throw new Error(`the log of the broker, ${folder}, is not on this machine`)
   return readdirSync(folder)
     .filter((name) => topicOf(name) !== undefined)
     .map((name) => join(folder, name))

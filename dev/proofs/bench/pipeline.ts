@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { startPlatform } from '../../local/platform.ts'
 import { withStack } from '../../stack/with-stack.ts'
 import { percentiles } from '../demo/percentiles.ts'
-import { appendsBetween, type Appends } from './pipeline-appends.ts'
+import { appendsBetween, logSizes, type Appends } from './pipeline-appends.ts'
 import { latenciesOf, operatorTimes, outcomeTimes } from './pipeline-latency.ts'
 import { logFoldersOf } from './pipeline-log-folders.ts'
 import { machineBetween } from './pipeline-machine.ts'
@@ -13,7 +13,7 @@ import { tableOf } from './pipeline-table.ts'
  * `npm run bench -- pipeline [--rate 20 --seconds 60 | --messages 3000] [--json]`: the whole
  * platform as in the demo, warm, at a fixed rate or (`--rate full`, the default) as fast as it
  * goes. The last line is one JSON object; without `--json` a table of all appends by topic comes
- * before it. On Linux only.
+ * before it. It needs Linux, and the broker on the same machine.
  *
  * Transactions and appends are those of the broker, from its own files, per message that the API
  * accepted in the interval. `platformBusyShare` and `cpuMsPerMessage` leave out what else runs on
@@ -53,6 +53,8 @@ const say = (line: string): void => console.error(`[bench] ${line}`)
 
 process.exitCode = await withStack(async (stack, abort) => {
   const logFolders = await logFoldersOf(stack.kafkaBrokers.split(','))
+  // Refuses at once what could not be counted at the end.
+  logSizes(logFolders)
   const nodeOptions = values.profiles === '' ? [] : ['--cpu-prof', '--cpu-prof-dir', values.profiles]
   const platform = await startPlatform({ stack, abort, say, partitions, commitMs, nodeOptions })
   try {

@@ -5,9 +5,9 @@ import { defineTopology, type Topology } from '../../../streams/dsl/topology.ts'
 
 /**
  * Four jobs that any stream library can be asked to do, on records of 300 bytes: a stateless map, a
- * dedupe by key, an aggregation of three segments into one outcome, and a join of two inputs merged
- * by time, which waits for its second half under a timer. What the last costs more than the
- * aggregation is the price of asking the log where both inputs end before each round.
+ * dedupe by key, an aggregation of three segments into one outcome, and a join of two inputs, in
+ * which the first half of a pair waits for the second under a timer. The join is the one whose
+ * rounds merge by time, for which the log is asked where both inputs end.
  */
 const Part = z.object({ ...envelope, id: z.string(), part: z.number().int(), pad: z.string() })
 export type Part = z.infer<typeof Part>
