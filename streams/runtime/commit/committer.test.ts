@@ -79,6 +79,10 @@ const record = (partition: number, value: string): OutRecord => ({
   timestamp: 1,
 })
 
+const noCursors = (): never => {
+  throw new RangeError('no cursors')
+}
+
 const valuesIn = async (log: MemoryLog): Promise<readonly string[]> =>
   (await readAll(log, TOPIC, PARTITIONS)).map(({ value }) => String(value))
 
@@ -103,11 +107,10 @@ describe('parts that are handed in together', () => {
 
   it('do without the one whose cursors cannot be told', async () => {
     const { log, part, committer } = await scene()
-    const cursors = (): never => {
-      throw new RangeError('no cursors')
-    }
     const outcomes = await Promise.all(
-      [part(0, 'a'), part(1, 'b', { cursors }), part(2, 'c')].map((one) => outcomeOf(committer.commit(one))),
+      [part(0, 'a'), part(1, 'b', { cursors: noCursors }), part(2, 'c')].map((one) =>
+        outcomeOf(committer.commit(one)),
+      ),
     )
     expect(outcomes).toEqual(['committed', new RangeError('no cursors'), 'committed'])
     expect(await valuesIn(log)).toEqual(['a', 'c'])

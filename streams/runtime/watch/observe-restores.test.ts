@@ -19,6 +19,8 @@ function listening(): { readonly logger: Logger; readonly lines: (readonly [stri
   return { logger: { debug: say, info: say, warn: say, error: say }, lines }
 }
 
+const isRow = ({ key }: LogRecord): boolean => String(key).startsWith('wait')
+
 describe('a restore', () => {
   it('says at the start, at intervals and at the end how far it is and how fast', async () => {
     const { logger, lines } = listening()
@@ -58,7 +60,6 @@ describe('a restore', () => {
     const first = await startWorker({ log: broker, stores: memoryStores(), counting: given })
     const writer = broker.writer()
     await writer.write(['wait-1', 'wait-2', 'wait-3'].map((word, n) => wordRecord(given, word, n, 1)))
-    const isRow = ({ key }: LogRecord): boolean => String(key).startsWith('wait')
     const rows = () => broker.dump(`${given.topology.name}-counts-changelog`).filter(isRow)
     await until(() => rows().length === 3, 'three rows')
     await first.close()
