@@ -13,7 +13,7 @@ const SHOWN_BY: Readonly<Record<string, number>> = {
   'cursor-read-before-fence': 83,
   'tombstones-not-restored': 55,
   'seen-max-off-by-one': 68,
-  'results-not-awaited': 195,
+  'results-not-awaited': 221,
   'mark-not-raised-without-effects': 442,
 }
 

@@ -1,7 +1,7 @@
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
-import type { OffsetsPayload } from './apis.ts'
+import type { OffsetsPayload } from './offset-commit-request.ts'
 
 /**
  * How a transaction tells the broker what takes part in it. 1: by requests of their own before
@@ -101,8 +101,6 @@ function encodeMove1(by: Spokesman, { group, topics }: CursorsMove): ByteWriter 
 
 /** Cursors are fenced by the transactional id of their task, not by a generation of the group. */
 const NO_GENERATION = -1
-/** We do not write the epoch of the leader from which was read. */
-const NO_LEADER_EPOCH = -1
 
 function encodeMove5(by: Spokesman, { group, topics }: CursorsMove): ByteWriter {
   const out = new ByteWriter().noTags().compactString(by.transactionalId).compactString(group)
@@ -110,8 +108,8 @@ function encodeMove5(by: Spokesman, { group, topics }: CursorsMove): ByteWriter 
   out.uvarint(topics.length + 1)
   for (const { topic, partitions } of topics) {
     out.compactString(topic).uvarint(partitions.length + 1)
-    for (const { partition, offset, metadata } of partitions)
-      out.int32(partition).int64(BigInt(offset)).int32(NO_LEADER_EPOCH).compactString(metadata).noTags()
+    for (const { partition, offset, leaderEpoch, metadata } of partitions)
+      out.int32(partition).int64(BigInt(offset)).int32(leaderEpoch).compactString(metadata).noTags()
     out.noTags()
   }
   return out.noTags()

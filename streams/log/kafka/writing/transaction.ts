@@ -7,7 +7,7 @@ import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
-import { offsetsPayload } from '../codecs/offsets-payload.ts'
+import { offsetsPayload } from '../codecs/offset-commit-request.ts'
 import {
   addOffsetsRequest,
   addPartitionsRequest,
@@ -105,7 +105,7 @@ export class Transaction {
     if (group === '') throw new LogError('fatal', 'cursors need a group')
     this.#mayBeOpen = true
     if (this.#protocol === 1 && !this.#hasOffsets) await this.#addOffsets()
-    const move = { group, topics: offsetsPayload(cursors) }
+    const move = { group, topics: offsetsPayload(cursors, (at) => cluster.held.epochOf(group, at)) }
     const request = txnOffsetCommitRequest(this.#spokesman(), move, this.#protocol)
     await this.#ask(request, deadline, new Coordinator(cluster, lane, 'group', group))
     this.#isOpen = true
