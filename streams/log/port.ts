@@ -54,6 +54,11 @@ export interface OutRecord extends TopicPartition {
 export interface Cursor extends TopicPartition {
   readonly next: number
   readonly metadata: string
+  /**
+   * Told with a cursor that was committed, and below `next`: the log was cut back to there since,
+   * and whatever stands there now was not read. Only for the topic of the id that it has now.
+   */
+  readonly cutBackTo?: number | undefined
 }
 
 /** First retained offset and last stable offset of a partition. */

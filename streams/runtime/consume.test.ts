@@ -26,6 +26,12 @@ describe('where reading goes on', () => {
     ['at the cursor of the same topic', cursor(5, 'a'), { start: 3, end: 9, topicId: 'a' }, 5],
     ['fault R2: at the start of a topic made again', cursor(5, 'a'), { start: 0, end: 9, topicId: 'b' }, 0],
     ['at the end of a topic that has lost its end', cursor(50, 'a'), { start: 0, end: 9, topicId: 'a' }, 9],
+    [
+      'fault R8: where the same topic was cut back, though it has grown since',
+      { ...cursor(8, 'a'), cutBackTo: 4 },
+      { start: 0, end: 9, topicId: 'a' },
+      4,
+    ],
     ['at the start when the ids are not told', cursor(50), { start: 2, end: 9 }, 2],
     [
       'at a cursor that another tool moved',

@@ -148,6 +148,7 @@ function counting(): Counting {
   const brokers: Brokers = {
     clock: cluster.clock,
     compression: cluster.compression,
+    held: cluster.held,
     send: (lane, nodeId, call) => {
       sent += 1
       return cluster.send(lane, nodeId, call)

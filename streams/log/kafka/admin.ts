@@ -1,20 +1,23 @@
 import { LogError, partitionKey } from '../port.ts'
 import type { Bounds, Cursor, GroupState, LogAdmin, TopicPartition } from '../port.ts'
-import { describeGroups, offsetCommit } from './codecs/apis.ts'
+import { describeGroups } from './codecs/apis.ts'
 import { UNKNOWN_MEMBER_ID, remedyFor } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { Coordinator } from './cluster/coordinator.ts'
 import type { Repeatable } from './cluster/coordinator.ts'
 import type { Lane } from './wire/broker-connections.ts'
+import { cutBack } from './cluster/cut-back.ts'
 import { listBounds } from './cluster/list-bounds.ts'
+import { offsetCommitRequest, offsetsPayload } from './codecs/offset-commit-request.ts'
 import { offsetFetchRequest } from './codecs/offset-fetch-request.ts'
-import { offsetsPayload } from './codecs/offsets-payload.ts'
 import { outcomeOf } from './cluster/outcome.ts'
 import { ownCall } from './wire/own-call.ts'
 import { ensureTopics, removeTopics } from './cluster/topics.ts'
 
 const ADMIN_WITHIN_MS = 20_000
+
+const NONE: ReadonlyMap<string, number> = new Map()
 
 /** Outside of any generation. */
 const NO_MEMBER = { memberId: '', groupGenerationId: -1 }
@@ -57,11 +60,15 @@ export class KafkaAdmin implements LogAdmin {
         [answer, ...answer.cursors].find(({ errorCode }) => errorCode !== 0)?.errorCode ?? 0,
     })
     const found = cursors.filter(({ next }) => next >= 0)
+    // Whoever only wants to know how far a group is goes on nowhere.
+    const isOwner = how === 'settled'
+    const cut = isOwner ? await this.#attempt(() => cutBack(this.#cluster, this.#lane, found)) : NONE
     return new Map(
-      found.map(({ topic, partition, next, metadata }) => [
-        partitionKey({ topic, partition }),
-        { topic, partition, next, metadata },
-      ]),
+      found.map(({ topic, partition, next, metadata }) => {
+        const key = partitionKey({ topic, partition })
+        const cutBackTo = cut.get(key)
+        return [key, { topic, partition, next, metadata, ...(cutBackTo !== undefined && { cutBackTo }) }]
+      }),
     )
   }
 
@@ -69,11 +76,11 @@ export class KafkaAdmin implements LogAdmin {
     const { members } = await this.groupState(group)
     if (members > 0) throw occupied(group, `${members} members`)
     if (cursors.length === 0) return
+    const call = ownCall(offsetCommitRequest({ groupId: group, ...NO_MEMBER }, offsetsPayload(cursors)))
     await this.#ask(group, {
       name: 'OffsetCommit',
-      call: offsetCommit({ groupId: group, ...NO_MEMBER, topics: offsetsPayload(cursors) }),
-      codeOf: ({ responses }) => {
-        const codes = responses.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode))
+      call,
+      codeOf: ({ codes }) => {
         // Somebody has joined since.
         if (codes.includes(UNKNOWN_MEMBER_ID)) throw occupied(group, 'members')
         return codes.find((code) => code !== 0) ?? 0

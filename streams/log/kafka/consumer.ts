@@ -11,6 +11,7 @@ import {
 } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { NO_EPOCH, offsetsPayload } from './codecs/offset-commit-request.ts'
 import { Fetcher } from './reading/fetcher.ts'
 import { OwnedPartitions } from './reading/fetched.ts'
 import type { FetchedRecords, OwnedPartition } from './reading/fetched.ts'
@@ -91,6 +92,7 @@ export class KafkaConsumer implements LogConsumer {
   async start(): Promise<void> {
     if (this.#phase !== 'new') throw new LogError('fatal', 'a consumer starts once')
     this.#phase = 'running'
+    this.#options.cluster.held.add(this.#options.group, this.#owned)
     const { cluster, topics } = this.#options
     const attempts = new Attempts(cluster.clock, cluster.clock.now() + START_WITHIN_MS, PATIENT_MS_MAX)
     for (;;) {
@@ -100,6 +102,7 @@ export class KafkaConsumer implements LogConsumer {
       } catch (error) {
         if (this.#isRunning() && remedyFor(error) === 'lost' && (await attempts.another())) continue
         this.#phase = 'over'
+        cluster.held.remove(this.#options.group, this.#owned)
         throw outcomeOf(error)
       }
     }
@@ -137,6 +140,7 @@ export class KafkaConsumer implements LogConsumer {
   async commit(cursors: readonly Cursor[]): Promise<void> {
     if (cursors.length === 0) return
     const held = cursors.map((cursor) => this.#owned.get(cursor))
+    const offsets = offsetsPayload(cursors, (at) => this.#owned.get(at)?.epoch ?? NO_EPOCH)
     const { clock } = this.#options.cluster
     const attempts = new Attempts(clock, clock.now() + COMMIT_WITHIN_MS, PATIENT_MS_MAX)
     for (;;) {
@@ -144,7 +148,7 @@ export class KafkaConsumer implements LogConsumer {
       if (!this.#isRunning() || !held.every((one) => one !== undefined && this.#owned.has(one)))
         throw new LogError('fenced', `${this.#options.group} has gone on without this member`)
       try {
-        return await this.#membership.commitOnce(cursors)
+        return await this.#membership.commitOnce(offsets)
       } catch (error) {
         if (!this.#mayCommitAgain(error) || !(await attempts.another())) throw commitError(error)
       }
@@ -204,7 +208,8 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   async #end(): Promise<void> {
-    const { cluster } = this.#options
+    const { cluster, group } = this.#options
+    cluster.held.remove(group, this.#owned)
     this.#fetcher.stop()
     await this.#membership.stop()
     this.#owned.assign([])

@@ -22,15 +22,17 @@ function topicIdIn(metadata: string): string | undefined {
 
 /**
  * Where reading goes on. At the first record when there is no cursor, or one of another topic. A
- * cursor beyond the end of the same topic has outlived records that the log has lost: what comes
- * next is new. Where the broker tells no ids the two cannot be told apart; then reading starts
- * over, because whoever reads recognises what comes twice.
+ * cursor beyond the end of the same topic, or beyond where it was cut back to, has outlived records
+ * that the log has lost, and what comes next is new. Where the broker tells no ids the two cannot
+ * be told apart; then reading starts over, because whoever reads recognises what comes twice.
  */
 export function startFrom(cursor: Cursor | undefined, { start, end, topicId }: Bounds): number {
   if (cursor === undefined) return start
   const written = topicIdIn(cursor.metadata)
   const isSame = written !== undefined && written === topicId
   if (written !== undefined && topicId !== undefined && !isSame) return start
-  if (cursor.next > end) return isSame ? end : start
-  return Math.max(start, cursor.next)
+  const { next, cutBackTo = end } = cursor
+  const sound = Math.min(end, cutBackTo)
+  if (next > sound) return isSame ? Math.max(start, sound) : start
+  return Math.max(start, next)
 }

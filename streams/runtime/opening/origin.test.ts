@@ -93,4 +93,18 @@ describe('where an input goes on', () => {
     expect(isShort(known(about))).toBe(true)
     expect(decided(about)).toEqual({ fate: 'truncated', next: 10, mark: 10 })
   })
+
+  it('fault R8: goes on where the log was cut back, though it has grown beyond the cursor since', () => {
+    const cut = { ...cursor(8, 'now'), cutBackTo: 5 }
+    const truncated = { fate: 'truncated', next: 5, mark: 5 }
+    expect(isShort(known({ cursor: cut, mark: 8, markId: 'now' }))).toBe(false)
+    expect(decided({ cursor: cut, mark: 8, markId: 'now' })).toEqual(truncated)
+    expect(
+      decided({ cursor: { ...cut, metadata: cursor(8, 'old').metadata }, mark: 8, markId: 'now' }),
+    ).toEqual({
+      fate: 'same',
+      next: 0,
+      mark: 8,
+    })
+  })
 })

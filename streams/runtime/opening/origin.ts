@@ -43,9 +43,10 @@ export function originOf(known: Known): Origin {
     const next = Math.max(start, cursor ?? start)
     return { ...base, cursor: next, next, mark: undefined, fate: 'recreated' }
   }
-  if (isShort(known)) {
-    const next = Math.max(start, Math.min(cursor ?? start, end))
-    return { ...base, cursor: next, next, mark: mark && Math.min(mark, end), fate: 'truncated' }
+  const sound = Math.min(end, soundIn(known))
+  if (isShort(known) || (cursor ?? 0) > sound) {
+    const next = Math.max(start, Math.min(cursor ?? start, sound))
+    return { ...base, cursor: next, next, mark: mark && Math.min(mark, sound), fate: 'truncated' }
   }
   const next = cursor ?? start
   return { ...base, cursor: next, next: Math.max(next, start), mark, fate: 'same' }
@@ -78,6 +79,12 @@ export function assertSame(origins: readonly Origin[], now: ReadonlyMap<string, 
 /** A cursor that counts in another topic is none. */
 const cursorIn = ({ bounds, cursor }: Known): number | undefined =>
   cursor === undefined || isDifferent(bounds.topicId, idIn(cursor)) ? undefined : cursor.next
+
+/** Up to where the log still has what the cursor counts. */
+const soundIn = (known: Known): number =>
+  cursorIn(known) === undefined
+    ? Number.POSITIVE_INFINITY
+    : (known.cursor?.cutBackTo ?? Number.POSITIVE_INFINITY)
 
 const idIn = ({ metadata }: Cursor): string | undefined => readCursorMetadata(metadata).topicId
 

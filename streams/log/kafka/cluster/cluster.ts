@@ -8,6 +8,7 @@ import { Attempts, PATIENT_MS_MAX } from './clock.ts'
 import type { Clock } from './clock.ts'
 import { within } from '../wire/call.ts'
 import type { CallFor } from '../wire/call.ts'
+import { HeldPartitions } from '../reading/held-partitions.ts'
 import { BrokerConnections } from '../wire/broker-connections.ts'
 import type { Lane, BrokerConnectionsOptions } from '../wire/broker-connections.ts'
 
@@ -21,6 +22,7 @@ export type Brokers = Pick<
   Cluster,
   | 'clock'
   | 'compression'
+  | 'held'
   | 'send'
   | 'sendAny'
   | 'knownLeader'
@@ -46,6 +48,8 @@ export class Cluster {
   readonly clock: Clock
   /** How batches are packed for this cluster. */
   readonly compression: Compression
+  /** What the members of this client hold. */
+  readonly held = new HeldPartitions()
   readonly #connections: BrokerConnections
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()

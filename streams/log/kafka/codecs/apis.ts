@@ -20,20 +20,10 @@ interface Coded {
   readonly errorCode: number
 }
 
-interface TopicCodes {
-  readonly topic: string
-  readonly partitions: readonly (Coded & { readonly partition: number })[]
-}
-
 export const findCoordinator = api<
   { groupId: string; coordinatorType: 0 | 1 },
   Coded & { coordinator: BrokerAddress }
 >('GroupCoordinator', ['errorCode', 'coordinator'])
-
-export interface OffsetsPayload {
-  readonly topic: string
-  readonly partitions: readonly { partition: number; offset: string; metadata: string }[]
-}
 
 export const listOffsets = api<
   {
@@ -50,11 +40,6 @@ export const listOffsets = api<
     }[]
   }
 >('ListOffsets', ['responses'])
-
-export const offsetCommit = api<
-  { groupId: string; groupGenerationId: number; memberId: string; topics: readonly OffsetsPayload[] },
-  { responses: readonly TopicCodes[] }
->('OffsetCommit', ['responses'])
 
 export const joinGroup = api<
   {

@@ -3,10 +3,16 @@ import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
 
+export interface FetchedCursor extends Cursor {
+  readonly errorCode: number
+  /** -1: it was committed without. */
+  readonly leaderEpoch: number
+}
+
 export interface OffsetFetchAnswer {
   readonly errorCode: number
   /** `next` is -1 where the group has none. */
-  readonly cursors: readonly (Cursor & { readonly errorCode: number })[]
+  readonly cursors: readonly FetchedCursor[]
   readonly clientSideThrottleTime: number
 }
 
@@ -52,12 +58,11 @@ function decode(reader: ByteReader): OffsetFetchAnswer {
   return { clientSideThrottleTime, cursors: topics.flat(), errorCode: reader.int16() }
 }
 
-function decodeCursor(reader: ByteReader, topic: string): Cursor & { errorCode: number } {
+function decodeCursor(reader: ByteReader, topic: string): FetchedCursor {
   const partition = reader.int32()
   const next = reader.int64()
-  // The committed leader epoch, which we do not write.
-  reader.skip(4)
-  const cursor = { topic, partition, next, metadata: reader.compactString(), errorCode: reader.int16() }
+  const leaderEpoch = reader.int32()
+  const [metadata, errorCode] = [reader.compactString(), reader.int16()]
   reader.skipTags()
-  return cursor
+  return { topic, partition, next, leaderEpoch, metadata, errorCode }
 }

@@ -2,7 +2,7 @@ import type { Membership } from '../../port.ts'
 import type { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
-import type { OffsetsPayload } from './apis.ts'
+import type { OffsetsPayload } from './offset-commit-request.ts'
 
 /**
  * How a transaction tells the broker what takes part in it. 1: by requests of their own before
@@ -98,9 +98,6 @@ export function endTxnRequest(
 const spokesman = (out: ByteWriter, { producerId, epoch }: Spokesman): ByteWriter =>
   out.int64(producerId).int16(epoch)
 
-/** We do not write the epoch of the leader from which was read. */
-const NO_LEADER_EPOCH = -1
-
 const NO_MEMBER: Membership = { memberId: '', generation: -1 }
 
 function encodeMove(by: Spokesman, { group, member = NO_MEMBER, topics }: CursorsMove): ByteWriter {
@@ -109,8 +106,8 @@ function encodeMove(by: Spokesman, { group, member = NO_MEMBER, topics }: Cursor
   out.uvarint(topics.length + 1)
   for (const { topic, partitions } of topics) {
     out.compactString(topic).uvarint(partitions.length + 1)
-    for (const { partition, offset, metadata } of partitions)
-      out.int32(partition).int64(BigInt(offset)).int32(NO_LEADER_EPOCH).compactString(metadata).noTags()
+    for (const { partition, offset, leaderEpoch, metadata } of partitions)
+      out.int32(partition).int64(BigInt(offset)).int32(leaderEpoch).compactString(metadata).noTags()
     out.noTags()
   }
   return out.noTags()

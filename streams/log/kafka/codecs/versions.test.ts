@@ -12,12 +12,12 @@ import {
   joinGroup,
   leaveGroup,
   listOffsets,
-  offsetCommit,
   syncGroup,
 } from './apis.ts'
 import { fetchRequest } from './fetch-request.ts'
 import { leaderEpochRequest } from './leader-epoch-request.ts'
 import { metadataRequest } from './metadata-request.ts'
+import { offsetCommitRequest } from './offset-commit-request.ts'
 import { offsetFetchRequest } from './offset-fetch-request.ts'
 
 /**
@@ -45,7 +45,7 @@ const requests: readonly CallFor<object>[] = [
   ownCall(fetchRequest([], { waitMs: 1, bytesMax: 1, partitionBytesMax: 1 })),
   listOffsets({ isolationLevel: 1, topics: [] }),
   metadataRequest(['t']),
-  offsetCommit({ ...member, groupGenerationId: 1, topics: [] }),
+  ownCall(offsetCommitRequest({ ...member, groupGenerationId: 1 }, [])),
   ownCall(offsetFetchRequest('g', new Map(), true)),
   findCoordinator({ groupId: 'g', coordinatorType: 0 }),
   joinGroup({

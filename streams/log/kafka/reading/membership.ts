@@ -1,7 +1,7 @@
 import { backoffMs } from '../../../platform/backoff.ts'
 import { assign, type Share } from '../../assigner.ts'
-import type { Cursor, Membership as Member, StandbyOptions } from '../../port.ts'
-import { heartbeat, joinGroup, leaveGroup, offsetCommit, syncGroup } from '../codecs/apis.ts'
+import type { Membership as Member, StandbyOptions } from '../../port.ts'
+import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../codecs/apis.ts'
 import {
   BrokerError,
   ILLEGAL_GENERATION,
@@ -21,7 +21,9 @@ import {
   encodeAssignment,
   encodeSubscription,
 } from '../codecs/member-protocol.ts'
-import { offsetsPayload } from '../codecs/offsets-payload.ts'
+import { offsetCommitRequest } from '../codecs/offset-commit-request.ts'
+import type { OffsetsPayload } from '../codecs/offset-commit-request.ts'
+import { ownCall } from '../wire/own-call.ts'
 
 export interface MembershipOptions {
   readonly cluster: Brokers & Pick<Cluster, 'partitionCounts'>
@@ -113,15 +115,14 @@ export class Membership {
   }
 
   /** One attempt under the present generation. */
-  async commitOnce(cursors: readonly Cursor[]): Promise<void> {
+  async commitOnce(offsets: readonly OffsetsPayload[]): Promise<void> {
     const { group } = this.#options
     const member = { groupId: group, memberId: this.#memberId, groupGenerationId: this.#generation }
+    const call = ownCall(offsetCommitRequest(member, offsets))
     await this.#coordinator.once({
       name: 'OffsetCommit',
-      call: offsetCommit({ ...member, topics: offsetsPayload(cursors) }),
-      codeOf: ({ responses }) =>
-        responses.flatMap(({ partitions }) => partitions).find(({ errorCode }) => errorCode !== 0)
-          ?.errorCode ?? 0,
+      call,
+      codeOf: ({ codes }) => codes.find((code) => code !== 0) ?? 0,
     })
   }
 

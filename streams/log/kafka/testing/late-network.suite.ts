@@ -1,3 +1,4 @@
+import { HeldPartitions } from '../reading/held-partitions.ts'
 import { BrokerError } from '../cluster/broker-error.ts'
 import type { Brokers } from '../cluster/cluster.ts'
 import type { ApiVersions, CallFor, RequestBody } from '../wire/call.ts'
@@ -47,6 +48,7 @@ export class LateNetwork {
     }
     this.brokers = {
       compression: 'none',
+      held: new HeldPartitions(),
       clock: { now: () => this.#nowMs, random: () => 0.5, sleep },
       send: (_lane, _nodeId, call) => this.#send(call),
       sendAny: (call) => this.#send(call),

@@ -75,6 +75,7 @@ export function lateRequests(cluster: Cluster): LateRequests {
   return {
     brokers: {
       compression: cluster.compression,
+      held: cluster.held,
       clock: { now: () => now() + aheadMs, random, sleep },
       send,
       sendAny: (call) => cluster.sendAny(call),

@@ -3,6 +3,7 @@ import { encodeAssignment, encodeSubscription } from '../codecs/member-protocol.
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { ApiName, CallFor } from '../wire/call.ts'
 import { ConnectionLost } from '../wire/connection-lost.ts'
+import { HeldPartitions } from '../reading/held-partitions.ts'
 import type { MembershipOptions } from '../reading/membership.ts'
 
 const REBALANCE_IN_PROGRESS = 27
@@ -36,6 +37,7 @@ export class ModelGroup {
     return {
       clock: { now: () => this.#nowMs, sleep: (ms) => this.#pass(ms), random: () => 0.5 },
       compression: 'none',
+      held: new HeldPartitions(),
       send: (_, __, call) => this.#answer(call),
       coordinatorOf: () => Promise.resolve(1),
       forgetCoordinator: () => undefined,

@@ -12,7 +12,7 @@ import type { Brokers } from '../cluster/cluster.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 import { ownCall } from '../wire/own-call.ts'
 import type { OwnRequest } from '../wire/own-call.ts'
-import { offsetsPayload } from '../codecs/offsets-payload.ts'
+import { offsetsPayload } from '../codecs/offset-commit-request.ts'
 import {
   addOffsetsRequest,
   addPartitionsRequest,
@@ -125,7 +125,7 @@ export class Transaction {
     const { cluster, lane, deadline } = this.#options
     if (group === '') throw new LogError('fatal', 'cursors need a group')
     if (this.#protocol === 1 && !this.#groups.has(group)) await this.#addOffsets(group)
-    const move = { group, member, topics: offsetsPayload(cursors) }
+    const move = { group, member, topics: offsetsPayload(cursors, (at) => cluster.held.epochOf(group, at)) }
     const request = txnOffsetCommitRequest(this.#spokesman(), move, this.#protocol)
     try {
       await this.#ask(request, deadline, new Coordinator(cluster, lane, 'group', group))
