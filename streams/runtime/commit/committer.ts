@@ -9,7 +9,7 @@ import {
 } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
 import type { TaskLimits } from '../limits.ts'
-import type { Hooks } from '../watch/hooks.ts'
+import { taskName, type Hooks } from '../watch/hooks.ts'
 import type { Part } from './part.ts'
 import { Tempo } from './tempo.ts'
 
@@ -99,7 +99,7 @@ export class Committer {
   commit(part: Part): Promise<Written> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ part, resolve, reject, isAlone: false, staged: undefined, refused: undefined })
-      this.tempo.notify()
+      this.tempo.handedIn()
       this.#running ??= this.#run()
     })
   }
@@ -140,7 +140,9 @@ export class Committer {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      await this.tempo.untilTime()
+      await this.tempo.untilCollected((task) =>
+        this.#waiting.some(({ part }) => taskName(part.task) === task),
+      )
       this.#dropLost()
       const next = this.#take()
       if (next.length > 0) await this.#transact(next)
@@ -161,7 +163,7 @@ export class Committer {
       ({ part, refused }) => refused === undefined || part.owner.member()?.generation !== refused,
     )
     const alone = free.find(({ isAlone }) => isAlone)
-    const taken = alone === undefined ? free : [alone]
+    const taken = alone === undefined ? firstOf(free) : [alone]
     this.#waiting = this.#waiting.filter((one) => !taken.includes(one))
     return taken
   }
@@ -218,6 +220,21 @@ export class Committer {
 /** By a member that took us for gone, or because a transaction took too long. We are not. */
 const wasEnded = (id: string, cause: unknown): LogError => new LogError('unknown', `${id} was ended`, cause)
 
+/**
+ * What a transaction holds is held in memory until it is over, and no part is done before all are.
+ * Of a backlog the next one takes the rest, while the tasks of this one go on.
+ */
+const RECORDS_MAX = 20_000
+
+function firstOf(free: readonly Waiting[]): readonly Waiting[] {
+  let records = 0
+  const end = free.findIndex(({ part }) => {
+    records += part.records.length
+    return records >= RECORDS_MAX
+  })
+  return end === -1 ? free : free.slice(0, end + 1)
+}
+
 /** By group. All parts of one group are of one member, in one generation. */
 function movesOf(taken: readonly Waiting[]): readonly CursorMove[] {
   const byGroup = new Map<string, Waiting[]>()
@@ -246,5 +263,5 @@ function memberOf([first]: readonly Waiting[]): Membership {
   return member
 }
 
-const isLost = ({ task: { topology, partition } }: Part): LogError =>
-  new LogError('fenced', `${topology}.${partition} is not this member's any more`)
+const isLost = ({ task }: Part): LogError =>
+  new LogError('fenced', `${taskName(task)} is not this member's any more`)

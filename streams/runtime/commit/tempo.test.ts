@@ -12,57 +12,86 @@ function world() {
     },
   }
   const tempo = new Tempo(clock, { commitMs: 100, quietCommitMs: 20 })
-  const transaction = (tookMs: number): void => {
+  /** A round that takes no time, and the transaction that takes it. */
+  const cycle = (tookMs: number): void => {
+    tempo.roundBegins('a')
+    tempo.handedIn()
+    tempo.roundEnds('a')
     tempo.begins()
     time.nowMs += tookMs
     tempo.ends()
   }
-  return { time, tempo, transaction }
+  return { time, tempo, cycle }
 }
 
-describe('the next transaction', () => {
-  it('begins at once after a pause, and shortly after one that was quick', async () => {
-    const { time, tempo, transaction } = world()
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(1_000)
-    transaction(2)
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(1_020)
+const nobody = (): boolean => false
+
+describe('the next round', () => {
+  it('begins at once after a pause, and shortly after a transaction that was quick', () => {
+    const { tempo, cycle } = world()
+    expect(tempo.pauseMs).toBeLessThanOrEqual(0)
+    cycle(2)
+    expect(tempo.pauseMs).toBe(18)
   })
 
-  it('comes the later the longer the last one took, up to a bound', async () => {
-    const { time, tempo, transaction } = world()
-    transaction(12)
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(1_036)
-    transaction(80)
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(1_136)
+  it('comes the later the longer the last transaction took, up to a bound', () => {
+    const { tempo, cycle } = world()
+    cycle(30)
+    expect(tempo.pauseMs).toBe(30)
+    cycle(80)
+    expect(tempo.pauseMs).toBe(20)
   })
 
-  it('waits for rounds that are under way, but not for long', async () => {
-    const { time, tempo, transaction } = world()
-    transaction(2)
-    tempo.roundBegins()
-    await tempo.untilTime()
+  it('begins at once beside those of other tasks that the same transaction will take', () => {
+    const { tempo, cycle } = world()
+    cycle(2)
+    tempo.roundBegins('a')
+    expect(tempo.pauseMs).toBe(0)
+    tempo.handedIn()
+    tempo.roundEnds('a')
+    expect(tempo.pauseMs).toBe(0)
+    tempo.begins()
+    tempo.ends()
+    expect(tempo.pauseMs).toBe(20)
+  })
+
+  it('is not early for a round beside it that came to nothing', () => {
+    const { tempo, cycle } = world()
+    cycle(2)
+    tempo.roundBegins('a')
+    tempo.roundEnds('a')
+    expect(tempo.pauseMs).toBe(20)
+  })
+
+  it('is not put off by a clock that was set back', () => {
+    const { time, tempo, cycle } = world()
+    cycle(2)
+    time.nowMs = -3_600_000
+    expect(tempo.pauseMs).toBeLessThanOrEqual(0)
+  })
+})
+
+describe('a transaction', () => {
+  it('waits for rounds under way of tasks that have handed in nothing, but not for long', async () => {
+    const { time, tempo } = world()
+    tempo.roundBegins('a')
+    await tempo.untilCollected(nobody)
     expect(time.nowMs).toBe(1_100)
   })
 
-  it('does not wait for a round that waits for a transaction', async () => {
-    const { time, tempo, transaction } = world()
-    transaction(2)
-    tempo.roundBegins()
-    const never = tempo.without(new Promise(() => {}))
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(1_020)
-    expect(never).toBeInstanceOf(Promise)
+  it('begins as soon as the last of them ends', async () => {
+    const { time, tempo } = world()
+    tempo.roundBegins('a')
+    const waiting = tempo.untilCollected(nobody)
+    tempo.roundEnds('a')
+    await waiting
+    expect(time.nowMs).toBe(1_000)
   })
 
-  it('is not put off by a clock that was set back', async () => {
-    const { time, tempo, transaction } = world()
-    transaction(2)
-    time.nowMs = -3_600_000
-    await tempo.untilTime()
-    expect(time.nowMs).toBe(-3_600_000)
+  it('does not wait for the next round of a task that has handed in', async () => {
+    const { time, tempo } = world()
+    tempo.roundBegins('a')
+    await tempo.untilCollected((task) => task === 'a')
+    expect(time.nowMs).toBe(1_000)
   })
 })

@@ -8,21 +8,26 @@ export interface TempoLimits {
   readonly quietCommitMs: number
 }
 
-/** A transaction takes no more than this share of the time. */
-const SHARE = 1 / 3
+/** A transaction takes no more than this share of the time, while it can be had. */
+const SHARE = 1 / 2
 
 /**
- * When the next transaction of a process begins. What each costs hardly depends on what it holds,
- * so few are made: the slower they are, the less often, up to a bound. With little to do the next
- * one begins almost at once.
+ * When the tasks of a process begin their rounds, and when a transaction takes what they have come
+ * to. What a transaction costs hardly depends on what it holds, so few are made: rounds begin
+ * together, the later the longer the last transaction took, up to a bound. With little to do they
+ * begin almost at once.
  */
 export class Tempo {
   readonly #clock: Clock
   readonly #limits: TempoLimits
   readonly #wake: Wake
+  /** When the first round began of those that the last transaction took, or the next one takes. */
   #beganMs = Number.NEGATIVE_INFINITY
+  #isCollecting = false
+  #hasParts = false
+  #startedMs = 0
   #tookMs = 0
-  #rounds = 0
+  readonly #rounds = new Set<string>()
 
   constructor(clock: Clock, limits: TempoLimits) {
     this.#clock = clock
@@ -30,41 +35,42 @@ export class Tempo {
     this.#wake = new Wake(clock)
   }
 
-  /** Until a round that begins now would not be early. */
+  /** Until a round may begin that is not full; in company at once. */
   get pauseMs(): number {
+    if (this.#isCollecting) return 0
     const { commitMs, quietCommitMs } = this.#limits
-    const gapMs = Math.min(commitMs, Math.max(quietCommitMs, this.#tookMs / SHARE))
-    return gapMs - this.#sinceMs
+    return Math.min(commitMs, Math.max(quietCommitMs, this.#tookMs / SHARE)) - this.#sinceMs
   }
 
-  /** A task has begun a round, so it will have something to commit. */
-  roundBegins(): void {
-    this.#rounds += 1
+  /** The task will have something to commit. */
+  roundBegins(task: string): void {
+    if (!this.#isCollecting) this.#beganMs = this.#nowMs
+    this.#isCollecting = true
+    this.#rounds.add(task)
   }
 
-  roundEnds(): void {
-    this.#rounds -= 1
+  roundEnds(task: string): void {
+    this.#rounds.delete(task)
+    if (this.#rounds.size === 0 && !this.#hasParts) this.#isCollecting = false
     this.notify()
   }
 
-  /** Waits in the middle of a round for what only a transaction can bring. */
-  async without(waiting: Promise<void>): Promise<void> {
-    this.roundEnds()
-    await waiting
-    this.roundBegins()
+  /** There is something to commit. */
+  handedIn(): void {
+    this.#hasParts = true
+    this.notify()
   }
 
   notify(): void {
     this.#wake.notify()
   }
 
-  /** Until it is time, and no round is under way that would only miss it; not for long. */
-  async untilTime(): Promise<void> {
+  /** Waits for the rounds under way of tasks that have handed in nothing yet, but not for long. */
+  async untilCollected(hasHandedIn: (task: string) => boolean): Promise<void> {
     for (;;) {
-      const { pauseMs } = this
       const patienceMs = this.#limits.commitMs - this.#sinceMs
-      if (pauseMs <= 0 && (this.#rounds === 0 || patienceMs <= 0)) return
-      await this.#wake.wait(pauseMs > 0 ? pauseMs : patienceMs)
+      if (patienceMs <= 0 || [...this.#rounds].every(hasHandedIn)) return
+      await this.#wake.wait(patienceMs)
     }
   }
 
@@ -74,11 +80,13 @@ export class Tempo {
   }
 
   begins(): void {
-    this.#beganMs = this.#nowMs
+    this.#isCollecting = false
+    this.#hasParts = false
+    this.#startedMs = this.#nowMs
   }
 
   ends(): void {
-    this.#tookMs = this.#sinceMs
+    this.#tookMs = Math.max(0, this.#nowMs - this.#startedMs)
   }
 
   get #sinceMs(): number {

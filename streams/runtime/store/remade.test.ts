@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { changelogsOf } from '../../dsl/topology.ts'
+import { changelogsOf, MARKS_STORE } from '../../dsl/topology.ts'
 import type { LogRecord } from '../../log/port.ts'
 import { provisionCounting, until } from '../testing/counting.suite.ts'
 import { closeWorkers, countOf, toldOf, world, type World } from '../testing/recovery.suite.ts'
+import { storeOf } from './mark-rows.ts'
 import { memoryStores } from './memory.ts'
 
 closeWorkers()
@@ -62,10 +63,10 @@ async function remake({ log, given }: World, rowOf: (last: LogRecord) => string,
   await log.admin.deleteTopics(names)
   await provisionCounting(log, given, 1)
   for (const records of before) {
-    const last = records.at(-1)
+    const isMark = ({ key }: LogRecord): boolean => storeOf('', String(key)) === MARKS_STORE
+    const last = records.findLast((record) => !isMark(record))
     if (last === undefined) continue
-    const row = { ...last, value: last.topic.includes('counts') ? rowOf(last) : last.value }
-    await log.writer().write([row])
+    await log.writer().write([{ ...last, value: rowOf(last) }, ...records.filter(isMark).slice(-1)])
     for (let n = 0; n < others; n += 1)
       await log.writer().write([{ ...last, key: `other-${n}`, value: null }])
   }

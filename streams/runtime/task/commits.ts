@@ -1,4 +1,3 @@
-import type { Tempo } from '../commit/tempo.ts'
 import type { Clock } from '../clock.ts'
 import type { LogTime } from '../log-time.ts'
 import type { Store } from '../store/store.ts'
@@ -18,7 +17,6 @@ export interface CommitsOptions {
   readonly clock: Clock
   readonly time: LogTime
   readonly hooks: Hooks
-  readonly tempo: Tempo
   readonly inputs: Inputs
   readonly ledger: Ledger
   readonly timers: DueTimers
@@ -61,8 +59,8 @@ export class Commits {
 
   /** Throws what the round before has failed with. */
   async handIn(handled: Handled): Promise<void> {
-    const { clock, time, tempo, inputs, ledger, timers } = this.#options
-    if (this.#inFlight !== undefined) await tempo.without(this.#inFlight)
+    const { clock, time, inputs, ledger, timers } = this.#options
+    await this.#inFlight
     if (this.#failure !== undefined) throw this.#failure.error
     const { effects, table } = handled
     const round = { effects, nextOffsets: inputs.nextOffsets(), nowMs: clock.now(), logMs: time.shownMs }

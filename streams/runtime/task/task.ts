@@ -87,7 +87,7 @@ export class Task {
     const { tempo } = options.committer
     const pace = (this.#pace = new Pace({ ...options, tempo, inputs, timers, sources, signal }))
     const counted = { timers, timerCount: this.#timerCount }
-    this.#commits = new Commits({ ...options, ...counted, id, tempo, inputs, ledger, progress, pace })
+    this.#commits = new Commits({ ...options, ...counted, id, inputs, ledger, progress, pace })
     this.#opening = new Opening({ ...options, id, sources, local, ledger, progress, signal })
   }
 
@@ -233,15 +233,16 @@ export class Task {
 
   async #round(nowMs: number): Promise<void> {
     const { tempo } = this.#options.committer
+    const task = taskName(this.id)
     // The index lacks what the round before has armed, and has what it has fired.
     if (this.#timers.mayBeDue(nowMs)) await this.#commits.settled()
-    tempo.roundBegins()
+    tempo.roundBegins(task)
     try {
       const effects = await this.#handled(nowMs)
       if (isEmpty(effects)) await this.#timers.taken(this.#opened().store, [], [], nowMs)
       else await this.#commit(effects, nowMs)
     } finally {
-      tempo.roundEnds()
+      tempo.roundEnds(task)
     }
     this.#progress.roundEnds()
   }
