@@ -1,13 +1,8 @@
+import type { StatusOverrides } from '../../streams/contracts/operator-profile.ts'
+
 /** What a command_status of the operator means for the work at hand ([ST1] to [ST9]). */
 export type StatusClass = 'accepted' | 'throttle' | 'transient' | 'session' | 'permanent' | 'refusal'
 export type SubmitClass = Exclude<StatusClass, 'refusal'>
-export const STATUS_CLASSES = ['throttle', 'transient', 'session', 'permanent'] as const
-
-/**
- * Moves single codes to another class [ST8]: operators use some codes for their own purposes (0x14
- * as "balance zero").
- */
-export type StatusOverrides = ReadonlyMap<number, (typeof STATUS_CLASSES)[number]>
 
 export const ESME_ROK = 0x00
 export const ESME_RINVMSGLEN = 0x01

@@ -3,7 +3,7 @@ import type { OperatorMetrics } from '../metrics.ts'
 import type { OperatorBind } from '../smpp/bind.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 import type { SubmitReply } from '../smpp/session.ts'
-import type { StatusOverrides } from '../smpp/status-class.ts'
+import type { StatusOverrides } from '../../streams/contracts/operator-profile.ts'
 import type { Throttle } from './throttle.ts'
 import type { Window } from './window.ts'
 

@@ -4,7 +4,8 @@ import { commandExample } from '../../streams/contracts/examples.ts'
 import type { DispatchCommand } from '../../streams/contracts/outbound.ts'
 import { decodeGsm7, decodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { decodePdu, encodePdu } from '../smpp/pdu.ts'
-import { addressFields, segmentsOf, TON_NPI_DEFAULT, type Segment } from './encode.ts'
+import { operatorProfile } from '../../streams/contracts/operator-profile.ts'
+import { addressFields, segmentsOf, type Segment } from './encode.ts'
 
 const command = (change: Partial<DispatchCommand>): DispatchCommand => ({ ...commandExample, ...change })
 const octetsOf = ({ content }: Segment): Buffer => {
@@ -12,7 +13,7 @@ const octetsOf = ({ content }: Segment): Buffer => {
   if (!Buffer.isBuffer(octets)) throw new Error('no octets')
   return octets
 }
-const addressing = { tonNpi: TON_NPI_DEFAULT, sendValidity: false }
+const addressing = operatorProfile()
 
 describe('CON-5.1 encoding', () => {
   it.each([

@@ -1,24 +1,13 @@
 import type { DispatchCommand } from '../../streams/contracts/outbound.ts'
+import type { OperatorProfile } from '../../streams/contracts/operator-profile.ts'
 import { encodeGsm7, encodeUcs2 } from '../../streams/domain/message/gsm7.ts'
 import { splitText, type Encoding, type ReferenceBits } from '../../streams/domain/message/text-segments.ts'
-import { senderKind, type SenderKind } from '../../streams/domain/message/sender.ts'
+import { senderKind } from '../../streams/domain/message/sender.ts'
 import type { PduFields } from '../smpp/pdu.ts'
-
-/** Type of number and numbering plan (SMPP 3.4 sections 5.2.5 and 5.2.6). */
-export type TonNpi = readonly [ton: number, npi: number]
-export type TonNpiRules = Readonly<Record<SenderKind | 'destination', TonNpi>>
-
-/** [PD1]. Operators differ, so each may override them [PD2]. */
-export const TON_NPI_DEFAULT = {
-  alphanumeric: [5, 0],
-  e164: [1, 1],
-  short_code: [3, 0],
-  destination: [1, 1],
-} satisfies Record<keyof TonNpiRules, [number, number]>
 
 /** How the operator that the PDU goes to wants it. */
 export interface Addressing {
-  readonly tonNpi: TonNpiRules
+  readonly tonNpi: OperatorProfile['tonNpi']
   readonly sendValidity: boolean
 }
 
