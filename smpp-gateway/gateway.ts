@@ -15,7 +15,7 @@ import { Operator } from './operator/operator.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { CommandQueue } from './submit/queue.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
-import type { SharedState } from './redis.ts'
+import type { WatchedState } from './redis.ts'
 import { createRetries } from './submit/retries.ts'
 import type { OperatorBindOptions } from './smpp/bind.ts'
 import type { SessionHooks } from './smpp/session.ts'
@@ -28,7 +28,7 @@ export interface GatewayOptions {
   readonly settings: Readonly<Record<string, OperatorSettings>>
   readonly timings: Timings
   readonly nats: NatsLink
-  readonly shared: SharedState
+  readonly shared: WatchedState
   readonly fetchCredentials: FetchCredentials
   readonly metrics: Metrics
   readonly logger: Logger
@@ -119,6 +119,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     metrics,
     logger,
     now,
+    elapsed,
     sleep,
     random,
     fetchCredentials: options.fetchCredentials,
@@ -187,7 +188,7 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
 /** [H32]: NATS, and every operator bound or on standby. Redis stands in the details only. */
 function readiness({ nats, shared }: GatewayOptions, operators: Gateway['operators']): Readiness {
   const isConnected = nats.connection !== undefined
-  const states = [...operators].map(([operatorId, { view }]) => [operatorId, view.state] as const)
+  const states = [...operators].map(([operatorId, { condition }]) => [operatorId, condition] as const)
   return {
     ready: isConnected && [...operators.values()].every((operator) => operator.isSettled),
     details: {

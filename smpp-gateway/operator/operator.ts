@@ -1,6 +1,6 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
 import { fingerprintOf, type Credentials } from './credentials.ts'
-import { holdLease, type Lease } from './lease.ts'
+import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
 import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
 import type { OperatorOptions } from './options.ts'
 import {
@@ -35,6 +35,9 @@ export class Operator {
   #wake = new AbortController()
   #state: OperatorState = 'DISCONNECTED'
   #lease: Lease | undefined
+  #leaseWait: LeaseWait | undefined
+  /** Bound under the present lease, so that nobody else can be. */
+  #wasBound = false
   #bind: OperatorBind | undefined
   #backup: (() => Carrier | undefined) | undefined
   #terms: Terms = { tpsLimit: 1, backupOperatorId: null }
@@ -77,12 +80,15 @@ export class Operator {
     return isDown ? this.#unboundSince : undefined
   }
 
-  /**
-   * Bound, or on standby for another process: nothing is wrong with it here. As yet also while
-   * Redis has never answered [H32].
-   */
+  /** Bound, or on standby for a process that is known: nothing is wrong with it here [H32]. */
   get isSettled(): boolean {
-    return this.#state === 'BOUND' || this.#state === 'DISCONNECTED'
+    return this.#state === 'BOUND' || (this.#state === 'DISCONNECTED' && this.#leaseWait === 'holder')
+  }
+
+  /** Its state, and on standby what it waits for. */
+  get condition(): string {
+    const wait = this.#leaseWait
+    return wait === undefined ? this.#state : `${this.#state}: ${LEASE_WAITS[wait]}`
   }
 
   /** This operator as one that carries messages, while it can. */
@@ -128,16 +134,35 @@ export class Operator {
   }
 
   async #run(): Promise<void> {
-    const { shared, timings, operatorId, sleep } = this.#options
-    const lease = { operatorId, shared, ttlMs: timings.leaseMs, renewMs: timings.leaseRenewMs, sleep }
+    const { shared, timings, operatorId, sleep, elapsed } = this.#options
+    const { leaseMs: ttlMs, leaseRenewMs: renewMs } = timings
+    const onWait = (wait: LeaseWait): void => this.#leaseAwaited(wait)
+    const lease = { operatorId, shared, ttlMs, renewMs, sleep, elapsed, onWait }
     while (!this.#stopping.signal.aborted) {
       this.#lease = await holdLease(lease, this.#stopping.signal)
+      this.#leaseWait = undefined
       if (this.#lease === undefined) return
-      this.#options.onLeaseHeld()
+      this.#leaseTaken(this.#lease)
       this.#unboundSince = this.#options.now()
       await this.#serve(this.#lease)
       await this.#leave(this.#lease)
     }
+  }
+
+  #leaseAwaited(wait: LeaseWait): void {
+    const { operatorId, logger } = this.#options
+    this.#leaseWait = wait
+    logger[wait === 'holder' ? 'info' : 'warn']('smpp.lease.awaited', {
+      operatorId,
+      reason: LEASE_WAITS[wait],
+    })
+  }
+
+  #leaseTaken({ isConfirmed }: Lease): void {
+    const { operatorId, logger, onLeaseHeld } = this.#options
+    this.#wasBound = false
+    if (!isConfirmed) logger.warn('smpp.lease.assumed', { operatorId, reason: LEASE_WAITS.redis })
+    onLeaseHeld()
   }
 
   /** Binds again and again while the lease is ours. */
@@ -175,6 +200,7 @@ export class Operator {
     this.#lastBoundAt = new Date(this.#options.now()).toISOString()
     // A backup that was lost during the attempt has left us in UNBOUND.
     if (this.#state === 'UNBOUND') this.#enter('CONNECTING', 'connecting')
+    this.#wasBound = true
     this.#enter('BOUND', 'bound')
     this.#attempts = 0
     this.#backup = undefined
@@ -220,8 +246,10 @@ export class Operator {
     if (previous === 'BOUND') this.#unboundSince = now()
     if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#bind?.mode })
     if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
-    // Another holder of the lease publishes the health from now on.
-    if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)
+    // Another holder of the lease publishes the health from now on. Whoever only assumes to hold it
+    // must not contradict the one who does.
+    const speaks = reason !== LEASE_LOST && (this.#wasBound || this.#lease?.isConfirmed === true)
+    if (state !== 'CONNECTING' && speaks) health.report(HEALTH_OF[state], reason, this.#name)
   }
 }
 

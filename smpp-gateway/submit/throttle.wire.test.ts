@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
-import { sleep } from '../../streams/platform/backoff.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
-import { holdLease } from '../operator/lease.ts'
 import { connectRedis, type SharedState } from '../redis.ts'
 import { until } from '../testing/invented.suite.ts'
 import { envOf } from '../testing/rig.suite.ts'
@@ -88,43 +86,5 @@ describe('CON-5.2 throughput limit on Redis time', () => {
     const fallbacks: boolean[] = []
     expect(await takeAll([throttleOf(shared, randomUUID(), fallbacks)], 110, 100)).toBe(100)
     expect(fallbacks).toEqual([true])
-  })
-})
-
-const leaseOptions = (shared: SharedState, operatorId: string) => ({
-  operatorId,
-  shared,
-  ttlMs: 600,
-  renewMs: 100,
-  sleep,
-})
-
-describe('CON-5.7 lease', () => {
-  it('has one holder; a standby takes over when it is released, and outlives its time to live while it is held', async () => {
-    const operatorId = randomUUID()
-    const first = await holdLease(leaseOptions(await open(), operatorId), AbortSignal.timeout(5_000))
-    let isSecondHolder = false
-    const second = holdLease(leaseOptions(await open(), operatorId), AbortSignal.timeout(10_000)).then(
-      (lease) => {
-        isSecondHolder = true
-        return lease
-      },
-    )
-    await sleep(900)
-    expect(isSecondHolder).toBe(false)
-    await first?.release()
-    const lease = await second
-    expect(lease?.lost.aborted).toBe(false)
-    await lease?.release()
-  })
-
-  it('is lost as soon as another token is read', async () => {
-    const shared = await open()
-    const operatorId = randomUUID()
-    const lease = await holdLease(leaseOptions(shared, operatorId), AbortSignal.timeout(5_000))
-    await shared.attempt((redis) => redis.set(`smpp:lease:${operatorId}`, 'another', 'PX', 5_000))
-    await until(() => lease?.lost.aborted === true, 2_000)
-    await lease?.release()
-    expect(await shared.attempt((redis) => redis.get(`smpp:lease:${operatorId}`))).toBe('another')
   })
 })

@@ -296,6 +296,14 @@ export class Rig {
     shared.close()
   }
 
+  /** As Redis has it after a restart without its data. */
+  async dropLease(): Promise<void> {
+    const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, logger: silentLogger })
+    await until(() => shared.isUp)
+    await shared.attempt((redis) => redis.del(`smpp:lease:${this.operatorId}`))
+    shared.close()
+  }
+
   async bound(running: RunningGateway, operatorId = this.operatorId): Promise<void> {
     await until(() => running.gateway.operators.get(operatorId)?.view.state === 'BOUND')
   }

@@ -11,6 +11,8 @@ export const SmscAccount = z.object({
   transceiver: z.boolean().default(true),
   /** Status for every bind, for instance 13 (ESME_RBINDFAIL); 0 lets the password decide. */
   bindStatus: z.number().int().min(0).default(0),
+  /** Sessions bound at a time; one more is answered ESME_RBINDFAIL. 0: no limit. */
+  bindsMax: z.number().int().min(0).default(0),
   /** false: the link looks dead, enquire_link is not answered. */
   answersEnquireLink: z.boolean().default(true),
   /** Round trip of a submit_sm: the throughput is window / latency. */
@@ -27,6 +29,7 @@ export const SmscAccountChange = z
     password: z.string().max(8),
     transceiver: z.boolean(),
     bindStatus: z.number().int().min(0),
+    bindsMax: z.number().int().min(0),
     answersEnquireLink: z.boolean(),
     responseDelayMs: z.number().int().min(0),
     tps: z.number().int().min(0),

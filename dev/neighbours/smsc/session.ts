@@ -139,6 +139,7 @@ export class Session implements Receiver {
     }
     this.#context.counters.binds += 1
     this.#account = account
+    account.bound += 1
     this.#sends = mode.sends
     const body = Buffer.concat([cString('SMSC'), INTERFACE_VERSION])
     this.#write(encodePdu(responseTo(pdu.commandId), STATUS.ROK, pdu.sequence, body))
@@ -149,11 +150,13 @@ export class Session implements Receiver {
 
   #bindStatus(commandId: number, { systemId, password, interfaceVersion }: Bind): number {
     if (this.#account !== undefined) return STATUS.RALYBND
-    const settings = this.#context.account(systemId)?.settings
-    if (settings === undefined) return STATUS.RINVSYSID
+    const account = this.#context.account(systemId)
+    if (account === undefined) return STATUS.RINVSYSID
+    const { settings, bound } = account
     if (settings.bindStatus !== 0) return settings.bindStatus
     if (settings.password !== password) return STATUS.RINVPASWD
     if (interfaceVersion !== 0x34) return STATUS.RBINDFAIL
+    if (settings.bindsMax > 0 && bound >= settings.bindsMax) return STATUS.RBINDFAIL
     const isRefused = commandId === COMMAND.bind_transceiver && !settings.transceiver
     return isRefused ? STATUS.RINVCMDID : STATUS.ROK
   }
@@ -203,6 +206,7 @@ export class Session implements Receiver {
     this.#closed = true
     this.#record('close')
     this.#context.centre.sessionEnded(this.number)
+    if (this.#account !== undefined) this.#account.bound -= 1
     this.#account?.leave(this)
     this.#deliveries?.abandon()
     this.#context.onClose(this)
