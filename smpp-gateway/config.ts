@@ -23,7 +23,7 @@ export const operatorSettings = operatorProfile
 
 /**
  * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8],
- * [B10], [B12], [B14], [B17], [CI5], [S5], [S7], [R6] and [SD1].
+ * [B10], [B12], [B14], [B17], [CI5], [S5], [S7], [R6], [ST5] and [SD1].
  */
 export interface Timings {
   readonly connectMs: number
@@ -41,6 +41,8 @@ export interface Timings {
   readonly receiptAckMs: number
   readonly drainMs: number
   readonly unbindMs: number
+  /** How long open responses may come when the operator wants the session to end. */
+  readonly leaveMs: number
   readonly workingMs: number
   /** Delay of a command that found no permit. */
   readonly throttledMs: number
@@ -62,6 +64,7 @@ export const TIMINGS: Timings = {
   receiptAckMs: 5_000,
   drainMs: 30_000,
   unbindMs: 5_000,
+  leaveMs: 5_000,
   workingMs: 20_000,
   throttledMs: 500,
 }

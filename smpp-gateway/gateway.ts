@@ -4,7 +4,7 @@ import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import { seldom } from '../streams/platform/seldom.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
-import { operatorSettings, type OperatorSettings, type Timings } from './config.ts'
+import { operatorSettings, timingsFor, type OperatorSettings, type Timings } from './config.ts'
 import type { FetchCredentials } from './operator/credentials.ts'
 import { deliverTo } from './receipts/deliver.ts'
 import { watchFailover } from './operator/failover.ts'
@@ -93,9 +93,10 @@ const sharedParts = (options: GatewayOptions): SharedParts => ({
 })
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
-  const { timings, nats, logger, now, elapsed, sleep, random } = options
+  const { nats, logger, now, elapsed, sleep, random } = options
   const { publisher, recent } = shared
   const settings = options.settings[operatorId] ?? operatorSettings()
+  const timings = timingsFor(options.timings, settings)
   const metrics = shared.metrics.of(operatorId)
   const journal = createJournal(options.shared, () => shared.metrics.journalUnavailable())
   const work: SubmitContext = {
@@ -141,9 +142,13 @@ function bindOptions(
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
 ): OperatorBindOptions {
-  const { timeZone } = settings[operatorId] ?? operatorSettings()
+  const profile = settings[operatorId] ?? operatorSettings()
+  const { timeZone, tls, unansweredMs, bindMode } = profile
   return {
-    ...timings,
+    ...timingsFor(timings, profile),
+    tls,
+    unansweredMs,
+    bindMode,
     newId,
     hooks: sessionHooks(operatorId, metrics, logger),
     onDeliver: deliverTo({ operatorId, timeZone, publisher, recent, metrics, logger, now }),
@@ -179,6 +184,7 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
   sent: (bytes) => metrics.bytesSent(bytes),
   received: (bytes) => metrics.bytesReceived(bytes),
   strayResponse: () => metrics.strayResponse(),
+  submitsUnanswered: () => logger.warn('smpp.submits.unanswered', { operatorId }),
   enquireLinkTimedOut: () => {
     metrics.enquireLinkTimeout()
     logger.warn('enquire_link.timeout', { operatorId })

@@ -1,5 +1,5 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
-import { fingerprintOf, type Credentials } from './credentials.ts'
+import { fingerprintOf, isLongPassword } from './credentials.ts'
 import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
 import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
 import type { OperatorOptions } from './options.ts'
@@ -12,11 +12,9 @@ import {
   type OperatorView,
 } from './states.ts'
 import { pauseAfter } from './next-bind.ts'
+import { termsOf, watchTerms, type Terms } from './terms.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import { aborted, atMost } from '../wait.ts'
-
-/** What is kept of the credentials after a bind. */
-type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
 
 /**
  * One operator from the assignment to this process until its end [B16].
@@ -40,8 +38,7 @@ export class Operator {
   #wasBound = false
   #bind: OperatorBind | undefined
   #backup: (() => Carrier | undefined) | undefined
-  #terms: Terms = { tpsLimit: 1, backupOperatorId: null }
-  #name: string
+  #terms: Terms
   #lastBoundAt: string | null = null
   #attempts = 0
   #unboundSince: number
@@ -49,7 +46,7 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.#options = options
-    this.#name = options.operatorId
+    this.#terms = { operatorName: options.operatorId, tpsLimit: 1, backupOperatorId: null, place: '' }
     this.#unboundSince = options.now()
     this.#queue = options.openQueue(() => this.carrier ?? this.#backup?.())
     options.metrics.state(this.#state)
@@ -59,7 +56,7 @@ export class Operator {
     const { operatorId } = this.#options
     return {
       operatorId,
-      operatorName: this.#name,
+      operatorName: this.#terms.operatorName,
       state: this.#state,
       bindMode: this.#bind?.mode ?? null,
       lastBoundAt: this.#lastBoundAt,
@@ -181,13 +178,13 @@ export class Operator {
   }
 
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
-    const { operatorId, fetchCredentials, bind, metrics } = this.#options
+    const { operatorId, settings, fetchCredentials, bind, metrics, logger } = this.#options
     if (this.#attempts > 0) metrics.reconnectAttempt()
     const reply = await fetchCredentials(operatorId)
     if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
     const { credentials } = reply
-    this.#name = credentials.operatorName ?? operatorId
-    this.#terms = { tpsLimit: credentials.tpsLimit, backupOperatorId: credentials.backupOperatorId }
+    this.#terms = termsOf(credentials, settings)
+    if (isLongPassword(credentials)) logger.warn('smpp.credentials.long_password', { operatorId })
     const bound = await bindOperator(credentials, bind)
     if (bound.kind === 'failed') return bound
     if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
@@ -206,6 +203,11 @@ export class Operator {
     this.#backup = undefined
     if (bind.canSubmit) this.#queue.start()
     const forget = new AbortController()
+    void bind.leaving.then(() => {
+      if (this.#bind === bind) this.#queue.halt()
+    })
+    const watch = { ...this.#options, pollMs: this.#options.timings.credentialsPollMs }
+    void watchTerms(watch, (terms) => this.#refresh(bind, terms), forget.signal)
     const over = [lost, this.#stopping.signal].map((signal) => aborted(signal, forget.signal))
     const reason = await Promise.race([bind.closed, ...over])
     forget.abort()
@@ -213,6 +215,12 @@ export class Operator {
     if (reason === 'aborted') await this.#unbind(bind, lost)
     this.#bind = undefined
     return reason
+  }
+
+  #refresh(bind: OperatorBind, terms: Terms): void {
+    const { place } = this.#terms
+    this.#terms = terms
+    if (terms.place !== place) bind.leave('credentials have changed')
   }
 
   /**
@@ -249,7 +257,7 @@ export class Operator {
     // Another holder of the lease publishes the health from now on. Whoever only assumes to hold it
     // must not contradict the one who does.
     const speaks = reason !== LEASE_LOST && (this.#wasBound || this.#lease?.isConfirmed === true)
-    if (state !== 'CONNECTING' && speaks) health.report(HEALTH_OF[state], reason, this.#name)
+    if (state !== 'CONNECTING' && speaks) health.report(HEALTH_OF[state], reason, this.#terms.operatorName)
   }
 }
 

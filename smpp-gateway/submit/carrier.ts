@@ -20,7 +20,7 @@ export interface Carrier {
   readonly window: Window
   readonly metrics: OperatorMetrics
   submit(fields: PduFields): Promise<SubmitReply>
-  /** Ends the session, which is then bound again. */
+  /** Ends the session in order; it is then bound again [ST5]. */
   drop(reason: string): void
 }
 
@@ -42,5 +42,5 @@ export const carrierOf = (
   addressing: settings,
   statusOverrides: settings.statusOverrides,
   submit: (fields) => bind.submit(fields),
-  drop: (reason) => bind.drop(reason),
+  drop: (reason) => bind.leave(reason),
 })

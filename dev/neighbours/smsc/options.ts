@@ -6,7 +6,7 @@ import { z } from 'zod'
  */
 export const SmscAccount = z.object({
   systemId: z.string().min(1).max(15),
-  password: z.string().max(8),
+  password: z.string().max(64),
   /** false: bind_transceiver is answered ESME_RINVCMDID, as operators without it do. */
   transceiver: z.boolean().default(true),
   /** Status for every bind, for instance 13 (ESME_RBINDFAIL); 0 lets the password decide. */
@@ -26,7 +26,7 @@ export type SmscAccount = z.infer<typeof SmscAccount>
 
 export const SmscAccountChange = z
   .object({
-    password: z.string().max(8),
+    password: z.string().max(64),
     transceiver: z.boolean(),
     bindStatus: z.number().int().min(0),
     bindsMax: z.number().int().min(0),
