@@ -94,7 +94,14 @@ const sharedParts = (options: GatewayOptions): SharedParts => ({
   metrics: gatewayMetrics(options.metrics),
   publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
   published: new PublishedResults(options.nats, options.logger, options.elapsed),
-  recent: createRecentSubmits(),
+  recent: createRecentSubmits(undefined, {
+    rulesOf: (operatorId) => options.settings[operatorId]?.idRules ?? [],
+    onLearnt: (operatorId, rules) =>
+      options.logger.warn('dlr.id_rules.learnt', {
+        operatorId,
+        reason: `set idRules to ${JSON.stringify(rules)}`,
+      }),
+  }),
 })
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
@@ -146,12 +153,12 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
 /** What a session of the operator needs: its timers, its counters, and where its receipts go. */
 function bindOptions(
   operatorId: string,
-  { settings, timings, logger, now, newId }: GatewayOptions,
+  { settings, timings, logger, now, elapsed, newId }: GatewayOptions,
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
 ): OperatorBindOptions {
   const profile = settings[operatorId] ?? operatorSettings()
-  const { timeZone, tls, unansweredMs, bindMode } = profile
+  const { tls, unansweredMs, bindMode } = profile
   return {
     ...timingsFor(timings, profile),
     tls,
@@ -159,7 +166,7 @@ function bindOptions(
     bindMode,
     newId,
     hooks: sessionHooks(operatorId, metrics, logger),
-    onDeliver: deliverTo({ operatorId, timeZone, publisher, recent, metrics, logger, now }),
+    onDeliver: deliverTo({ operatorId, profile, elapsed, publisher, recent, metrics, logger, now }),
   }
 }
 

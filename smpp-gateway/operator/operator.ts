@@ -8,6 +8,7 @@ import {
   OPERATOR_NEXT,
   reasonOf,
   type BindEnd,
+  type Hold,
   type OperatorState,
   type OperatorView,
 } from './states.ts'
@@ -41,6 +42,7 @@ export class Operator {
   #terms: Terms
   #lastBoundAt: string | null = null
   #attempts = 0
+  #hold: Hold | null = null
   #unboundSince: number
   #life: Promise<void> | undefined
 
@@ -53,14 +55,14 @@ export class Operator {
   }
 
   get view(): OperatorView {
-    const { operatorId } = this.#options
     return {
-      operatorId,
+      operatorId: this.#options.operatorId,
       operatorName: this.#terms.operatorName,
       state: this.#state,
       bindMode: this.#bind?.mode ?? null,
       lastBoundAt: this.#lastBoundAt,
       reconnectAttempts: this.#attempts,
+      hold: this.#hold,
     }
   }
 
@@ -68,18 +70,16 @@ export class Operator {
     return this.#terms.backupOperatorId
   }
 
-  /**
-   * Since when its lease holder has been without a session, epoch ms; undefined while that is not
-   * so.
-   */
+  /** Since when its lease holder has been without a session, epoch ms. */
   get unboundSince(): number | undefined {
     const isDown = this.#state === 'UNBOUND' || this.#state === 'CONNECTING'
     return isDown ? this.#unboundSince : undefined
   }
 
-  /** Bound, or on standby for a process that is known: nothing is wrong with it here [H32]. */
+  /** Bound, paused by a person, or on standby for a process that is known: all is well [H32]. */
   get isSettled(): boolean {
-    return this.#state === 'BOUND' || (this.#state === 'DISCONNECTED' && this.#leaseWait === 'holder')
+    const isOnStandby = this.#state === 'DISCONNECTED' && this.#leaseWait === 'holder'
+    return this.#state === 'BOUND' || this.#hold === 'paused' || isOnStandby
   }
 
   /** Its state, and on standby what it waits for. */
@@ -91,7 +91,7 @@ export class Operator {
   /** This operator as one that carries messages, while it can. */
   get carrier(): Carrier | undefined {
     const bind = this.#bind
-    if (this.#state !== 'BOUND' || bind?.canSubmit !== true) return undefined
+    if (this.#state !== 'BOUND' || this.#hold !== null || bind?.canSubmit !== true) return undefined
     return carrierOf(this.#options, bind, this.#terms.tpsLimit)
   }
 
@@ -99,9 +99,32 @@ export class Operator {
     this.#life ??= this.#run()
   }
 
-  /** [AD5]: ends a pause or the wait for the next attempt. */
+  /** [AD5]: ends a pause, whoever has asked for it, or the wait for the next attempt. */
   reconnect(): void {
+    if (this.#hold === 'paused') return this.resume()
     this.#wake.abort()
+  }
+
+  /** [H18]. What is on its way to the operator is still answered. */
+  hold(hold: Hold): void {
+    this.#noteHold(hold)
+    // While paused the backup may carry on.
+    if (hold === 'drained' || this.#state === 'BOUND') this.#queue.halt()
+    if (hold === 'paused') this.#bind?.leave(hold)
+    else this.#wake.abort()
+  }
+
+  /** [H18]. */
+  resume(): void {
+    this.#noteHold(null)
+    if (this.carrier !== undefined || this.#state === 'FAILBACK') this.#queue.start()
+    this.#wake.abort()
+  }
+
+  #noteHold(hold: Hold | null): void {
+    const { operatorId, logger } = this.#options
+    this.#hold = hold
+    logger.info('smpp.session.hold', { operatorId, status: hold ?? 'none' })
   }
 
   /** [FO1]: from now on `backup` carries the commands. */
@@ -109,7 +132,7 @@ export class Operator {
     if (this.#state !== 'UNBOUND') return
     this.#backup = backup
     this.#enter('FAILBACK', 'backup took over')
-    this.#queue.start()
+    if (this.#hold !== 'drained') this.#queue.start()
   }
 
   /** [FO3]: the backup carries no more. */
@@ -131,10 +154,9 @@ export class Operator {
   }
 
   async #run(): Promise<void> {
-    const { shared, timings, operatorId, sleep, elapsed } = this.#options
-    const { leaseMs: ttlMs, leaseRenewMs: renewMs } = timings
+    const { leaseMs: ttlMs, leaseRenewMs: renewMs } = this.#options.timings
     const onWait = (wait: LeaseWait): void => this.#leaseAwaited(wait)
-    const lease = { operatorId, shared, ttlMs, renewMs, sleep, elapsed, onWait }
+    const lease = { ...this.#options, ttlMs, renewMs, onWait }
     while (!this.#stopping.signal.aborted) {
       this.#lease = await holdLease(lease, this.#stopping.signal)
       this.#leaseWait = undefined
@@ -149,10 +171,8 @@ export class Operator {
   #leaseAwaited(wait: LeaseWait): void {
     const { operatorId, logger } = this.#options
     this.#leaseWait = wait
-    logger[wait === 'holder' ? 'info' : 'warn']('smpp.lease.awaited', {
-      operatorId,
-      reason: LEASE_WAITS[wait],
-    })
+    const level = wait === 'holder' ? 'info' : 'warn'
+    logger[level]('smpp.lease.awaited', { operatorId, reason: LEASE_WAITS[wait] })
   }
 
   #leaseTaken({ isConfirmed }: Lease): void {
@@ -166,15 +186,28 @@ export class Operator {
   async #serve({ lost }: Lease): Promise<void> {
     const isOver = (): boolean => this.#stopping.signal.aborted || lost.aborted
     while (!isOver()) {
+      await this.#whilePaused(lost)
+      if (isOver()) return
       if (this.#state !== 'FAILBACK') this.#enter('CONNECTING', 'connecting')
       const attempt = await this.#attempt(lost)
       if (isOver()) return
       this.#attempts += 1
       if (this.#state === 'CONNECTING' || this.#state === 'BOUND') this.#enter('UNBOUND', reasonOf(attempt))
-      this.#wake = new AbortController()
-      const signal = AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
-      await pauseAfter(attempt, this.#attempts, this.#options, signal)
+      if (this.#hold === 'paused') continue
+      await pauseAfter(attempt, this.#attempts, this.#options, this.#untilWoken(lost))
     }
+  }
+
+  async #whilePaused(lost: AbortSignal): Promise<void> {
+    while (this.#hold === 'paused' && !this.#stopping.signal.aborted && !lost.aborted) {
+      await aborted(this.#untilWoken(lost), NEVER)
+      this.#attempts = 0
+    }
+  }
+
+  #untilWoken(lost: AbortSignal): AbortSignal {
+    this.#wake = new AbortController()
+    return AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
   }
 
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
@@ -201,7 +234,8 @@ export class Operator {
     this.#enter('BOUND', 'bound')
     this.#attempts = 0
     this.#backup = undefined
-    if (bind.canSubmit) this.#queue.start()
+    if (this.carrier !== undefined) this.#queue.start()
+    if (this.#hold === 'paused') bind.leave(this.#hold)
     const forget = new AbortController()
     void bind.leaving.then(() => {
       if (this.#bind === bind) this.#queue.halt()
@@ -262,3 +296,4 @@ export class Operator {
 }
 
 const LEASE_LOST = 'lease lost'
+const NEVER = new AbortController().signal
