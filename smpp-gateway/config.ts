@@ -23,7 +23,7 @@ export const operatorSettings = operatorProfile
 
 /**
  * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8],
- * [B10], [B12], [B14], [B17], [CI5], [S5], [S7], [R6], [ST5] and [SD1].
+ * [B10], [B12], [B14], [B17], [CI5], [S7], [ST2], [ST5], [R6] and [SD1].
  */
 export interface Timings {
   readonly connectMs: number
@@ -44,8 +44,8 @@ export interface Timings {
   /** How long open responses may come when the operator wants the session to end. */
   readonly leaveMs: number
   readonly workingMs: number
-  /** Delay of a command that found no permit. */
-  readonly throttledMs: number
+  /** Delays before the tries after a status that nobody knows [ST2]. */
+  readonly unknownRetriesMs: readonly number[]
 }
 
 export const TIMINGS: Timings = {
@@ -66,7 +66,7 @@ export const TIMINGS: Timings = {
   unbindMs: 5_000,
   leaveMs: 5_000,
   workingMs: 20_000,
-  throttledMs: 500,
+  unknownRetriesMs: [5_000, 30_000, 120_000],
 }
 
 const environment = {

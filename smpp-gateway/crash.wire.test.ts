@@ -80,7 +80,7 @@ const isComplete = (
 async function openAround(responseDelayMs: number): Promise<Smsc> {
   await rig.openNats()
   // A short ack wait: the killed process cannot give its commands back.
-  await rig.addDurable(rig.operatorId, 40, 2_500)
+  await rig.addDurable(rig.operatorId, 2_500)
   const smsc = await rig.openSmsc({}, { responseDelayMs })
   await rig.openManagement(smsc.port)
   return smsc

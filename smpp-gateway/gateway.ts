@@ -12,15 +12,18 @@ import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './met
 import { createHealth } from './operator/health-events.ts'
 import { createJournal } from './submit/journal.ts'
 import { Operator } from './operator/operator.ts'
+import { sharedPermits } from './submit/pacing/permits.ts'
+import { PublishedResults } from './submit/published-results.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
-import { CommandQueue } from './submit/queue.ts'
+import { CommandQueue, inWorkMax } from './submit/queue.ts'
+import { createReferences } from './submit/references.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
 import type { WatchedState } from './redis.ts'
-import { createRetries } from './submit/retries.ts'
+import { RetryTurns } from './submit/retries.ts'
 import type { OperatorBindOptions } from './smpp/bind.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
-import { createThrottle, type Throttle } from './submit/throttle.ts'
+import { Throttle } from './submit/pacing/throttle.ts'
 import { Window } from './submit/window.ts'
 
 export interface GatewayOptions {
@@ -83,12 +86,14 @@ export function createGateway(options: GatewayOptions): Gateway {
 interface SharedParts {
   readonly metrics: GatewayMetrics
   readonly publisher: Publisher
+  readonly published: PublishedResults
   readonly recent: RecentSubmits
 }
 
 const sharedParts = (options: GatewayOptions): SharedParts => ({
   metrics: gatewayMetrics(options.metrics),
   publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
+  published: new PublishedResults(options.nats, options.logger, options.elapsed),
   recent: createRecentSubmits(undefined, {
     rulesOf: (operatorId) => options.settings[operatorId]?.idRules ?? [],
     onLearnt: (operatorId, rules) =>
@@ -116,9 +121,12 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     logger,
     now,
     elapsed,
-    throttledMs: timings.throttledMs,
+    published: shared.published,
+    references: createReferences({ operatorId, shared: options.shared, random }),
+    turns: new RetryTurns(elapsed, inWorkMax(settings.window)),
+    inDoubtMs: timings.responseMs,
+    unknownRetriesMs: timings.unknownRetriesMs,
     onMissingId: missingIdNoted(operatorId, options, metrics),
-    retries: createRetries(),
   }
   return new Operator({
     operatorId,
@@ -173,7 +181,9 @@ function openThrottle(operatorId: string, options: GatewayOptions, metrics: Oper
     if (active)
       warn(() => logger.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' }))
   }
-  const throttle = createThrottle({ operatorId, shared, now: elapsed, onFallback })
+  const permits = sharedPermits(operatorId, shared)
+  const onDelayed = (): void => metrics.throughputDenied()
+  const throttle = new Throttle({ permits, now: elapsed, onFallback, onDelayed })
   metrics.throughputUsed(() => throttle.used)
   return throttle
 }

@@ -170,7 +170,7 @@ describe('a session that dies quietly or refuses', () => {
 
   it('binds a transmitter and a receiver where transceivers are unknown, and both carry', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const heard = await rig.hear()
     const smsc = await rig.openSmsc({}, { transceiver: false })
     await rig.openManagement(smsc.port)
@@ -185,7 +185,7 @@ describe('a session that dies quietly or refuses', () => {
 
   it('refused credentials pause the bind until there are other ones', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const smsc = await rig.openSmsc()
     await rig.openManagement(smsc.port, { password: 'wrong' })
     const running = await rig.startGateway()
@@ -204,7 +204,7 @@ describe('a session that dies quietly or refuses', () => {
     ['a bind response that is cut', Buffer.from('0000001280000009000000000000000141', 'hex')],
   ])('closes on %s and tries again', async (_what, bytes) => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     let connections = 0
     const server = createServer((socket) => {
       connections += 1

@@ -30,8 +30,8 @@ describe('CON-5.6 failover', () => {
   it('the backup carries the commands while the operator is down, and no longer than that', async () => {
     const backupId = randomUUID()
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
-    await rig.addDurable(backupId, 40)
+    await rig.addDurable(rig.operatorId)
+    await rig.addDurable(backupId)
     const heard = await rig.hear(rig.operatorId, backupId)
     const own = await rig.openSmsc()
     const other = await rig.openSmsc()
@@ -82,7 +82,7 @@ describe('CON-4.1 assignment', () => {
   it('works on the queue of its own operators only', async () => {
     const { smsc, heard } = await rig.openAll()
     const stranger = randomUUID()
-    await rig.addDurable(stranger, 40)
+    await rig.addDurable(stranger)
     await rig.send({ operatorId: stranger, to: phone('916') })
     await rig.send({ to: phone('916') })
     await until(() => heard.results.length === 1)
@@ -159,7 +159,7 @@ describe('sessions over HTTP', () => {
 
   it('[H13] ends a paused retry, asks for the token, and knows its operators', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const smsc = await rig.openSmsc({}, { bindStatus: 0x0e })
     await rig.openManagement(smsc.port)
     const running = await rig.startGateway({ timings: { credentialsPollMs: 60_000 } })

@@ -5,7 +5,7 @@ import type { OperatorBindOptions } from '../smpp/bind.ts'
 import type { PauseOptions } from './next-bind.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import type { WatchedState } from '../redis.ts'
-import type { Throttle } from '../submit/throttle.ts'
+import type { Throttle } from '../submit/pacing/throttle.ts'
 import type { Window } from '../submit/window.ts'
 
 export interface OperatorOptions extends PauseOptions {

@@ -4,7 +4,7 @@ import type { OperatorBind } from '../smpp/bind.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 import type { SubmitReply } from '../smpp/session.ts'
 import type { StatusOverrides } from '../../streams/contracts/operator-profile.ts'
-import type { Throttle } from './throttle.ts'
+import type { Throttle } from './pacing/throttle.ts'
 import type { Window } from './window.ts'
 
 /**
