@@ -7,7 +7,7 @@ import { freePort } from '../../stack/ports.ts'
 
 export interface NetSmpp {
   readonly port: number
-  /** What it has said so far: `bind 0`, `taken TO DATA_CODING OCTETS`, `throttled`, `acknowledged 0`. */
+  /** Its lines: `bind 0`, `taken TO DATA_CODING OCTETS`, `throttled`, `acknowledged 0`. */
   readonly lines: readonly string[]
   close(): Promise<void>
 }
