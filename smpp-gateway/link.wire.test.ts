@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Recorded, SubmitEntry } from '../dev/neighbours/smsc/journal.ts'
 import type { Smsc } from '../dev/neighbours/smsc/smsc.ts'
@@ -53,6 +54,63 @@ describe('fault G21: a link that swallows every submit', () => {
     await until(() => heard.health.some(({ reason }) => reason === 'submits unanswered'))
     await until(() => goodBindsOf(smsc) >= 2)
     expect(rig.log.some((line) => line.includes('smpp.submits.unanswered'))).toBe(true)
+  }, 40_000)
+
+  it('[FO1] hands its commands to the backup at once, long before failoverAfter', async () => {
+    const backupId = randomUUID()
+    await rig.openNats()
+    await rig.addDurable(rig.operatorId)
+    await rig.addDurable(backupId)
+    const heard = await rig.hear(rig.operatorId, backupId)
+    const [hole, other] = [await rig.openSmsc(), await rig.openSmsc()]
+    hole.setFaults([{ on: 'submit_sm', do: { kind: 'silence' } }])
+    await rig.openManagement(hole.port, { backupOperatorId: backupId })
+    rig.setOperator(backupId, other.port)
+    const running = await rig.startGateway({
+      operatorIds: [rig.operatorId, backupId],
+      timings: { responseMs: 300, reconnectFirstMs: 3_000, reconnectMaxMs: 6_000 },
+      options: { [rig.operatorId]: { unansweredMs: 600, failoverAfterMs: 600_000 } },
+    })
+    await rig.bound(running)
+    await rig.bound(running, backupId)
+    await rig.send({ to: phone('916') })
+    await until(() => running.gateway.operators.get(rig.operatorId)?.view.state === 'FAILBACK', 20_000)
+    const { messageId } = await rig.send({ to: phone('916') })
+    const carried = () => heard.results.find((result) => result.messageId === messageId)
+    await until(() => carried() !== undefined, 20_000)
+    expect(carried()).toMatchObject({ operatorId: backupId, outcome: 'ACCEPTED' })
+  }, 60_000)
+})
+
+describe('[PD2] the profile of an operator', () => {
+  it('binds a transmitter and a receiver where it says so, and holds its rate below the credentials', async () => {
+    const { smsc, heard, running } = await rig.openAll({
+      options: { [rig.operatorId]: { bindMode: 'TRANSMITTER+RECEIVER', rate: 2 } },
+    })
+    expect(running.gateway.operators.get(rig.operatorId)?.view.bindMode).toBe('TRANSMITTER+RECEIVER')
+    expect(goodBindsOf(smsc)).toBe(2)
+    const sentAt = performance.now()
+    for (let count = 0; count < 5; count += 1) await rig.send({ to: phone('000') })
+    await until(() => heard.results.length === 5 && heard.receipts.length === 5, 20_000)
+    expect(performance.now() - sentAt).toBeGreaterThan(1_000)
+  }, 40_000)
+
+  it('fault G20: knows the id rules, so that receipts of a hexadecimal operator find their message', async () => {
+    const { heard } = await rig.openAll({ options: { [rig.operatorId]: { idRules: ['hex2dec'] } } })
+    const { messageId } = await rig.send({ to: phone('914') })
+    await until(() => heard.receipts.length === 1)
+    expect(heard.receipts[0]).toMatchObject({ messageId, stat: 'DELIVRD' })
+    expect(rig.log.filter((line) => line.includes('dlr.correlation.not_found'))).toEqual([])
+  })
+
+  it('[R14] says which id rules are missing, once', async () => {
+    const { heard } = await rig.openAll()
+    for (let count = 0; count < 15; count += 1) await rig.send({ to: phone('914') })
+    await until(() => heard.receipts.length === 15, 20_000)
+    const told = rig.log.filter((line) => line.includes('dlr.id_rules.learnt'))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toContain('hex2dec')
+    expect(rig.log.filter((line) => line.includes('dlr.correlation.not_found'))).toHaveLength(1)
   }, 40_000)
 })
 

@@ -2,6 +2,7 @@ import { carrierOf, type Carrier } from '../submit/carrier.ts'
 import { fingerprintOf, isLongPassword } from './credentials.ts'
 import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
 import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
+import { UNANSWERED } from '../smpp/session.ts'
 import type { OperatorOptions } from './options.ts'
 import {
   HEALTH_OF,
@@ -13,6 +14,7 @@ import {
   type OperatorView,
 } from './states.ts'
 import { pauseAfter } from './next-bind.ts'
+import { noteHold, noteLeaseAssumed, noteLeaseWait, noteLongPassword, noteState } from './notes.ts'
 import { termsOf, watchTerms, type Terms } from './terms.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import { aborted, atMost } from '../wait.ts'
@@ -42,6 +44,8 @@ export class Operator {
   #terms: Terms
   #lastBoundAt: string | null = null
   #attempts = 0
+  /** Links in a row that took our binds and answered no submit [B18]. */
+  #mute = 0
   #hold: Hold | null = null
   #unboundSince: number
   #life: Promise<void> | undefined
@@ -107,7 +111,8 @@ export class Operator {
 
   /** [H18]. What is on its way to the operator is still answered. */
   hold(hold: Hold): void {
-    this.#noteHold(hold)
+    this.#hold = hold
+    noteHold(this.#options, hold)
     // While paused the backup may carry on.
     if (hold === 'drained' || this.#state === 'BOUND') this.#queue.halt()
     if (hold === 'paused') this.#bind?.leave(hold)
@@ -116,15 +121,10 @@ export class Operator {
 
   /** [H18]. */
   resume(): void {
-    this.#noteHold(null)
+    this.#hold = null
+    noteHold(this.#options, null)
     if (this.carrier !== undefined || this.#state === 'FAILBACK') this.#queue.start()
     this.#wake.abort()
-  }
-
-  #noteHold(hold: Hold | null): void {
-    const { operatorId, logger } = this.#options
-    this.#hold = hold
-    logger.info('smpp.session.hold', { operatorId, status: hold ?? 'none' })
   }
 
   /** [FO1]: from now on `backup` carries the commands. */
@@ -155,31 +155,22 @@ export class Operator {
 
   async #run(): Promise<void> {
     const { leaseMs: ttlMs, leaseRenewMs: renewMs } = this.#options.timings
-    const onWait = (wait: LeaseWait): void => this.#leaseAwaited(wait)
+    const onWait = (wait: LeaseWait): void => {
+      this.#leaseWait = wait
+      noteLeaseWait(this.#options, wait)
+    }
     const lease = { ...this.#options, ttlMs, renewMs, onWait }
     while (!this.#stopping.signal.aborted) {
       this.#lease = await holdLease(lease, this.#stopping.signal)
       this.#leaseWait = undefined
       if (this.#lease === undefined) return
-      this.#leaseTaken(this.#lease)
+      this.#wasBound = false
+      if (!this.#lease.isConfirmed) noteLeaseAssumed(this.#options)
+      this.#options.onLeaseHeld()
       this.#unboundSince = this.#options.now()
       await this.#serve(this.#lease)
       await this.#leave(this.#lease)
     }
-  }
-
-  #leaseAwaited(wait: LeaseWait): void {
-    const { operatorId, logger } = this.#options
-    this.#leaseWait = wait
-    const level = wait === 'holder' ? 'info' : 'warn'
-    logger[level]('smpp.lease.awaited', { operatorId, reason: LEASE_WAITS[wait] })
-  }
-
-  #leaseTaken({ isConfirmed }: Lease): void {
-    const { operatorId, logger, onLeaseHeld } = this.#options
-    this.#wasBound = false
-    if (!isConfirmed) logger.warn('smpp.lease.assumed', { operatorId, reason: LEASE_WAITS.redis })
-    onLeaseHeld()
   }
 
   /** Binds again and again while the lease is ours. */
@@ -192,9 +183,10 @@ export class Operator {
       const attempt = await this.#attempt(lost)
       if (isOver()) return
       this.#attempts += 1
+      if (attempt.kind === 'ended') this.#mute = attempt.reason === UNANSWERED ? this.#mute + 1 : 0
       if (this.#state === 'CONNECTING' || this.#state === 'BOUND') this.#enter('UNBOUND', reasonOf(attempt))
       if (this.#hold === 'paused') continue
-      await pauseAfter(attempt, this.#attempts, this.#options, this.#untilWoken(lost))
+      await pauseAfter(attempt, this.#attempts + this.#mute, this.#options, this.#untilWoken(lost))
     }
   }
 
@@ -211,13 +203,13 @@ export class Operator {
   }
 
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
-    const { operatorId, settings, fetchCredentials, bind, metrics, logger } = this.#options
+    const { operatorId, settings, fetchCredentials, bind, metrics } = this.#options
     if (this.#attempts > 0) metrics.reconnectAttempt()
     const reply = await fetchCredentials(operatorId)
     if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
     const { credentials } = reply
     this.#terms = termsOf(credentials, settings)
-    if (isLongPassword(credentials)) logger.warn('smpp.credentials.long_password', { operatorId })
+    if (isLongPassword(credentials)) noteLongPassword(this.#options)
     const bound = await bindOperator(credentials, bind)
     if (bound.kind === 'failed') return bound
     if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
@@ -279,15 +271,15 @@ export class Operator {
   }
 
   #enter(state: OperatorState, reason: string): void {
-    const { operatorId, metrics, health, logger, now } = this.#options
+    const { metrics, health, now } = this.#options
     const previous = this.#state
     if (!OPERATOR_NEXT[previous].includes(state))
       throw new Error(`operator cannot go from ${previous} to ${state}`)
     this.#state = state
     metrics.state(state)
-    if (previous === 'BOUND') this.#unboundSince = now()
-    if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#bind?.mode })
-    if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
+    // A link that answers nothing was as good as none all the time: the backup need not wait.
+    if (previous === 'BOUND') this.#unboundSince = reason === UNANSWERED ? 0 : now()
+    noteState(this.#options, state, reason, this.#bind?.mode)
     // Another holder of the lease publishes the health from now on. Whoever only assumes to hold it
     // must not contradict the one who does.
     const speaks = reason !== LEASE_LOST && (this.#wasBound || this.#lease?.isConfirmed === true)

@@ -6,7 +6,7 @@ import type { OperatorMetrics } from '../metrics.ts'
 import type { Pdu } from '../smpp/pdu.ts'
 import type { Publisher } from '../publisher.ts'
 import { isReceipt, readReceipt } from './receipt.ts'
-import type { RecentSubmits } from './recent-submits.ts'
+import type { RecentSubmit, RecentSubmits } from './recent-submits.ts'
 import { withinSpan } from '../spans.ts'
 import { ESME_ROK, ESME_RX_T_APPN } from '../smpp/status-class.ts'
 
@@ -64,7 +64,13 @@ async function deliverReceipt(
     receivedAt: new Date(now()).toISOString(),
   })
   const { operatorMessageId, alternateIds = [] } = receipt
-  const submit = recent.find(operatorId, operatorMessageId, ...alternateIds)
+  const found = (): RecentSubmit | undefined => recent.find(operatorId, operatorMessageId, ...alternateIds)
+  let submit = found()
+  if (submit === undefined) {
+    // The response may stand in the same read, and who waits for it has had no turn yet.
+    await new Promise((resolve) => setImmediate(resolve))
+    submit = found()
+  }
   if (!(await publisher.publish(inboundReceipts, { ...receipt, ...submit }, trace))) return ESME_RX_T_APPN
   metrics.receipt(receipt.stat)
   if (submit === undefined) onUnknown()

@@ -41,12 +41,14 @@ export interface Pending {
  * The open requests of one session by sequence number, each with its own deadline (SMPP 3.4 section
  * 7.2, response timer). A submit_sm stays known after its deadline, because a late response still
  * says what became of it [S9].
+ *
+ * @param lastSequence the number before the first one
  */
-export function createPending(): Pending {
+export function createPending(lastSequence = 0): Pending {
   const waiting = new Map<number, Waiting>()
   const overdue = createOverdue()
   const idleListeners: (() => void)[] = []
-  let last = 0
+  let last = lastSequence
   const nextSequence = (): number => {
     do last = last === SEQUENCE_MAX ? 1 : last + 1
     while (waiting.has(last) || overdue.commandOf(last) !== undefined)

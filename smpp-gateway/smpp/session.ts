@@ -64,6 +64,9 @@ export type SubmitReply =
   /** Never written: no harm in sending it later. */
   | { readonly kind: 'not_sent' }
 
+/** Why a session ends whose submits nobody answers [B18]. */
+export const UNANSWERED = 'submits unanswered'
+
 type State = 'idle' | 'connecting' | 'open' | 'bound' | 'unbinding' | 'closed'
 
 const NEXT: Readonly<Record<State, readonly State[]>> = {
@@ -112,7 +115,7 @@ export class Session {
     })
     this.#answers = new AnswerWatch(options.unansweredMs, () => {
       options.hooks.submitsUnanswered()
-      this.drop('submits unanswered')
+      this.drop(UNANSWERED)
     })
   }
 
