@@ -33,6 +33,7 @@ const octetsOf = ({ content }: Encoded): Buffer => {
   return octets
 }
 const addressing = operatorProfile()
+const NOW = Date.parse('2026-04-18T08:20:35.500Z')
 
 describe('CON-5.1 encoding', () => {
   it.each([
@@ -78,7 +79,7 @@ describe('CON-5.1 encoding', () => {
         })
         expect(texts.join('')).toBe(body)
         for (const { content } of segments) {
-          const fields = { ...content, ...addressFields(command({ body }), addressing) }
+          const fields = { ...content, ...addressFields(command({ body }), addressing, NOW) }
           expect(decodePdu(encodePdu('submit_sm', 1, fields)).ok).toBe(true)
         }
         expect(encoded(command({ body }), { refBits })).toEqual(segments)
@@ -125,7 +126,7 @@ describe('CON-5.1 addresses', () => {
     ['+447700900000', 1, 1, '447700900000'],
     ['4711', 3, 0, '4711'],
   ])('sender %s has TON %i and NPI %i', (from, ton, npi, address) => {
-    const fields = addressFields(command({ from, to: '+447700900123' }), addressing)
+    const fields = addressFields(command({ from, to: '+447700900123' }), addressing, NOW)
     expect(fields).toMatchObject({
       source_addr_ton: ton,
       source_addr_npi: npi,
@@ -138,8 +139,8 @@ describe('CON-5.1 addresses', () => {
 
   it('validity_period is sent only where the operator wants it, absolute and in UTC', () => {
     const given = command({ expiresAt: '2026-04-20T10:23:40.000Z' })
-    expect(addressFields(given, addressing)?.['validity_period']).toBeUndefined()
-    expect(addressFields(given, { ...addressing, sendValidity: true })?.['validity_period']).toBe(
+    expect(addressFields(given, addressing, NOW)?.['validity_period']).toBeUndefined()
+    expect(addressFields(given, { ...addressing, sendValidity: true }, NOW)?.['validity_period']).toBe(
       '260420102340000+',
     )
   })
@@ -149,6 +150,14 @@ const plain = (charset: 'gsm7' | 'latin1' | 'ascii', body: string): unknown => {
   const [segment] = encoded(command({ body }), { charset })
   return [segment?.content['data_coding'], segment && octetsOf(segment).toString('hex')]
 }
+
+it('a validity in relative form is the span that is left, and never none', () => {
+  const relative = operatorProfile({ sendValidity: true, validityFormat: 'relative' })
+  const periodAt = (expiresAt: string): unknown =>
+    addressFields(command({ expiresAt }), relative, NOW)?.['validity_period']
+  expect(periodAt('2026-04-20T10:23:40.500Z')).toBe('000002020305000R')
+  expect(periodAt('2026-04-18T08:20:35.600Z')).toBe('000000000001000R')
+})
 
 describe('CON-5.1 fault G4: data_coding 0 means what the operator says it means', () => {
   it.each([
@@ -171,7 +180,7 @@ describe('CON-5.1 fault G4: data_coding 0 means what the operator says it means'
     ['latin1', 'CAFÉ', '434146c9'],
     ['latin1', 'a@b', '614062'],
   ] as const)('%s: the sender %s has the octets of the table', (charset, from, hex) => {
-    const fields = addressFields(command({ from }), { ...addressing, charset })
+    const fields = addressFields(command({ from }), { ...addressing, charset }, NOW)
     expect(fields?.['source_addr']).toEqual(Buffer.from(hex, 'hex'))
   })
 
@@ -182,7 +191,7 @@ describe('CON-5.1 fault G4: data_coding 0 means what the operator says it means'
     // Septet 0 would end the address after its first letter.
     ['gsm7', 'A@B'],
   ] as const)('%s: the sender %s is refused and not turned into other letters', (charset, from) => {
-    expect(addressFields(command({ from }), { ...addressing, charset })).toBeUndefined()
+    expect(addressFields(command({ from }), { ...addressing, charset }, NOW)).toBeUndefined()
   })
 
   it('a part that another operator carries is written by its table, or not at all', () => {

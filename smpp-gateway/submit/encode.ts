@@ -10,6 +10,7 @@ import type { PduFields } from '../smpp/pdu.ts'
 export interface Addressing {
   readonly tonNpi: OperatorProfile['tonNpi']
   readonly sendValidity: boolean
+  readonly validityFormat: OperatorProfile['validityFormat']
   readonly charset: Charset
 }
 
@@ -101,7 +102,8 @@ const concatenationHeader = (reference: number, bits: ReferenceBits, total: numb
  */
 export function addressFields(
   command: DispatchCommand,
-  { tonNpi, sendValidity, charset }: Addressing,
+  { tonNpi, sendValidity, validityFormat, charset }: Addressing,
+  now: number,
 ): PduFields | undefined {
   const source = octetsIn(charset, withoutPlus(command.from))
   if (source === undefined || source.includes(0) || source.length > ADDRESS_OCTETS_MAX) return undefined
@@ -116,7 +118,12 @@ export function addressFields(
     dest_addr_ton: destTon,
     dest_addr_npi: destNpi,
     destination_addr: withoutPlus(command.to),
-    ...(sendValidity && { validity_period: absoluteTime(command.expiresAt) }),
+    ...(sendValidity && {
+      validity_period:
+        validityFormat === 'absolute'
+          ? absoluteTime(command.expiresAt)
+          : relativeTime(Date.parse(command.expiresAt) - now),
+    }),
   }
 }
 
@@ -126,3 +133,18 @@ const withoutPlus = (address: string): string => (address.startsWith('+') ? addr
 
 /** SMPP 3.4 section 7.1.1: YYMMDDhhmmsstnnp, in UTC. */
 const absoluteTime = (instant: string): string => `${instant.replace(/\D/g, '').slice(2, 14)}000+`
+
+/**
+ * SMPP 3.4 section 7.1.1: the same digits, as a span from now. At least a second: nothing at all
+ * would mean the operator's own validity.
+ */
+function relativeTime(spanMs: number): string {
+  const seconds = Math.max(1, Math.floor(spanMs / 1_000))
+  const parts = [
+    Math.floor(seconds / 86_400),
+    Math.floor(seconds / 3_600) % 24,
+    Math.floor(seconds / 60) % 60,
+    seconds % 60,
+  ]
+  return `0000${parts.map((part) => String(Math.min(99, part)).padStart(2, '0')).join('')}000R`
+}

@@ -1,3 +1,5 @@
+import { onAbort } from '../wait.ts'
+
 /** So many at a time, the others in the order in which they came. */
 export class Places {
   readonly #limit: () => number
@@ -26,7 +28,7 @@ export class Places {
     }
     return new Promise((resolve) => {
       const admit = (): void => {
-        signal.removeEventListener('abort', refuse)
+        forget()
         this.#taken += 1
         resolve(true)
       }
@@ -36,7 +38,7 @@ export class Places {
         resolve(false)
       }
       this.#waiting.push(admit)
-      signal.addEventListener('abort', refuse, { once: true })
+      const forget = onAbort(signal, refuse)
     })
   }
 

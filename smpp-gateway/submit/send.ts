@@ -30,6 +30,12 @@ interface Try {
   readonly before: Unsettled | undefined
 }
 
+interface Sent {
+  readonly kind: 'sent'
+  readonly reply: SubmitReply
+  readonly sentAt: number
+}
+
 /** [S5] to [S9] for one segment. `before` is undefined when no PDU of it can have arrived. */
 export async function sendSegment(
   job: Submission,
@@ -38,16 +44,23 @@ export async function sendSegment(
 ): Promise<SegmentVerdict> {
   const carrier = job.carrier()
   if (carrier === undefined) return later(NOBODY_BOUND_MS)
-  const addresses = addressFields(job.command, carrier.addressing)
+  const addresses = addressFields(job.command, carrier.addressing, job.now())
   if (addresses === undefined) return refuseSender(job, segment, before)
   const content = contentOf(segment, carrier.addressing.charset)
   if (content === undefined) return later(OTHER_ALPHABET_MS)
-  const fields = { ...content, ...addresses }
-  if (!(await carrier.window.approach(job.giveBack))) return later(0)
+  const attempt = { job, segment, carrier, fields: { ...content, ...addresses }, before }
+  const sent = await made(attempt)
+  return sent.kind === 'sent' ? judge(attempt, sent) : sent
+}
+
+/** Until the answer is there, and no longer: what is done with it needs no place. */
+async function made(attempt: Try): Promise<Sent | SegmentVerdict> {
+  const { window } = attempt.carrier
+  if (!(await window.approach(attempt.job.giveBack))) return later(0)
   try {
-    return await proceedToSend({ job, segment, carrier, fields, before })
+    return await proceedToSend(attempt)
   } finally {
-    carrier.window.withdraw()
+    window.withdraw()
   }
 }
 
@@ -68,7 +81,7 @@ function refuseSender(
  * The place among the unanswered PDUs comes last, after permit and journal, so that none stands
  * empty while we ask Redis.
  */
-async function proceedToSend(attempt: Try): Promise<SegmentVerdict> {
+async function proceedToSend(attempt: Try): Promise<Sent | SegmentVerdict> {
   const { job, segment, carrier, before } = attempt
   if (!(await carrier.throttle.take(carrier.tpsLimit, job.giveBack))) return later(0)
   // The wait for a permit may have been long.
@@ -80,16 +93,10 @@ async function proceedToSend(attempt: Try): Promise<SegmentVerdict> {
   const mark = { state: 'submitting', resubmits, operatorId: carrier.operatorId } as const
   if (!(await job.record.write(segment.index, mark))) return later(0)
   if (!(await carrier.window.acquire(job.giveBack))) return again(job, segment, before, later(0))
-  const { reply, sentAt } = await submitted(attempt)
-  return judge(attempt, reply, sentAt)
+  return submitted(attempt)
 }
 
-async function submitted({
-  job,
-  segment,
-  carrier,
-  fields,
-}: Try): Promise<{ reply: SubmitReply; sentAt: number }> {
+async function submitted({ job, segment, carrier, fields }: Try): Promise<Sent> {
   try {
     await carrier.throttle.depart(carrier.tpsLimit)
     if (segment.total > 1) carrier.metrics.longMessageSegment('csms')
@@ -97,13 +104,13 @@ async function submitted({
     const about = { ...job.command, operatorId: carrier.operatorId }
     const sentAt = job.elapsed()
     const reply = await withinSpan('smpp.submit_sm', about, job.trace, () => carrier.submit(fields))
-    return { reply, sentAt }
+    return { kind: 'sent', reply, sentAt }
   } finally {
     carrier.window.release()
   }
 }
 
-function judge(attempt: Try, reply: SubmitReply, sentAt: number): Promise<SegmentVerdict> {
+function judge(attempt: Try, { reply, sentAt }: Sent): Promise<SegmentVerdict> {
   const { job, segment, carrier, before } = attempt
   if (reply.kind === 'not_sent') return again(job, segment, before, later(0))
   if (reply.kind === 'in_doubt')

@@ -1,4 +1,5 @@
 import { sleep } from '../../../streams/platform/backoff.ts'
+import { onAbort } from '../../wait.ts'
 import { createLocalWindow } from './local-window.ts'
 import { HORIZON_MS, localPermits, type Permits, type PermitSource } from './permits.ts'
 import { Rate } from './rate.ts'
@@ -80,13 +81,12 @@ export class Throttle {
     if (this.#waiting.size === 0) this.#dropStale()
     return new Promise((resolve) => {
       const settle = (isPermitted: boolean): void => {
-        signal.removeEventListener('abort', giveUp)
+        forget()
         this.#waiting.delete(waiter)
         resolve(isPermitted)
       }
-      const giveUp = (): void => settle(false)
+      const forget = onAbort(signal, () => settle(false))
       const waiter = { since: this.#options.now(), settle }
-      signal.addEventListener('abort', giveUp, { once: true })
       this.#waiting.add(waiter)
       this.#go()
     })
