@@ -20,11 +20,6 @@ export const provisionEnv = {
   /** Receipts in work at a time, which is `max_ack_pending` of `dlr-processor` [SL10]. */
   DLR_MAX_CONCURRENCY: positive.default(10),
   /**
-   * Commands given back with a delay count as pending too. The gateway bounds its own work, so this
-   * should bound nothing (PLT-7). As yet 1,000 waiting commands of one operator fill it [B6].
-   */
-  COMMAND_ACK_PENDING: positive.default(1000),
-  /**
    * Makes durables of commands that are missing from the first message of the stream, although no
    * mark says what was sent: docs/runbooks/bridge-marks.md.
    */
@@ -33,14 +28,10 @@ export const provisionEnv = {
 
 export const provisionOptions = (
   config: z.infer<z.ZodObject<typeof provisionEnv>>,
-): Pick<
-  ProvisionOptions,
-  'replicas' | 'operatorIds' | 'dlrConcurrency' | 'commandAckPending' | 'isUnmarkedAllowed'
-> => ({
+): Pick<ProvisionOptions, 'replicas' | 'operatorIds' | 'dlrConcurrency' | 'isUnmarkedAllowed'> => ({
   replicas: config.NATS_REPLICAS,
   operatorIds: config.OPERATOR_IDS,
   dlrConcurrency: config.DLR_MAX_CONCURRENCY,
-  commandAckPending: config.COMMAND_ACK_PENDING,
   isUnmarkedAllowed: config.NATS_PROVISION_UNMARKED,
 })
 

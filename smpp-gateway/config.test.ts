@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { readGatewayConfig } from './config.ts'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readGatewayConfig, TIMINGS, timingsFor } from './config.ts'
 
 const ID = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
 const env = {
@@ -31,6 +34,28 @@ describe('environment', () => {
     ],
   ])('CON-4.1 does not start with %j', (change, name) => {
     expect(() => readGatewayConfig({ ...env, ...change })).toThrow(name)
+  })
+
+  it('[PD2] reads the profiles from a file, and names it when that cannot be read', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'profiles-'))
+    try {
+      const path = join(folder, 'operators.json')
+      writeFileSync(path, JSON.stringify({ [ID]: { charset: 'latin1', timers: { responseMs: 7_000 } } }))
+      const settings = readGatewayConfig({ ...env, OPERATOR_OPTIONS: path }).OPERATOR_OPTIONS[ID]
+      expect(settings).toMatchObject({
+        charset: 'latin1',
+        longMessage: 'CSMS',
+        tls: null,
+        idRules: ['exact'],
+      })
+      if (settings === undefined) throw new Error('no profile')
+      expect(timingsFor(TIMINGS, settings)).toEqual({ ...TIMINGS, responseMs: 7_000 })
+      expect(() => readGatewayConfig({ ...env, OPERATOR_OPTIONS: join(folder, 'none.json') })).toThrow(
+        'OPERATOR_OPTIONS',
+      )
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('reads the options of an operator, each with its default', () => {

@@ -1,61 +1,29 @@
 import { z } from 'zod'
+import {
+  OperatorProfiles,
+  operatorProfile,
+  type OperatorProfile,
+} from '../streams/contracts/operator-profile.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import {
   commonEnv,
-  jsonText,
+  jsonTextOrFile,
   list,
   milliseconds,
   natsEnv,
   port,
-  positive,
   readConfig,
   redisEnv,
 } from '../streams/platform/config.ts'
-import { TON_NPI_DEFAULT } from './submit/encode.ts'
-import { isTimeZone } from './receipts/date.ts'
-import { STATUS_CLASSES, type StatusOverrides } from './smpp/status-class.ts'
 
-const octet = z.number().int().min(0).max(255)
-const tonNpi = z.tuple([octet, octet])
+/** The profile of one operator, as the gateway sees it [PD2]. */
+export type OperatorSettings = OperatorProfile
 
-const STATUS_CODE = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i
-const statusOverrides = z
-  .record(z.string().regex(STATUS_CODE, 'must be a status code such as "0x45"'), z.enum(STATUS_CLASSES))
-  .transform(
-    (given): StatusOverrides => new Map(Object.entries(given).map(([code, name]) => [Number(code), name])),
-  )
-
-const TonNpiSettings = z.strictObject({
-  alphanumeric: tonNpi.default([...TON_NPI_DEFAULT.alphanumeric]),
-  e164: tonNpi.default([...TON_NPI_DEFAULT.e164]),
-  short_code: tonNpi.default([...TON_NPI_DEFAULT.short_code]),
-  destination: tonNpi.default([...TON_NPI_DEFAULT.destination]),
-})
-
-const WINDOW_MAX = 1_000
-
-/**
- * The options of one operator [PD2], as yet without charset, longMessage and tls. An unknown one is
- * a mistake.
- */
-const OperatorSettings = z.strictObject({
-  window: positive.max(WINDOW_MAX).default(10),
-  failoverAfterMs: milliseconds.default(30_000),
-  inDoubt: z.enum(['resubmit', 'drop']).default('resubmit'),
-  refBits: z.union([z.literal(8), z.literal(16)]).default(8),
-  statusOverrides: statusOverrides.default(new Map()),
-  sendValidity: z.boolean().default(false),
-  tonNpi: TonNpiSettings.default(TON_NPI_DEFAULT),
-  timeZone: z.string().refine(isTimeZone, 'must be an IANA time zone').default('UTC'),
-})
-export type OperatorSettings = z.infer<typeof OperatorSettings>
-
-export const operatorSettings = (given: z.input<typeof OperatorSettings> = {}): OperatorSettings =>
-  OperatorSettings.parse(given)
+export const operatorSettings = operatorProfile
 
 /**
  * Durations in ms, so that a test may shrink them. The figures are those of [B3], [B5], [B8],
- * [B10], [B12], [B14], [B17], [CI5], [S5], [S7], [R6] and [SD1].
+ * [B10], [B12], [B14], [B17], [CI5], [S7], [ST2], [ST5], [R6] and [SD1].
  */
 export interface Timings {
   readonly connectMs: number
@@ -73,9 +41,11 @@ export interface Timings {
   readonly receiptAckMs: number
   readonly drainMs: number
   readonly unbindMs: number
+  /** How long open responses may come when the operator wants the session to end. */
+  readonly leaveMs: number
   readonly workingMs: number
-  /** Delay of a command that found no permit. */
-  readonly throttledMs: number
+  /** Delays before the tries after a status that nobody knows [ST2]. */
+  readonly unknownRetriesMs: readonly number[]
 }
 
 export const TIMINGS: Timings = {
@@ -94,8 +64,9 @@ export const TIMINGS: Timings = {
   receiptAckMs: 5_000,
   drainMs: 30_000,
   unbindMs: 5_000,
+  leaveMs: 5_000,
   workingMs: 20_000,
-  throttledMs: 500,
+  unknownRetriesMs: [5_000, 30_000, 120_000],
 }
 
 const environment = {
@@ -105,7 +76,7 @@ const environment = {
   OPERATOR_IDS: list.pipe(z.array(uuid).min(1)),
   OPERATOR_MGMT_URL: z.string().url(),
   INTERNAL_SERVICE_TOKEN: z.string().min(1),
-  OPERATOR_OPTIONS: jsonText.pipe(z.record(uuid, OperatorSettings)).default({}),
+  OPERATOR_OPTIONS: jsonTextOrFile.pipe(OperatorProfiles).default({}),
   PORT: port.default(3001),
   ENQUIRE_LINK_MS: milliseconds.default(TIMINGS.enquireLinkMs),
   ENQUIRE_LINK_TIMEOUT_MS: milliseconds.default(TIMINGS.enquireLinkTimeoutMs),
@@ -124,4 +95,10 @@ export const timingsOf = (config: GatewayConfig): Timings => ({
   enquireLinkTimeoutMs: config.ENQUIRE_LINK_TIMEOUT_MS,
   bindMs: config.BIND_TIMEOUT_MS,
   responseMs: config.RESPONSE_TIMEOUT_MS,
+})
+
+/** The timers of one operator: its profile's, else those of the process. */
+export const timingsFor = (timings: Timings, { timers }: OperatorSettings): Timings => ({
+  ...timings,
+  ...timers,
 })

@@ -45,7 +45,7 @@ async function spawnGateway(): Promise<GatewayProcess> {
     await once(child, 'exit')
   }
   rig.onClose(kill)
-  await until(async () => (await answerOf(`http://127.0.0.1:${port}/health/ready`)).status === 200, 20_000)
+  await until(async () => (await answerOf(`http://127.0.0.1:${port}/health/ready`)).status === 200, 60_000)
   const inDoubt = async (): Promise<number> => {
     const { text } = await answerOf(`http://127.0.0.1:${port}/metrics`)
     return Number(/^smpp_connector_in_doubt_total\{.*\} (\d+)$/m.exec(text)?.[1] ?? 0)
@@ -80,7 +80,7 @@ const isComplete = (
 async function openAround(responseDelayMs: number): Promise<Smsc> {
   await rig.openNats()
   // A short ack wait: the killed process cannot give its commands back.
-  await rig.addDurable(rig.operatorId, 40, 2_500)
+  await rig.addDurable(rig.operatorId, 2_500)
   const smsc = await rig.openSmsc({}, { responseDelayMs })
   await rig.openManagement(smsc.port)
   return smsc
@@ -102,7 +102,7 @@ describe('CON-5.5 killed at any step', () => {
     expect(new Set(submitsOf(smsc).map((submit) => submit.reference)).size).toBe(1)
     expect(await second.inDoubt()).toBe(1)
     await until(async () => (await rig.unacknowledged()) === 0)
-  }, 60_000)
+  }, 180_000)
 
   it('killed twice under load: every segment gets a result, and each one sent twice was in doubt', async () => {
     const smsc = await openAround(20)
@@ -119,15 +119,16 @@ describe('CON-5.5 killed at any step', () => {
       await rig.setLease('over', 1)
     }
     const last = await spawnGateway()
-    await until(() => commands.every((command) => isComplete(heard.results, command, 3)), 40_000)
+    await until(() => commands.every((command) => isComplete(heard.results, command, 3)), 90_000)
     await until(async () => (await rig.unacknowledged()) === 0)
     inDoubt += await last.inDoubt()
     const { duplicates, taken } = smsc.counters()
     expect(taken - duplicates).toBe(180)
     expect(duplicates).toBeLessThanOrEqual(inDoubt)
-    expect(inDoubt).toBeLessThanOrEqual(20)
+    // A window of 10, and the two that are made ready ahead of it, at each of two kills.
+    expect(inDoubt).toBeLessThanOrEqual(24)
     expect(heard.results.every((result) => result.outcome === 'ACCEPTED')).toBe(true)
-  }, 120_000)
+  }, 300_000)
 
   it('[SD1] SIGTERM lets open responses finish, tells UNBOUND and gives the lease back', async () => {
     const smsc = await openAround(300)
@@ -150,5 +151,5 @@ describe('CON-5.5 killed at any step', () => {
     await spawnGateway()
     await until(() => heard.results.length === 30, 30_000)
     expect(submitsOf(smsc)).toHaveLength(30)
-  }, 60_000)
+  }, 180_000)
 })

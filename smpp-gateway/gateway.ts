@@ -4,7 +4,7 @@ import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 import { seldom } from '../streams/platform/seldom.ts'
 import type { Readiness } from '../streams/platform/operations-server.ts'
-import { operatorSettings, type OperatorSettings, type Timings } from './config.ts'
+import { operatorSettings, timingsFor, type OperatorSettings, type Timings } from './config.ts'
 import type { FetchCredentials } from './operator/credentials.ts'
 import { deliverTo } from './receipts/deliver.ts'
 import { watchFailover } from './operator/failover.ts'
@@ -12,15 +12,18 @@ import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './met
 import { createHealth } from './operator/health-events.ts'
 import { createJournal } from './submit/journal.ts'
 import { Operator } from './operator/operator.ts'
+import { sharedPermits } from './submit/pacing/permits.ts'
+import { PublishedResults } from './submit/published-results.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
-import { CommandQueue } from './submit/queue.ts'
+import { CommandQueue, inWorkMax } from './submit/queue.ts'
+import { createReferences } from './submit/references.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
-import type { SharedState } from './redis.ts'
-import { createRetries } from './submit/retries.ts'
+import type { WatchedState } from './redis.ts'
+import { RetryTurns } from './submit/retries.ts'
 import type { OperatorBindOptions } from './smpp/bind.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
-import { createThrottle, type Throttle } from './submit/throttle.ts'
+import { Throttle } from './submit/pacing/throttle.ts'
 import { Window } from './submit/window.ts'
 
 export interface GatewayOptions {
@@ -28,7 +31,7 @@ export interface GatewayOptions {
   readonly settings: Readonly<Record<string, OperatorSettings>>
   readonly timings: Timings
   readonly nats: NatsLink
-  readonly shared: SharedState
+  readonly shared: WatchedState
   readonly fetchCredentials: FetchCredentials
   readonly metrics: Metrics
   readonly logger: Logger
@@ -83,19 +86,29 @@ export function createGateway(options: GatewayOptions): Gateway {
 interface SharedParts {
   readonly metrics: GatewayMetrics
   readonly publisher: Publisher
+  readonly published: PublishedResults
   readonly recent: RecentSubmits
 }
 
 const sharedParts = (options: GatewayOptions): SharedParts => ({
   metrics: gatewayMetrics(options.metrics),
   publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
-  recent: createRecentSubmits(),
+  published: new PublishedResults(options.nats, options.logger, options.elapsed),
+  recent: createRecentSubmits(undefined, {
+    rulesOf: (operatorId) => options.settings[operatorId]?.idRules ?? [],
+    onLearnt: (operatorId, rules) =>
+      options.logger.warn('dlr.id_rules.learnt', {
+        operatorId,
+        reason: `set idRules to ${JSON.stringify(rules)}`,
+      }),
+  }),
 })
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
-  const { timings, nats, logger, now, elapsed, sleep, random } = options
+  const { nats, logger, now, elapsed, sleep, random } = options
   const { publisher, recent } = shared
   const settings = options.settings[operatorId] ?? operatorSettings()
+  const timings = timingsFor(options.timings, settings)
   const metrics = shared.metrics.of(operatorId)
   const journal = createJournal(options.shared, () => shared.metrics.journalUnavailable())
   const work: SubmitContext = {
@@ -108,9 +121,12 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     logger,
     now,
     elapsed,
-    throttledMs: timings.throttledMs,
+    published: shared.published,
+    references: createReferences({ operatorId, shared: options.shared, random }),
+    turns: new RetryTurns(elapsed, inWorkMax(settings.window)),
+    inDoubtMs: timings.responseMs,
+    unknownRetriesMs: timings.unknownRetriesMs,
     onMissingId: missingIdNoted(operatorId, options, metrics),
-    retries: createRetries(),
   }
   return new Operator({
     operatorId,
@@ -119,6 +135,7 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     metrics,
     logger,
     now,
+    elapsed,
     sleep,
     random,
     fetchCredentials: options.fetchCredentials,
@@ -136,16 +153,20 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
 /** What a session of the operator needs: its timers, its counters, and where its receipts go. */
 function bindOptions(
   operatorId: string,
-  { settings, timings, logger, now, newId }: GatewayOptions,
+  { settings, timings, logger, now, elapsed, newId }: GatewayOptions,
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
 ): OperatorBindOptions {
-  const { timeZone } = settings[operatorId] ?? operatorSettings()
+  const profile = settings[operatorId] ?? operatorSettings()
+  const { tls, unansweredMs, bindMode } = profile
   return {
-    ...timings,
+    ...timingsFor(timings, profile),
+    tls,
+    unansweredMs,
+    bindMode,
     newId,
     hooks: sessionHooks(operatorId, metrics, logger),
-    onDeliver: deliverTo({ operatorId, timeZone, publisher, recent, metrics, logger, now }),
+    onDeliver: deliverTo({ operatorId, profile, elapsed, publisher, recent, metrics, logger, now }),
   }
 }
 
@@ -160,7 +181,9 @@ function openThrottle(operatorId: string, options: GatewayOptions, metrics: Oper
     if (active)
       warn(() => logger.warn('smpp.throughput.local', { operatorId, reason: 'Redis is not available' }))
   }
-  const throttle = createThrottle({ operatorId, shared, now: elapsed, onFallback })
+  const permits = sharedPermits(operatorId, shared)
+  const onDelayed = (): void => metrics.throughputDenied()
+  const throttle = new Throttle({ permits, now: elapsed, onFallback, onDelayed })
   metrics.throughputUsed(() => throttle.used)
   return throttle
 }
@@ -178,6 +201,7 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
   sent: (bytes) => metrics.bytesSent(bytes),
   received: (bytes) => metrics.bytesReceived(bytes),
   strayResponse: () => metrics.strayResponse(),
+  submitsUnanswered: () => logger.warn('smpp.submits.unanswered', { operatorId }),
   enquireLinkTimedOut: () => {
     metrics.enquireLinkTimeout()
     logger.warn('enquire_link.timeout', { operatorId })
@@ -187,7 +211,7 @@ const sessionHooks = (operatorId: string, metrics: OperatorMetrics, logger: Logg
 /** [H32]: NATS, and every operator bound or on standby. Redis stands in the details only. */
 function readiness({ nats, shared }: GatewayOptions, operators: Gateway['operators']): Readiness {
   const isConnected = nats.connection !== undefined
-  const states = [...operators].map(([operatorId, { view }]) => [operatorId, view.state] as const)
+  const states = [...operators].map(([operatorId, { condition }]) => [operatorId, condition] as const)
   return {
     ready: isConnected && [...operators.values()].every((operator) => operator.isSettled),
     details: {

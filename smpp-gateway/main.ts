@@ -51,7 +51,11 @@ await runProcess(logger, async (closers) => {
     port: config.PORT,
     metrics,
     ready: () => gateway.ready(),
-    route: sessionsRoute(gateway.operators, config.INTERNAL_SERVICE_TOKEN),
+    route: sessionsRoute({
+      operators: gateway.operators,
+      token: config.INTERNAL_SERVICE_TOKEN,
+      newId: randomUUID,
+    }),
   })
   closers.add('operations', operations, (opened) => opened.close())
   // Added last, so that it ends first: while it drains, NATS and the health endpoints still work.

@@ -23,6 +23,10 @@ export interface OperatorMetrics {
   bytesReceived(bytes: number): void
   longMessageSegment(strategy: 'csms' | 'tlv'): void
   inDoubt(policy: 'resubmit' | 'drop'): void
+  lateAnswer(): void
+  uncertain(): void
+  unknownStatus(status: number): void
+  senderRefused(): void
   strayResponse(): void
   encodingHintIgnored(): void
   invalidCommand(): void
@@ -56,6 +60,16 @@ const STAT_LABELS: ReadonlySet<string> = new Set([
   'ENROUTE',
   'FAILED',
 ])
+
+/** Like a status word, a code is the operator's: the first ones become labels. */
+const CODE_LABELS_MAX = 64
+function codeLabels(): (status: number) => string {
+  const known = new Set<number>()
+  return (status) => {
+    if (known.size < CODE_LABELS_MAX) known.add(status)
+    return known.has(status) ? `0x${status.toString(16).padStart(2, '0')}` : 'OTHER'
+  }
+}
 
 const counter = <L extends string = never>(
   metrics: Metrics,
@@ -116,6 +130,11 @@ const flow = (metrics: Metrics) => ({
   denied: counter(metrics, 'tps_throttle_total', 'PDUs deferred by the throughput limit'),
   fallback: gauge(metrics, 'tps_fallback', '1 while the limit is kept without Redis'),
   doubt: counter(metrics, 'in_doubt_total', 'Segments whose fate is unknown', ['policy']),
+  late: counter(metrics, 'late_answers_total', 'submit_sm answered after the deadline'),
+  uncertain: counter(metrics, 'uncertain_total', 'Segments reported without knowing whether they were taken'),
+  unknown: counter(metrics, 'unknown_status_total', 'submit_sm answered with a status not listed', ['code']),
+  sender: counter(metrics, 'sender_refused_total', "Messages whose sender is not in the operator's alphabet"),
+  codeLabel: codeLabels(),
   stray: counter(metrics, 'stray_responses_total', 'Responses that nobody waits for'),
 })
 
@@ -145,6 +164,10 @@ function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
     bytesReceived: (bytes) => to.received.inc(operator, bytes),
     longMessageSegment: (strategy) => to.long.inc({ ...operator, strategy }),
     inDoubt: (policy) => to.doubt.inc({ ...operator, policy }),
+    lateAnswer: () => to.late.inc(operator),
+    uncertain: () => to.uncertain.inc(operator),
+    unknownStatus: (status) => to.unknown.inc({ ...operator, code: to.codeLabel(status) }),
+    senderRefused: () => to.sender.inc(operator),
     strayResponse: () => to.stray.inc(operator),
     encodingHintIgnored: () => to.hints.inc(operator),
     invalidCommand: () => to.invalid.inc(operator),

@@ -1,5 +1,4 @@
 import { createServer } from 'node:net'
-import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { hopTo, type UrlHop } from '../dev/stack/proxy/hop.ts'
 import { connectionOf } from '../streams/nats/link.ts'
@@ -171,7 +170,7 @@ describe('a session that dies quietly or refuses', () => {
 
   it('binds a transmitter and a receiver where transceivers are unknown, and both carry', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const heard = await rig.hear()
     const smsc = await rig.openSmsc({}, { transceiver: false })
     await rig.openManagement(smsc.port)
@@ -186,7 +185,7 @@ describe('a session that dies quietly or refuses', () => {
 
   it('refused credentials pause the bind until there are other ones', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const smsc = await rig.openSmsc()
     await rig.openManagement(smsc.port, { password: 'wrong' })
     const running = await rig.startGateway()
@@ -205,7 +204,7 @@ describe('a session that dies quietly or refuses', () => {
     ['a bind response that is cut', Buffer.from('0000001280000009000000000000000141', 'hex')],
   ])('closes on %s and tries again', async (_what, bytes) => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     let connections = 0
     const server = createServer((socket) => {
       connections += 1
@@ -219,33 +218,5 @@ describe('a session that dies quietly or refuses', () => {
     const running = await rig.startGateway({ timings: { bindMs: 300 } })
     await until(() => connections >= 2)
     expect(running.gateway.ready().ready).toBe(false)
-  })
-})
-
-describe('CON-5.7 lease', () => {
-  it('the second process stands by, and binds when the first one ends', async () => {
-    const { smsc, heard, running } = await rig.openAll()
-    const standby = await rig.startGateway()
-    await sleep(400)
-    expect(standby.gateway.operators.get(rig.operatorId)?.view.state).toBe('DISCONNECTED')
-    expect(standby.gateway.ready().ready).toBe(true)
-    expect(bindsOf(smsc)).toBe(1)
-    await running.stop()
-    await rig.bound(standby)
-    await rig.send({ to: phone('916') })
-    await until(() => heard.results.length === 1)
-  })
-
-  it('a holder that reads another token unbinds at once and tells no more health', async () => {
-    const { smsc, heard, running } = await rig.openAll({ timings: { heartbeatMs: 100 } })
-    await until(() => heard.health.some((health) => health.reason === 'heartbeat'))
-    await rig.setLease(randomUUID(), 1_500)
-    await until(() => smsc.entries().some((entry) => entry.kind === 'unbind'))
-    const told = heard.health.length
-    await sleep(300)
-    expect(heard.health.length).toBe(told)
-    expect(running.gateway.operators.get(rig.operatorId)?.view.state).toBe('DISCONNECTED')
-    // The other one is gone when its lease ends.
-    await rig.bound(running)
   })
 })

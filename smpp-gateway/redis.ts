@@ -3,15 +3,25 @@ import type { Logger } from '../streams/platform/logger.ts'
 import { seldom } from '../streams/platform/seldom.ts'
 
 /**
- * Redis as the gateway uses it: a limiter, a journal and a lease. As yet only a start needs it:
- * without Redis a new process gets no lease [B4]. A call that fails or hangs answers `undefined`,
- * and for a moment after it nobody waits for Redis again.
+ * Redis as the gateway uses it: a limiter, a journal and a lease. Nothing needs it to go on. A call
+ * that fails or hangs answers `undefined`, and for a moment after it nobody waits for Redis again.
  */
 export interface SharedState {
   /** The result, or undefined when Redis could not be asked. */
   attempt<T>(call: (redis: Redis) => Promise<T>): Promise<T | undefined>
   readonly isUp: boolean
   close(): void
+}
+
+/** What the lease must know beside: a Redis that was away may have forgotten it [B4]. */
+export interface WatchedState extends SharedState {
+  /**
+   * Since when nothing that we asked was left without an answer, monotonic ms: -Infinity when that
+   * has always been so, undefined while Redis is away.
+   */
+  readonly answeringSince: number | undefined
+  /** Calls `listener` as soon as Redis can be asked again; the result ends that. */
+  onBack(listener: () => void): () => void
 }
 
 const COMMAND_MS_MAX = 500
@@ -31,7 +41,7 @@ export interface SharedStateOptions {
   readonly logger: Logger
 }
 
-export function connectRedis({ url, now, logger }: SharedStateOptions): SharedState {
+export function connectRedis({ url, now, logger }: SharedStateOptions): WatchedState {
   const redis = new Redis(url, {
     // Commands of one turn of the event loop travel together; each alone would be a system call.
     enableAutoPipelining: true,
@@ -47,12 +57,16 @@ export function connectRedis({ url, now, logger }: SharedStateOptions): SharedSt
   const warn = seldom(WARN_MS, now)
   const onError = (error: unknown): void => warn(() => logger.warn('redis.error', { error }))
   redis.on('error', onError)
+  const absence = watchAbsence(redis, now)
   const attempt = async <T>(call: (redis: Redis) => Promise<T>): Promise<T | undefined> => {
     if (redis.status !== 'ready' || now() < pausedUntil) return undefined
     try {
-      return await call(redis)
+      const answer = await call(redis)
+      absence.answered()
+      return answer
     } catch (error) {
       pausedUntil = now() + PAUSE_MS
+      absence.missed()
       onError(error)
       return undefined
     }
@@ -62,6 +76,53 @@ export function connectRedis({ url, now, logger }: SharedStateOptions): SharedSt
     get isUp() {
       return redis.status === 'ready' && now() >= pausedUntil
     },
+    get answeringSince() {
+      return absence.answeringSince
+    },
+    onBack: absence.onBack,
     close: () => redis.disconnect(),
+  }
+}
+
+interface Absence extends Pick<WatchedState, 'answeringSince' | 'onBack'> {
+  answered(): void
+  missed(): void
+}
+
+/** A process that has just started is slow itself: a late first answer says nothing about Redis. */
+const START_MS = 2_000
+
+function watchAbsence(redis: Redis, now: () => number): Absence {
+  const startedAt = now()
+  const listeners = new Set<() => void>()
+  let wasAway = false
+  let hasAnswered = false
+  let answeringSince: number | undefined
+  const answered = (): void => {
+    hasAnswered = true
+    answeringSince ??= wasAway ? now() : Number.NEGATIVE_INFINITY
+  }
+  const missed = (): void => {
+    wasAway ||= hasAnswered || now() - startedAt >= START_MS
+    answeringSince = undefined
+  }
+  redis.on('close', () => {
+    wasAway = true
+    answeringSince = undefined
+  })
+  redis.on('ready', () => {
+    answeringSince ??= wasAway ? now() : Number.NEGATIVE_INFINITY
+    if (wasAway) for (const listener of listeners) listener()
+  })
+  return {
+    answered,
+    missed,
+    get answeringSince() {
+      return answeringSince
+    },
+    onBack: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
   }
 }

@@ -23,3 +23,20 @@ export async function atMost(timeoutMs: number, work: Promise<unknown>): Promise
   await Promise.race([work, late])
   clearTimeout(timer)
 }
+
+const acts = new WeakMap<AbortSignal, Set<() => void>>()
+
+/**
+ * Calls `act` when `signal` aborts, unless the returned function was called before. Thousands a
+ * second wait under one signal, and a listener for each costs more than their PDU: they share one.
+ */
+export function onAbort(signal: AbortSignal, act: () => void): () => void {
+  const known = acts.get(signal)
+  const waiting = known ?? new Set<() => void>()
+  waiting.add(act)
+  if (known === undefined) {
+    acts.set(signal, waiting)
+    signal.addEventListener('abort', () => waiting.forEach((each) => each()), { once: true })
+  }
+  return () => void waiting.delete(act)
+}

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { routingEnv } from '../bridges/routing/lookup.ts'
+import { OperatorProfiles } from '../streams/contracts/operator-profile.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import { CANONICAL_ID_RULES } from '../streams/domain/receipt/canonical-id.ts'
 import {
   commonEnv,
   jsonText,
+  jsonTextOrFile,
   logEnv,
   milliseconds,
   natsEnv,
@@ -22,7 +24,9 @@ const environment = {
   ...routingEnv,
   PORT: port.default(9464),
   STATE_DIR: z.string().default('.state'),
-  /** Operator id → rules that bring its two kinds of message id together [K2]. */
+  /** The profiles of the operators, the same as the gateway's: id rules and long messages [PD2]. */
+  OPERATOR_OPTIONS: jsonTextOrFile.pipe(OperatorProfiles).default({}),
+  /** The id rules alone [K2]; where an operator is in both, these win. */
   OPERATOR_ID_RULES: jsonText.pipe(z.record(uuid, z.array(z.enum(CANONICAL_ID_RULES)))).default({}),
   /** A partition with records behind it that does not move for this long fails the health check. */
   STUCK_AFTER_MS: positive.default(STUCK_AFTER_MS),
@@ -41,3 +45,11 @@ const environment = {
 
 export const readTopologiesConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(environment, env)
+
+type RoutedConfig = Pick<ReturnType<typeof readTopologiesConfig>, 'OPERATOR_OPTIONS' | 'OPERATOR_ID_RULES'>
+
+/** How the topologies treat each operator. */
+export const operatorRulesOf = ({ OPERATOR_OPTIONS: profiles, OPERATOR_ID_RULES: rules }: RoutedConfig) => ({
+  rulesOf: (operatorId: string) => rules[operatorId] ?? profiles[operatorId]?.idRules ?? [],
+  strategyOf: (operatorId: string) => profiles[operatorId]?.longMessage ?? 'CSMS',
+})

@@ -26,7 +26,7 @@ import { groupProgress, progressAlong } from '../streams/runtime/watch/reading-p
 import { groupOf } from '../streams/runtime/task/names.ts'
 import { Worker } from '../streams/runtime/worker.ts'
 import { allTopologies, APP } from './all.ts'
-import { readTopologiesConfig } from './config.ts'
+import { operatorRulesOf, readTopologiesConfig } from './config.ts'
 import { NOTES, POISON } from './notes.ts'
 import { SEGMENTS } from './segments/segments.ts'
 
@@ -35,7 +35,6 @@ const config = readTopologiesConfig()
 /** One call and its one repetition, with room for the wait for a place. */
 const ROUTING_DEADLINES = 10
 
-const rules = new Map(Object.entries(config.OPERATOR_ID_RULES))
 const logger = createLogger({ service: 'topologies', level: config.LOG_LEVEL })
 
 /**
@@ -97,7 +96,7 @@ await runProcess(logger, async (closers, fail) => {
     [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(log, closers),
   })
   const hooks = observe({ logger, metrics, now: systemClock.now, notes: NOTES, poison: POISON })
-  const topologies = allTopologies({ rulesOf: (operatorId) => rules.get(operatorId) ?? ['exact'] })
+  const topologies = allTopologies(operatorRulesOf(config))
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const rows = new RowBudget(RECENT_ROWS_PER_PROCESS_MAX)
   const limits = { ...DEFAULT_LIMITS, commitMs: config.COMMIT_MS }

@@ -42,6 +42,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   // A page of docs/ must be the same wherever it is made.
   pages: { topologies: topologiesPage, topics: () => topicsPage(topicsWith({}), TOPICS_COMMAND) },
   stories: existsSync(STORIES_PAGE) ? readStories : undefined,
+  readFile: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
   connect: () => connectKafka({ ...kafkaOptions(readConfig(logEnv)), clientId: 'sms', logger }),
   now: Date.now,
   audit: logger,

@@ -11,7 +11,7 @@ export interface DurableSpec {
   readonly name: string
   readonly filter: string
   readonly ackWaitMs: number
-  /** Messages delivered and not yet acknowledged, over all readers. */
+  /** Messages delivered and not yet acknowledged, over all readers; -1 without a bound. */
   readonly maxAckPending: number
   /**
    * To deliver what was acknowledged before would do harm: its reader need not know it again. Made
@@ -25,11 +25,6 @@ export interface DurableOptions {
   readonly operatorIds: readonly string[]
   /** Consumer concurrency of receipts [SL10]: the only bound of `dlr-processor`. */
   readonly dlrConcurrency: number
-  /**
-   * Commands of one operator that the gateway has not acknowledged, those that wait among them
-   * [B6].
-   */
-  readonly commandAckPending: number
 }
 
 /**
@@ -42,6 +37,11 @@ export const INBOUND_ACK_WAIT_MS = 10_000
 export const INBOUND_BATCH_MAX = 500
 
 const GATEWAY_ACK_WAIT_MS = 60_000
+/**
+ * No bound: commands that wait for their next try are not acknowledged, and must not keep new ones
+ * from being delivered [B6]. The gateway bounds what it pulls.
+ */
+const UNBOUNDED = -1
 const HEALTH_STREAM = 'OPERATOR_EVENTS'
 const HEALTH_SUBJECT = 'operator.health'
 const HEALTH_READERS = ['routing-engine-health', 'ops-health-consumer'] as const
@@ -50,7 +50,7 @@ const HEALTH_ACK_PENDING = 1_000
 export function durables(options: DurableOptions): readonly DurableSpec[] {
   return [
     ...INBOUND_MIRRORS.map((mirror) => mirrorDurable(mirror, options)),
-    ...options.operatorIds.map((operatorId) => gatewayDurable(operatorId, options)),
+    ...options.operatorIds.map(gatewayDurable),
     ...HEALTH_READERS.map((name) => ({
       stream: HEALTH_STREAM,
       name,
@@ -81,11 +81,11 @@ function mirrorAckPending(mirror: InboundMirror, options: DurableOptions): numbe
   return 2 * INBOUND_BATCH_MAX
 }
 
-const gatewayDurable = (operatorId: string, options: DurableOptions): DurableSpec => ({
+const gatewayDurable = (operatorId: string): DurableSpec => ({
   stream: 'SMPP_OUTBOUND',
   name: commandDurable(operatorId),
   filter: commandSubject(operatorId),
   ackWaitMs: GATEWAY_ACK_WAIT_MS,
-  maxAckPending: options.commandAckPending,
+  maxAckPending: UNBOUNDED,
   isOnce: true,
 })

@@ -20,7 +20,7 @@ import { ensureTopics, eventually, OPERATOR, provisioned } from './testing/scene
 
 const STREAM = 'SMPP_OUTBOUND'
 const DURABLE = commandDurable(OPERATOR)
-const OPTIONS = { replicas: 1, operatorIds: [OPERATOR], dlrConcurrency: 10, commandAckPending: 40 }
+const OPTIONS = { replicas: 1, operatorIds: [OPERATOR], dlrConcurrency: 10 }
 
 let nats: OwnNats
 let nc: NatsConnection

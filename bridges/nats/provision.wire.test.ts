@@ -7,7 +7,7 @@ import { provisionNats, ProvisionError } from './provision.ts'
 import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
 import { OPERATOR, provisioned } from './testing/scene.suite.ts'
 
-const OPTIONS = { replicas: 1, operatorIds: [OPERATOR], dlrConcurrency: 10, commandAckPending: 40 }
+const OPTIONS = { replicas: 1, operatorIds: [OPERATOR], dlrConcurrency: 10 }
 
 let nats: OwnNats
 let nc: NatsConnection

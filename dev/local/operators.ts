@@ -75,8 +75,7 @@ export const operatorIds = (): string => LOCAL_OPERATORS.map(({ operatorId }) =>
 
 export const operatorOptions = (): string =>
   JSON.stringify(
-    Object.fromEntries(LOCAL_OPERATORS.map(({ operatorId }) => [operatorId, { window: WINDOW }])),
+    Object.fromEntries(
+      LOCAL_OPERATORS.map(({ operatorId, idRules }) => [operatorId, { window: WINDOW, idRules }]),
+    ),
   )
-
-export const operatorIdRules = (): string =>
-  JSON.stringify(Object.fromEntries(LOCAL_OPERATORS.map(({ operatorId, idRules }) => [operatorId, idRules])))

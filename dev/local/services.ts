@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Stack } from '../stack/stack.ts'
-import { accounts, credentials, operatorIdRules, operatorIds, operatorOptions, routes } from './operators.ts'
+import { accounts, credentials, operatorIds, operatorOptions, routes } from './operators.ts'
 import type { ScriptSpec, ServiceSpec } from './service.ts'
 
 /**
@@ -122,7 +122,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
 const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<string, string> => ({
   STATE_DIR: join(runPath, 'state'),
   ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
-  OPERATOR_ID_RULES: operatorIdRules(),
+  OPERATOR_OPTIONS: operatorOptions(),
   COMMIT_MS: String(commitMs),
   // Nine processes share a few cores here: 200 ms would measure the machine and not the routing
   // engine.

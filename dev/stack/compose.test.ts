@@ -5,14 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import {
-  accounts,
-  credentials,
-  operatorIdRules,
-  operatorIds,
-  operatorOptions,
-  routes,
-} from '../local/operators.ts'
+import { accounts, credentials, operatorIds, operatorOptions, routes } from '../local/operators.ts'
 import { composeSchema } from './compose-schema.ts'
 import { containers } from './docker.ts'
 import { variablesOf } from './environment-of.ts'
@@ -147,8 +140,8 @@ describe('docker-compose.redpanda.yml', () => {
     expect(jsonOf('smsc', 'OPERATORS')).toEqual(accounts())
     expect(jsonOf('operator-management', 'OPERATORS')).toEqual(credentials('smsc', 2775))
     expect(jsonOf('routing-engine', 'ROUTES')).toEqual(routes())
-    expect(jsonOf('topologies', 'OPERATOR_ID_RULES')).toEqual(JSON.parse(operatorIdRules()))
-    expect(jsonOf('smpp-gateway', 'OPERATOR_OPTIONS')).toEqual(JSON.parse(operatorOptions()))
+    for (const name of ['topologies', 'smpp-gateway'])
+      expect(jsonOf(name, 'OPERATOR_OPTIONS')).toEqual(JSON.parse(operatorOptions()))
     for (const name of ['provision-nats', 'smpp-gateway'])
       expect(serviceOf(name).environment['OPERATOR_IDS']).toBe(operatorIds())
   })

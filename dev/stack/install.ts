@@ -53,6 +53,12 @@ const findJava = async (): Promise<string | undefined> => {
   return undefined
 }
 
+/** A module and no program: Perl itself says where it lies. */
+const findNetSmpp = async (): Promise<string | undefined> => {
+  const { code, output } = await runCommand('perl', ['-MNet::SMPP', '-e', "print $INC{'Net/SMPP.pm'}"])
+  return code === 0 ? output.trim() : undefined
+}
+
 const plain = (name: string, ...packages: string[]): Program => ({
   name,
   packages,
@@ -70,6 +76,8 @@ export const programs = {
     find: findJava,
   },
   mvn: plain('mvn', 'maven'),
+  perl: plain('perl', 'perl'),
+  'net-smpp': { name: 'Net::SMPP of Perl', packages: ['libnet-smpp-perl'], find: findNetSmpp },
 } as const satisfies Record<string, Program>
 
 export type ProgramName = keyof typeof programs

@@ -2,16 +2,20 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 
+/** SMPP 3.4 section 4.1 allows 8 characters; many operators give 9 and more, and take them. */
+const PASSWORD_CHARS_OF_THE_STANDARD = 8
+const PASSWORD_CHARS_MAX = 64
+
 /**
- * The answer of operator-management, with the field limits of SMPP 3.4 section 4.1. As yet a longer
- * password does not fit [CI6].
+ * The answer of operator-management [CI6], with the field limits of SMPP 3.4 section 4.1, but for
+ * the password.
  */
 const Credentials = z.object({
   operatorId: uuid,
   host: z.string().min(1),
   port: z.number().int().min(1).max(65_535),
   systemId: z.string().min(1).max(15),
-  password: z.string().max(8),
+  password: z.string().max(PASSWORD_CHARS_MAX),
   systemType: z.string().max(12).default(''),
   tpsLimit: z.number().int().min(1),
   bindMode: z.enum(['TRANSCEIVER', 'TRANSMITTER', 'RECEIVER']).default('TRANSCEIVER'),
@@ -23,6 +27,10 @@ const Credentials = z.object({
  * error [B15].
  */
 export type Credentials = z.infer<typeof Credentials>
+
+/** Longer than the standard allows: where the bind is refused, that may be why. */
+export const isLongPassword = ({ password }: Pick<Credentials, 'password'>): boolean =>
+  password.length > PASSWORD_CHARS_OF_THE_STANDARD
 
 export type CredentialsReply =
   | { readonly kind: 'found'; readonly credentials: Credentials }

@@ -1,22 +1,23 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
-import { fingerprintOf, type Credentials } from './credentials.ts'
-import { holdLease, type Lease } from './lease.ts'
+import { fingerprintOf, isLongPassword } from './credentials.ts'
+import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
 import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
+import { UNANSWERED } from '../smpp/session.ts'
 import type { OperatorOptions } from './options.ts'
 import {
   HEALTH_OF,
   OPERATOR_NEXT,
   reasonOf,
   type BindEnd,
+  type Hold,
   type OperatorState,
   type OperatorView,
 } from './states.ts'
 import { pauseAfter } from './next-bind.ts'
+import { noteHold, noteLeaseAssumed, noteLeaseWait, noteLongPassword, noteState } from './notes.ts'
+import { termsOf, watchTerms, type Terms } from './terms.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import { aborted, atMost } from '../wait.ts'
-
-/** What is kept of the credentials after a bind. */
-type Terms = Pick<Credentials, 'tpsLimit' | 'backupOperatorId'>
 
 /**
  * One operator from the assignment to this process until its end [B16].
@@ -35,32 +36,37 @@ export class Operator {
   #wake = new AbortController()
   #state: OperatorState = 'DISCONNECTED'
   #lease: Lease | undefined
+  #leaseWait: LeaseWait | undefined
+  /** Bound under the present lease, so that nobody else can be. */
+  #wasBound = false
   #bind: OperatorBind | undefined
   #backup: (() => Carrier | undefined) | undefined
-  #terms: Terms = { tpsLimit: 1, backupOperatorId: null }
-  #name: string
+  #terms: Terms
   #lastBoundAt: string | null = null
   #attempts = 0
+  /** Links in a row that took our binds and answered no submit [B18]. */
+  #mute = 0
+  #hold: Hold | null = null
   #unboundSince: number
   #life: Promise<void> | undefined
 
   constructor(options: OperatorOptions) {
     this.#options = options
-    this.#name = options.operatorId
+    this.#terms = { operatorName: options.operatorId, tpsLimit: 1, backupOperatorId: null, place: '' }
     this.#unboundSince = options.now()
     this.#queue = options.openQueue(() => this.carrier ?? this.#backup?.())
     options.metrics.state(this.#state)
   }
 
   get view(): OperatorView {
-    const { operatorId } = this.#options
     return {
-      operatorId,
-      operatorName: this.#name,
+      operatorId: this.#options.operatorId,
+      operatorName: this.#terms.operatorName,
       state: this.#state,
       bindMode: this.#bind?.mode ?? null,
       lastBoundAt: this.#lastBoundAt,
       reconnectAttempts: this.#attempts,
+      hold: this.#hold,
     }
   }
 
@@ -68,27 +74,28 @@ export class Operator {
     return this.#terms.backupOperatorId
   }
 
-  /**
-   * Since when its lease holder has been without a session, epoch ms; undefined while that is not
-   * so.
-   */
+  /** Since when its lease holder has been without a session, epoch ms. */
   get unboundSince(): number | undefined {
     const isDown = this.#state === 'UNBOUND' || this.#state === 'CONNECTING'
     return isDown ? this.#unboundSince : undefined
   }
 
-  /**
-   * Bound, or on standby for another process: nothing is wrong with it here. As yet also while
-   * Redis has never answered [H32].
-   */
+  /** Bound, paused by a person, or on standby for a process that is known: all is well [H32]. */
   get isSettled(): boolean {
-    return this.#state === 'BOUND' || this.#state === 'DISCONNECTED'
+    const isOnStandby = this.#state === 'DISCONNECTED' && this.#leaseWait === 'holder'
+    return this.#state === 'BOUND' || this.#hold === 'paused' || isOnStandby
+  }
+
+  /** Its state, and on standby what it waits for. */
+  get condition(): string {
+    const wait = this.#leaseWait
+    return wait === undefined ? this.#state : `${this.#state}: ${LEASE_WAITS[wait]}`
   }
 
   /** This operator as one that carries messages, while it can. */
   get carrier(): Carrier | undefined {
     const bind = this.#bind
-    if (this.#state !== 'BOUND' || bind?.canSubmit !== true) return undefined
+    if (this.#state !== 'BOUND' || this.#hold !== null || bind?.canSubmit !== true) return undefined
     return carrierOf(this.#options, bind, this.#terms.tpsLimit)
   }
 
@@ -96,8 +103,27 @@ export class Operator {
     this.#life ??= this.#run()
   }
 
-  /** [AD5]: ends a pause or the wait for the next attempt. */
+  /** [AD5]: ends a pause, whoever has asked for it, or the wait for the next attempt. */
   reconnect(): void {
+    if (this.#hold === 'paused') return this.resume()
+    this.#wake.abort()
+  }
+
+  /** [H18]. What is on its way to the operator is still answered. */
+  hold(hold: Hold): void {
+    this.#hold = hold
+    noteHold(this.#options, hold)
+    // While paused the backup may carry on.
+    if (hold === 'drained' || this.#state === 'BOUND') this.#queue.halt()
+    if (hold === 'paused') this.#bind?.leave(hold)
+    else this.#wake.abort()
+  }
+
+  /** [H18]. */
+  resume(): void {
+    this.#hold = null
+    noteHold(this.#options, null)
+    if (this.carrier !== undefined || this.#state === 'FAILBACK') this.#queue.start()
     this.#wake.abort()
   }
 
@@ -106,7 +132,7 @@ export class Operator {
     if (this.#state !== 'UNBOUND') return
     this.#backup = backup
     this.#enter('FAILBACK', 'backup took over')
-    this.#queue.start()
+    if (this.#hold !== 'drained') this.#queue.start()
   }
 
   /** [FO3]: the backup carries no more. */
@@ -128,11 +154,18 @@ export class Operator {
   }
 
   async #run(): Promise<void> {
-    const { shared, timings, operatorId, sleep } = this.#options
-    const lease = { operatorId, shared, ttlMs: timings.leaseMs, renewMs: timings.leaseRenewMs, sleep }
+    const { leaseMs: ttlMs, leaseRenewMs: renewMs } = this.#options.timings
+    const onWait = (wait: LeaseWait): void => {
+      this.#leaseWait = wait
+      noteLeaseWait(this.#options, wait)
+    }
+    const lease = { ...this.#options, ttlMs, renewMs, onWait }
     while (!this.#stopping.signal.aborted) {
       this.#lease = await holdLease(lease, this.#stopping.signal)
+      this.#leaseWait = undefined
       if (this.#lease === undefined) return
+      this.#wasBound = false
+      if (!this.#lease.isConfirmed) noteLeaseAssumed(this.#options)
       this.#options.onLeaseHeld()
       this.#unboundSince = this.#options.now()
       await this.#serve(this.#lease)
@@ -144,25 +177,39 @@ export class Operator {
   async #serve({ lost }: Lease): Promise<void> {
     const isOver = (): boolean => this.#stopping.signal.aborted || lost.aborted
     while (!isOver()) {
+      await this.#whilePaused(lost)
+      if (isOver()) return
       if (this.#state !== 'FAILBACK') this.#enter('CONNECTING', 'connecting')
       const attempt = await this.#attempt(lost)
       if (isOver()) return
       this.#attempts += 1
+      if (attempt.kind === 'ended') this.#mute = attempt.reason === UNANSWERED ? this.#mute + 1 : 0
       if (this.#state === 'CONNECTING' || this.#state === 'BOUND') this.#enter('UNBOUND', reasonOf(attempt))
-      this.#wake = new AbortController()
-      const signal = AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
-      await pauseAfter(attempt, this.#attempts, this.#options, signal)
+      if (this.#hold === 'paused') continue
+      await pauseAfter(attempt, this.#attempts + this.#mute, this.#options, this.#untilWoken(lost))
     }
   }
 
+  async #whilePaused(lost: AbortSignal): Promise<void> {
+    while (this.#hold === 'paused' && !this.#stopping.signal.aborted && !lost.aborted) {
+      await aborted(this.#untilWoken(lost), NEVER)
+      this.#attempts = 0
+    }
+  }
+
+  #untilWoken(lost: AbortSignal): AbortSignal {
+    this.#wake = new AbortController()
+    return AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
+  }
+
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
-    const { operatorId, fetchCredentials, bind, metrics } = this.#options
+    const { operatorId, settings, fetchCredentials, bind, metrics } = this.#options
     if (this.#attempts > 0) metrics.reconnectAttempt()
     const reply = await fetchCredentials(operatorId)
     if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
     const { credentials } = reply
-    this.#name = credentials.operatorName ?? operatorId
-    this.#terms = { tpsLimit: credentials.tpsLimit, backupOperatorId: credentials.backupOperatorId }
+    this.#terms = termsOf(credentials, settings)
+    if (isLongPassword(credentials)) noteLongPassword(this.#options)
     const bound = await bindOperator(credentials, bind)
     if (bound.kind === 'failed') return bound
     if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
@@ -175,11 +222,18 @@ export class Operator {
     this.#lastBoundAt = new Date(this.#options.now()).toISOString()
     // A backup that was lost during the attempt has left us in UNBOUND.
     if (this.#state === 'UNBOUND') this.#enter('CONNECTING', 'connecting')
+    this.#wasBound = true
     this.#enter('BOUND', 'bound')
     this.#attempts = 0
     this.#backup = undefined
-    if (bind.canSubmit) this.#queue.start()
+    if (this.carrier !== undefined) this.#queue.start()
+    if (this.#hold === 'paused') bind.leave(this.#hold)
     const forget = new AbortController()
+    void bind.leaving.then(() => {
+      if (this.#bind === bind) this.#queue.halt()
+    })
+    const watch = { ...this.#options, pollMs: this.#options.timings.credentialsPollMs }
+    void watchTerms(watch, (terms) => this.#refresh(bind, terms), forget.signal)
     const over = [lost, this.#stopping.signal].map((signal) => aborted(signal, forget.signal))
     const reason = await Promise.race([bind.closed, ...over])
     forget.abort()
@@ -187,6 +241,12 @@ export class Operator {
     if (reason === 'aborted') await this.#unbind(bind, lost)
     this.#bind = undefined
     return reason
+  }
+
+  #refresh(bind: OperatorBind, terms: Terms): void {
+    const { place } = this.#terms
+    this.#terms = terms
+    if (terms.place !== place) bind.leave('credentials have changed')
   }
 
   /**
@@ -211,18 +271,21 @@ export class Operator {
   }
 
   #enter(state: OperatorState, reason: string): void {
-    const { operatorId, metrics, health, logger, now } = this.#options
+    const { metrics, health, now } = this.#options
     const previous = this.#state
     if (!OPERATOR_NEXT[previous].includes(state))
       throw new Error(`operator cannot go from ${previous} to ${state}`)
     this.#state = state
     metrics.state(state)
-    if (previous === 'BOUND') this.#unboundSince = now()
-    if (state === 'BOUND') logger.info('smpp.session.bound', { operatorId, status: this.#bind?.mode })
-    if (state === 'UNBOUND') logger.warn('smpp.session.unbound', { operatorId, reason })
-    // Another holder of the lease publishes the health from now on.
-    if (state !== 'CONNECTING' && reason !== LEASE_LOST) health.report(HEALTH_OF[state], reason, this.#name)
+    // A link that answers nothing was as good as none all the time: the backup need not wait.
+    if (previous === 'BOUND') this.#unboundSince = reason === UNANSWERED ? 0 : now()
+    noteState(this.#options, state, reason, this.#bind?.mode)
+    // Another holder of the lease publishes the health from now on. Whoever only assumes to hold it
+    // must not contradict the one who does.
+    const speaks = reason !== LEASE_LOST && (this.#wasBound || this.#lease?.isConfirmed === true)
+    if (state !== 'CONNECTING' && speaks) health.report(HEALTH_OF[state], reason, this.#terms.operatorName)
   }
 }
 
 const LEASE_LOST = 'lease lost'
+const NEVER = new AbortController().signal

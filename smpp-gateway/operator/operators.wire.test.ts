@@ -20,7 +20,7 @@ async function serve({ gateway }: RunningGateway): Promise<string> {
     port: 0,
     metrics: new Metrics(),
     ready: () => gateway.ready(),
-    route: sessionsRoute(gateway.operators, TOKEN),
+    route: sessionsRoute({ operators: gateway.operators, token: TOKEN, newId: randomUUID }),
   })
   rig.onClose(() => server.close())
   return `http://127.0.0.1:${server.port}`
@@ -30,8 +30,8 @@ describe('CON-5.6 failover', () => {
   it('the backup carries the commands while the operator is down, and no longer than that', async () => {
     const backupId = randomUUID()
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
-    await rig.addDurable(backupId, 40)
+    await rig.addDurable(rig.operatorId)
+    await rig.addDurable(backupId)
     const heard = await rig.hear(rig.operatorId, backupId)
     const own = await rig.openSmsc()
     const other = await rig.openSmsc()
@@ -82,7 +82,7 @@ describe('CON-4.1 assignment', () => {
   it('works on the queue of its own operators only', async () => {
     const { smsc, heard } = await rig.openAll()
     const stranger = randomUUID()
-    await rig.addDurable(stranger, 40)
+    await rig.addDurable(stranger)
     await rig.send({ operatorId: stranger, to: phone('916') })
     await rig.send({ to: phone('916') })
     await until(() => heard.results.length === 1)
@@ -111,9 +111,55 @@ describe('sessions over HTTP', () => {
     expect((await fetch(`${url}/health/ready`)).status).toBe(200)
   })
 
+  it('[ER1] problems say what is wrong and which request it was', async () => {
+    const { running } = await rig.openAll()
+    const url = await serve(running)
+    const id = randomUUID()
+    const of = async (path: string, method: string): Promise<unknown> => {
+      const reply = await fetch(`${url}${path}`, { method, headers: { 'x-request-id': id } })
+      expect(reply.headers.get('content-type')).toBe('application/problem+json')
+      return reply.json()
+    }
+    const instance = `urn:uuid:${id}`
+    const allowed = { instance, detail: 'see the Allow header', code: 'METHOD_NOT_ALLOWED', status: 405 }
+    expect(await of(`/sessions/${rig.operatorId}/drain`, 'POST')).toMatchObject({
+      instance,
+      detail: 'the token is missing or not valid',
+      type: 'https://docs.ghasi.io/problems/unauthenticated',
+      status: 401,
+      code: 'UNAUTHENTICATED',
+    })
+    expect(await of('/sessions', 'DELETE')).toMatchObject(allowed)
+    expect(await of(`/sessions/${rig.operatorId}/drain`, 'GET')).toMatchObject(allowed)
+  })
+
+  it('[H18] drain takes receipts and no command, pause unbinds, resume goes on', async () => {
+    const { smsc, heard, running } = await rig.openAll()
+    const url = await serve(running)
+    const ask = (action: string) =>
+      fetch(`${url}/sessions/${rig.operatorId}/${action}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}` },
+      }).then(({ status }) => status)
+    const hold = () => running.gateway.operators.get(rig.operatorId)?.view.hold
+    await rig.send({ to: phone('929') })
+    await until(() => heard.results.length === 1)
+    expect([await ask('drain'), hold()]).toEqual([202, 'drained'])
+    await rig.send({ to: phone('916') })
+    await until(() => heard.receipts.length === 1)
+    expect([heard.results.length, smsc.counters().submits]).toEqual([1, 1])
+    expect([await ask('pause'), hold()]).toEqual([202, 'paused'])
+    await until(() => smsc.counters().sessions === 0)
+    expect(heard.health.at(-1)).toMatchObject({ status: 'UNBOUND', reason: 'paused' })
+    expect(running.gateway.ready().ready).toBe(true)
+    expect([await ask('resume'), hold()]).toEqual([202, null])
+    await until(() => heard.results.length === 2)
+    expect(smsc.entries().filter(({ kind }) => kind === 'bind')).toHaveLength(2)
+  }, 30_000)
+
   it('[H13] ends a paused retry, asks for the token, and knows its operators', async () => {
     await rig.openNats()
-    await rig.addDurable(rig.operatorId, 40)
+    await rig.addDurable(rig.operatorId)
     const smsc = await rig.openSmsc({}, { bindStatus: 0x0e })
     await rig.openManagement(smsc.port)
     const running = await rig.startGateway({ timings: { credentialsPollMs: 60_000 } })

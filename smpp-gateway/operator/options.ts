@@ -4,19 +4,21 @@ import type { Health } from './health-events.ts'
 import type { OperatorBindOptions } from '../smpp/bind.ts'
 import type { PauseOptions } from './next-bind.ts'
 import type { CommandQueue } from '../submit/queue.ts'
-import type { SharedState } from '../redis.ts'
-import type { Throttle } from '../submit/throttle.ts'
+import type { WatchedState } from '../redis.ts'
+import type { Throttle } from '../submit/pacing/throttle.ts'
 import type { Window } from '../submit/window.ts'
 
 export interface OperatorOptions extends PauseOptions {
   readonly settings: OperatorSettings
-  readonly shared: SharedState
+  readonly shared: WatchedState
   readonly health: Health
   readonly throttle: Throttle
   readonly window: Window
   readonly bind: OperatorBindOptions
   /** Epoch ms. */
   readonly now: () => number
+  /** Monotonic ms. */
+  readonly elapsed: () => number
   /**
    * Makes the queue of this operator's commands; each goes to whom `carrier` names at that moment.
    */

@@ -24,6 +24,12 @@ export const HEALTH_OF: Readonly<Record<OperatorState, HealthStatus>> = {
   FAILBACK: 'FAILBACK',
 }
 
+/**
+ * What a person has asked for, until `resume` or the end of the process [H18]. `paused`: not bound.
+ * `drained`: bound for receipts, and no command is taken.
+ */
+export type Hold = 'paused' | 'drained'
+
 /** What the rest of the process may know of an operator [AD4]. Nothing of it is secret. */
 export interface OperatorView {
   readonly operatorId: string
@@ -32,6 +38,7 @@ export interface OperatorView {
   readonly bindMode: BindMode | null
   readonly lastBoundAt: string | null
   readonly reconnectAttempts: number
+  readonly hold: Hold | null
 }
 
 /** How one attempt to bind ended; `ended` is the end of a good one. */

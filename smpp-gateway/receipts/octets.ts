@@ -7,7 +7,7 @@ const UCS2 = 0x08
  * its ASCII code.
  */
 const SEPTET_UNDERSCORE = String.fromCharCode(0x11)
-const KEYS = /(?:id|stat|status):/i
+const KEYS = /(?:id|stat|status)\s?:/i
 
 /**
  * The text of a receipt by its data_coding [R5], or by its octets where the two contradict: some

@@ -11,6 +11,7 @@ const context = {
   receivedAt: '2026-04-18T10:23:46.120Z',
   timeZone: 'UTC',
   session: 'session-1',
+  source: 'both' as const,
 }
 const TEXT = 'id:17 sub:001 dlvrd:001 submit date:2604181020 done date:2604181023 stat:DELIVRD err:000 text:x'
 

@@ -1,4 +1,5 @@
 import type { InboundReceipt } from '../../streams/contracts/receipts.ts'
+import type { OperatorProfile } from '../../streams/contracts/operator-profile.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { receiptEventId } from '../../streams/domain/event-id.ts'
 import { numberField, textField, type Pdu } from '../smpp/pdu.ts'
@@ -42,6 +43,8 @@ export interface ReceiptContext {
   readonly timeZone: string
   /** Of the session that the PDU came on, unlike that of any other. */
   readonly session: string
+  /** Where id and status are believed [R13]. */
+  readonly source: OperatorProfile['receiptSource']
 }
 
 /** [R1]. Anything else is a mobile-originated message. */
@@ -58,8 +61,8 @@ export const isReceipt = (pdu: Pdu): boolean =>
  */
 export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
   const { text, read } = textIn(pdu)
-  const [operatorMessageId = '', ...alternateIds] = idsOf(pdu, read)
-  const stat = (stateOf(pdu) ?? read.stat ?? '').slice(0, WORD_CHARS_MAX)
+  const [operatorMessageId = '', ...alternateIds] = idsOf(pdu, read, context)
+  const stat = statusOf(pdu, read, context).slice(0, WORD_CHARS_MAX)
   const errorCode = read.err ?? networkError(pdu)
   const { operatorId, receivedAt, session } = context
   const rawPayload = rawPayloadOf(pdu, text)
@@ -111,15 +114,23 @@ function textIn(pdu: Pdu): FoundText {
 const EMPTY = Buffer.alloc(0)
 const NO_TEXT: FoundText = { text: '', read: { isStrict: false } }
 
+type Source = Pick<ReceiptContext, 'source'>
+
 /** The TLV's id first, the text's when it is another one [R2]. */
-function idsOf(pdu: Pdu, read: ReceiptText): readonly string[] {
-  const tlv = pdu.tlvs.get(TAG.receiptedMessageId)?.toString('latin1').replace(/\0.*$/s, '').trim()
-  const ids = [tlv, read.id].filter((id): id is string => id !== undefined && id !== '')
+function idsOf(pdu: Pdu, read: ReceiptText, { source }: Source): readonly string[] {
+  const value = source === 'text' ? undefined : pdu.tlvs.get(TAG.receiptedMessageId)
+  const tlv = value?.toString('latin1').replace(/\0.*$/s, '').trim()
+  const ids = [tlv, source === 'tlv' ? undefined : read.id].filter(
+    (id): id is string => id !== undefined && id !== '',
+  )
   const [first, ...others] = new Set(ids.map((id) => id.slice(0, ID_CHARS_MAX + 1)))
   // One that is too long is refused with its receipt when it is the only one, and dropped
   // otherwise.
   return first === undefined ? [] : [first, ...others.filter((id) => id.length <= ID_CHARS_MAX)]
 }
+
+const statusOf = (pdu: Pdu, read: ReceiptText, { source }: Source): string =>
+  (source === 'text' ? undefined : stateOf(pdu)) ?? (source === 'tlv' ? undefined : read.stat) ?? ''
 
 /** One octet; some operators fill in two, or an ASCII digit. */
 function stateOf(pdu: Pdu): string | undefined {

@@ -14,7 +14,7 @@ const TEXT_KEY = /(?:^|[\s\0,;|])text\s?:/i
 const KEY =
   /(?<=^|[\s\0,;|])(message[ _]?id|id|sub|dlvrd|submit[\s_]*date|done[\s_]*date|status|stat|error|err)\s?:/gi
 /** Some operators pad with NUL, blanks or the septet 0 that became a commercial at. */
-const PADDING_END = /[\0\s@]+$/
+const PADDING = /[\0\s@]/
 const WORD = /^([\s\0]*)([^\s\0,;|]+)/
 const QUOTES = /^(["'])(.*)\1$/
 
@@ -48,11 +48,19 @@ const LONE_STATUS =
  * Of a repeated key the first one counts.
  */
 export function parseReceiptText(text: string): ReceiptText {
-  const head = text.slice(0, TEXT_KEY.exec(text)?.index ?? text.length).replace(PADDING_END, '')
+  const head = withoutPadding(text.slice(0, TEXT_KEY.exec(text)?.index ?? text.length))
   const read = fieldsIn(head)
   const lone = read.has('stat') ? undefined : LONE_STATUS.exec(head)?.[1]
   if (lone !== undefined) read.set('stat', lone)
   return textOf(read)
+}
+
+// Not by an expression with a `$`: within 65,535 blanks it would begin anew at each of them, for
+// seconds.
+function withoutPadding(text: string): string {
+  let end = text.length
+  while (end > 0 && PADDING.test(text.charAt(end - 1))) end -= 1
+  return text.slice(0, end)
 }
 
 function fieldsIn(head: string): Map<Field, string> {

@@ -10,6 +10,7 @@ export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER
  */
 export interface OperatorBind {
   readonly mode: BindMode
+  /** While its transmitting session is bound and not about to end. */
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
   /**
@@ -17,8 +18,12 @@ export interface OperatorBind {
    * then.
    */
   readonly closed: Promise<string>
+  /** Resolves as soon as one of its sessions begins to end or has closed. */
+  readonly leaving: Promise<void>
   /** Orderly: open responses get `drainMs`. */
-  unbind(drainMs: number): Promise<void>
+  unbind(drainMs: number, reason?: string): Promise<void>
+  /** The operator wants the session to end [ST5]: what it has open it may still answer. */
+  leave(reason: string): void
   drop(reason: string): void
 }
 
@@ -28,7 +33,9 @@ export type OperatorBindReply =
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly reason: string }
 
-export type OperatorBindOptions = Omit<SessionOptions, 'host' | 'port' | 'onClosed' | 'id'> & {
+export type OperatorBindOptions = Omit<SessionOptions, 'host' | 'port' | 'onLeaving' | 'onClosed' | 'id'> & {
+  /** Instead of the credentials' mode, where the profile names one. */
+  readonly bindMode: BindMode | undefined
   readonly newId: () => string
 }
 
@@ -49,9 +56,10 @@ export async function bindOperator(
   credentials: Credentials,
   options: OperatorBindOptions,
 ): Promise<OperatorBindReply> {
-  const reply = await bindAs(credentials.bindMode, credentials, options)
+  const mode = options.bindMode ?? credentials.bindMode
+  const reply = await bindAs(mode, credentials, options)
   const knowsNoTransceiver = reply.kind === 'failed' && reply.status === ESME_RINVCMDID
-  if (credentials.bindMode !== 'TRANSCEIVER' || !knowsNoTransceiver) return reply
+  if (mode !== 'TRANSCEIVER' || !knowsNoTransceiver) return reply
   return bindAs('TRANSMITTER+RECEIVER', credentials, options)
 }
 
@@ -62,7 +70,7 @@ async function bindAs(
   credentials: Credentials,
   options: OperatorBindOptions,
 ): Promise<ModeReply> {
-  const { closed, onClosed } = closing()
+  const { leaving, onLeaving, closed, onClosed } = ending()
   const { host, port, systemId, password, systemType } = credentials
   const fields = {
     system_id: systemId,
@@ -75,14 +83,15 @@ async function bindAs(
     for (const session of sessions) session.drop(reason)
   }
   for (const command of BINDS[mode]) {
-    const session = new Session({ ...options, host, port, onClosed, id: options.newId() })
+    const session = new Session({ ...options, host, port, onLeaving, onClosed, id: options.newId() })
     sessions.push(session)
     const reply = await session.bind(command, fields)
     if (reply.kind === 'bound') continue
     dropAll('bind incomplete')
     return reply.kind === 'failed' ? reply : refusal(reply.status)
   }
-  return { kind: 'bound', bind: operatorBindOf(mode, sessions, closed, dropAll) }
+  const end = { leaving, closed, drop: dropAll, leaveMs: options.leaveMs }
+  return { kind: 'bound', bind: operatorBindOf(mode, sessions, end) }
 }
 
 const refusal = (status: number): ModeReply =>
@@ -90,33 +99,56 @@ const refusal = (status: number): ModeReply =>
     ? { kind: 'refused', status }
     : { kind: 'failed', status, reason: `bind answered 0x${status.toString(16).padStart(2, '0')}` }
 
+interface BindEnd {
+  readonly leaving: Promise<void>
+  readonly closed: Promise<string>
+  readonly leaveMs: number
+  readonly drop: (reason: string) => void
+}
+
 function operatorBindOf(
   mode: BindMode,
   sessions: readonly Session[],
-  closed: Promise<string>,
-  drop: (reason: string) => void,
+  { leaving, closed, leaveMs, drop }: BindEnd,
 ): OperatorBind {
   const submitter = mode === 'RECEIVER' ? undefined : sessions[0]
   let isUnbinding = false
   void closed.then((reason) => {
     if (!isUnbinding) drop(reason)
   })
+  const unbind = async (drainMs: number, reason?: string): Promise<void> => {
+    isUnbinding = true
+    // The transmitter first: receipts of what it still sends can come while it drains.
+    for (const session of sessions) await session.unbind(drainMs, reason)
+  }
   return {
     mode,
+    leaving,
     closed,
     drop,
-    canSubmit: submitter !== undefined,
-    submit: (fields) => submitter?.submit(fields) ?? Promise.resolve({ kind: 'not_sent' }),
-    unbind: async (drainMs) => {
-      isUnbinding = true
-      // The transmitter first: receipts of what it still sends can come while it drains.
-      for (const session of sessions) await session.unbind(drainMs)
+    unbind,
+    leave: (reason) => {
+      if (!isUnbinding) void unbind(leaveMs, reason)
     },
+    get canSubmit() {
+      return submitter?.canSubmit === true
+    },
+    submit: (fields) => submitter?.submit(fields) ?? Promise.resolve({ kind: 'not_sent' }),
   }
 }
 
-function closing(): { closed: Promise<string>; onClosed: (reason: string) => void } {
-  const listeners: ((reason: string) => void)[] = []
-  const closed = new Promise<string>((resolve) => listeners.push(resolve))
-  return { closed, onClosed: (reason) => listeners.forEach((listener) => listener(reason)) }
+function ending() {
+  const { promise: leaving, resolve: onLeaving } = deferred<void>()
+  const { promise: closed, resolve } = deferred<string>()
+  const onClosed = (reason: string): void => {
+    onLeaving()
+    resolve(reason)
+  }
+  return { leaving, onLeaving, closed, onClosed }
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  const listeners: ((value: T) => void)[] = []
+  const promise = new Promise<T>((resolve) => listeners.push(resolve))
+  return { promise, resolve: (value) => listeners.forEach((listener) => listener(value)) }
 }

@@ -1,4 +1,7 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { readFile } from 'node:fs/promises'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { LinkTls } from '../../streams/contracts/operator-profile.ts'
 import { createFramer } from './framing.ts'
 import { decodePdu, encodePdu, isResponseId, type Pdu } from './pdu.ts'
 import { ESME_RINVCMDID, ESME_RINVCMDLEN } from './status-class.ts'
@@ -12,6 +15,8 @@ export interface WireHooks {
 export interface ConnectionOptions {
   readonly host: string
   readonly port: number
+  /** Null: in the clear. Otherwise the operator's certificate is always checked. */
+  readonly tls: LinkTls | null
   readonly timeoutMs: number
   readonly hooks: WireHooks
   readonly onPdu: (pdu: Pdu) => void
@@ -31,16 +36,17 @@ const KEEPALIVE_MS = 30_000
 /** Answers that pile up while the peer does not read. Above this the peer counts as dead. */
 const UNSENT_BYTES_MAX = 1_048_576
 
-/** Rejects when no TCP connection stands within `timeoutMs`. */
-export function openConnection(options: ConnectionOptions): Promise<Connection> {
-  const socket = connectTcp({ host: options.host, port: options.port })
+/** Rejects when no connection stands within `timeoutMs`, with TLS its handshake included. */
+export async function openConnection(options: ConnectionOptions): Promise<Connection> {
+  const { host, port, tls } = options
+  const socket = tls === null ? connectTcp({ host, port }) : await securedSocket(options, tls)
   // Nagle's algorithm would hold each small PDU back for the peer's delayed ACK: 44 ms each.
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => socket.destroy(new Error('connect timeout')), options.timeoutMs)
     socket.once('error', reject)
-    socket.once('connect', () => {
+    socket.once(tls === null ? 'connect' : 'secureConnect', () => {
       clearTimeout(timer)
       socket.removeListener('error', reject)
       resolve(attach(socket, options))
@@ -48,6 +54,24 @@ export function openConnection(options: ConnectionOptions): Promise<Connection> 
     socket.once('close', () => clearTimeout(timer))
   })
 }
+
+/** Files are read for every connection, so that a renewed certificate needs no restart. */
+async function securedSocket({ host, port }: ConnectionOptions, tls: LinkTls): Promise<Socket> {
+  const [ca, cert, key] = await Promise.all([tls.caFile, tls.certFile, tls.keyFile].map(contentOf))
+  const name = tls.serverName ?? (isIP(host) === 0 ? host : undefined)
+  return connectTls({
+    host,
+    port,
+    minVersion: 'TLSv1.2',
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(name !== undefined && { servername: name }),
+  })
+}
+
+const contentOf = async (path: string | undefined): Promise<Buffer | undefined> =>
+  path === undefined ? undefined : readFile(path)
 
 function attach(socket: Socket, options: ConnectionOptions): Connection {
   let reason = 'closed by the operator'
@@ -71,10 +95,10 @@ function attach(socket: Socket, options: ConnectionOptions): Connection {
   const take = (frame: Buffer): void => {
     const read = decodePdu(frame)
     if (read.ok) return options.onPdu(read.pdu)
-    if (isResponseId(frame) && read.reason === 'unknown_command') return
+    if (isResponseId(frame)) return
+    // Its length was right, so the next PDU can be found. Closing would only meet the same again.
     const status = read.reason === 'malformed' ? ESME_RINVCMDLEN : ESME_RINVCMDID
     output.send(encodePdu('generic_nack', read.sequence, {}, status))
-    if (read.reason === 'malformed') destroy('undecodable PDU')
   }
   socket.on('error', (error: NodeJS.ErrnoException) => {
     reason = error.code ?? 'socket error'

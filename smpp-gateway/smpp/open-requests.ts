@@ -6,7 +6,8 @@ import { SEQUENCE_MAX, type Pdu } from './pdu.ts'
  */
 export type Reply =
   | { readonly kind: 'answered'; readonly pdu: Pdu }
-  | { readonly kind: 'timeout' }
+  /** `late`: the response, should it come after all; undefined when the session ends without it. */
+  | { readonly kind: 'timeout'; readonly late: Promise<Pdu | undefined> }
   | { readonly kind: 'closed' }
 
 interface Waiting {
@@ -15,12 +16,21 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
+interface Overdue {
+  readonly command: string
+  readonly settle: (pdu: Pdu | undefined) => void
+}
+
+/** Requests past their deadline whose response we still know when it comes; the oldest go first. */
+const OVERDUE_MAX = 10_000
+const NOTHING = Promise.resolve(undefined)
+
 export interface Pending {
   /** Takes the next free sequence number; `sequence` goes into the PDU. */
   open(command: string, timeoutMs: number): { readonly sequence: number; readonly reply: Promise<Reply> }
-  /** False for a response that nobody waits for: unknown, repeated, late or of another command. */
+  /** False for a response that nobody waits for: unknown, repeated or of another command. */
   answer(pdu: Pdu): boolean
-  /** Ends every open request as `closed`. */
+  /** Ends every open request as `closed`, and no overdue one is waited for any longer. */
   close(): void
   readonly size: number
   /** Resolves when no request is open. */
@@ -29,15 +39,19 @@ export interface Pending {
 
 /**
  * The open requests of one session by sequence number, each with its own deadline (SMPP 3.4 section
- * 7.2, response timer).
+ * 7.2, response timer). A submit_sm stays known after its deadline, because a late response still
+ * says what became of it [S9].
+ *
+ * @param lastSequence the number before the first one
  */
-export function createPending(): Pending {
+export function createPending(lastSequence = 0): Pending {
   const waiting = new Map<number, Waiting>()
+  const overdue = createOverdue()
   const idleListeners: (() => void)[] = []
-  let last = 0
+  let last = lastSequence
   const nextSequence = (): number => {
     do last = last === SEQUENCE_MAX ? 1 : last + 1
-    while (waiting.has(last))
+    while (waiting.has(last) || overdue.commandOf(last) !== undefined)
     return last
   }
   const finish = (sequence: number, reply: Reply): boolean => {
@@ -49,27 +63,62 @@ export function createPending(): Pending {
     if (waiting.size === 0) for (const listener of idleListeners.splice(0)) listener()
     return true
   }
+  const expire = (sequence: number, command: string): void => {
+    const late = command === 'submit_sm' ? overdue.keep(sequence, command) : NOTHING
+    finish(sequence, { kind: 'timeout', late })
+  }
   return {
     open: (command, timeoutMs) => {
       const sequence = nextSequence()
       const reply = new Promise<Reply>((settle) => {
-        const timer = setTimeout(() => finish(sequence, { kind: 'timeout' }), timeoutMs)
+        const timer = setTimeout(() => expire(sequence, command), timeoutMs)
         waiting.set(sequence, { command, settle, timer })
       })
       return { sequence, reply }
     },
     answer: (pdu) => {
-      const asked = waiting.get(pdu.sequence)?.command
+      const asked = waiting.get(pdu.sequence)?.command ?? overdue.commandOf(pdu.sequence)
       if (pdu.command !== `${asked}_resp` && pdu.command !== 'generic_nack') return false
-      return finish(pdu.sequence, { kind: 'answered', pdu })
+      return finish(pdu.sequence, { kind: 'answered', pdu }) || overdue.settle(pdu.sequence, pdu)
     },
     close: () => {
       for (const sequence of waiting.keys()) finish(sequence, { kind: 'closed' })
+      overdue.close()
     },
     get size() {
       return waiting.size
     },
     idle: () =>
       waiting.size === 0 ? Promise.resolve() : new Promise((resolve) => idleListeners.push(resolve)),
+  }
+}
+
+interface Overdues {
+  commandOf(sequence: number): string | undefined
+  keep(sequence: number, command: string): Promise<Pdu | undefined>
+  /** False for one that is not overdue. */
+  settle(sequence: number, pdu: Pdu | undefined): boolean
+  close(): void
+}
+
+function createOverdue(): Overdues {
+  const overdue = new Map<number, Overdue>()
+  const settle = (sequence: number, pdu: Pdu | undefined): boolean => {
+    const found = overdue.get(sequence)
+    overdue.delete(sequence)
+    found?.settle(pdu)
+    return found !== undefined
+  }
+  return {
+    settle,
+    commandOf: (sequence) => overdue.get(sequence)?.command,
+    keep: (sequence, command) => {
+      const [oldest] = overdue.keys()
+      if (oldest !== undefined && overdue.size >= OVERDUE_MAX) settle(oldest, undefined)
+      return new Promise((resolve) => overdue.set(sequence, { command, settle: resolve }))
+    },
+    close: () => {
+      for (const sequence of overdue.keys()) settle(sequence, undefined)
+    },
   }
 }

@@ -41,8 +41,9 @@ export const isResponse = (pdu: Pdu): boolean =>
   pdu.command.endsWith('_resp') || pdu.command === 'generic_nack'
 
 /**
- * One whole frame, length included. Fields missing at the end are absent: an error response may
- * come without a body.
+ * One whole frame, length included. Of a response fields that are missing at its end are absent:
+ * one with an error may come without a body. A request that ends too early is malformed, or a cut
+ * receipt would pass for something else.
  */
 export function decodePdu(frame: Buffer): PduRead {
   const id = frame.readUInt32BE(4)
@@ -50,7 +51,7 @@ export function decodePdu(frame: Buffer): PduRead {
   const spec = smpp.commandsById[id]
   if (spec === undefined) return { ok: false, reason: 'unknown_command', sequence }
   try {
-    const { fields, end } = readFields(frame, spec.params ?? {})
+    const { fields, end } = readFields(frame, spec.params ?? {}, isResponseId(frame))
     const pdu = {
       command: spec.command,
       status: frame.readUInt32BE(8),
@@ -74,11 +75,16 @@ export const isResponseId = (frame: Buffer): boolean => (frame.readUInt32BE(4) &
 
 type Params = NonNullable<NonNullable<(typeof smpp.commandsById)[number]>['params']>
 
-function readFields(frame: Buffer, params: Params): { fields: Record<string, FieldValue>; end: number } {
+function readFields(
+  frame: Buffer,
+  params: Params,
+  mayEndEarly: boolean,
+): { fields: Record<string, FieldValue>; end: number } {
   const fields: Record<string, FieldValue> = {}
   let at = HEADER_BYTES
   for (const [name, { type }] of Object.entries(params)) {
-    if (at >= frame.length) break
+    if (at >= frame.length && mayEndEarly) break
+    if (at >= frame.length) throw new RangeError('the body ends too early')
     const value = type.read(frame, at)
     fields[name] = value
     at += type.size(value)

@@ -1,3 +1,5 @@
+import type { LinkTls } from '../../streams/contracts/operator-profile.ts'
+import { AnswerWatch } from './answer-watch.ts'
 import { openConnection, type Connection, type WireHooks } from './connection.ts'
 import { encodePdu, isResponse, textField, type Pdu, type PduFields } from './pdu.ts'
 import { LineWatch } from './line-watch.ts'
@@ -8,24 +10,33 @@ export type BindCommand = 'bind_transceiver' | 'bind_transmitter' | 'bind_receiv
 
 export interface SessionHooks extends WireHooks {
   enquireLinkTimedOut(): void
-  /** A response that nobody waits for, most often a late one. As yet it is only counted [S9]. */
+  /** No submit was answered for so long that the link counts as dead [B18]. */
+  submitsUnanswered(): void
+  /** A response that nobody waits for. */
   strayResponse(): void
 }
 
 export interface SessionOptions {
   readonly host: string
   readonly port: number
+  /** Null: in the clear. */
+  readonly tls: LinkTls | null
   readonly connectMs: number
   readonly bindMs: number
   readonly responseMs: number
   readonly enquireLinkMs: number
   readonly enquireLinkTimeoutMs: number
   readonly unbindMs: number
+  /** How long open requests may finish when the operator wants the session to end [ST5]. */
+  readonly leaveMs: number
+  readonly unansweredMs: number
   readonly hooks: SessionHooks
   /** A short message from the operator; the status that it resolves to is the answer. */
   readonly onDeliver: (pdu: Pdu, session: string) => Promise<number>
   /** Unlike that of any other session. */
   readonly id: string
+  /** Called once, when the session begins to end in order: it takes no more submits. */
+  readonly onLeaving: () => void
   readonly onClosed: (reason: string) => void
 }
 
@@ -34,12 +45,27 @@ export type BindReply =
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'failed'; readonly reason: string }
 
+export interface SubmitAnswer {
+  readonly kind: 'answered'
+  readonly status: number
+  readonly messageId: string
+}
 export type SubmitReply =
-  | { readonly kind: 'answered'; readonly status: number; readonly messageId: string }
-  /** Written, but its fate is unknown [S9]. */
-  | { readonly kind: 'in_doubt'; readonly reason: 'timeout' | 'disconnect' }
+  | SubmitAnswer
+  /**
+   * Written, but its fate is unknown [S9]. `late`: the answer that comes after the deadline on the
+   * same session, or undefined when that session ends without it.
+   */
+  | {
+      readonly kind: 'in_doubt'
+      readonly reason: 'timeout' | 'disconnect'
+      readonly late: Promise<SubmitAnswer | undefined>
+    }
   /** Never written: no harm in sending it later. */
   | { readonly kind: 'not_sent' }
+
+/** Why a session ends whose submits nobody answers [B18]. */
+export const UNANSWERED = 'submits unanswered'
 
 type State = 'idle' | 'connecting' | 'open' | 'bound' | 'unbinding' | 'closed'
 
@@ -64,7 +90,8 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  * - open: bind sent. The operator's short messages are refused until it has answered.
  * - bound, from the moment that the answer is decoded [B11]: requests may be sent. Any PDU proves
  *   the line; without one enquire_link asks for it [B10].
- * - unbinding: no new requests. Open ones still get their responses, then unbind.
+ * - unbinding: no new submits. Open ones still get their responses, and receipts theirs, then the
+ *   session ends in order: we unbind, or answer the operator's unbind.
  * - closed: every open request was ended as in doubt.
  */
 export class Session {
@@ -73,7 +100,9 @@ export class Session {
   #state: State = 'idle'
   #connection: Connection | undefined
   readonly #line: LineWatch
-  #deliveries = 0
+  readonly #answers: AnswerWatch
+  readonly #deliveries = new Set<Promise<void>>()
+  #drained: Promise<unknown> | undefined
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -84,15 +113,20 @@ export class Session {
         this.drop('enquire_link timeout')
       },
     })
+    this.#answers = new AnswerWatch(options.unansweredMs, () => {
+      options.hooks.submitsUnanswered()
+      this.drop(UNANSWERED)
+    })
   }
 
   async bind(command: BindCommand, fields: PduFields): Promise<BindReply> {
-    const { host, port, connectMs, bindMs, hooks } = this.#options
+    const { host, port, tls, connectMs, bindMs, hooks } = this.#options
     this.#enter('connecting')
     try {
       this.#connection = await openConnection({
         host,
         port,
+        tls,
         hooks,
         timeoutMs: connectMs,
         onPdu: (pdu) => this.#take(pdu),
@@ -106,25 +140,50 @@ export class Session {
     return this.#bindReply(await this.#request(command, fields, bindMs))
   }
 
+  /** Bound, and not about to end. */
+  get canSubmit(): boolean {
+    return this.#state === 'bound'
+  }
+
   /** Waits while the operator does not read. Bounded by the caller's window. */
   async submit(fields: PduFields): Promise<SubmitReply> {
     if (this.#state === 'bound') await this.#connection?.writable()
     if (this.#state !== 'bound') return { kind: 'not_sent' }
+    this.#answers.asked()
     const reply = await this.#request('submit_sm', fields, this.#options.responseMs)
-    if (reply.kind === 'answered') {
-      return { kind: 'answered', status: reply.pdu.status, messageId: textField(reply.pdu, 'message_id') }
-    }
-    return { kind: 'in_doubt', reason: reply.kind === 'timeout' ? 'timeout' : 'disconnect' }
+    this.#answers.ended()
+    if (reply.kind === 'answered') this.#answers.answered()
+    if (reply.kind === 'answered') return submitAnswer(reply.pdu)
+    if (reply.kind === 'closed') return { kind: 'in_doubt', reason: 'disconnect', late: NEVER }
+    const late = reply.late.then((pdu) => this.#lateAnswer(pdu))
+    return { kind: 'in_doubt', reason: 'timeout', late }
   }
 
-  /** Lets open requests finish for `drainMs`, then unbinds and closes. */
-  async unbind(drainMs: number): Promise<void> {
+  #lateAnswer(pdu: Pdu | undefined): SubmitAnswer | undefined {
+    if (pdu === undefined) return undefined
+    this.#answers.answered()
+    return submitAnswer(pdu)
+  }
+
+  /**
+   * Takes no more submits, lets what is open finish for `drainMs`, then unbinds and closes for
+   * `reason`. Another call while that goes on changes nothing.
+   */
+  async unbind(drainMs: number, reason = 'unbound'): Promise<void> {
+    if (this.#state === 'unbinding') return
     if (this.#state !== 'bound') return this.drop('shutdown')
-    this.#enter('unbinding')
-    await Promise.race([this.#pending.idle(), delay(drainMs)])
+    this.#drained = this.#drain(drainMs)
+    await this.#drained
     if (this.#isOver()) return
     await this.#request('unbind', {}, this.#options.unbindMs)
-    this.drop('unbound')
+    this.drop(reason)
+  }
+
+  #drain(drainMs: number): Promise<unknown> {
+    this.#enter('unbinding')
+    this.#options.onLeaving()
+    const finished = Promise.all([this.#pending.idle(), ...this.#deliveries])
+    return Promise.race([finished, delay(drainMs)])
   }
 
   drop(reason: string): void {
@@ -161,13 +220,18 @@ export class Session {
     if (isResponse(pdu)) return this.#takeResponse(pdu)
     if (DELIVERIES.has(pdu.command)) return this.#deliver(pdu)
     if (pdu.command === 'enquire_link') return this.#answer(pdu, ESME_ROK)
-    if (pdu.command === 'unbind') {
-      this.#answer(pdu, ESME_ROK)
-      return this.drop('unbound by the operator')
-    }
+    if (pdu.command === 'unbind') return void this.#unbound(pdu)
     // alert_notification has no response, and outbind is an invitation that we never follow.
     if (pdu.command === 'alert_notification' || pdu.command === 'outbind') return
     this.#connection?.send(encodePdu('generic_nack', pdu.sequence, {}, ESME_RINVCMDID))
+  }
+
+  /** The operator gives notice: what it has open with us it may still answer [ST5]. */
+  async #unbound(pdu: Pdu): Promise<void> {
+    if (this.#state === 'bound') this.#drained = this.#drain(this.#options.leaveMs)
+    await this.#drained
+    this.#answer(pdu, ESME_ROK)
+    this.drop('unbound by the operator')
   }
 
   #takeResponse(pdu: Pdu): void {
@@ -181,12 +245,12 @@ export class Session {
 
   #deliver(pdu: Pdu): void {
     if (this.#state !== 'bound' && this.#state !== 'unbinding') return this.#answer(pdu, ESME_RINVBNDSTS)
-    if (this.#deliveries >= DELIVERIES_MAX) return this.#answer(pdu, ESME_RMSGQFUL)
-    this.#deliveries += 1
-    void this.#options.onDeliver(pdu, this.#options.id).then((status) => {
-      this.#deliveries -= 1
+    if (this.#deliveries.size >= DELIVERIES_MAX) return this.#answer(pdu, ESME_RMSGQFUL)
+    const delivery = this.#options.onDeliver(pdu, this.#options.id).then((status) => {
+      this.#deliveries.delete(delivery)
       this.#answer(pdu, status)
     })
+    this.#deliveries.add(delivery)
   }
 
   #answer(pdu: Pdu, status: number): void {
@@ -195,6 +259,7 @@ export class Session {
 
   #closed(reason: string): void {
     this.#line.stop()
+    this.#answers.stop()
     this.#enter('closed')
     this.#pending.close()
     this.#options.onClosed(reason)
@@ -206,6 +271,13 @@ export class Session {
     this.#state = state
   }
 }
+
+const NEVER = Promise.resolve(undefined)
+const submitAnswer = (pdu: Pdu): SubmitAnswer => ({
+  kind: 'answered',
+  status: pdu.status,
+  messageId: textField(pdu, 'message_id'),
+})
 
 // A text without the address: where operators listen is not for logs of every level.
 const connectFault = (error: unknown): string =>

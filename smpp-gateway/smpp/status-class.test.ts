@@ -22,9 +22,9 @@ describe('CON-5.4 status classes', () => {
     for (const code of codes) expect(classOfSubmit(code, NONE)).toBe(name)
   })
 
-  it('a status that nobody knows is transient, as yet [ST2]', () => {
+  it('a status that nobody knows is unknown [ST2]', () => {
     for (const code of [0x09, 0x22, 0x67, 0x400, 0x4a1, 0xffffffff])
-      expect(classOfSubmit(code, NONE)).toBe('transient')
+      expect(classOfSubmit(code, NONE)).toBe('unknown')
   })
 
   it('an override moves one code, but never makes a refusal of ESME_ROK', () => {

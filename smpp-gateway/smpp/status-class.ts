@@ -1,13 +1,16 @@
-/** What a command_status of the operator means for the work at hand ([ST1] to [ST9]). */
-export type StatusClass = 'accepted' | 'throttle' | 'transient' | 'session' | 'permanent' | 'refusal'
-export type SubmitClass = Exclude<StatusClass, 'refusal'>
-export const STATUS_CLASSES = ['throttle', 'transient', 'session', 'permanent'] as const
+import type { StatusOverrides } from '../../streams/contracts/operator-profile.ts'
 
-/**
- * Moves single codes to another class [ST8]: operators use some codes for their own purposes (0x14
- * as "balance zero").
- */
-export type StatusOverrides = ReadonlyMap<number, (typeof STATUS_CLASSES)[number]>
+/** What a command_status of the operator means for the work at hand ([ST1] to [ST9]). */
+export type StatusClass =
+  | 'accepted'
+  | 'throttle'
+  | 'transient'
+  | 'session'
+  | 'permanent'
+  | 'refusal'
+  /** A code that is not listed, such as those of vendors [ST2]. */
+  | 'unknown'
+export type SubmitClass = Exclude<StatusClass, 'refusal'>
 
 export const ESME_ROK = 0x00
 export const ESME_RINVMSGLEN = 0x01
@@ -17,9 +20,6 @@ export const ESME_RINVBNDSTS = 0x04
 export const ESME_RMSGQFUL = 0x14
 export const ESME_RX_T_APPN = 0x64
 
-/**
- * As yet a code that is not listed is transient, where [ST2] wants a few tries and then REJECTED.
- */
 const CODES: readonly (readonly [StatusClass, readonly number[]])[] = [
   ['accepted', [ESME_ROK]],
   ['throttle', [0x58, ESME_RMSGQFUL]],
@@ -41,8 +41,7 @@ const CLASS_OF: ReadonlyMap<number, StatusClass> = new Map(
  * meets the refusal where it can be handled.
  */
 export function classOfSubmit(status: number, overrides: StatusOverrides): SubmitClass {
-  const known =
-    (status === ESME_ROK ? undefined : overrides.get(status)) ?? CLASS_OF.get(status) ?? 'transient'
+  const known = (status === ESME_ROK ? undefined : overrides.get(status)) ?? CLASS_OF.get(status) ?? 'unknown'
   return known === 'refusal' ? 'session' : known
 }
 

@@ -3,8 +3,8 @@ import type { OperatorMetrics } from '../metrics.ts'
 import type { OperatorBind } from '../smpp/bind.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 import type { SubmitReply } from '../smpp/session.ts'
-import type { StatusOverrides } from '../smpp/status-class.ts'
-import type { Throttle } from './throttle.ts'
+import type { StatusOverrides } from '../../streams/contracts/operator-profile.ts'
+import type { Throttle } from './pacing/throttle.ts'
 import type { Window } from './window.ts'
 
 /**
@@ -20,7 +20,7 @@ export interface Carrier {
   readonly window: Window
   readonly metrics: OperatorMetrics
   submit(fields: PduFields): Promise<SubmitReply>
-  /** Ends the session, which is then bound again. */
+  /** Ends the session in order; it is then bound again [ST5]. */
   drop(reason: string): void
 }
 
@@ -42,5 +42,5 @@ export const carrierOf = (
   addressing: settings,
   statusOverrides: settings.statusOverrides,
   submit: (fields) => bind.submit(fields),
-  drop: (reason) => bind.drop(reason),
+  drop: (reason) => bind.leave(reason),
 })

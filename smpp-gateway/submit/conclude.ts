@@ -1,7 +1,6 @@
 import { submitResults } from '../../streams/contracts/outbound.ts'
-import type { OperatorSettings } from '../config.ts'
 import type { Segment } from './encode.ts'
-import type { SegmentResult } from './journal.ts'
+import type { SegmentProgress, SegmentResult, Tries } from './progress.ts'
 import { submitResultOf } from './results.ts'
 import { later, type Redeliver, type SegmentVerdict, type Submission } from './submission.ts'
 
@@ -19,7 +18,7 @@ export async function conclude(
 ): Promise<SegmentVerdict> {
   const submittedAt = new Date(job.now()).toISOString()
   const result = { ...conclusion, operatorId: carriedBy, submittedAt }
-  await job.journal.write(job.command.messageId, segment.index, { state: 'result', result })
+  if (!(await job.record.write(segment.index, { state: 'result', result }))) return later(0)
   return publishResult(job, segment, result)
 }
 
@@ -31,41 +30,21 @@ export async function publishResult(
   const event = submitResultOf(job.command, segment, result)
   const isHeld = await job.publisher.publishUntilHeld(submitResults, event, job.giveUp, job.trace)
   if (!isHeld) return later(0)
-  await job.journal.write(job.command.messageId, segment.index, { state: 'published', result })
+  job.record.writeBehind(segment.index, { state: 'published', result })
   return { kind: 'settled', result }
 }
 
-/** The segment was not sent, or may be sent again: the command comes back and starts at it. */
-export async function again(job: Submission, segment: Segment, when: Redeliver): Promise<Redeliver> {
-  await job.journal.clear(job.command.messageId, segment.index)
-  return when
-}
-
 /**
- * [S9]: nobody knows whether the operator took the segment. As yet `drop` reports REJECTED, and
- * `resubmit` has no bound.
+ * The command comes back and starts at this segment. `progress` is what is true of it: undefined
+ * when it has certainly not been sent.
  */
-export async function concludeDoubt(
+export async function again(
   job: Submission,
   segment: Segment,
-  carriedBy: string,
-  reason: string,
-): Promise<SegmentVerdict> {
-  if (noteDoubt(job, segment, reason) === 'drop')
-    return conclude(job, segment, carriedBy, { outcome: 'REJECTED' })
-  return again(job, segment, later(job.retries.afterFault(job.command.messageId)))
-}
-
-/** Counts a segment in doubt and answers what its queue's operator wants done with it. */
-export function noteDoubt(job: Submission, segment: Segment, reason: string): OperatorSettings['inDoubt'] {
-  const policy = job.settings.inDoubt
-  job.metrics.inDoubt(policy)
-  const { messageId } = job.command
-  job.logger.warn('smpp.submit_sm.in_doubt', {
-    operatorId: job.operatorId,
-    messageId,
-    segmentIndex: segment.index,
-    reason,
-  })
-  return policy
+  progress: SegmentProgress | undefined,
+  when: Redeliver,
+  tries: Tries = job.record.tries,
+): Promise<Redeliver> {
+  await job.record.defer(segment.index, progress, tries)
+  return when
 }

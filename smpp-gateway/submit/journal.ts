@@ -1,31 +1,6 @@
-import { z } from 'zod'
-import { instant, uuid } from '../../streams/contracts/topic.ts'
 import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import type { SharedState } from '../redis.ts'
-
-/** What became of one segment, as it is published [SC6]. */
-export const SegmentResult = z.object({
-  outcome: z.enum(['ACCEPTED', 'REJECTED', 'EXPIRED']),
-  /** Operator that really carried it. */
-  operatorId: uuid,
-  operatorMessageId: z.string().exactOptional(),
-  commandStatus: z.number().int().exactOptional(),
-  submittedAt: instant,
-})
-export type SegmentResult = z.infer<typeof SegmentResult>
-
-/**
- * How far a segment is. `submitting`: a PDU may be on its way, so after a crash nobody knows;
- * `result`: decided, not yet on NATS; `published`: on NATS. A segment without an entry has not been
- * sent.
- */
-const SegmentProgress = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('submitting') }),
-  z.object({ state: z.literal('result'), result: SegmentResult }),
-  z.object({ state: z.literal('published'), result: SegmentResult }),
-])
-export type SegmentProgress = z.infer<typeof SegmentProgress>
-export type CommandProgress = ReadonlyMap<number, SegmentProgress>
+import { NO_TRIES, progressIn, referenceIn, triesIn, type SegmentProgress, type Tries } from './progress.ts'
 
 /**
  * Progress of the commands in work [S4]. It is in Redis [DB84] for the process that goes on after a
@@ -33,10 +8,14 @@ export type CommandProgress = ReadonlyMap<number, SegmentProgress>
  * again.
  */
 export interface Journal {
-  read(messageId: string): Promise<CommandProgress>
-  write(messageId: string, segmentIndex: number, progress: SegmentProgress): Promise<void>
-  /** The segment was certainly not sent, or is to be sent again. */
-  clear(messageId: string, segmentIndex: number): Promise<void>
+  /**
+   * A command that has never been delivered before: nothing is asked, the first write finds out.
+   */
+  openNew(messageId: string): CommandRecord
+  /** Whether this process has worked on the command and not yet forgotten it. */
+  remembers(messageId: string): boolean
+  /** What is known of a command. `isKnown` is false when nothing was ever written about it. */
+  open(messageId: string): Promise<CommandRecord>
   /** The command is acknowledged: this process need not remember it. */
   forget(messageId: string): void
   /**
@@ -46,65 +25,181 @@ export interface Journal {
   forgetAll(): void
 }
 
+/** What the journal holds about one command. */
+export interface CommandRecord {
+  readonly isKnown: boolean
+  readonly tries: Tries
+  /** Concatenation reference of the message, so that all its parts bear the same [EN6]. */
+  readonly reference: number | undefined
+  segment(index: number): SegmentProgress | undefined
+  /**
+   * False, and nothing written, when this is the first word on a command that was opened as new and
+   * something stands about it already: it came twice, and has to be opened again.
+   */
+  write(index: number, progress: SegmentProgress): Promise<boolean>
+  /** Goes on without waiting for Redis: a lost write only repeats an event under the same id. */
+  writeBehind(index: number, progress: SegmentProgress): void
+  /** The segment is where `progress` says (undefined: it has certainly not been sent) and waits. */
+  defer(index: number, progress: SegmentProgress | undefined, tries: Tries): Promise<boolean>
+  keepReference(reference: number): Promise<void>
+  /** The operator takes the message again, so the next refusal begins with the shortest delay. */
+  restartTries(): void
+}
+
 const TTL_S = 259_200
 const REMEMBERED_MAX = 10_000
+const TRIES = 'tries'
+const REFERENCE = 'ref'
+
+/** What this process knows of one command. */
+interface Remembered {
+  segments: Map<number, SegmentProgress>
+  /** Written here as absent, whatever Redis says. */
+  cleared: Set<number>
+  tries: Tries
+  reference: number | undefined
+}
+
+const nothing = (): Remembered => ({
+  segments: new Map(),
+  cleared: new Set(),
+  tries: NO_TRIES,
+  reference: undefined,
+})
+
+const keyOf = (messageId: string): string => `smpp:progress:${messageId}`
 
 export function createJournal(shared: SharedState, onUnavailable: () => void): Journal {
-  // null: cleared here, whatever Redis says.
-  const remembered = new BoundedMap<string, Map<number, SegmentProgress | null>>(REMEMBERED_MAX)
-  const remember = (messageId: string, segmentIndex: number, progress: SegmentProgress | null): void => {
-    const known = remembered.get(messageId) ?? new Map<number, SegmentProgress | null>()
-    remembered.set(messageId, known.set(segmentIndex, progress))
+  const remembered = new BoundedMap<string, Remembered>(REMEMBERED_MAX)
+  const asked = <T>(answer: T | undefined): T | undefined => {
+    if (answer === undefined) onUnavailable()
+    return answer
   }
-  const noted = (written: unknown): void => {
-    if (written === undefined) onUnavailable()
+  const open: Journal['open'] = async (messageId) => {
+    const stored = asked(await shared.attempt((redis) => redis.hgetall(keyOf(messageId)))) ?? {}
+    const known = remembered.get(messageId)
+    const isKnown = known !== undefined || Object.keys(stored).length > 0
+    const together = Object.assign(known ?? nothing(), combined(stored, known ?? nothing()))
+    remembered.set(messageId, together)
+    return new Entry(messageId, together, isKnown, { shared, asked })
   }
   return {
-    read: async (messageId) => {
-      const stored = await shared.attempt((redis) => redis.hgetall(keyOf(messageId)))
-      noted(stored)
-      const progress = parse(stored ?? {})
-      for (const [segmentIndex, known] of remembered.get(messageId) ?? []) {
-        if (known === null) progress.delete(segmentIndex)
-        else progress.set(segmentIndex, known)
-      }
-      return progress
+    open,
+    openNew: (messageId) => {
+      const known = nothing()
+      remembered.set(messageId, known)
+      return new Entry(messageId, known, false, { shared, asked, isUnread: true })
     },
-    write: async (messageId, segmentIndex, progress) => {
-      remember(messageId, segmentIndex, progress)
-      const key = keyOf(messageId)
-      const written = shared.attempt((redis) =>
-        Promise.all([
-          redis.hset(key, String(segmentIndex), JSON.stringify(progress)),
-          redis.expire(key, TTL_S),
-        ]),
-      )
-      noted(await written)
-    },
-    clear: async (messageId, segmentIndex) => {
-      remember(messageId, segmentIndex, null)
-      noted(await shared.attempt((redis) => redis.hdel(keyOf(messageId), String(segmentIndex))))
-    },
+    remembers: (messageId) => remembered.get(messageId) !== undefined,
     forget: (messageId) => remembered.delete(messageId),
     forgetAll: () => remembered.clear(),
   }
 }
 
-const keyOf = (messageId: string): string => `smpp:progress:${messageId}`
-
-function parse(stored: Readonly<Record<string, string>>): Map<number, SegmentProgress> {
-  const progress = new Map<number, SegmentProgress>()
-  for (const [segmentIndex, text] of Object.entries(stored)) {
-    progress.set(Number(segmentIndex), entryOf(text))
+/** What stands in Redis, with what this process knows better. */
+function combined(stored: Readonly<Record<string, string>>, known: Remembered): Remembered {
+  const segments = progressIn(stored)
+  for (const index of known.cleared) segments.delete(index)
+  for (const [index, progress] of known.segments) segments.set(index, progress)
+  return {
+    segments,
+    cleared: known.cleared,
+    tries: known.tries === NO_TRIES ? triesIn(stored[TRIES]) : known.tries,
+    reference: known.reference ?? referenceIn(stored[REFERENCE]),
   }
-  return progress
 }
 
-/** An entry that we cannot read was still written around a submit, so the segment is in doubt. */
-function entryOf(text: string): SegmentProgress {
-  try {
-    return SegmentProgress.parse(JSON.parse(text))
-  } catch {
-    return { state: 'submitting' }
+interface EntryOptions {
+  readonly shared: SharedState
+  readonly asked: <T>(answer: T | undefined) => T | undefined
+  readonly isUnread?: true
+}
+
+class Entry implements CommandRecord {
+  readonly isKnown: boolean
+  readonly #key: string
+  readonly #known: Remembered
+  readonly #options: EntryOptions
+  #isUnread: boolean
+
+  constructor(messageId: string, known: Remembered, isKnown: boolean, options: EntryOptions) {
+    this.#key = keyOf(messageId)
+    this.#known = known
+    this.isKnown = isKnown
+    this.#options = options
+    this.#isUnread = options.isUnread === true
+  }
+
+  get tries(): Tries {
+    return this.#known.tries
+  }
+
+  get reference(): number | undefined {
+    return this.#known.reference
+  }
+
+  segment(index: number): SegmentProgress | undefined {
+    return this.#known.segments.get(index)
+  }
+
+  async write(index: number, progress: SegmentProgress): Promise<boolean> {
+    if (this.#isUnread) return this.#first(String(index), progress)
+    this.#remember(index, progress)
+    const { shared, asked } = this.#options
+    asked(await shared.attempt((redis) => redis.hset(this.#key, String(index), JSON.stringify(progress))))
+    return true
+  }
+
+  writeBehind(index: number, progress: SegmentProgress): void {
+    void this.write(index, progress)
+  }
+
+  async defer(index: number, progress: SegmentProgress | undefined, tries: Tries): Promise<boolean> {
+    this.#known.tries = tries
+    if (progress === undefined) {
+      this.#known.segments.delete(index)
+      this.#known.cleared.add(index)
+    } else this.#remember(index, progress)
+    const { shared, asked } = this.#options
+    const fields = { [TRIES]: JSON.stringify(tries), ...(progress && { [index]: JSON.stringify(progress) }) }
+    const written = shared.attempt((redis) =>
+      Promise.all([
+        redis.hset(this.#key, fields),
+        ...(progress === undefined ? [redis.hdel(this.#key, String(index))] : []),
+        redis.expire(this.#key, TTL_S),
+      ]),
+    )
+    return asked(await written) !== undefined
+  }
+
+  restartTries(): void {
+    // Not the constant: that stands for "as Redis says".
+    this.#known.tries = { ...NO_TRIES }
+  }
+
+  async keepReference(reference: number): Promise<void> {
+    this.#known.reference = reference
+    const { shared, asked } = this.#options
+    const written = shared.attempt((redis) =>
+      Promise.all([redis.hset(this.#key, REFERENCE, reference), redis.expire(this.#key, TTL_S)]),
+    )
+    asked(await written)
+  }
+
+  async #first(field: string, progress: SegmentProgress): Promise<boolean> {
+    const { shared, asked } = this.#options
+    const written = await shared.attempt((redis) =>
+      Promise.all([redis.hsetnx(this.#key, field, JSON.stringify(progress)), redis.expire(this.#key, TTL_S)]),
+    )
+    const isTaken = asked(written)?.[0] === 0
+    if (isTaken) return false
+    this.#isUnread = false
+    this.#remember(Number(field), progress)
+    return true
+  }
+
+  #remember(index: number, progress: SegmentProgress): void {
+    this.#known.cleared.delete(index)
+    this.#known.segments.set(index, progress)
   }
 }

@@ -1,38 +1,52 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createLocalWindow } from './local-window.ts'
+import { createLocalWindow } from './pacing/local-window.ts'
 import { createRecentSubmits } from '../receipts/recent-submits.ts'
-import { createRetries } from './retries.ts'
+import { NO_TRIES, type Tries } from './progress.ts'
+import { nextTry, RetryTurns } from './retries.ts'
 import { Window } from './window.ts'
 
 const never = new AbortController().signal
 
-describe('CON-5.2 the window of one process', () => {
-  it('110 at 100: exactly 10 are deferred, and a grant exactly 1000 ms old no longer counts', () => {
+describe('CON-5.2 departures of one process', () => {
+  it('a departure exactly 1000 ms old no longer counts, and 100 ms hold a fifth of the limit at most', () => {
     let now = 5_000
     const window = createLocalWindow(() => now)
-    const grants = Array.from({ length: 110 }, () => window.take(100))
-    expect(grants.filter((granted) => !granted)).toHaveLength(10)
-    now += 999
-    expect(window.take(100)).toBe(false)
+    const taken = (): number =>
+      Array.from({ length: 100 }, () => window.take(100)).filter((ms) => ms === 0).length
+    expect(taken()).toBe(20)
+    expect(window.take(100)).toBe(100)
+    for (let part = 1; part < 5; part += 1) {
+      now += 100
+      expect(taken()).toBe(20)
+    }
+    now += 100
+    expect(window.take(100)).toBe(500)
+    expect(window.used).toBe(100)
+    now += 499
+    expect(window.take(100)).toBe(1)
     now += 1
-    expect(window.take(100)).toBe(true)
-    expect(window.used).toBe(1)
+    expect(window.take(100)).toBe(0)
+    expect(window.used).toBe(81)
   })
 
-  it('grants never exceed the limit in any 1000 ms, and a free place is never refused', () => {
+  it('never exceed the limit in any 1000 ms, and wait no longer than they must', () => {
     const steps = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 200 })
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 9 }), (pauses, limit) => {
         let now = 0
         const window = createLocalWindow(() => now)
-        const granted: number[] = []
+        const left: number[] = []
+        const within = (spanMs: number): number => left.filter((at) => at > now - spanMs).length
         for (const pause of pauses) {
           now += pause
-          const recent = granted.filter((at) => at > now - 1_000).length
-          const isGranted = window.take(limit)
-          expect(isGranted).toBe(recent < limit)
-          if (isGranted) granted.push(now)
+          const isFree = within(1_000) < limit && within(100) < Math.max(1, Math.floor(limit / 5))
+          const waitMs = window.take(limit)
+          expect(waitMs === 0).toBe(isFree)
+          now += waitMs
+          const then = waitMs > 0 ? window.take(limit) : 0
+          expect(then).toBe(0)
+          left.push(now)
         }
       }),
     )
@@ -83,6 +97,17 @@ describe('CON-5.3 the window of unanswered PDUs', () => {
     expect(window.limit).toBe(16)
   })
 
+  it('lets an eighth more be made ready, so that no place stands empty', async () => {
+    const window = new Window(16, () => 0)
+    const ready: number[] = []
+    for (let index = 0; index < 20; index += 1) void window.approach(never).then(() => ready.push(index))
+    await Promise.resolve()
+    expect(ready).toHaveLength(18)
+    window.withdraw()
+    await Promise.resolve()
+    expect(ready).toHaveLength(19)
+  })
+
   it('never falls below one', () => {
     let now = 0
     const window = new Window(4, () => now)
@@ -91,15 +116,53 @@ describe('CON-5.3 the window of unanswered PDUs', () => {
   })
 })
 
+const delaysOf = (statusClass: keyof Tries, count: number): readonly (number | undefined)[] => {
+  let tries = NO_TRIES
+  return Array.from({ length: count }, () => {
+    const next = nextTry(tries, statusClass, [5_000, 30_000, 120_000])
+    tries = next?.tries ?? tries
+    return next && next.delayMs / 1_000
+  })
+}
+
 describe('CON-5.4 delays', () => {
-  it('a throttled command waits 1, 2, 4 to 30 s, a faulty one up to 60 s, each message on its own', () => {
-    const retries = createRetries()
-    const delays = Array.from({ length: 7 }, () => retries.afterThrottle('a') / 1000)
-    expect(delays).toEqual([1, 2, 4, 8, 16, 30, 30])
-    const faults = Array.from({ length: 7 }, () => retries.afterFault('b') / 1000)
-    expect(faults).toEqual([1, 2, 4, 8, 16, 32, 60])
-    retries.forget('b')
-    expect(retries.afterFault('b')).toBe(1_000)
+  it('1, 2, 4 to 30 s after a throttle, to 60 s after a fault; 5, 30, 120 s after an unknown status, then no more', () => {
+    expect(delaysOf('throttle', 7)).toEqual([1, 2, 4, 8, 16, 30, 30])
+    expect(delaysOf('transient', 7)).toEqual([1, 2, 4, 8, 16, 32, 60])
+    expect(delaysOf('unknown', 4)).toEqual([5, 30, 120, undefined])
+  })
+})
+
+describe('PLT-7 fault G1: turns of commands that come again', () => {
+  it('their delays are kept while they are few', () => {
+    const turns = new RetryTurns(() => 0, 10)
+    expect([1_000, 5_000, 2_000].map((delayMs) => turns.after(delayMs, 1_000))).toEqual([1_000, 5_000, 2_000])
+  })
+
+  it('a crowd of them gets half of the rate, so that new commands have the other half', () => {
+    const turns = new RetryTurns(() => 0, 10)
+    const dues = Array.from({ length: 1_000 }, () => turns.after(1_000, 100))
+    const busiest = Math.max(
+      ...dues.map((from) => dues.filter((at) => at >= from && at < from + 1_000).length),
+    )
+    expect(dues.at(-1)).toBe(19_980)
+    // Those that fall into the delay itself are due at its end.
+    expect(busiest).toBeLessThanOrEqual(50 + 51)
+  })
+
+  it('what became due during an outage is spread again, each command once', () => {
+    let now = 0
+    const turns = new RetryTurns(() => now, 40)
+    now = 3_600_000
+    const waits = Array.from({ length: 1_000 }, () => turns.admit(100))
+    expect(waits.filter((ms) => ms === 0)).toHaveLength(50)
+    const spread = waits.filter((ms) => ms > 0)
+    expect(Math.max(...spread)).toBeLessThanOrEqual(19_000)
+    const admitted = spread.map((ms) => {
+      now = 3_600_000 + ms
+      return turns.admit(100)
+    })
+    expect(admitted.filter((ms) => ms > 0).length).toBeLessThanOrEqual(1)
   })
 })
 

@@ -26,6 +26,14 @@ const STREAM = 'SMPP_OUTBOUND'
 /** Commands in work, in windows: enough to fill the window while others wait for NATS or Redis. */
 const WINDOWS_IN_WORK = 4
 /**
+ * With a narrow window still so many that a pull is worth its way: commands that come again, and
+ * for which it is too early, are given back by the pull.
+ */
+const IN_WORK_MIN = 100
+
+/** Commands in work at a time. */
+export const inWorkMax = (window: number): number => Math.max(IN_WORK_MIN, WINDOWS_IN_WORK * window)
+/**
  * How long the server may hold a pull. So long it still sends us commands when the queue has
  * halted, which are given back.
  */
@@ -59,14 +67,11 @@ export class CommandQueue {
   readonly #inWork = new Map<string, JsMsg>()
   readonly #work = new Set<Promise<void>>()
   readonly #pulls = new Set<Promise<void>>()
+  /** Commands in work that NATS has delivered before. */
+  #againInWork = 0
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
-  /**
-   * Commands given back because the operator can take no more. As yet they keep their places until
-   * they come again [B6].
-   */
-  #congested = 0
   #onRoom: (() => void) | undefined
 
   constructor(options: QueueOptions) {
@@ -141,13 +146,13 @@ export class CommandQueue {
   }
 
   get #places(): number {
-    const { window } = this.#options.context.settings
-    return WINDOWS_IN_WORK * window - this.#inWork.size - this.#congested
+    return inWorkMax(this.#options.context.settings.window) - this.#inWork.size
   }
 
-  /** Room for a window at least: a pull for every single place would cost more than its command. */
+  /** Room for several: a pull for every single place would cost more than its command. */
   async #room(signal: AbortSignal): Promise<void> {
-    while (this.#places < this.#options.context.settings.window && !signal.aborted) {
+    const { window } = this.#options.context.settings
+    while (this.#places < inWorkMax(window) / WINDOWS_IN_WORK && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve
       })
@@ -156,32 +161,40 @@ export class CommandQueue {
 
   #take(message: JsMsg, signal: AbortSignal): void {
     if (signal.aborted) return message.nak()
+    const untilTurnMs = message.redelivered ? this.#untilTurnMs() : 0
+    if (untilTurnMs > 0) return message.nak(untilTurnMs)
+    const again = message.redelivered ? 1 : 0
+    this.#againInWork += again
     const work = this.#handle(message, signal).finally(() => {
+      this.#againInWork -= again
       this.#work.delete(work)
       this.#onRoom?.()
     })
     this.#work.add(work)
   }
 
+  /**
+   * NATS keeps the due times, and delivers what is due before what is new. A crowd of commands that
+   * come again gets half of the places here and half of the rate; the others wait there [B6].
+   */
+  #untilTurnMs(): number {
+    const { turns, settings } = this.#options.context
+    const isFull = this.#againInWork >= inWorkMax(settings.window) / 2
+    return isFull ? Math.max(1, turns.after(0, this.#rate)) : turns.admit(this.#rate)
+  }
+
+  /** Commands that the carrier of this moment can take in a second. */
+  get #rate(): number {
+    const carrier = this.#options.carrier()
+    return carrier === undefined ? 1 : Math.max(1, carrier.tpsLimit * carrier.throttle.part)
+  }
+
   async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {
     const handled = await this.#verdict(message, giveBack)
     if (handled.kind === 'done') return message.ack()
     if (handled.kind === 'unreadable') return message.term()
-    if (handled.isCongested) this.#holdPlace(handled.delayMs)
     if (handled.delayMs > 0) message.nak(handled.delayMs)
     else message.nak()
-  }
-
-  /**
-   * Without this, a backlog would be pulled and given back as fast as the machine can, only to find
-   * no permit.
-   */
-  #holdPlace(delayMs: number): void {
-    this.#congested += 1
-    setTimeout(() => {
-      this.#congested -= 1
-      this.#onRoom?.()
-    }, delayMs).unref()
   }
 
   async #verdict(message: JsMsg, giveBack: AbortSignal): Promise<Handled> {
@@ -191,8 +204,12 @@ export class CommandQueue {
     if (read.kind === 'command') {
       const trace = traceOf(message.headers)
       const giveUp = this.#giveUp.signal
+      const delivery = {
+        isFirst: !message.redelivered,
+        storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
+      }
       return this.#once(read.command.messageId, message, () =>
-        submitCommand({ ...context, command: read.command, trace, giveBack, giveUp, carrier }),
+        submitCommand({ ...context, command: read.command, delivery, trace, giveBack, giveUp, carrier }),
       )
     }
     metrics.invalidCommand()

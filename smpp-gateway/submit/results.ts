@@ -2,7 +2,7 @@ import { submitResults, type SubmitResult } from '../../streams/contracts/outbou
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { submitResultEventId } from '../../streams/domain/event-id.ts'
 import type { CommandIdentity } from './command.ts'
-import type { SegmentResult } from './journal.ts'
+import type { SegmentResult } from './progress.ts'
 import type { Publisher, TraceHeaders } from '../publisher.ts'
 
 export interface SegmentPlace {

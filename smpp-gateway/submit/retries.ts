@@ -1,33 +1,72 @@
-import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 import { backoffMs } from '../../streams/platform/backoff.ts'
+import type { Tries } from './progress.ts'
 
 /**
- * Delays of [ST3] and [ST4], per message. As yet they are kept in memory only, so after a restart
- * they begin anew [B6].
+ * The next delay of a command that its operator did not take ([ST2] to [ST4]), and the count with
+ * it; undefined when the class gives up. The count is kept in the journal, the due time in NATS, so
+ * a restart changes neither [B6].
  */
-export interface Retries {
-  /** 1, 2, 4 … 30 s. */
-  afterThrottle(messageId: string): number
-  /** 1, 2, 4 … 60 s. */
-  afterFault(messageId: string): number
-  forget(messageId: string): void
+export function nextTry(
+  tries: Tries,
+  statusClass: keyof Tries,
+  unknownRetriesMs: readonly number[],
+): { readonly tries: Tries; readonly delayMs: number } | undefined {
+  const count = tries[statusClass] + 1
+  const delayMs =
+    statusClass === 'unknown' ? unknownRetriesMs[count - 1] : backoffMs(count, DOUBLING[statusClass])
+  return delayMs === undefined ? undefined : { tries: { ...tries, [statusClass]: count }, delayMs }
 }
 
-const MESSAGES_MAX = 10_000
-// Redeliveries are spread by the operator's own answers; jitter would only make the delays hard to
-// predict.
-const WITHOUT_JITTER = { jitter: 0, random: () => 0 }
+// Retries are spread by their turns; jitter would only make the delays hard to predict.
+const doubling = (maxMs: number) => ({ firstMs: 1_000, maxMs, jitter: 0, random: () => 0 })
+const DOUBLING = { throttle: doubling(30_000), transient: doubling(60_000) }
 
-export function createRetries(): Retries {
-  const attempts = new BoundedMap<string, number>(MESSAGES_MAX)
-  const next = (messageId: string, maxMs: number): number => {
-    const attempt = (attempts.get(messageId) ?? 0) + 1
-    attempts.set(messageId, attempt)
-    return backoffMs(attempt, { firstMs: 1_000, maxMs, ...WITHOUT_JITTER })
+/** At most this part of the operator's rate goes to commands that come again. */
+const SHARE = 0.5
+
+/**
+ * Turns for commands that come again. JetStream delivers what is due before anything that is new,
+ * so without turns a crowd of refused messages would keep the new ones waiting [B6].
+ */
+export class RetryTurns {
+  readonly #now: () => number
+  readonly #savedMin: number
+  /** When the turn after all those given away is due, ms. */
+  #nextAt = Number.NEGATIVE_INFINITY
+  #saved: number
+  #savedAt: number
+
+  /**
+   * @param now monotonic, ms
+   * @param savedMin commands that may come again at once: what a halted queue gives back unstarted
+   */
+  constructor(now: () => number, savedMin: number) {
+    this.#now = now
+    this.#savedMin = savedMin
+    this.#saved = savedMin
+    this.#savedAt = now()
   }
-  return {
-    afterThrottle: (messageId) => next(messageId, 30_000),
-    afterFault: (messageId) => next(messageId, 60_000),
-    forget: (messageId) => attempts.delete(messageId),
+
+  /** A delay of at least `delayMs`, at whose end it is this command's turn. */
+  after(delayMs: number, ratePerSecond: number): number {
+    const now = this.#now()
+    const dueAt = Math.max(now + delayMs, this.#nextAt)
+    this.#nextAt = Math.max(this.#nextAt, now) + 1_000 / (ratePerSecond * SHARE)
+    return Math.ceil(dueAt - now)
+  }
+
+  /**
+   * 0 for a command that has come again at its turn, otherwise the delay until it has one: after an
+   * outage all that became due meanwhile comes at once.
+   */
+  admit(ratePerSecond: number): number {
+    const now = this.#now()
+    const perMs = (ratePerSecond * SHARE) / 1_000
+    const savedMax = Math.max(this.#savedMin, 1_000 * perMs)
+    this.#saved = Math.min(savedMax, this.#saved + (now - this.#savedAt) * perMs)
+    this.#savedAt = now
+    if (this.#saved < 1) return Math.max(1, this.after(0, ratePerSecond))
+    this.#saved -= 1
+    return 0
   }
 }

@@ -1,5 +1,12 @@
+import { Places } from './places.ts'
+
 /** [ST3]: after a throttle the window is halved, and grows by one per this time without another. */
 const GROW_MS = 10_000
+/**
+ * PDUs that get permit and journal while the window is full, as a part of it: so many are sure to
+ * find a place soon. More would only be in doubt for nothing after a crash.
+ */
+const AHEAD = 1 / 8
 
 /**
  * At most `limit` unanswered PDUs of one operator [S6]; first come, first served. The limit is a
@@ -9,11 +16,10 @@ const GROW_MS = 10_000
 export class Window {
   readonly #size: number
   readonly #now: () => number
+  readonly #unanswered = new Places(() => this.limit)
+  readonly #line = new Places(() => this.limit + Math.ceil(this.limit * AHEAD))
   #reducedTo: number
   #reducedAt = Number.NEGATIVE_INFINITY
-  #taken = 0
-  // Bounded by the commands in work, which are bounded by the durable's max_ack_pending.
-  readonly #waiting: (() => void)[] = []
 
   constructor(size: number, now: () => number) {
     this.#size = size
@@ -27,34 +33,24 @@ export class Window {
   }
 
   /**
-   * Resolves to true with a place, which `release` gives back, or to false when `signal` aborts
+   * Resolves to true when a PDU may be made ready, until `withdraw`; false when `signal` aborts
    * first.
    */
+  approach(signal: AbortSignal): Promise<boolean> {
+    return this.#line.acquire(signal)
+  }
+
+  withdraw(): void {
+    this.#line.release()
+  }
+
+  /** Resolves to true with a place for a PDU, until `release`; false when `signal` aborts first. */
   acquire(signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted) return Promise.resolve(false)
-    if (this.#taken < this.limit && this.#waiting.length === 0) {
-      this.#taken += 1
-      return Promise.resolve(true)
-    }
-    return new Promise((resolve) => {
-      const admit = (): void => {
-        signal.removeEventListener('abort', refuse)
-        this.#taken += 1
-        resolve(true)
-      }
-      const refuse = (): void => {
-        const at = this.#waiting.indexOf(admit)
-        if (at !== -1) this.#waiting.splice(at, 1)
-        resolve(false)
-      }
-      this.#waiting.push(admit)
-      signal.addEventListener('abort', refuse, { once: true })
-    })
+    return this.#unanswered.acquire(signal)
   }
 
   release(): void {
-    this.#taken -= 1
-    this.#admit()
+    this.#unanswered.release()
   }
 
   /**
@@ -65,13 +61,5 @@ export class Window {
     if (sentAt < this.#reducedAt) return
     this.#reducedTo = Math.max(1, Math.floor(this.limit / 2))
     this.#reducedAt = this.#now()
-  }
-
-  #admit(): void {
-    while (this.#taken < this.limit) {
-      const next = this.#waiting.shift()
-      if (next === undefined) return
-      next()
-    }
   }
 }

@@ -134,7 +134,7 @@ export class Rig {
     return nats
   }
 
-  async addDurable(operatorId: string, maxAckPending: number, ackWaitMs = 60_000): Promise<void> {
+  async addDurable(operatorId: string, ackWaitMs = 60_000): Promise<void> {
     const manager = await jetstreamManager(this.nats)
     const durable = commandDurable(operatorId)
     await manager.consumers.add('SMPP_OUTBOUND', {
@@ -143,7 +143,7 @@ export class Rig {
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(ackWaitMs),
       max_deliver: -1,
-      max_ack_pending: maxAckPending,
+      max_ack_pending: -1,
     })
     this.onClose(async () => void (await manager.consumers.delete('SMPP_OUTBOUND', durable)))
   }
@@ -278,7 +278,7 @@ export class Rig {
   /** Simulator, operator-management, durable and gateway, bound. */
   async openAll(settings: GatewaySettings = {}, window = 10, smscOptions: Partial<SmscOptions> = {}) {
     await this.openNats()
-    await this.addDurable(this.operatorId, 4 * window)
+    await this.addDurable(this.operatorId)
     const heard = await this.hear()
     const smsc = await this.openSmsc(smscOptions)
     await this.openManagement(smsc.port)
@@ -293,6 +293,14 @@ export class Rig {
     const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, logger: silentLogger })
     await until(() => shared.isUp)
     await shared.attempt((redis) => redis.set(`smpp:lease:${this.operatorId}`, token, 'PX', ttlMs))
+    shared.close()
+  }
+
+  /** As Redis has it after a restart without its data. */
+  async dropLease(): Promise<void> {
+    const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, logger: silentLogger })
+    await until(() => shared.isUp)
+    await shared.attempt((redis) => redis.del(`smpp:lease:${this.operatorId}`))
     shared.close()
   }
 

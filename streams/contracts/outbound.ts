@@ -125,6 +125,8 @@ export const SubmitResult = z.object({
   outcome: z.enum(['ACCEPTED', 'REJECTED', 'EXPIRED']),
   operatorMessageId: z.string().min(1).max(64).exactOptional(),
   commandStatus: count.exactOptional(),
+  /** The response never came: the segment may or may not have been taken [S9]. */
+  uncertain: z.boolean().exactOptional(),
   submittedAt: instant,
   to: e164,
   enqueuedAt: instant,

@@ -30,7 +30,7 @@ export const STREAMS: readonly StreamSpec[] = [
   { name: 'SMS_RETRY', subjects: ['sms.outbound.retry'], maxAgeMs: 7 * DAY_MS },
   { name: 'SMS_DLQ', subjects: ['sms.outbound.deadletter'], maxAgeMs: 30 * DAY_MS },
   { name: 'SMS_EVENTS', subjects: ['sms.events.status'], maxAgeMs: 7 * DAY_MS },
-  { name: 'SMPP_OUTBOUND', subjects: ['smpp.operator.*'], maxAgeMs: DAY_MS },
+  { name: 'SMPP_OUTBOUND', subjects: ['smpp.operator.*'], maxAgeMs: 3 * DAY_MS },
   { name: 'SMPP_EVENTS', subjects: ['smpp.submit.result'], maxAgeMs: 3 * DAY_MS },
   { name: 'SMS_DLR', subjects: ['sms.dlr.inbound'], maxAgeMs: 3 * DAY_MS },
   { name: 'SMS_DLR_OUT', subjects: ['sms.dlr.aggregated.v1', 'sms.dlr.unmatched'], maxAgeMs: 7 * DAY_MS },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 
@@ -47,6 +48,23 @@ export const jsonText = z.string().transform((text, context): unknown => {
     return z.NEVER
   }
 })
+
+/**
+ * JSON in the variable itself, or in the file that it names. JSON of an object begins with a brace
+ * and a path does not.
+ */
+export const jsonTextOrFile = z
+  .string()
+  .transform((text, context): string => {
+    if (text.trimStart().startsWith('{')) return text
+    try {
+      return readFileSync(text, 'utf8')
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON of an object, or a file that can be read' })
+      return z.NEVER
+    }
+  })
+  .pipe(jsonText)
 
 /** What every process takes. */
 export const commonEnv = {

@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
+import { checkProfiles } from './check-profiles.ts'
 import { asJson, asText as asStories, complaintOf, storiesOf, type StorySources } from './stories.ts'
 
 /**
@@ -17,10 +18,11 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   topology describe [NAME] [--mermaid | --markdown]
   topics [--markdown]
   stories [--json]
+  operators check FILE
   deadletters list [--topic TOPIC] [--limit N]
   deadletters show ID [--payload]
   deadletters requeue ID --reason TEXT [--actor NAME]
-TOPIC is the one that a record could not be read from. What concerns dead letters needs KAFKA_BROKERS.`
+FILE holds what OPERATOR_OPTIONS does. TOPIC is the one that a record could not be read from. What concerns dead letters needs KAFKA_BROKERS.`
 
 export interface Terminal {
   readonly topologies: readonly TopologyDescription[]
@@ -30,6 +32,8 @@ export interface Terminal {
   readonly pages: { readonly topologies: () => string; readonly topics: () => string }
   /** Undefined outside a working copy: an image holds neither the page nor the tests. */
   readonly stories?: (() => StorySources) | undefined
+  /** The text of a file; undefined when it cannot be read. */
+  readonly readFile: (path: string) => string | undefined
   /** Connected only by the commands that need it, and closed by them. */
   readonly connect: () => LogClient
   readonly now: () => number
@@ -113,6 +117,16 @@ const showStories: Command = (terminal, options, operand) => {
   return Promise.resolve(unknown.length === 0 ? 0 : failed(terminal, complaintOf(unknown)))
 }
 
+const checkOperators: Command = (terminal, _options, path) => {
+  if (path === undefined) return Promise.resolve(misused(terminal, 'The file of profiles is missing.'))
+  const text = terminal.readFile(path)
+  if (text === undefined) return Promise.resolve(failed(terminal, `${path} cannot be read.`))
+  const checked = checkProfiles(text)
+  if (!checked.ok) return Promise.resolve(failed(terminal, checked.faults.join('\n')))
+  terminal.say(checked.words)
+  return Promise.resolve(0)
+}
+
 /** Lines of a list unless told otherwise. */
 const LIST_MAX = 1000
 
@@ -165,6 +179,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['topology describe', describe],
   ['topics', listTopics],
   ['stories', showStories],
+  ['operators check', checkOperators],
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],

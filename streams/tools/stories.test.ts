@@ -41,6 +41,7 @@ async function run(stories: StorySources | undefined, ...args: readonly string[]
     topics: [],
     pages: { topologies: () => '', topics: () => '' },
     stories: stories && (() => stories),
+    readFile: () => undefined,
     connect: () => {
       throw new Error('nothing to connect to')
     },

@@ -55,7 +55,6 @@ export async function provisioned(url: string): Promise<{ nc: NatsConnection; ma
     replicas: 1,
     operatorIds: [OPERATOR],
     dlrConcurrency: 10,
-    commandAckPending: 40,
   })
   return { nc, manager }
 }

@@ -32,6 +32,8 @@ const WINDOW_MS = 1_000
  */
 export class Account {
   settings: SmscAccount
+  /** Sessions that are bound now. */
+  bound = 0
   readonly #context: AccountContext
   readonly #receivers = new Set<Receiver>()
   /** In order of arrival; a Set removes its first element in constant time, an array does not. */

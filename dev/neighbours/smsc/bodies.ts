@@ -34,12 +34,15 @@ export interface ShortMessage {
   readonly tlvs: Tlvs
 }
 
+const PASSWORD_BYTES_MAX = 65
+
 /** Undefined when the body does not have the shape that SMPP 3.4 gives it. */
 export function decodeBind(body: Buffer): Bind | undefined {
   const reader = new FieldReader(body)
   const bind = {
     systemId: reader.cString(16),
-    password: reader.cString(9),
+    // The standard says 9 with its NUL; operators that give longer passwords take them.
+    password: reader.cString(PASSWORD_BYTES_MAX),
     systemType: reader.cString(13),
     interfaceVersion: reader.octet(),
   }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { send, serveOperations, type OperationsServer } from '../../../streams/platform/operations-server.ts'
 import { readJsonBody } from '../../json.ts'
+import { ScenarioFile } from './faults.ts'
 import { SmscAccountChange } from './options.ts'
 import { SCENARIOS } from './script.ts'
 import type { Smsc } from './smsc.ts'
@@ -29,14 +30,15 @@ const action =
 /**
  * `GET /log?since=&limit=` NDJSON entries after a seq, at most 50,000 · `GET /counters` ·
  * `GET /scenarios` · `POST /drop-connections` {refuseMs?} · `POST /pause` · `POST /resume` ·
- * `POST /unbind` · `POST /enquire` · `PUT /operators/{systemId}` with the settings to change.
- * Health as every process.
+ * `POST /unbind` · `POST /enquire` · `PUT /faults` {faults} · `PUT /operators/{systemId}` with the
+ * settings to change. Health as every process.
  */
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /log', sendLog],
   ['GET /counters', (smsc, _request, response) => send(response, 200, smsc.counters())],
   ['GET /scenarios', (_smsc, _request, response) => send(response, 200, SCENARIOS)],
   ['POST /drop-connections', dropConnections],
+  ['PUT /faults', changeFaults],
   ['POST /pause', action((smsc) => smsc.pause())],
   ['POST /resume', action((smsc) => smsc.resume())],
   ['POST /unbind', action((smsc) => smsc.unbindAll())],
@@ -81,6 +83,13 @@ async function dropConnections(
   const body = await readJsonBody(request, Drop)
   if (!body.ok) return send(response, 400, { status: body.message })
   smsc.dropConnections(body.value.refuseMs)
+  send(response, 200, { status: 'ok' })
+}
+
+async function changeFaults(smsc: Smsc, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await readJsonBody(request, ScenarioFile.pick({ faults: true }))
+  if (!body.ok) return send(response, 400, { status: body.message })
+  smsc.setFaults(body.value.faults)
   send(response, 200, { status: 'ok' })
 }
 

@@ -6,11 +6,13 @@ import { z } from 'zod'
  */
 export const SmscAccount = z.object({
   systemId: z.string().min(1).max(15),
-  password: z.string().max(8),
+  password: z.string().max(64),
   /** false: bind_transceiver is answered ESME_RINVCMDID, as operators without it do. */
   transceiver: z.boolean().default(true),
   /** Status for every bind, for instance 13 (ESME_RBINDFAIL); 0 lets the password decide. */
   bindStatus: z.number().int().min(0).default(0),
+  /** Sessions bound at a time; one more is answered ESME_RBINDFAIL. 0: no limit. */
+  bindsMax: z.number().int().min(0).default(0),
   /** false: the link looks dead, enquire_link is not answered. */
   answersEnquireLink: z.boolean().default(true),
   /** Round trip of a submit_sm: the throughput is window / latency. */
@@ -24,9 +26,10 @@ export type SmscAccount = z.infer<typeof SmscAccount>
 
 export const SmscAccountChange = z
   .object({
-    password: z.string().max(8),
+    password: z.string().max(64),
     transceiver: z.boolean(),
     bindStatus: z.number().int().min(0),
+    bindsMax: z.number().int().min(0),
     answersEnquireLink: z.boolean(),
     responseDelayMs: z.number().int().min(0),
     tps: z.number().int().min(0),

@@ -3,6 +3,7 @@ import { Account } from './account.ts'
 import { Centre } from './centre.ts'
 import { serveControl } from './control.ts'
 import { newCounters } from './counters.ts'
+import { Faults, type FaultInput } from './faults.ts'
 import { Journal, type Recorded } from './journal.ts'
 import { DEFAULT_TIMING, SmscAccount, type SmscAccountChange, type Timing } from './options.ts'
 import { Session } from './session.ts'
@@ -23,6 +24,7 @@ class SmscServer implements Smsc {
   readonly #counters = newCounters()
   readonly #journal: Journal
   readonly #centre: Centre
+  readonly #faults = new Faults()
   readonly #timing: Timing
   readonly #now: () => number
   readonly #server: Server
@@ -36,6 +38,7 @@ class SmscServer implements Smsc {
     this.#now = options.now ?? Date.now
     this.#timing = { ...DEFAULT_TIMING, ...options.timing }
     this.#journal = new Journal(this.#now, options.logFile)
+    this.#faults.set(options.faults ?? [])
     const shared = { now: this.#now, timing: this.#timing, counters: this.#counters }
     const random = options.random ?? Math.random
     this.#centre = new Centre({ ...shared, random, journal: this.#journal })
@@ -99,6 +102,10 @@ class SmscServer implements Smsc {
     for (const session of this.#sessions) session.enquire()
   }
 
+  setFaults(faults: readonly FaultInput[]): void {
+    this.#faults.set(faults)
+  }
+
   setOperator(systemId: string, change: SmscAccountChange): boolean {
     const account = this.#accounts.get(systemId)
     account?.change(change)
@@ -127,6 +134,7 @@ class SmscServer implements Smsc {
       counters: this.#counters,
       journal: this.#journal,
       centre: this.#centre,
+      faults: this.#faults,
       account: (systemId) => this.#accounts.get(systemId),
       onClose: (closed) => void this.#sessions.delete(closed),
     })

@@ -4,11 +4,14 @@ import type { Account, PendingReceipt, Receiver } from './account.ts'
 import { decodeBind, decodeShortMessage, type Bind } from './bodies.ts'
 import type { Centre, Verdict } from './centre.ts'
 import { Deliveries, type DeliveriesContext } from './deliveries.ts'
+import type { Faults } from './faults.ts'
 import { cString, encodeTlv, TAG } from './fields.ts'
+import { Acts, type Line } from './misbehave.ts'
 import { COMMAND, encodePdu, Framer, responseTo, STATUS, type Pdu } from './pdu.ts'
 
 export interface SessionContext extends DeliveriesContext {
   readonly centre: Centre
+  readonly faults: Faults
   readonly account: (systemId: string) => Account | undefined
   readonly onClose: (session: Session) => void
 }
@@ -37,12 +40,17 @@ export class Session implements Receiver {
   #sends = false
   #sequence = 0
   #output: Buffer[] = []
+  #isHeld = false
+  readonly #acts: Acts
+  readonly #line: Line
   #closed = false
 
   constructor(number: number, socket: Socket, context: SessionContext) {
     this.number = number
     this.#socket = socket
     this.#context = context
+    this.#acts = new Acts(context.faults)
+    this.#line = this.#lineOf(socket)
     socket.setNoDelay(true)
     socket.on('data', (chunk) => this.#read(chunk))
     // The reason of a broken line is of no interest here: 'close' follows and says all.
@@ -89,9 +97,26 @@ export class Session implements Receiver {
     this.#deliveries?.sweep()
   }
 
+  #lineOf(socket: Socket): Line {
+    return {
+      socket,
+      nextSequence: () => this.#nextSequence(),
+      write: (octets) => this.#append(octets),
+      flush: () => this.#flush(),
+      isHeld: () => this.#isHeld,
+      hold: (isHeld) => {
+        this.#isHeld = isHeld
+        this.#flush()
+      },
+    }
+  }
+
   #read(chunk: Buffer): void {
     const { pdus, lost } = this.#framer.push(chunk)
-    for (const pdu of pdus) if (!this.#closed) this.#handle(pdu)
+    for (const pdu of pdus) {
+      this.#acts.meet(pdu)
+      if (!this.#closed) this.#handle(pdu)
+    }
     if (!lost || this.#closed) return
     this.#fault('command_length out of range', STATUS.RINVCMDLEN)
     this.#write(encodePdu(COMMAND.generic_nack, STATUS.RINVCMDLEN, 0))
@@ -139,6 +164,7 @@ export class Session implements Receiver {
     }
     this.#context.counters.binds += 1
     this.#account = account
+    account.bound += 1
     this.#sends = mode.sends
     const body = Buffer.concat([cString('SMSC'), INTERFACE_VERSION])
     this.#write(encodePdu(responseTo(pdu.commandId), STATUS.ROK, pdu.sequence, body))
@@ -149,11 +175,13 @@ export class Session implements Receiver {
 
   #bindStatus(commandId: number, { systemId, password, interfaceVersion }: Bind): number {
     if (this.#account !== undefined) return STATUS.RALYBND
-    const settings = this.#context.account(systemId)?.settings
-    if (settings === undefined) return STATUS.RINVSYSID
+    const account = this.#context.account(systemId)
+    if (account === undefined) return STATUS.RINVSYSID
+    const { settings, bound } = account
     if (settings.bindStatus !== 0) return settings.bindStatus
     if (settings.password !== password) return STATUS.RINVPASWD
     if (interfaceVersion !== 0x34) return STATUS.RBINDFAIL
+    if (settings.bindsMax > 0 && bound >= settings.bindsMax) return STATUS.RBINDFAIL
     const isRefused = commandId === COMMAND.bind_transceiver && !settings.transceiver
     return isRefused ? STATUS.RINVCMDID : STATUS.ROK
   }
@@ -203,6 +231,7 @@ export class Session implements Receiver {
     this.#closed = true
     this.#record('close')
     this.#context.centre.sessionEnded(this.number)
+    if (this.#account !== undefined) this.#account.bound -= 1
     this.#account?.leave(this)
     this.#deliveries?.abandon()
     this.#context.onClose(this)
@@ -234,13 +263,17 @@ export class Session implements Receiver {
   }
 
   #write(octets: Buffer): void {
+    this.#acts.send(octets, this.#line)
+  }
+
+  #append(octets: Buffer): void {
     if (this.#closed) return
     if (this.#output.length === 0) setImmediate(() => this.#flush())
     this.#output.push(octets)
   }
 
   #flush(): void {
-    if (this.#output.length === 0 || this.#closed) return
+    if (this.#output.length === 0 || this.#closed || this.#isHeld) return
     this.#socket.write(Buffer.concat(this.#output))
     this.#output = []
     if (this.#socket.writableLength > OUTPUT_BYTES_MAX) this.#socket.destroy()

@@ -1,4 +1,5 @@
 import type { Counters } from './counters.ts'
+import type { FaultInput } from './faults.ts'
 import type { Recorded } from './journal.ts'
 import type { SmscAccountChange, SmscAccountInput, Timing } from './options.ts'
 
@@ -13,6 +14,7 @@ export interface SmscOptions {
   /** Appended to, one JSON entry a line. */
   readonly logFile?: string
   readonly timing?: Partial<Timing>
+  readonly faults?: readonly FaultInput[]
   readonly now?: () => number
   readonly random?: () => number
 }
@@ -32,6 +34,8 @@ export interface Smsc {
   unbindAll(): void
   /** Sends enquire_link on every session. */
   enquireAll(): void
+  /** Misbehaves like this from now on; with none it behaves. Counting begins anew. */
+  setFaults(faults: readonly FaultInput[]): void
   /** False for an unknown system_id. */
   setOperator(systemId: string, change: SmscAccountChange): boolean
   close(): Promise<void>

@@ -72,6 +72,12 @@ describe('ORC-1.3 segments are counted at submit', () => {
   })
 })
 
+const characters = new Intl.Segmenter('und', { granularity: 'grapheme' })
+const firstCharacter = (text: string): string => {
+  for (const { segment } of characters.segment(text)) return segment
+  return ''
+}
+
 describe('CON-5.1 a split text', () => {
   test('joins to the text, in as many parts as were counted', () => {
     fc.assert(
@@ -103,17 +109,36 @@ describe('CON-5.1 a split text', () => {
     )
   })
 
-  test('is minimal: no part has room for the first character of the next', () => {
+  test('is minimal: no part has room for the first whole character of the next', () => {
     fc.assert(
       fc.property(anyText, refBits, (text, bits) => {
         const { encoding, parts } = splitText(text, bits)
         for (const [index, next] of parts.slice(1).entries()) {
-          const [first = ''] = next
-          const grown = sizeOf(`${parts[index] ?? ''}${first}`, encoding)
+          const grown = sizeOf(`${parts[index] ?? ''}${firstCharacter(next)}`, encoding)
           expect(grown).toBeGreaterThan(limitOf(encoding, bits))
         }
       }),
     )
+  })
+
+  test.each([
+    ['a flag', '🇬🇧'],
+    ['a family', '👩‍👩‍👧‍👦'],
+    ['a letter with its accent', 'e\u0301'],
+    ['a syllable', 'क्षि'],
+  ])('does not tear %s when that costs no part more', (_what, character) => {
+    for (let before = 60; before <= 67; before += 1) {
+      const text = `${'я'.repeat(before)}${character}${'я'.repeat(30)}`
+      const { parts } = splitText(text, 8)
+      expect(parts).toHaveLength(segmentCount(text, 8))
+      expect(parts.filter((part) => part.includes(character))).toHaveLength(1)
+    }
+  })
+
+  test('tears it when only that saves a part', () => {
+    const text = `${'я'.repeat(65)}👩‍👩‍👧‍👦${'я'.repeat(134 - 65 - 11)}`
+    expect(segmentCount(text, 8)).toBe(2)
+    expect(splitText(text, 8).parts).toHaveLength(2)
   })
 
   test('never tears a surrogate pair', () => {

@@ -39,22 +39,54 @@ export function segmentCount(text: string, refBits: ReferenceBits = 8): number {
 
 /**
  * The fewest parts in which no escape pair and no surrogate pair is torn [EN7]; filling each part
- * greedily reaches that minimum.
+ * greedily reaches that minimum. Within that minimum no character that is made of several code
+ * points is torn either: half of it would be shown as something else until the next part has come.
+ *
+ * @param encoding UCS2 for a text that fits GSM7 but must not be sent so
  * @throws RangeError above PARTS_MAX parts: the length of a body is validated long before.
  */
-export function splitText(text: string, refBits: ReferenceBits = 8): SplitText {
-  const { encoding, size } = measure(text)
-  if (size <= ALONE_MAX[encoding]) return { encoding, parts: [text] }
+export function splitText(
+  text: string,
+  refBits: ReferenceBits = 8,
+  encoding: Encoding = encodingOf(text),
+): SplitText {
+  if (sizeIn(encoding, text) <= ALONE_MAX[encoding]) return { encoding, parts: [text] }
   const perPartMax = PER_PART_MAX[encoding][refBits]
+  const ends = greedyEnds(text, 0, encoding, perPartMax)
+  if (ends.length > PARTS_MAX) throw new RangeError(`the text needs more than ${PARTS_MAX} parts`)
   const parts: string[] = []
   for (let start = 0; start < text.length; ) {
-    if (parts.length === PARTS_MAX) throw new RangeError(`the text needs more than ${PARTS_MAX} parts`)
     const end = endOfPart(text, start, encoding, perPartMax)
-    parts.push(text.slice(start, end))
-    start = end
+    const gentle = end === text.length ? end : endOfCharacter(text, start, end)
+    // Ending early may push the rest into one part more.
+    const rest = gentle === end ? 0 : greedyEnds(text, gentle, encoding, perPartMax).length
+    const chosen = parts.length + 1 + rest <= ends.length ? gentle : end
+    parts.push(text.slice(start, chosen))
+    start = chosen
   }
   return { encoding, parts }
 }
+
+/** Where the parts of the text from `from` on end, each as full as it can be. */
+function greedyEnds(text: string, from: number, encoding: Encoding, perPartMax: number): readonly number[] {
+  const ends: number[] = []
+  for (let start = from; start < text.length; ) {
+    start = endOfPart(text, start, encoding, perPartMax)
+    ends.push(start)
+  }
+  return ends
+}
+
+const characters = new Intl.Segmenter('und', { granularity: 'grapheme' })
+
+/** The last end of a whole character in (start, end]; `end` itself when one fills the part. */
+function endOfCharacter(text: string, start: number, end: number): number {
+  const torn = characters.segment(text.slice(start)).containing(end - start)
+  return torn === undefined || torn.index === 0 ? end : start + torn.index
+}
+
+const sizeIn = (encoding: Encoding, text: string): number =>
+  encoding === 'GSM7' ? (septetCount(text) ?? 0) : text.length
 
 /** Alphabet and size: septets or UTF-16 units, in which the limits above are given. */
 function measure(text: string): { readonly encoding: Encoding; readonly size: number } {

@@ -23,6 +23,7 @@ describe('a receipt meets its submit response under the rules of its operator', 
     ['4062581461644996000241', 'DC3BA4BAE3153839F1', ['dec2hex']],
     ['c87c2273-7edb-4bc7-8d3a-7f57f21b625e', 'c87c2273-7edb-4bc7-8d3a-7f57f21b625e', ['hex2dec']],
     ['1101C1-C9D03D-F000', '1101c1-c9d03d-f000', ['lower', 'dec2hex']],
+    ['c87c2273-7edb-4bc7-8d3a-7f57f21b625e', 'C87C22737EDB4BC78D3A7F57F21B625E', ['hyphens', 'lower']],
   ])('%s and %s under %j', (submitted, received, rules) => {
     expect(meet(submitted, received, rules)).toBe(true)
   })
@@ -54,6 +55,7 @@ describe('the canonical id itself', () => {
     ['-1', 'submit', ['dec2hex'], '-1'],
     ['00G7', 'receipt', ['dec2hex'], '00G7'],
     ['00FF', 'receipt', ['hex2dec'], '00FF'],
+    ['--', 'receipt', ['hyphens'], '--'],
   ])('of %j on the %s side under %j is %j', (id, side, rules, expected) => {
     expect(canonicalOf(id, side, rules)).toBe(expected)
   })

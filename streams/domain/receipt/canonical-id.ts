@@ -1,8 +1,7 @@
 /**
- * How an operator writes one message id in its submit response and in its receipts [K2]; as yet
- * without `hyphens`.
+ * How an operator writes one message id in its submit response and in its receipts [K2].
  */
-export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex'] as const
+export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex', 'hyphens'] as const
 export type CanonicalIdRule = (typeof CANONICAL_ID_RULES)[number]
 
 /** Which of the operator's two writings the id was read from. */
@@ -19,7 +18,7 @@ const DECIMAL_RADIX = 10
 /**
  * The id under which both sides meet, `rules` applied in order; no rules are `exact`.
  *
- * - `lower`, `zeros`: case, leading zeros; the same on both sides.
+ * - `lower`, `zeros`, `hyphens`: case, leading zeros, `-`; the same on both sides.
  * - `hex2dec`: they meet at the decimal number without padding. The submit side is converted, the
  *   receipt side only loses its padding.
  * - `dec2hex`: they meet at the hexadecimal number in lower case without padding. The submit side
@@ -35,6 +34,8 @@ export function canonicalOf(id: string, side: IdSide, rules: readonly CanonicalI
   return rules.reduce((current, rule) => APPLY[rule](current, side), id)
 }
 
+// An id of hyphens only stays what it is: an empty one would meet every other empty one.
+const withoutHyphens = (id: string): string => id.replaceAll('-', '') || id
 const withoutPadding = (id: string): string => id.replace(PADDING, '')
 const decimalNumber = (id: string): string => (DECIMAL.test(id) ? withoutPadding(id) : id)
 const hexNumber = (id: string): string => (HEX.test(id) ? withoutPadding(id.toLowerCase()) : id)
@@ -47,4 +48,5 @@ const APPLY: Readonly<Record<CanonicalIdRule, (id: string, side: IdSide) => stri
   zeros: withoutPadding,
   hex2dec: (id, side) => (side === 'submit' ? hexToDecimal(id) : decimalNumber(id)),
   dec2hex: (id, side) => (side === 'submit' ? decimalToHex(id) : hexNumber(id)),
+  hyphens: withoutHyphens,
 }

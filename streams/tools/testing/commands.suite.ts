@@ -96,6 +96,7 @@ export function commandsSuite(name: string, options: CommandsSuiteOptions): void
         topologies: [describeTopology(given.topology)],
         topics: [],
         pages: { topologies: () => 'the page', topics: () => 'the topics' },
+        readFile: () => undefined,
         connect: options.connect,
         now: () => NOW,
         audit,

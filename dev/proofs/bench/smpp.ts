@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
+import { Histogram } from 'prom-client'
 import { z } from 'zod'
 import { operatorSettings, TIMINGS } from '../../../smpp-gateway/config.ts'
 import { createGateway } from '../../../smpp-gateway/gateway.ts'
@@ -17,31 +18,30 @@ import {
   STREAMS,
 } from '../../../streams/contracts/subjects.ts'
 import { sleep } from '../../../streams/platform/backoff.ts'
-import { flag, milliseconds, positive, readConfig } from '../../../streams/platform/config.ts'
+import { flag, list, milliseconds, positive, readConfig } from '../../../streams/platform/config.ts'
 import { createLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { startSmsc } from '../../neighbours/smsc/server.ts'
 
 /**
- * Submits per second of one gateway process: NATS command, Redis permit and journal, submit_sm,
- * result on NATS, acknowledgement. The commands lie in the stream before the clock starts, and the
- * simulated operator runs in a process of its own.
+ * Submits per second of one gateway process over one bind, by window: NATS command, permit and
+ * journal in Redis, submit_sm, result on NATS, acknowledgement, and the receipt of each. The
+ * commands lie in the stream before the clock starts, and the simulated operator runs in a process
+ * of its own. Latencies are those of submit_sm until its response.
  *
- * `node --import tsx dev/proofs/bench/gateway.ts`, with NATS_URL and REDIS_URL set; BENCH_WINDOW,
- * BENCH_MESSAGES, BENCH_RECEIPTS and BENCH_LATENCY_MS (of the operator) vary it. Ends with one line
- * of JSON.
+ * `npm run bench -- smpp --json` for one line of JSON. BENCH_WINDOWS ("1,10,100"), BENCH_MESSAGES
+ * for each, BENCH_RECEIPTS and BENCH_LATENCY_MS (of the operator) vary it.
  */
 const env = {
   NATS_URL: z.string(),
   REDIS_URL: z.string(),
-  BENCH_WINDOW: positive.default(100),
+  BENCH_WINDOWS: list.default(['1', '10', '100']),
   BENCH_MESSAGES: positive.default(20_000),
-  BENCH_RECEIPTS: flag.default(false),
+  BENCH_RECEIPTS: flag.default(true),
   BENCH_LATENCY_MS: milliseconds.default(0),
 }
 type BenchConfig = ReturnType<typeof readConfig<typeof env>>
 
-const operatorId = randomUUID()
 const ACCOUNT = { systemId: 'bench', password: 'bench' }
 /** The last three digits choose what the simulator does: 916 sends no receipt. */
 const BEHAVIOUR = { withReceipt: '000', withoutReceipt: '916' }
@@ -66,7 +66,7 @@ function startSimulator(): Promise<{ child: ChildProcess; port: number }> {
   })
 }
 
-async function provision(nats: NatsConnection, window: number): Promise<() => Promise<number>> {
+async function provision(nats: NatsConnection, operatorId: string): Promise<() => Promise<number>> {
   const manager = await jetstreamManager(nats)
   for (const { name, subjects, maxAgeMs } of STREAMS) {
     await manager.streams.add({
@@ -83,7 +83,7 @@ async function provision(nats: NatsConnection, window: number): Promise<() => Pr
     filter_subject: commandSubject(operatorId),
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(60_000),
-    max_ack_pending: 4 * window,
+    max_ack_pending: -1,
   })
   return async () => {
     const info = await manager.consumers.info('SMPP_OUTBOUND', commandDurable(operatorId))
@@ -91,7 +91,7 @@ async function provision(nats: NatsConnection, window: number): Promise<() => Pr
   }
 }
 
-async function publishCommands(nats: NatsConnection, config: BenchConfig): Promise<void> {
+async function publishCommands(nats: NatsConnection, operatorId: string, config: BenchConfig): Promise<void> {
   const behaviour = config.BENCH_RECEIPTS ? BEHAVIOUR.withReceipt : BEHAVIOUR.withoutReceipt
   const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
   const publish = (index: number): Promise<unknown> => {
@@ -112,39 +112,82 @@ async function publishCommands(nats: NatsConnection, config: BenchConfig): Promi
   }
 }
 
-async function measure(): Promise<void> {
-  const config = readConfig(env)
-  const nats = await connect({ servers: config.NATS_URL })
-  const remaining = await provision(nats, config.BENCH_WINDOW)
+interface Figures {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly cpuMicrosPerSubmit: number
+}
+
+async function measureWindow(nats: NatsConnection, config: BenchConfig, window: number): Promise<Figures> {
+  const operatorId = randomUUID()
+  const remaining = await provision(nats, operatorId)
   const simulator = await startSimulator()
-  await publishCommands(nats, config)
+  await publishCommands(nats, operatorId, config)
+  const { secondsOfSubmits, bound, stop } = await startUnderTest(config, operatorId, window, simulator.port)
+  await bound()
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
-  const stop = await startUnderTest(config, simulator.port)
   while ((await remaining()) > 0) await sleep(20)
   const seconds = (performance.now() - startedAt) / 1000
   const cpu = process.cpuUsage(cpuBefore)
-  console.log(
-    JSON.stringify({
-      bench: 'gateway',
-      window: config.BENCH_WINDOW,
-      messages: config.BENCH_MESSAGES,
-      receipts: config.BENCH_RECEIPTS,
-      latencyMs: config.BENCH_LATENCY_MS,
-      submitsPerSecond: Math.round(config.BENCH_MESSAGES / seconds),
-      cpuMicrosPerSubmit: Math.round((cpu.user + cpu.system) / config.BENCH_MESSAGES),
-    }),
-  )
   await stop()
   simulator.child.removeAllListeners('exit')
   simulator.child.send('stop')
   await (await jetstreamManager(nats)).consumers.delete('SMPP_OUTBOUND', commandDurable(operatorId))
+  return {
+    perSecond: Math.round(config.BENCH_MESSAGES / seconds),
+    p50Ms: quantileMs(secondsOfSubmits, 0.5),
+    p99Ms: quantileMs(secondsOfSubmits, 0.99),
+    cpuMicrosPerSubmit: Math.round((cpu.user + cpu.system) / config.BENCH_MESSAGES),
+  }
+}
+
+function quantileMs(seconds: readonly number[], part: number): number {
+  const sorted = seconds.toSorted((a, b) => a - b)
+  return Math.round((sorted[Math.floor(sorted.length * part)] ?? 0) * 100_000) / 100
+}
+
+async function measure(): Promise<void> {
+  const config = readConfig(env)
+  const nats = await connect({ servers: config.NATS_URL })
+  const windows: Record<string, Figures> = {}
+  for (const window of config.BENCH_WINDOWS)
+    windows[window] = await measureWindow(nats, config, Number(window))
   await nats.close()
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ name: 'smpp', windows }))
+  else console.table(windows)
 }
 
 const elapsed = (): number => performance.now()
 
-async function startUnderTest(config: BenchConfig, port: number): Promise<() => Promise<void>> {
+interface UnderTest {
+  readonly secondsOfSubmits: readonly number[]
+  readonly bound: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+/** Buckets are too coarse for one bind: each observation is kept as well. */
+function observationsOf(metrics: Metrics, name: string): readonly number[] {
+  const metric = metrics.registry.getSingleMetric(name)
+  if (!(metric instanceof Histogram)) throw new Error(`${name} is no histogram`)
+  const kept: number[] = []
+  metric.observe = new Proxy(metric.observe.bind(metric), {
+    apply: (observe, self, given: Parameters<typeof metric.observe>) => {
+      const [, value]: readonly unknown[] = given
+      if (typeof value === 'number') kept.push(value)
+      Reflect.apply(observe, self, given)
+    },
+  })
+  return kept
+}
+
+async function startUnderTest(
+  config: BenchConfig,
+  operatorId: string,
+  window: number,
+  port: number,
+): Promise<UnderTest> {
   // Lines are made as in production, and dropped: a pipe would measure its reader.
   const logger = createLogger({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
   const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
@@ -159,27 +202,34 @@ async function startUnderTest(config: BenchConfig, port: number): Promise<() => 
     bindMode: 'TRANSCEIVER' as const,
     backupOperatorId: null,
   }
+  const metrics = new Metrics().withProcessMetrics()
   const gateway = createGateway({
     operatorIds: [operatorId],
-    settings: { [operatorId]: operatorSettings({ window: config.BENCH_WINDOW }) },
-    timings: TIMINGS,
+    settings: { [operatorId]: operatorSettings({ window }) },
+    // Nobody else can hold the lease of an operator that was made up here.
+    timings: { ...TIMINGS, leaseMs: 1_000, leaseRenewMs: 300 },
     fetchCredentials: () => Promise.resolve({ kind: 'found', credentials }),
-    metrics: new Metrics().withProcessMetrics(),
     now: Date.now,
     random: Math.random,
     newId: randomUUID,
+    metrics,
     nats,
     shared,
     logger,
     elapsed,
     sleep,
   })
+  const secondsOfSubmits = observationsOf(metrics, 'smpp_connector_submit_sm_duration_seconds')
   gateway.start()
-  return async () => {
+  const stop = async (): Promise<void> => {
     await gateway.stop()
     await nats.close()
     shared.close()
   }
+  const bound = async (): Promise<void> => {
+    while (gateway.operators.get(operatorId)?.view.state !== 'BOUND') await sleep(1)
+  }
+  return { secondsOfSubmits, bound, stop }
 }
 
 await (process.argv[2] === 'simulate' ? simulate() : measure())
