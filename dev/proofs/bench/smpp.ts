@@ -25,9 +25,9 @@ import { startSmsc } from '../../neighbours/smsc/server.ts'
 
 /**
  * Submits per second of one gateway process over one bind, by window: NATS command, permit and
- * journal in Redis, submit_sm, result on NATS, acknowledgement, and the receipt of each. The commands
- * lie in the stream before the clock starts, and the simulated operator runs in a process of its own.
- * Latencies are those of submit_sm until its response.
+ * journal in Redis, submit_sm, result on NATS, acknowledgement, and the receipt of each. The
+ * commands lie in the stream before the clock starts, and the simulated operator runs in a process
+ * of its own. Latencies are those of submit_sm until its response.
  *
  * `npm run bench -- smpp --json` for one line of JSON. BENCH_WINDOWS ("1,10,100"), BENCH_MESSAGES
  * for each, BENCH_RECEIPTS and BENCH_LATENCY_MS (of the operator) vary it.
