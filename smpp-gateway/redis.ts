@@ -89,20 +89,29 @@ interface Absence extends Pick<WatchedState, 'answeringSince' | 'onBack'> {
   missed(): void
 }
 
+/** A process that has just started is slow itself: a late first answer says nothing about Redis. */
+const START_MS = 2_000
+
 function watchAbsence(redis: Redis, now: () => number): Absence {
+  const startedAt = now()
   const listeners = new Set<() => void>()
   let wasAway = false
+  let hasAnswered = false
   let answeringSince: number | undefined
   const answered = (): void => {
+    hasAnswered = true
     answeringSince ??= wasAway ? now() : Number.NEGATIVE_INFINITY
   }
   const missed = (): void => {
-    wasAway = true
+    wasAway ||= hasAnswered || now() - startedAt >= START_MS
     answeringSince = undefined
   }
-  redis.on('close', missed)
+  redis.on('close', () => {
+    wasAway = true
+    answeringSince = undefined
+  })
   redis.on('ready', () => {
-    answered()
+    answeringSince ??= wasAway ? now() : Number.NEGATIVE_INFINITY
     if (wasAway) for (const listener of listeners) listener()
   })
   return {

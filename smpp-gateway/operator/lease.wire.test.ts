@@ -135,6 +135,8 @@ describe('[B4] the lease when Redis was away', () => {
     await sleep(TTL_MS + 1_000)
     await standbyHop.mend()
     await until(() => standby.waits.includes('return'))
+    // Several looks of the standby at a lease that has run out.
+    await sleep(1_000)
     await holderHop.mend()
     await until(() => standby.waits.at(-1) === 'holder', 10_000)
     expect([holds(holder), standby.lease()]).toEqual([true, undefined])

@@ -12,12 +12,12 @@ export interface NetSmpp {
   close(): Promise<void>
 }
 
+const say = (line: string): void => void process.stderr.write(`[net-smpp] ${line}\n`)
 const SCRIPT = fileURLToPath(new URL('smsc.pl', import.meta.url))
 
 /** Installs Perl's Net::SMPP where it is missing and may be installed. */
 export async function startNetSmpp(password: string): Promise<NetSmpp> {
-  const noise = (line: string): void => void process.stderr.write(`[net-smpp] ${line}\n`)
-  await ensurePrograms(['perl', 'net-smpp'], noise, new AbortController().signal)
+  await ensurePrograms(['perl', 'net-smpp'], say, new AbortController().signal)
   const port = await freePort()
   const child = spawn(await locate('perl'), [SCRIPT, String(port), password], {
     // The library complains about every client that just closes its line.
