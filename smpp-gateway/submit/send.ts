@@ -55,8 +55,10 @@ export async function sendSegment(
 
 /** Until the answer is there, and no longer: what is done with it needs no place. */
 async function made(attempt: Try): Promise<Sent | SegmentVerdict> {
-  const { window } = attempt.carrier
-  if (!(await window.approach(attempt.job.giveBack))) return later(0)
+  const { window, throttle, tpsLimit } = attempt.carrier
+  const { giveBack } = attempt.job
+  if (!(await throttle.take(tpsLimit, giveBack))) return later(0)
+  if (!(await window.approach(giveBack))) return later(0)
   try {
     return await proceedToSend(attempt)
   } finally {
@@ -83,8 +85,7 @@ function refuseSender(
  */
 async function proceedToSend(attempt: Try): Promise<Sent | SegmentVerdict> {
   const { job, segment, carrier, before } = attempt
-  if (!(await carrier.throttle.take(carrier.tpsLimit, job.giveBack))) return later(0)
-  // The wait for a permit may have been long.
+  // The wait for permit and window may have been long.
   if (isExpired(job))
     return before === undefined
       ? conclude(job, segment, job.operatorId, { outcome: 'EXPIRED' })

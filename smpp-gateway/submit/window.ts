@@ -3,10 +3,10 @@ import { Places } from './places.ts'
 /** [ST3]: after a throttle the window is halved, and grows by one per this time without another. */
 const GROW_MS = 10_000
 /**
- * PDUs that get permit and journal while the window is full, as a part of it: so many are sure to
- * find a place soon. More would only be in doubt for nothing after a crash.
+ * PDUs that are marked in the journal while the window is full: so many are sure to find a place
+ * soon. More would only be in doubt for nothing after a crash.
  */
-const AHEAD = 1 / 8
+const aheadOf = (limit: number): number => 1 + Math.ceil(limit / 4)
 
 /**
  * At most `limit` unanswered PDUs of one operator [S6]; first come, first served. The limit is a
@@ -17,7 +17,7 @@ export class Window {
   readonly #size: number
   readonly #now: () => number
   readonly #unanswered = new Places(() => this.limit)
-  readonly #line = new Places(() => this.limit + Math.ceil(this.limit * AHEAD))
+  readonly #line = new Places(() => this.limit + aheadOf(this.limit))
   #reducedTo: number
   #reducedAt = Number.NEGATIVE_INFINITY
 
