@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Database, Row, Statement } from './postgres.ts'
+import { inTenant, type Database, type Row, type Statement } from './postgres.ts'
 import type { Identity } from './middleware/token.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
@@ -47,16 +47,17 @@ export interface MessageReader {
 export const messageReader = (database: Database): MessageReader => ({
   async message(reader, messageId) {
     const values = [messageId, reader.tenantId, reader.accountId]
-    const [found] = await database.inTenant('read_message', reader.tenantId, [{ ...SELECT_MESSAGE, values }])
+    const statements = inTenant(reader.tenantId, [{ ...SELECT_MESSAGE, values }])
+    const [, found] = await database.transaction('read_message', statements)
     return found?.rows[0] === undefined ? undefined : messageView(found.rows[0])
   },
   async segments(reader, messageId) {
     const values = [messageId, reader.tenantId, reader.accountId]
-    const statements = [
+    const statements = inTenant(reader.tenantId, [
       { ...SELECT_MESSAGE, values },
       { ...SELECT_SEGMENTS, values },
-    ]
-    const [found, segments] = await database.inTenant('read_segments', reader.tenantId, statements)
+    ])
+    const [, found, segments] = await database.transaction('read_segments', statements)
     if (found?.rows[0] === undefined) return undefined
     const { segmentCount } = messageView(found.rows[0])
     return segmentViews(messageId, segmentCount, z.array(SegmentRow).parse(segments?.rows))
@@ -64,14 +65,12 @@ export const messageReader = (database: Database): MessageReader => ({
 })
 
 const SELECT_MESSAGE: Statement = {
-  name: 'select-message',
   text: `SELECT message_id, status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error,
       segment_count, dlr_status, dlr_received_at, status_updated_at
     FROM orch.sms_messages WHERE message_id = $1 AND tenant_id = $2 AND account_id = $3`,
 }
 
 const SELECT_SEGMENTS: Statement = {
-  name: 'select-segments',
   text: `SELECT segment_index, total_segments, status, error_code, received_at
     FROM dlr.segment_dlrs WHERE message_id = $1 AND tenant_id = $2 AND account_id = $3
     ORDER BY received_at, segment_index`,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { SubmitReply } from './submit/idempotency.ts'
-import { accountId, goodBody, startRealApi, until, type RealApi } from './testing/real-api.suite.ts'
+import { accountId, goodBody, startRealApi, tenantId, until, type RealApi } from './testing/real-api.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {
@@ -46,7 +46,7 @@ describe('PLT-5 [F2] ORC-1.11 Postgres down', () => {
     expect(accepted.status).toBe(202)
     expect(accepted.headers['idempotency-replayed']).toBeUndefined()
     const { rowCount } = await api.sql.query(`SELECT 1 FROM orch.sms_messages WHERE idempotency_hash = $1`, [
-      idempotencyHash(accountId, key['Idempotency-Key']),
+      idempotencyHash(tenantId, accountId, key['Idempotency-Key']),
     ])
     expect(rowCount).toBe(1)
   })
@@ -56,8 +56,8 @@ describe('PLT-5 [F2] ORC-1.11 Postgres down', () => {
     await rival.query('BEGIN')
     const key = randomUUID()
     await rival.query(
-      `INSERT INTO orch.idempotency_keys VALUES ($1, gen_random_uuid(), $2, gen_random_uuid(), 'x', '{}', now(), now())`,
-      [idempotencyHash(accountId, key), accountId],
+      `INSERT INTO orch.idempotency_keys VALUES ($1, $3, $2, gen_random_uuid(), 'x', '{}', now(), now())`,
+      [idempotencyHash(tenantId, accountId, key), accountId, tenantId],
     )
     const waiting = api.send(goodBody, { 'Idempotency-Key': key })
     await until(async () => {

@@ -45,21 +45,22 @@ const CLIENT_PATIENCE_MS = 500
 
 export interface Database {
   /**
-   * Runs the statements in one transaction of `tenantId` and gives one result per statement.
-   * Outside of it row-level security shows no rows and takes none [DB41], [DB42]. `op` labels a
-   * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be
-   * stored.
+   * Runs the statements in one transaction and gives one result per statement. `op` labels a
+   * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be stored.
    */
-  inTenant(op: string, tenantId: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
+  transaction(op: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
   /** Throws DependencyUnavailable when Postgres does not answer. */
   ping(): Promise<void>
 }
 
-const scopeTo = (tenantId: string): Statement => ({
-  name: 'scope',
-  text: `SELECT set_config('app.tenant_id', $1, true)`,
-  values: [tenantId],
-})
+/**
+ * Statements on behalf of `tenantId`, to be part of a transaction. Outside of it row-level security
+ * shows no rows and takes none [DB41], [DB42]. The first result is that of the scope itself.
+ */
+export const inTenant = (tenantId: string, statements: readonly Statement[]): readonly Statement[] => [
+  { text: `SELECT set_config('app.tenant_id', $1, true)`, values: [tenantId] },
+  ...statements,
+]
 
 export function connectDatabase(pool: Pool, instruments: Instruments): Database {
   const run = async (op: string, statements: readonly (Statement | string)[]) => {
@@ -71,9 +72,9 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
     }
   }
   return {
-    async inTenant(op, tenantId, statements) {
-      const results = await run(op, ['BEGIN', scopeTo(tenantId), ...statements, 'COMMIT'])
-      return results.slice(2, -1)
+    async transaction(op, statements) {
+      const results = await run(op, ['BEGIN', ...statements, 'COMMIT'])
+      return results.slice(1, -1)
     },
     async ping() {
       await run('ping', ['SELECT 1'])
@@ -83,8 +84,7 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
 
 /**
  * Everything is on the wire before the first answer. After an error Postgres refuses the rest and
- * turns COMMIT into ROLLBACK. The connection is then closed, because what it has prepared is no
- * longer known.
+ * turns COMMIT into ROLLBACK. The connection is then closed: in what state it is left is not known.
  */
 async function inOneTrip(
   pool: Pool,
@@ -107,7 +107,13 @@ const OUTAGE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
 /** An error that is no answer of the server (refused, reset, timed out) is an outage too. */
 export const isOutage = (error: unknown): boolean =>
-  !(error instanceof DatabaseError) || OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2))
+  !(error instanceof DatabaseError) ||
+  OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2)) ||
+  lacksPartition(error)
+
+/** The month's partition is missing [ER20]: the only check violation that names no constraint. */
+const lacksPartition = ({ code, constraint }: DatabaseError): boolean =>
+  code === '23514' && constraint === undefined
 
 /** SQLSTATE or errno: the text of the error may quote values. */
 export const codeOf = (error: unknown): string =>

@@ -43,6 +43,7 @@ async function startProcess(): Promise<{ child: ChildProcess; url: string }> {
         REDIS_URL: `redis://${NOWHERE}`,
         NATS_URL: `nats://${NOWHERE}`,
         JWT_JWKS_URL: `http://${NOWHERE}/jwks`,
+        AUTH_MODE: 'jwt+gateway',
         SUBMIT_API_ENABLED: 'true',
         LOG_LEVEL: 'info',
       },
@@ -75,7 +76,7 @@ test('PLT-5 [F3] [F4] starts and accepts with Redis and NATS away, and a signal 
   await rival.query('BEGIN')
   await rival.query(
     `INSERT INTO orch.idempotency_keys VALUES ($1, $2, $3, gen_random_uuid(), 'x', '{}', now(), now() + '1 day')`,
-    [idempotencyHash(accountId, key), tenantId, accountId],
+    [idempotencyHash(tenantId, accountId, key), tenantId, accountId],
   )
   const open = send()
   await until(async () => {

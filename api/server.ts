@@ -1,7 +1,7 @@
 import Koa from 'koa'
 import { Router } from '@koa/router'
 import type { Logger } from '../streams/platform/logger.ts'
-import { identified } from './middleware/identity.ts'
+import { headersChecked, identified, type Credentials } from './middleware/identity.ts'
 import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
 import { Problem } from './problem.ts'
@@ -10,21 +10,21 @@ import { addMessage, type ReadDeps } from './routes/message.ts'
 import { addSegments } from './routes/message-segments.ts'
 import { addSend, type SendDeps } from './routes/send.ts'
 import type { ApiMiddleware, ApiState } from './state.ts'
-import type { TokenVerifier } from './middleware/token.ts'
 
 export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
-  readonly verify: TokenVerifier
+  readonly credentials: Credentials
   /** SUBMIT_API_ENABLED [FL1]. When off, [H1] to [H4] answer 503 and the rest works. */
   readonly enabled: boolean
   readonly logger: Logger
   readonly newId: () => string
 }
 
-/** The whole API on one screen: every request passes the first two, then its route. */
+/** The whole API on one screen: every request passes the first three, then its route. */
 export function createApp(deps: AppDeps): Koa<ApiState> {
   const app = new Koa<ApiState>()
   app.use(traced(deps.newId))
   app.use(problems(deps.logger))
+  app.use(headersChecked)
   const router = routes(deps)
   app.use(router.routes())
   app.use(router.allowedMethods())
@@ -33,7 +33,7 @@ export function createApp(deps: AppDeps): Koa<ApiState> {
 
 function routes(deps: AppDeps): Router<ApiState> {
   const router = new Router<ApiState>()
-  const identify = identified(deps.verify)
+  const identify = identified(deps.credentials)
   addHealth(router, deps)
   router.use('/v1/sms', switchedOn(deps.enabled))
   addSend(router, { ...deps, identify })

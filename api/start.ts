@@ -8,7 +8,10 @@ import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
 import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
-import { remoteKeys, tokenVerifier } from './middleware/token.ts'
+import { signedByGateway } from './middleware/gateway-proof.ts'
+import type { Credentials } from './middleware/identity.ts'
+import { remoteKeySet, signingKeys } from './middleware/signing-keys.ts'
+import { tokenVerifier } from './middleware/token.ts'
 
 /**
  * Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools
@@ -21,12 +24,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
     ...around,
     instruments,
     enabled: config.SUBMIT_API_ENABLED,
-    verify: tokenVerifier(remoteKeys(config.JWT_JWKS_URL), {
-      issuer: config.JWT_ISSUER,
-      audience: config.JWT_AUDIENCE,
-      tenantClaim: config.JWT_TENANT_CLAIM,
-      now: around.now,
-    }),
+    credentials: credentialsOf(config, around.now),
     submit: createSubmit({
       ...around,
       ...backends,
@@ -41,4 +39,20 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
     }),
   })
   return closers.add('http', await listen(app.callback(), config.HOST, config.PORT), (open) => open.close())
+}
+
+function credentialsOf(config: ApiConfig, now: () => number): Credentials {
+  const keys = signingKeys({ fetchKeys: remoteKeySet(config.JWT_JWKS_URL), now })
+  const verify = tokenVerifier(keys, {
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    tenantClaim: config.JWT_TENANT_CLAIM,
+    algorithms: config.JWT_ALGORITHMS,
+    now,
+  })
+  if (config.AUTH_MODE === 'jwt') return { verify, gateway: undefined }
+  // Without a secret the configuration has made sure that only this host can speak to us.
+  const gateway =
+    config.GATEWAY_SECRET === undefined ? () => true : signedByGateway(config.GATEWAY_SECRET, now)
+  return { verify, gateway }
 }

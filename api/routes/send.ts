@@ -37,13 +37,14 @@ export const addSend = (router: ApiRouter, deps: SendDeps): void => {
 const send =
   ({ submit, now }: SendDeps): ApiMiddleware =>
   async (ctx) => {
-    const outcome = await submit({
+    const [outcome] = await submit({
       identity: identityOf(ctx),
-      command: validated(ctx.state.json, now()),
-      idempotencyKey: keyOf(ctx),
+      items: [{ command: validated(ctx.state.json, now()), idempotencyKey: keyOf(ctx) }],
       trace: ctx.state.trace,
     })
+    if (outcome === undefined) throw new Error('the use case gave no outcome for the only item')
     if (outcome.kind === 'conflict') throw new Problem('IDEMPOTENCY_CONFLICT')
+    if (outcome.kind === 'untimely') throw new Problem('INVALID_PAYLOAD', outcome.errors)
     if (outcome.kind === 'replayed') ctx.set('Idempotency-Replayed', 'true')
     ctx.status = 202
     ctx.body = outcome.reply

@@ -77,35 +77,52 @@ const Fields = z.object(
 
 /**
  * A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave
- * one.
+ * one, `metadata` only when there is any.
  */
 export type SubmitCommand = z.infer<typeof Fields>
 
 export type ParsedCommand =
   | { readonly ok: true; readonly command: SubmitCommand }
-  | { readonly ok: false; readonly code: ProblemCode; readonly errors: readonly Fault[] }
+  | ({ readonly ok: false } & Refusal)
+
+/** Why a submit is not taken. */
+export interface Refusal {
+  readonly code: ProblemCode
+  readonly errors: readonly Fault[]
+}
 
 /**
  * Faults name where and what is asked for, never what was given: the value may be a phone number.
+ * Of a command that is taken the times are judged later, by `timingFaults`.
  */
 export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
   const parsed = Fields.safeParse(input)
-  const issues = parsed.success ? [] : parsed.error.issues
-  const errors = [...issues.map(faultOf), ...expiryFaults(input, nowMs)]
-  if (parsed.success && errors.length === 0) return { ok: true, command: parsed.data }
+  if (parsed.success) return { ok: true, command: normalForm(parsed.data) }
+  const { issues } = parsed.error
+  const errors = [...issues.map(faultOf), ...timingFaultsOf(input, nowMs)]
   return { ok: false, code: codeOf(errors, issues), errors }
 }
 
-const Expiry = z.object({ expiresAt: instantOf })
+function normalForm({ metadata, ...command }: SubmitCommand): SubmitCommand {
+  const isGiven = metadata !== undefined && Object.keys(metadata).length > 0
+  return isGiven ? { ...command, metadata } : command
+}
+
+const Times = z.object({ expiresAt: instantOf })
+
+/** Beside the other faults of a body, so that a client learns of all at once. */
+function timingFaultsOf(input: unknown, nowMs: number): readonly Fault[] {
+  const times = Times.safeParse(input)
+  return times.success ? timingFaults(times.data, nowMs) : []
+}
 
 /**
- * Apart from the schema, because it needs the clock; on the raw input, so that it is reported
- * beside other faults. As yet a repeated request is judged as well [SM7].
+ * Apart from the schema, because only a new message is judged by the clock: a repeated request gets
+ * its stored reply, however late it comes [SM7].
  */
-function expiryFaults(input: unknown, nowMs: number): Fault[] {
-  const expiry = Expiry.safeParse(input)
-  if (!expiry.success) return []
-  const aheadMs = Date.parse(expiry.data.expiresAt) - nowMs
+export function timingFaults({ expiresAt }: Pick<SubmitCommand, 'expiresAt'>, nowMs: number): Fault[] {
+  if (expiresAt === undefined) return []
+  const aheadMs = Date.parse(expiresAt) - nowMs
   if (aheadMs > 0 && aheadMs <= LIFETIME_MS_MAX) return []
   return [{ path: 'expiresAt', message: 'must be in the future, at most 48 hours away' }]
 }

@@ -4,7 +4,8 @@ import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { listen } from '../listener.ts'
 import { createApp, type AppDeps } from '../server.ts'
 import type { SubmitReply } from '../submit/idempotency.ts'
-import type { SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
+import type { SubmitItem, SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
+import type { GatewayProof } from '../middleware/gateway-proof.ts'
 import type { Scope, TokenClaims } from '../middleware/token.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
@@ -43,15 +44,18 @@ export interface FakeApp {
   readonly metrics: Metrics
   /** What reached the use case. */
   readonly submitted: SubmitRequest[]
+  readonly url: string
   call(path: string, options?: CallOptions): Promise<Answer>
   send(body: unknown, headers?: CallOptions['headers']): Promise<Answer>
   close(): Promise<void>
 }
 
 export interface Fakes {
-  readonly outcome?: () => Promise<SubmitOutcome>
+  /** Of each item. */
+  readonly outcome?: (item: SubmitItem) => Promise<SubmitOutcome>
   readonly reader?: Partial<MessageReader>
   readonly tokens?: Readonly<Record<string, TokenClaims>>
+  readonly gateway?: GatewayProof
   readonly app?: Partial<AppDeps>
 }
 
@@ -72,11 +76,12 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     now: () => nowMs,
     newId: () => 'c0ffee00-0000-4000-8000-000000000000',
     ready: async () => ({ ready: true, details: {} }),
-    verify: async (token) => tokens[token],
+    credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
     reader: { message: async () => undefined, segments: async () => undefined, ...fakes.reader },
     submit: (request) => {
       submitted.push(request)
-      return fakes.outcome === undefined ? Promise.resolve({ kind: 'accepted', reply }) : fakes.outcome()
+      const outcome = fakes.outcome ?? (() => Promise.resolve({ kind: 'accepted', reply } as const))
+      return Promise.all(request.items.map(outcome))
     },
     ...fakes.app,
   })
@@ -86,6 +91,7 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     instruments,
     metrics,
     submitted,
+    url: at(''),
     call: (path, options) => call(at(path), options),
     send: (body, headers = goodHeaders) =>
       call(at('/v1/sms/send'), {
