@@ -46,7 +46,8 @@ const CLIENT_PATIENCE_MS = 500
 export interface Database {
   /**
    * Runs the statements in one transaction and gives one result per statement. `op` labels a
-   * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be stored.
+   * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be
+   * stored.
    */
   transaction(op: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
   /** Throws DependencyUnavailable when Postgres does not answer. */

@@ -11,7 +11,9 @@ export interface SigningKeysOptions {
 const FRESH_MS = 300_000
 /** [ID12]: so long may the provider be away. */
 const LAST_GOOD_MS = 24 * 3_600_000
-/** [ID12]: what an unknown kid may cost the provider, and so how often a failed refresh is tried. */
+/**
+ * [ID12]: what an unknown kid may cost the provider, and so how often a failed refresh is tried.
+ */
 const REFRESH_EVERY_MS = 30_000
 /** Without any key nothing can be verified, so the first ones are asked for more eagerly. */
 const FIRST_KEYS_EVERY_MS = 1_000

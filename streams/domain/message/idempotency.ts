@@ -10,9 +10,9 @@ export type JsonValue =
   | { readonly [member: string]: JsonValue | undefined }
 
 /**
- * Hex sha256 of tenant, account and key [SM14]. Two accounts that choose the same key never see each
- * other's replies, and an account id that another tenant names reaches none of this one's keys. The
- * first two are uuids and hold no colon, so the parts cannot run together.
+ * Hex sha256 of tenant, account and key [SM14]. Two accounts that choose the same key never see
+ * each other's replies, and an account id that another tenant names reaches none of this one's
+ * keys. The first two are uuids and hold no colon, so the parts cannot run together.
  */
 export const idempotencyHash = (tenantId: string, accountId: string, key: string): string =>
   hash('sha256', `${tenantId}:${accountId}:${key}`, 'hex')
