@@ -5,8 +5,10 @@ import {
   ConfigError,
   flag,
   list,
+  milliseconds,
   natsEnv,
   port,
+  positive,
   readConfig,
   redisEnv,
 } from '../streams/platform/config.ts'
@@ -35,6 +37,10 @@ const shape = {
   AUTH_MODE: z.enum(['jwt', 'jwt+gateway']).default('jwt'),
   /** What the gateway signs with; two, separated by a comma, while it is exchanged. */
   GATEWAY_SECRET: list.pipe(z.array(z.string().min(GATEWAY_SECRET_CHARS_MIN)).min(1)).optional(),
+  /** Requests in flight, of which one tenant may have half [ER19]. */
+  INFLIGHT_MAX: positive.default(256),
+  /** How long a stopping process serves on with a red readiness before it closes its port. */
+  SHUTDOWN_GRACE_MS: milliseconds.max(20_000).default(5_000),
   /** [FL1] */
   SUBMIT_API_ENABLED: flag.default(false),
 }

@@ -1,6 +1,7 @@
 import Koa from 'koa'
 import { Router } from '@koa/router'
 import type { Logger } from '../streams/platform/logger.ts'
+import type { Admission } from './middleware/admission.ts'
 import { headersChecked, identified, type Credentials } from './middleware/identity.ts'
 import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
@@ -9,10 +10,12 @@ import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
 import { addSegments } from './routes/message-segments.ts'
 import { addSend, type SendDeps } from './routes/send.ts'
-import type { ApiMiddleware, ApiState } from './state.ts'
+import type { ApiMiddleware, ApiRouter, ApiState } from './state.ts'
 
 export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
   readonly credentials: Credentials
+  /** What may be in flight [ER19]. */
+  readonly gate: Admission
   /** SUBMIT_API_ENABLED [FL1]. When off, [H1] to [H4] answer 503 and the rest works. */
   readonly enabled: boolean
   readonly logger: Logger
@@ -32,11 +35,13 @@ export function createApp(deps: AppDeps): Koa<ApiState> {
 }
 
 function routes(deps: AppDeps): Router<ApiState> {
-  const router = new Router<ApiState>()
+  // Exactly these paths [ER10]: in another case, or with a blank end, they would be others to Kong.
+  const router = new Router<ApiState>({ sensitive: true, strict: true })
   const identify = identified(deps.credentials)
   addHealth(router, deps)
   router.use('/v1/sms', switchedOn(deps.enabled))
   addSend(router, { ...deps, identify })
+  refuseOtherMethods(router, ['/v1/sms/send'])
   addMessage(router, { ...deps, identify })
   addSegments(router, { ...deps, identify })
   return router
@@ -48,3 +53,13 @@ const switchedOn =
     if (!enabled) throw new Problem('SUBMIT_API_DISABLED')
     await next()
   }
+
+/** Or else `GET /v1/sms/send` would look for a message of that id [ER11]. */
+const refuseOtherMethods = (router: ApiRouter, paths: readonly string[]): void => {
+  for (const path of paths) {
+    router.all(path, (ctx) => {
+      ctx.set('Allow', 'POST')
+      throw new Problem('METHOD_NOT_ALLOWED')
+    })
+  }
+}

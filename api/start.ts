@@ -8,21 +8,24 @@ import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
 import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
+import { admission } from './middleware/admission.ts'
 import { signedByGateway } from './middleware/gateway-proof.ts'
 import type { Credentials } from './middleware/identity.ts'
 import { remoteKeySet, signingKeys } from './middleware/signing-keys.ts'
 import { tokenVerifier } from './middleware/token.ts'
 
 /**
- * Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools
- * last.
+ * Starts the API; `closers` end it in reverse: first red readiness and no new requests, then the
+ * relay, the pools last.
  */
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {
   const backends = openBackends(config, around, closers)
   const { database, redis, publisher, instruments } = backends
+  let listener: Listener | undefined
   const app = createApp({
     ...around,
     instruments,
+    gate: admission(config.INFLIGHT_MAX),
     enabled: config.SUBMIT_API_ENABLED,
     credentials: credentialsOf(config, around.now),
     submit: createSubmit({
@@ -33,12 +36,20 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
     }),
     reader: messageReader(database),
     ready: readinessOf({
-      database,
+      database: backends.probe,
+      draining: () => listener?.draining === true,
       redisConnected: () => redis.status === 'ready',
       natsConnected: () => publisher.connected,
     }),
   })
-  return closers.add('http', await listen(app.callback(), config.HOST, config.PORT), (open) => open.close())
+  listener = await listen({
+    handler: app.callback(),
+    host: config.HOST,
+    port: config.PORT,
+    graceMs: config.SHUTDOWN_GRACE_MS,
+    newId: around.newId,
+  })
+  return closers.add('http', listener, (open) => open.close())
 }
 
 function credentialsOf(config: ApiConfig, now: () => number): Credentials {

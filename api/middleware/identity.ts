@@ -9,6 +9,7 @@ const ONCE_ONLY = [
   ...SIGNED_HEADERS,
   'Idempotency-Key',
   'Authorization',
+  'Host',
   'X-Gateway-Signature',
   'X-Anonymous-Consumer',
 ]
@@ -55,6 +56,8 @@ export const headersChecked = async (ctx: ApiContext, next: () => Promise<void>)
   const names = ctx.req.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase())
   if (names.length > HEADERS_MAX)
     throw new Problem('INVALID_HEADER', [{ path: '', message: `must be at most ${HEADERS_MAX} headers` }])
+  if (ctx.req.httpVersion === '1.1' && !names.includes('host'))
+    throw new Problem('INVALID_HEADER', [{ path: 'Host', message: 'must be given' }])
   const errors = ONCE_ONLY.filter((name) => timesIn(names, name) > 1).map((path) => ({
     path,
     message: 'must be given once',

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
-import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { readApiConfig } from '../config.ts'
 import { signedByGateway } from '../middleware/gateway-proof.ts'
+import { rawCall } from '../testing/call.suite.ts'
 import {
   accountId,
   fakeApp,
@@ -133,22 +133,11 @@ describe('fault A2: no header is dropped before it is checked', () => {
     ['NUL in a value', [...good, length, 'X-Other: a\0b']],
   ])('a request with %s is smuggled and gets 400', async (_, headers) => {
     await start()
-    const { port } = new URL(app.url)
-    const answer = await raw(
-      Number(port),
+    const answer = await rawCall(
+      app.url,
       `POST ${PATH} HTTP/1.1\r\nHost: x\r\n${headers.join('\r\n')}\r\n\r\n${body}`,
     )
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
     expect(app.submitted).toEqual([])
   })
 })
-
-/** Bytes as they are, which no client would send; ends with all that came back. */
-const raw = (port: number, bytes: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'))
-    let answer = ''
-    socket.on('data', (chunk) => (answer += chunk.toString('latin1')))
-    socket.once('close', () => resolve(answer))
-    socket.once('error', reject)
-  })

@@ -11,6 +11,7 @@ import {
   type FakeApp,
   type Fakes,
 } from '../testing/fake-app.suite.ts'
+import { createLogger } from '../../streams/platform/logger.ts'
 import { DependencyUnavailable, PROBLEMS, type ProblemCode } from '../problem.ts'
 
 let app: FakeApp
@@ -187,20 +188,40 @@ describe('PLT-8 every refusal is a problem', () => {
     expect((await app.send(JSON.stringify(goodBody).padEnd(64 * 1024))).status).toBe(202)
   })
 
-  test('UNSUPPORTED_MEDIA_TYPE for other types, charsets and compression', async () => {
+  test.each([
+    'application/json',
+    'Application/JSON; Charset=UTF-8',
+    'application/json;charset=utf-8',
+    'application/json; charset="utf-8"',
+    'application/json ; charset = "UTF-8" ',
+    'application/json; profile="x"; charset=utf-8',
+    'application/json;',
+  ])('fault A11: the media type %s is taken', async (type) => {
+    expect((await (await start()).send(goodBody, { ...goodHeaders, 'Content-Type': type })).status).toBe(202)
+  })
+
+  test.each([
+    '',
+    'text/plain',
+    'application/jsonp',
+    'application/problem+json',
+    'application/json; charset=latin1',
+    'application/json; charset="latin1"',
+    'application/json; profile=x; charset=utf-16',
+    'application/json; charset=utf-8; charset=latin1',
+    'application/json; charset="utf-8',
+    'application/json, text/plain',
+  ])('UNSUPPORTED_MEDIA_TYPE for %j', async (type) => {
+    const answer = await (await start()).send(goodBody, { ...goodHeaders, 'Content-Type': type })
+    expect(answer.json).toEqual(problem('UNSUPPORTED_MEDIA_TYPE', 415))
+  })
+
+  test('UNSUPPORTED_MEDIA_TYPE without a type, and for compression', async () => {
     await start()
     const { 'Content-Type': type, ...untyped } = goodHeaders
-    const refused: Record<string, string>[] = [
-      untyped,
-      { ...goodHeaders, 'Content-Type': 'text/plain' },
-      { ...goodHeaders, 'Content-Type': `${type}; charset=latin1` },
-      { ...goodHeaders, 'Content-Encoding': 'gzip' },
-    ]
-    for (const headers of refused)
-      expect((await app.send(goodBody, headers)).json).toEqual(problem('UNSUPPORTED_MEDIA_TYPE', 415))
-    expect((await app.send(goodBody, { ...untyped, 'Content-Type': `${type}; charset=UTF-8` })).status).toBe(
-      202,
-    )
+    expect((await app.send(goodBody, untyped)).json).toEqual(problem('UNSUPPORTED_MEDIA_TYPE', 415))
+    const zipped = { ...untyped, 'Content-Type': type, 'Content-Encoding': 'gzip' }
+    expect((await app.send(goodBody, zipped)).json).toEqual(problem('UNSUPPORTED_MEDIA_TYPE', 415))
   })
 
   test('fault A7: an expiry that has passed is for the use case to judge', async () => {
@@ -238,6 +259,46 @@ describe('PLT-8 every refusal is a problem', () => {
     expect(wrong.json).toEqual(problem('METHOD_NOT_ALLOWED', 405))
     expect(wrong.headers['allow']).toContain('POST')
     expect((await app.call('/v1/sms/send', { method: 'PROPFIND', headers })).status).toBe(405)
+  })
+
+  test.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'])(
+    'fault A11: %s on a path that only takes POST is no lookup of a message',
+    async (method) => {
+      const answer = await (await start()).call('/v1/sms/send', { method, headers: goodHeaders })
+      expect(answer.status).toBe(405)
+      expect(answer.headers['allow']).toContain('POST')
+    },
+  )
+
+  test.each([
+    '/V1/SMS/SEND',
+    '/v1/sms/Send',
+    '/v1/sms/send/',
+    '//v1/sms/send',
+    '/v1/sms/send%20',
+    '/v1//sms/send',
+  ])('fault A11: %s is another path', async (path) => {
+    const answer = await (await start()).call(path, {
+      method: 'POST',
+      headers: goodHeaders,
+      body: JSON.stringify(goodBody),
+    })
+    expect([404, 405]).toContain(answer.status)
+    expect(app.submitted).toEqual([])
+  })
+
+  test('fault A13: a defect of Postgres is logged with its SQLSTATE, and not with its text', async () => {
+    const lines: string[] = []
+    const logger = createLogger({
+      service: 'api',
+      level: 'info',
+      destination: { write: (line) => lines.push(line) },
+    })
+    const defect = Object.assign(new Error('value 4711 is wrong'), { code: '22P02' })
+    await start({ app: { logger }, outcome: () => Promise.reject(defect) })
+    expect((await app.send(goodBody)).status).toBe(500)
+    expect(lines.join('')).toContain('22P02')
+    expect(lines.join('')).not.toContain('4711')
   })
 
   test('a request without an id gets one', async () => {

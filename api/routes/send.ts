@@ -2,6 +2,7 @@ import { trace } from '@opentelemetry/api'
 import { parseCommand, type SubmitCommand } from '../submit/command.ts'
 import { parseKey } from '../submit/idempotency.ts'
 import type { Instruments } from '../instruments.ts'
+import { admitted, type Admission } from '../middleware/admission.ts'
 import { jsonBody } from '../middleware/body.ts'
 import { allowed } from '../middleware/identity.ts'
 import { counted, submitMeasured } from '../middleware/metrics.ts'
@@ -15,6 +16,7 @@ const SEND_BYTES_MAX = 64 * 1024
 
 export interface SendDeps {
   readonly identify: ApiMiddleware
+  readonly gate: Admission
   readonly submit: Submit
   readonly instruments: Instruments
   readonly now: () => number
@@ -29,6 +31,7 @@ export const addSend = (router: ApiRouter, deps: SendDeps): void => {
     spanned('orch.http.submit'),
     deps.identify,
     allowed('sms:send'),
+    admitted(deps.gate),
     jsonBody(SEND_BYTES_MAX),
     send(deps),
   )

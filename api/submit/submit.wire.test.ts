@@ -12,9 +12,9 @@ import {
   goodBody,
   startRealApi,
   tenantId,
-  until,
   type RealApi,
 } from '../testing/real-api.suite.ts'
+import { until } from '../testing/until.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {

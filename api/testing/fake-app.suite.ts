@@ -1,5 +1,6 @@
 import { createInstruments, type Instruments } from '../instruments.ts'
 import type { MessageReader } from '../message-reader.ts'
+import { admission } from '../middleware/admission.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { listen } from '../listener.ts'
 import { createApp, type AppDeps } from '../server.ts'
@@ -59,6 +60,8 @@ export interface Fakes {
   readonly app?: Partial<AppDeps>
 }
 
+const newId = () => 'c0ffee00-0000-4000-8000-000000000000'
+
 /**
  * The whole Koa app behind a port of this process, with fakes in place of everything that it talks
  * to.
@@ -73,8 +76,9 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     instruments,
     logger: silentLogger,
     enabled: true,
+    gate: admission(256),
     now: () => nowMs,
-    newId: () => 'c0ffee00-0000-4000-8000-000000000000',
+    newId,
     ready: async () => ({ ready: true, details: {} }),
     credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
     reader: { message: async () => undefined, segments: async () => undefined, ...fakes.reader },
@@ -85,7 +89,7 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     },
     ...fakes.app,
   })
-  const listener = await listen(app.callback(), '127.0.0.1', 0)
+  const listener = await listen({ handler: app.callback(), host: '127.0.0.1', port: 0, graceMs: 0, newId })
   const at = (path: string) => `http://127.0.0.1:${listener.port}${path}`
   return {
     instruments,
