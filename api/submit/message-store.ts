@@ -86,7 +86,8 @@ export const storedReplyOf = ({ request, reply }: NewMessage, claim: KeyClaim): 
  * Any number of messages of one tenant, as one JSON parameter: one statement whatever their number,
  * parsed once and without a name, so that a pooler between us and Postgres may give each
  * transaction another connection. Of two equal keys the first row wins. The outbox row carries the
- * instant of the message: by its index it is found again for deletion.
+ * instant of the message: by its index it is found again for deletion. Until two seconds later it
+ * is left to the process that wrote it [SM24].
  */
 const INSERT_MESSAGES = `
   WITH given AS (
@@ -119,8 +120,9 @@ const INSERT_MESSAGES = `
     FROM free
   ),
   event AS (
-    INSERT INTO orch.outbox (event_id, tenant_id, subject, msg_id, headers, payload, created_at)
-    SELECT event_id, $1::uuid, subject, msg_id, headers, payload, enqueued_at FROM free
+    INSERT INTO orch.outbox (event_id, tenant_id, subject, msg_id, headers, payload, created_at, next_try_at)
+    SELECT event_id, $1::uuid, subject, msg_id, headers, payload, enqueued_at, enqueued_at + interval '2 seconds'
+    FROM free
   )
   SELECT message_id AS stored_id FROM free`
 

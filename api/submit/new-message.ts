@@ -1,5 +1,4 @@
 import { outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
-import { natsMessageId } from '../../streams/contracts/subjects.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
 import { requestEventId } from '../../streams/domain/event-id.ts'
 import { encodingOf, segmentCount } from '../../streams/domain/message/text-segments.ts'
@@ -55,7 +54,8 @@ function requestEvent(
 
 const publicationOf = (request: OutboundRequest, trace: Readonly<Record<string, string>>): Publication => ({
   subject: outboundRequests.name,
-  msgId: natsMessageId(outboundRequests.name, request.messageId),
+  // [EV50]: the gateway before this one uses the same, so NATS takes a message of both once.
+  msgId: request.messageId,
   headers: { ...outboundRequests.headers(request), ...trace },
   payload: JSON.stringify(request),
 })

@@ -73,7 +73,7 @@ const use = () =>
       publish: async (event) => {
         steps.push('publish')
         published.push(event)
-        return acknowledges
+        return { kind: acknowledges ? 'acknowledged' : 'unknown' }
       },
     },
     delivered: { add: (row) => void delivered.push(row), close: async () => {} },
@@ -106,7 +106,7 @@ describe('a new message', () => {
     expect(OutboundRequest.parse(JSON.parse(event?.payload ?? ''))).toEqual(requestExample)
     expect(event).toMatchObject({
       subject: 'sms.outbound.request',
-      msgId: `sms.outbound.request:${messageId}`,
+      msgId: messageId,
       headers: {
         'X-Tenant-Id': tenantId,
         'X-Correlation-ID': messageId,

@@ -154,8 +154,8 @@ async function handOn(deps: SubmitDeps, messages: readonly NewMessage[]): Promis
 }
 
 async function publish(deps: SubmitDeps, { request, publication }: NewMessage): Promise<void> {
-  if (await deps.publisher.publish(publication, PUBLISH_ACK_MS_MAX))
-    deps.delivered.add({ eventId: request.eventId, createdAt: request.enqueuedAt })
+  const { kind } = await deps.publisher.publish(publication, PUBLISH_ACK_MS_MAX)
+  if (kind === 'acknowledged') deps.delivered.add({ eventId: request.eventId, createdAt: request.enqueuedAt })
 }
 
 const logSubmitted = (logger: Logger, { request, reply }: NewMessage): void =>

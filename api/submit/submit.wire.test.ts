@@ -84,7 +84,7 @@ describe('a submit', () => {
     expect(published).toMatchObject({
       subject: `${api.subjectPrefix}sms.outbound.request`,
       headers: {
-        'Nats-Msg-Id': `sms.outbound.request:${messageId}`,
+        'Nats-Msg-Id': messageId,
         'X-Tenant-Id': tenantId,
         'X-Correlation-ID': messageId,
         traceparent,
