@@ -67,8 +67,8 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   closers.add('relay', relay, (open) => open.close())
   return {
     instruments,
-    database: connectDatabase(pool, instruments),
-    probe: connectDatabase(probe, instruments),
+    database: connectDatabase(pool, SERVICE_POOL, instruments),
+    probe: connectDatabase(probe, PROBE_POOL, instruments),
     redis,
     publisher,
     delivered,

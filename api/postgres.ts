@@ -11,8 +11,8 @@ export interface PoolLimits {
   /** For a free connection or a new one. */
   readonly connectMsMax: number
   /**
-   * For one statement; the server gives up first, so that a late commit does not follow an error
-   * answer.
+   * For one statement; in a transaction the server gives up first, so that a late commit does not
+   * follow an error answer.
    */
   readonly statementMsMax: number
 }
@@ -26,7 +26,6 @@ export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool 
     connectionString: url,
     max: limits.connectionsMax,
     connectionTimeoutMillis: limits.connectMsMax,
-    statement_timeout: limits.statementMsMax,
     query_timeout: limits.statementMsMax + CLIENT_PATIENCE_MS,
     idleTimeoutMillis: 60_000,
     application_name: 'sms-api',
@@ -43,13 +42,22 @@ export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool 
 
 const CLIENT_PATIENCE_MS = 500
 
+export interface TransactionOptions {
+  /** How long one statement may wait for a lock; as long as it may take when absent. */
+  readonly lockMsMax?: number | undefined
+}
+
 export interface Database {
   /**
    * Runs the statements in one transaction and gives one result per statement. `op` labels a
    * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be
    * stored.
    */
-  transaction(op: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
+  transaction(
+    op: string,
+    statements: readonly Statement[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult<Row>[]>
   /** Throws DependencyUnavailable when Postgres does not answer. */
   ping(): Promise<void>
 }
@@ -63,7 +71,11 @@ export const inTenant = (tenantId: string, statements: readonly Statement[]): re
   ...statements,
 ]
 
-export function connectDatabase(pool: Pool, instruments: Instruments): Database {
+export function connectDatabase(
+  pool: Pool,
+  { statementMsMax }: Pick<PoolLimits, 'statementMsMax'>,
+  instruments: Instruments,
+): Database {
   const run = async (op: string, statements: readonly (Statement | string)[]) => {
     try {
       return await inOneTrip(pool, statements)
@@ -72,9 +84,13 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
       throw isOutage(error) ? new DependencyUnavailable('postgres', error) : error
     }
   }
+  // Set for the transaction and not for the session: a pooler in between gives each transaction
+  // another session, and refuses settings that a client brings along.
+  const begin = (lockMsMax = 0): string =>
+    `BEGIN; SET LOCAL statement_timeout = ${statementMsMax}; SET LOCAL lock_timeout = ${lockMsMax}`
   return {
-    async transaction(op, statements) {
-      const results = await run(op, ['BEGIN', ...statements, 'COMMIT'])
+    async transaction(op, statements, { lockMsMax } = {}) {
+      const results = await run(op, [begin(lockMsMax), ...statements, 'COMMIT'])
       return results.slice(1, -1)
     },
     async ping() {
@@ -115,6 +131,25 @@ export const isOutage = (error: unknown): boolean =>
 /** The month's partition is missing [ER20]: the only check violation that names no constraint. */
 const lacksPartition = ({ code, constraint }: DatabaseError): boolean =>
   code === '23514' && constraint === undefined
+
+// The server has said no to a statement, so nothing of its transaction is stored.
+const LOCK_NOT_AVAILABLE = '55P03'
+const DEADLOCK = '40P01'
+const STATEMENT_TIMEOUT = '57014'
+
+/**
+ * Whether a transaction over several rows may have failed for one of them: a value or a constraint
+ * (classes 22, 23), or a lock that somebody else holds. Never when the outcome is unknown.
+ */
+export function isOfOneRow(error: unknown): boolean {
+  const cause = error instanceof DependencyUnavailable ? error.cause : error
+  if (!(cause instanceof DatabaseError)) return false
+  const code = cause.code ?? ''
+  return (
+    ['22', '23'].includes(code.slice(0, 2)) ||
+    [LOCK_NOT_AVAILABLE, DEADLOCK, STATEMENT_TIMEOUT].includes(code)
+  )
+}
 
 /** SQLSTATE or errno: the text of the error may quote values. */
 export const codeOf = (error: unknown): string =>

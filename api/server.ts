@@ -6,8 +6,11 @@ import { headersChecked, identified, type Credentials } from './middleware/ident
 import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
 import { Problem } from './problem.ts'
+import { addBulk } from './routes/bulk.ts'
+import { addEstimate } from './routes/estimate.ts'
 import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
+import { addMessages } from './routes/messages.ts'
 import { addSegments } from './routes/message-segments.ts'
 import { addSend, type SendDeps } from './routes/send.ts'
 import type { ApiMiddleware, ApiRouter, ApiState } from './state.ts'
@@ -41,7 +44,10 @@ function routes(deps: AppDeps): Router<ApiState> {
   addHealth(router, deps)
   router.use('/v1/sms', switchedOn(deps.enabled))
   addSend(router, { ...deps, identify })
-  refuseOtherMethods(router, ['/v1/sms/send'])
+  addBulk(router, { ...deps, identify })
+  addEstimate(router, { ...deps, identify })
+  refuseOtherMethods(router, ['/v1/sms/send', '/v1/sms/bulk', '/v1/sms/estimate'])
+  addMessages(router, { ...deps, identify })
   addMessage(router, { ...deps, identify })
   addSegments(router, { ...deps, identify })
   return router

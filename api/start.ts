@@ -2,7 +2,9 @@ import type { Closers } from '../streams/platform/process.ts'
 import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
 import { listen, type Listener } from './listener.ts'
-import { messageReader } from './message-reader.ts'
+import { messageReader } from './reading/message-reader.ts'
+import { sleep } from '../streams/platform/backoff.ts'
+import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
@@ -32,7 +34,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       ...around,
       ...backends,
       cache: redisReplyCache(redis, instruments),
-      store: messageStore(database),
+      store: groupCommit({ store: messageStore(database), sleep }),
     }),
     reader: messageReader(database),
     ready: readinessOf({

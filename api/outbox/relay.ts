@@ -10,6 +10,7 @@ import { codeOf } from '../postgres.ts'
 /** [SM24] */
 const EVERY_MS = 1_000
 const BATCH_MAX = 500
+const STATEMENT_MS_MAX = 10_000
 /**
  * A gauge needs no exact figure, and counting a million rows every second would slow down their
  * delivery.
@@ -95,7 +96,7 @@ async function relayBatch(options: RelayOptions): Promise<number> {
   const client = await options.pool.connect()
   let failure: unknown
   try {
-    await client.query('BEGIN')
+    await client.query(`BEGIN; SET LOCAL statement_timeout = ${STATEMENT_MS_MAX}`)
     const done = await relayLocked(client, options)
     await client.query('COMMIT')
     return done

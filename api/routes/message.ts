@@ -1,6 +1,6 @@
 import { uuid } from '../../streams/contracts/topic.ts'
 import type { Instruments } from '../instruments.ts'
-import type { MessageReader } from '../message-reader.ts'
+import type { MessageReader } from '../reading/message-reader.ts'
 import { admitted, type Admission } from '../middleware/admission.ts'
 import { allowed } from '../middleware/identity.ts'
 import { counted } from '../middleware/metrics.ts'

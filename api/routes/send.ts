@@ -1,5 +1,5 @@
 import { trace } from '@opentelemetry/api'
-import { parseCommand, type SubmitCommand } from '../submit/command.ts'
+import { parseCommand, type ParsedCommand } from '../submit/command.ts'
 import { parseKey } from '../submit/idempotency.ts'
 import type { Instruments } from '../instruments.ts'
 import { admitted, type Admission } from '../middleware/admission.ts'
@@ -12,7 +12,7 @@ import { identityOf, type ApiContext, type ApiMiddleware, type ApiRouter } from 
 import type { Submit } from '../submit/submit.ts'
 
 /** [ER14]. Kong refuses the same. */
-const SEND_BYTES_MAX = 64 * 1024
+export const SEND_BYTES_MAX = 64 * 1024
 
 export interface SendDeps {
   readonly identify: ApiMiddleware
@@ -40,9 +40,10 @@ export const addSend = (router: ApiRouter, deps: SendDeps): void => {
 const send =
   ({ submit, now }: SendDeps): ApiMiddleware =>
   async (ctx) => {
+    const { command, warnings } = validated(ctx.state.json, now())
     const [outcome] = await submit({
       identity: identityOf(ctx),
-      items: [{ command: validated(ctx.state.json, now()), idempotencyKey: keyOf(ctx) }],
+      items: [{ command, idempotencyKey: keyOf(ctx) }],
       trace: ctx.state.trace,
     })
     if (outcome === undefined) throw new Error('the use case gave no outcome for the only item')
@@ -50,18 +51,21 @@ const send =
     if (outcome.kind === 'untimely') throw new Problem('INVALID_PAYLOAD', outcome.errors)
     if (outcome.kind === 'replayed') ctx.set('Idempotency-Replayed', 'true')
     ctx.status = 202
-    ctx.body = outcome.reply
+    // Not part of what is stored: they are about this request, also when it is a replay.
+    ctx.body = { ...outcome.reply, ...(warnings.length > 0 && { warnings }) }
   }
 
-const validated = (json: unknown, nowMs: number): SubmitCommand =>
+type Taken = Extract<ParsedCommand, { readonly ok: true }>
+
+const validated = (json: unknown, nowMs: number): Taken =>
   trace.getTracer('api').startActiveSpan('orch.validate', (span) => {
     const parsed = parseCommand(json, nowMs)
     span.end()
-    if (parsed.ok) return parsed.command
+    if (parsed.ok) return parsed
     throw new Problem(parsed.code, parsed.errors)
   })
 
-function keyOf(ctx: ApiContext): string | undefined {
+export function keyOf(ctx: ApiContext): string | undefined {
   const header = ctx.req.headers['idempotency-key']
   if (header === undefined) return undefined
   const key = typeof header === 'string' ? parseKey(header) : undefined

@@ -18,6 +18,7 @@ describe('ORC-1.2 the body is validated by schema', () => {
     expect(parsed).toEqual({
       ok: true,
       command: { to: '+447700900123', from: 'GHASI', body: 'hi', messageType: 'SMS' },
+      warnings: [{ path: 'colour', message: 'unknown field, ignored' }],
     })
   })
 
@@ -29,7 +30,8 @@ describe('ORC-1.2 the body is validated by schema', () => {
       metadata: { campaignId: 'camp-001' },
       expiresAt: '2026-04-18T14:23:40+02:00',
     }
-    expect(parse(given)).toEqual({ ok: true, command: { ...given, expiresAt: '2026-04-18T12:23:40.000Z' } })
+    const command = { ...given, expiresAt: '2026-04-18T12:23:40.000Z' }
+    expect(parse(given)).toEqual({ ok: true, command, warnings: [] })
   })
 
   test.each([

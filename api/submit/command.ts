@@ -45,7 +45,7 @@ const instantOf = z.iso
 
 /**
  * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8]. Unknown fields are ignored
- * [SM1].
+ * and named in the reply [SM1].
  */
 const Fields = z.object(
   {
@@ -87,7 +87,7 @@ const Fields = z.object(
 export type SubmitCommand = z.infer<typeof Fields>
 
 export type ParsedCommand =
-  | { readonly ok: true; readonly command: SubmitCommand }
+  | { readonly ok: true; readonly command: SubmitCommand; readonly warnings: readonly Fault[] }
   | ({ readonly ok: false } & Refusal)
 
 /** Why a submit is not taken. */
@@ -102,15 +102,46 @@ export interface Refusal {
  */
 export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
   const parsed = Fields.safeParse(input)
-  if (parsed.success) return { ok: true, command: normalForm(parsed.data) }
+  if (parsed.success)
+    return {
+      ok: true,
+      command: normalForm(parsed.data),
+      warnings: warningsAbout(input, Object.keys(Fields.shape)),
+    }
   const { issues } = parsed.error
   const errors = [...issues.map(faultOf), ...timingFaultsOf(input, nowMs)]
   return { ok: false, code: codeOf(errors, issues), errors }
 }
 
+const EstimateFields = Fields.pick({ to: true, body: true })
+
+/** What an estimate needs of a submit [H14]; the same faults under the same codes. */
+export function parseEstimate(
+  input: unknown,
+):
+  | { readonly ok: true; readonly command: z.infer<typeof EstimateFields> }
+  | ({ readonly ok: false } & Refusal) {
+  const parsed = EstimateFields.safeParse(input)
+  if (parsed.success) return { ok: true, command: parsed.data }
+  const errors = parsed.error.issues.map(faultOf)
+  return { ok: false, code: codeOf(errors, parsed.error.issues), errors }
+}
+
 function normalForm({ metadata, ...command }: SubmitCommand): SubmitCommand {
   const isGiven = metadata !== undefined && Object.keys(metadata).length > 0
   return isGiven ? { ...command, metadata } : command
+}
+
+const WARNINGS_MAX = 20
+const WARNED_NAME_CHARS_MAX = 64
+
+/** A misspelt field must not be a silent mistake [SM1]. The names go back to who sent them only. */
+export function warningsAbout(input: unknown, known: readonly string[]): readonly Fault[] {
+  if (typeof input !== 'object' || input === null) return []
+  return Object.keys(input)
+    .filter((name) => !known.includes(name))
+    .slice(0, WARNINGS_MAX)
+    .map((name) => ({ path: name.slice(0, WARNED_NAME_CHARS_MAX), message: 'unknown field, ignored' }))
 }
 
 const Times = z.object({ expiresAt: instantOf })

@@ -29,16 +29,25 @@ export interface MessageStore {
 export interface InsertOptions {
   /** Keys that have expired are forgotten first [DB5]. */
   readonly replaceExpired?: boolean
+  /**
+   * The messages have nothing to do with each other, so they must not wait long for a key that one
+   * of them wants.
+   */
+  readonly isGroup?: boolean
 }
 
+/** Longer than a transaction takes that is not stuck; a group is then taken apart. */
+const GROUP_LOCK_MS_MAX = 250
+
 export const messageStore = (database: Database): MessageStore => ({
-  async insert(messages, { replaceExpired = false } = {}) {
+  async insert(messages, { replaceExpired = false, isGroup = false } = {}) {
     const tenants = byTenant(messages)
     const statements = tenants.flatMap(([tenantId, ofTenant]) => {
       const expired = replaceExpired ? ofTenant.flatMap(forgetExpiredKey) : []
       return inTenant(tenantId, [...expired, insertMessages(tenantId, ofTenant)])
     })
-    const results = await database.transaction('submit', statements)
+    const lockMsMax = isGroup ? GROUP_LOCK_MS_MAX : undefined
+    const results = await database.transaction('submit', statements, { lockMsMax })
     const rows = results.flatMap((result) => result.rows)
     const stored = new Set(rows.flatMap((row) => StoredRow.safeParse(row).data?.stored_id ?? []))
     return messages.map(({ request }) => (stored.has(request.messageId) ? 'stored' : 'taken'))

@@ -1,5 +1,5 @@
 import { createInstruments, type Instruments } from '../instruments.ts'
-import type { MessageReader } from '../message-reader.ts'
+import type { MessageReader } from '../reading/message-reader.ts'
 import { admission } from '../middleware/admission.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { listen } from '../listener.ts'
@@ -81,7 +81,12 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     newId,
     ready: async () => ({ ready: true, details: {} }),
     credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
-    reader: { message: async () => undefined, segments: async () => undefined, ...fakes.reader },
+    reader: {
+      message: async () => undefined,
+      segments: async () => undefined,
+      list: async () => ({ messages: [], nextCursor: null }),
+      ...fakes.reader,
+    },
     submit: (request) => {
       submitted.push(request)
       const outcome = fakes.outcome ?? (() => Promise.resolve({ kind: 'accepted', reply } as const))
