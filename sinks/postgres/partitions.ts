@@ -27,7 +27,6 @@ interface Month {
   readonly until: string
 }
 
-const PARTITION_LOCK = 4_711_002
 /**
  * Attaching waits for running transactions on the table, and new ones queue behind it, so it must
  * give up soon.
@@ -114,9 +113,10 @@ const partitionName = ({ schema, table }: PartitionedTable, { suffix }: Month): 
 async function ensurePartition(client: ClientBase, table: PartitionedTable, month: Month): Promise<boolean> {
   await client.query('BEGIN')
   try {
-    await client.query('SELECT pg_advisory_xact_lock($1)', [PARTITION_LOCK])
     await client.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
     await client.query('SET LOCAL ROLE migrator')
+    // One at a time. An advisory lock could be held by any role; this table is migrator's alone.
+    await client.query('LOCK TABLE orch.archive_runs IN SHARE ROW EXCLUSIVE MODE')
     const missing = await isMissing(client, table, month)
     if (missing) for (const statement of statementsFor(table, month)) await client.query(statement)
     await client.query('COMMIT')
