@@ -34,11 +34,11 @@ interface Month {
 const LOCK_TIMEOUT = '5s'
 
 /**
- * Creates the missing monthly partitions of every partitioned table and returns their names. As yet
- * only a migration calls it, no daily job [DB70]. There is no DEFAULT partition: attaching would
- * have to scan it, and rows in it could not be archived by month. No role gets a grant on a
- * partition [DB44]. A partition of a secured table is secured itself, because the policies of the
- * parent do not apply to a statement that names the partition directly.
+ * Creates the missing monthly partitions of every partitioned table and returns their names. A
+ * migration calls it, and a daily job [DB70]. There is no DEFAULT partition: attaching would have
+ * to scan it, and rows in it could not be archived by month. No role gets a grant on a partition
+ * [DB44]. A partition of a secured table is secured itself, because the policies of the parent do
+ * not apply to a statement that names the partition directly.
  */
 export async function ensurePartitions(options: PartitionOptions): Promise<readonly string[]> {
   const { client } = options
@@ -53,7 +53,7 @@ export async function ensurePartitions(options: PartitionOptions): Promise<reado
 }
 
 /**
- * For the gauge `partitions_months_ahead`, which does not exist yet [M42]: by table, how many
+ * For the gauge `partitions_months_ahead` [M42]: by table, how many
  * months after the current one have their partition.
  */
 export async function partitionMonthsAhead(
