@@ -43,6 +43,14 @@ const shape = {
   SHUTDOWN_GRACE_MS: milliseconds.max(20_000).default(5_000),
   /** [FL1] */
   SUBMIT_API_ENABLED: flag.default(false),
+  /** [FL2] */
+  SUBMIT_API_SHADOW: flag.default(false),
+  /**
+   * JSON with one or both of these two, as texts; read every two seconds, and stronger than they.
+   */
+  SUBMIT_FLAGS_FILE: z.string().optional(),
+  /** [FL3] */
+  METRIC_ALIASES: flag.default(true),
 }
 
 export type ApiConfig = ReturnType<typeof readApiConfig>

@@ -71,6 +71,19 @@ test('fault A14: nothing stays behind in a session, so a pooler may change it wi
   expect(settings.rows).toEqual([{ tenant: '', statement: '0', lock: '0' }])
 })
 
+test('MIG-3.1 what is rolled back gets the answers of a real insertion, and leaves no row', async () => {
+  const [tenantId, accountId] = [randomUUID(), requestExample.accountId]
+  const message = messageOf(tenantId)
+  expect(await store.insert([message], { rollBack: true })).toEqual(['stored'])
+  const reader = messageReader(connectDatabase(pool, LIMITS, createInstruments(new Metrics())))
+  expect(await reader.list({ tenantId, accountId }, { metadata: {}, limit: 10 })).toMatchObject({
+    messages: [],
+  })
+  expect(await store.storedReplies(tenantId, [message.claim?.hash ?? ''])).toEqual(new Map())
+  expect(await store.insert([message])).toEqual(['stored'])
+  expect(await store.insert([message], { rollBack: true })).toEqual(['taken'])
+})
+
 test('W9 a transaction over several tenants keeps each in its own scope', async () => {
   const tenants = Array.from({ length: 8 }, () => randomUUID())
   const messages = [...tenants, ...tenants].map((tenantId) => messageOf(tenantId))

@@ -45,6 +45,8 @@ const CLIENT_PATIENCE_MS = 500
 export interface TransactionOptions {
   /** How long one statement may wait for a lock; as long as it may take when absent. */
   readonly lockMsMax?: number | undefined
+  /** Everything is done, and then undone. */
+  readonly rollBack?: boolean | undefined
 }
 
 export interface Database {
@@ -89,8 +91,12 @@ export function connectDatabase(
   const begin = (lockMsMax = 0): string =>
     `BEGIN; SET LOCAL statement_timeout = ${statementMsMax}; SET LOCAL lock_timeout = ${lockMsMax}`
   return {
-    async transaction(op, statements, { lockMsMax } = {}) {
-      const results = await run(op, [begin(lockMsMax), ...statements, 'COMMIT'])
+    async transaction(op, statements, { lockMsMax, rollBack } = {}) {
+      const results = await run(op, [
+        begin(lockMsMax),
+        ...statements,
+        rollBack === true ? 'ROLLBACK' : 'COMMIT',
+      ])
       return results.slice(1, -1)
     },
     async ping() {

@@ -19,8 +19,6 @@ export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<Re
   readonly credentials: Credentials
   /** What may be in flight [ER19]. */
   readonly gate: Admission
-  /** SUBMIT_API_ENABLED [FL1]. When off, [H1] to [H4] answer 503 and the rest works. */
-  readonly enabled: boolean
   readonly logger: Logger
   readonly newId: () => string
 }
@@ -42,7 +40,7 @@ function routes(deps: AppDeps): Router<ApiState> {
   const router = new Router<ApiState>({ sensitive: true, strict: true })
   const identify = identified(deps.credentials)
   addHealth(router, deps)
-  router.use('/v1/sms', switchedOn(deps.enabled))
+  router.use('/v1/sms', switchedOn(deps.flags))
   addSend(router, { ...deps, identify })
   addBulk(router, { ...deps, identify })
   addEstimate(router, { ...deps, identify })
@@ -53,10 +51,11 @@ function routes(deps: AppDeps): Router<ApiState> {
   return router
 }
 
+/** SUBMIT_API_ENABLED [FL1]: while off, [H1] to [H4] answer 503 and the rest works. */
 const switchedOn =
-  (enabled: boolean): ApiMiddleware =>
+  (flags: AppDeps['flags']): ApiMiddleware =>
   async (_ctx, next) => {
-    if (!enabled) throw new Problem('SUBMIT_API_DISABLED')
+    if (!flags().enabled) throw new Problem('SUBMIT_API_DISABLED')
     await next()
   }
 

@@ -1,6 +1,7 @@
 import type { Closers } from '../streams/platform/process.ts'
 import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
+import { watchFlags } from './middleware/flags.ts'
 import { listen, type Listener } from './listener.ts'
 import { messageReader } from './reading/message-reader.ts'
 import { sleep } from '../streams/platform/backoff.ts'
@@ -23,12 +24,19 @@ import { tokenVerifier } from './middleware/token.ts'
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {
   const backends = openBackends(config, around, closers)
   const { database, redis, publisher, instruments } = backends
+  const flags = await watchFlags({
+    defaults: { enabled: config.SUBMIT_API_ENABLED, shadow: config.SUBMIT_API_SHADOW },
+    file: config.SUBMIT_FLAGS_FILE,
+    logger: around.logger,
+  })
+  closers.add('flags', flags, (open) => open.close())
   let listener: Listener | undefined
   const app = createApp({
     ...around,
     instruments,
     gate: admission(config.INFLIGHT_MAX),
-    enabled: config.SUBMIT_API_ENABLED,
+    flags: () => flags.current,
+    metricAliases: config.METRIC_ALIASES,
     credentials: credentialsOf(config, around.now),
     submit: createSubmit({
       ...around,

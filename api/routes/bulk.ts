@@ -9,7 +9,7 @@ import { Problem, problemBody, type Fault, type ProblemBody } from '../problem.t
 import { identityOf, type ApiMiddleware, type ApiRouter } from '../state.ts'
 import { parseCommand, type ParsedCommand } from '../submit/command.ts'
 import type { SubmitOutcome } from '../submit/submit.ts'
-import { keyOf, type SendDeps } from './send.ts'
+import { keyOf, shadowed, type SendDeps } from './send.ts'
 
 /** [ER14] */
 const BULK_BYTES_MAX = 2 * 1024 * 1024
@@ -48,8 +48,9 @@ interface Element {
 type Result = { readonly index: number; readonly status: string } & Readonly<Record<string, unknown>>
 
 const bulk =
-  ({ submit, now, instruments }: SendDeps): ApiMiddleware =>
+  ({ submit, now, instruments, flags }: SendDeps): ApiMiddleware =>
   async (ctx) => {
+    const isShadow = shadowed(ctx, flags())
     const elements = await read(ctx.state.json, now())
     const valid = elements.filter(({ parsed }) => parsed.ok)
     const key = keyOf(ctx)
@@ -58,7 +59,7 @@ const bulk =
         ? [{ command: parsed.command, idempotencyKey: key === undefined ? undefined : `${key}:${index}` }]
         : [],
     )
-    const outcomes = await submit({ identity: identityOf(ctx), items, trace: ctx.state.trace })
+    const outcomes = await submit({ identity: identityOf(ctx), items, trace: ctx.state.trace, isShadow })
     valid.forEach((element, place) => Object.assign(element, { outcome: outcomes[place] }))
     const results = elements.map((element) => resultOf(element, ctx.state.requestId))
     const rejected = results.filter(({ status }) => status === 'REJECTED').length

@@ -307,7 +307,7 @@ describe('PLT-8 every refusal is a problem', () => {
   })
 
   test('MIG-3.0 SUBMIT_API_DISABLED on all client routes while the rest works', async () => {
-    await start({ app: { enabled: false } })
+    await start({ app: { flags: () => ({ enabled: false, shadow: false }) } })
     const headers = { 'X-Request-Id': requestId }
     const disabled = problem('SUBMIT_API_DISABLED', 503)
     expect((await app.send(goodBody)).json).toEqual(disabled)

@@ -1,6 +1,7 @@
 import { trace } from '@opentelemetry/api'
 import { parseCommand, type ParsedCommand } from '../submit/command.ts'
 import { parseKey } from '../submit/idempotency.ts'
+import type { Flags } from '../middleware/flags.ts'
 import type { Instruments } from '../instruments.ts'
 import { admitted, type Admission } from '../middleware/admission.ts'
 import { jsonBody } from '../middleware/body.ts'
@@ -20,6 +21,7 @@ export interface SendDeps {
   readonly submit: Submit
   readonly instruments: Instruments
   readonly now: () => number
+  readonly flags: () => Flags
 }
 
 /** [H1]: `POST /v1/sms/send`, in the order of [SM23]. */
@@ -38,13 +40,15 @@ export const addSend = (router: ApiRouter, deps: SendDeps): void => {
 }
 
 const send =
-  ({ submit, now }: SendDeps): ApiMiddleware =>
+  ({ submit, now, flags }: SendDeps): ApiMiddleware =>
   async (ctx) => {
+    const isShadow = shadowed(ctx, flags())
     const { command, warnings } = validated(ctx.state.json, now())
     const [outcome] = await submit({
       identity: identityOf(ctx),
       items: [{ command, idempotencyKey: keyOf(ctx) }],
       trace: ctx.state.trace,
+      isShadow,
     })
     if (outcome === undefined) throw new Error('the use case gave no outcome for the only item')
     if (outcome.kind === 'conflict') throw new Problem('IDEMPOTENCY_CONFLICT')
@@ -73,4 +77,10 @@ export function keyOf(ctx: ApiContext): string | undefined {
   throw new Problem('INVALID_HEADER', [
     { path: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters, bare or quoted' },
   ])
+}
+
+/** [FL2]. Asked once a request: the flag may change while it is being worked on. */
+export function shadowed(ctx: ApiContext, { shadow }: Flags): boolean {
+  if (shadow) ctx.set('X-Shadow', 'true')
+  return shadow
 }

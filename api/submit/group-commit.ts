@@ -31,7 +31,22 @@ interface Waiting {
  * using for long) is taken apart: each message is then stored by itself, and only the one at fault
  * fails. Several messages at once, and those that replace an expired key, pass by.
  */
-export function groupCommit({ store, sleep }: GroupOptions): MessageStore {
+export function groupCommit(options: GroupOptions): MessageStore {
+  const { store } = options
+  const one = gatherer(options)
+  return {
+    storedReplies: (tenantId, hashes) => store.storedReplies(tenantId, hashes),
+    async insert(messages, how: InsertOptions = {}) {
+      const [message, ...more] = messages
+      const isPlain = more.length === 0 && how.replaceExpired !== true && how.rollBack !== true
+      if (message === undefined || !isPlain) return store.insert(messages, how)
+      return [await one(message)]
+    },
+  }
+}
+
+/** Puts a message into the next group; resolves with what became of it. */
+function gatherer({ store, sleep }: GroupOptions): (message: NewMessage) => Promise<Insertion> {
   let queue: Waiting[] = []
   let underWay = 0
   let isTimed = false
@@ -49,6 +64,7 @@ export function groupCommit({ store, sleep }: GroupOptions): MessageStore {
   const mayStart = (): boolean =>
     queue.length > 0 && underWay < GROUPS_MAX && (underWay < BUSY_FROM || queue.length >= ROWS_MAX)
   const pump = (): void => {
+    isCalled = false
     while (mayStart()) start()
     if (queue.length > 0 && underWay < GROUPS_MAX && !isTimed) void startLater()
   }
@@ -60,27 +76,13 @@ export function groupCommit({ store, sleep }: GroupOptions): MessageStore {
     pump()
   }
 
-  const one = (message: NewMessage): Promise<Insertion> =>
+  return (message) =>
     new Promise((resolve, reject) => {
       queue.push({ message, resolve, reject })
-      if (isCalled) return
-      isCalled = true
       // Not at once: what comes in this turn goes together.
-      queueMicrotask(() => {
-        isCalled = false
-        pump()
-      })
+      if (!isCalled) queueMicrotask(pump)
+      isCalled = true
     })
-
-  return {
-    storedReplies: (tenantId, hashes) => store.storedReplies(tenantId, hashes),
-    async insert(messages, options: InsertOptions = {}) {
-      const [message, ...more] = messages
-      if (message === undefined || more.length > 0 || options.replaceExpired === true)
-        return store.insert(messages, options)
-      return [await one(message)]
-    },
-  }
 }
 
 async function commit(store: MessageStore, group: readonly Waiting[]): Promise<void> {

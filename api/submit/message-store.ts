@@ -34,20 +34,22 @@ export interface InsertOptions {
    * of them wants.
    */
   readonly isGroup?: boolean
+  /** Shadow mode [FL2]: the answers are those of a real insertion, and nothing is stored. */
+  readonly rollBack?: boolean
 }
 
 /** Longer than a transaction takes that is not stuck; a group is then taken apart. */
 const GROUP_LOCK_MS_MAX = 250
 
 export const messageStore = (database: Database): MessageStore => ({
-  async insert(messages, { replaceExpired = false, isGroup = false } = {}) {
+  async insert(messages, { replaceExpired = false, isGroup = false, rollBack } = {}) {
     const tenants = byTenant(messages)
     const statements = tenants.flatMap(([tenantId, ofTenant]) => {
       const expired = replaceExpired ? ofTenant.flatMap(forgetExpiredKey) : []
       return inTenant(tenantId, [...expired, insertMessages(tenantId, ofTenant)])
     })
     const lockMsMax = isGroup ? GROUP_LOCK_MS_MAX : undefined
-    const results = await database.transaction('submit', statements, { lockMsMax })
+    const results = await database.transaction('submit', statements, { lockMsMax, rollBack })
     const rows = results.flatMap((result) => result.rows)
     const stored = new Set(rows.flatMap((row) => StoredRow.safeParse(row).data?.stored_id ?? []))
     return messages.map(({ request }) => (stored.has(request.messageId) ? 'stored' : 'taken'))

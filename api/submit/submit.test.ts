@@ -45,8 +45,8 @@ beforeEach(() => {
 })
 
 const store: MessageStore = {
-  insert: async (messages, { replaceExpired = false } = {}) => {
-    steps.push(replaceExpired ? 'replace' : 'insert')
+  insert: async (messages, { replaceExpired = false, rollBack = false } = {}) => {
+    steps.push(`${replaceExpired ? 'replace' : 'insert'}${rollBack ? ' rolled back' : ''}`)
     return messages.map(() => insertions.shift() ?? 'stored')
   },
   storedReplies: async (tenant, hashes) => {
@@ -223,6 +223,13 @@ describe('ORC-1.4 a used key', () => {
       expect(await kind()).toBe('conflict')
     })
   })
+})
+
+test('MIG-3.1 in shadow mode nothing is kept, published or cached, and the answer is the same', async () => {
+  const items = [{ command, idempotencyKey: 'order-42' }]
+  expect(await use()({ identity, trace, items, isShadow: true })).toEqual([{ kind: 'accepted', reply }])
+  expect(steps).toEqual(['cache.get', 'insert rolled back'])
+  expect([published, delivered, [...cache]]).toEqual([[], [], []])
 })
 
 describe('several items', () => {

@@ -26,6 +26,8 @@ export interface SubmitRequest {
   readonly identity: Pick<Identity, 'tenantId' | 'accountId'>
   readonly items: readonly SubmitItem[]
   readonly trace: Readonly<Record<string, string>>
+  /** [FL2]: everything is done and rolled back; nothing is published or cached. */
+  readonly isShadow?: boolean
 }
 
 export type SubmitOutcome =
@@ -128,7 +130,7 @@ async function insertOpen(
   const messages = entries.map(({ command, claim }) => newMessage(deps, request, command, claim))
   const attributes = spanAttributes(messages)
   const insertions = await inSpan('api', 'orch.pg.insert', { attributes }, () =>
-    deps.store.insert(messages, { replaceExpired }),
+    deps.store.insert(messages, { replaceExpired, rollBack: request.isShadow === true }),
   )
   const stored = messages.filter((_, index) => insertions[index] === 'stored')
   entries.forEach((entry, index) => {
@@ -136,7 +138,7 @@ async function insertOpen(
     if (message !== undefined && insertions[index] === 'stored')
       entry.outcome = { kind: 'accepted', reply: message.reply }
   })
-  if (stored.length > 0) await handOn(deps, stored)
+  if (stored.length > 0 && request.isShadow !== true) await handOn(deps, stored)
   await settleFromPostgres(deps, request, open(entries))
 }
 
