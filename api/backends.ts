@@ -26,13 +26,18 @@ export interface Surroundings {
 export interface Backends {
   readonly instruments: Instruments
   readonly database: Database
+  /**
+   * Of the readiness alone: a flood that holds every other connection must not turn it red [H32].
+   */
+  readonly probe: Database
   readonly redis: Redis
   readonly publisher: EventPublisher
   readonly delivered: DeliveredRows
 }
 
-/** Twenty connections per process [DB59], two of them for the outbox. */
-const SERVICE_POOL = { connectionsMax: 18, connectMsMax: 2_000, statementMsMax: 2_500 }
+/** Twenty connections per process [DB59], two of them for the outbox, one for the readiness. */
+const SERVICE_POOL = { connectionsMax: 17, connectMsMax: 2_000, statementMsMax: 2_500 }
+const PROBE_POOL = { connectionsMax: 1, connectMsMax: 1_000, statementMsMax: 1_000 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 
 /**
@@ -45,6 +50,8 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, logger), (open) =>
     open.end(),
   )
+  const probe = openPool(config.DATABASE_URL, PROBE_POOL, logger)
+  closers.add('probe pool', probe, (open) => open.end())
   const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, logger)
   closers.add('outbox pool', outbox, (open) => open.end())
   const redis = connectRedis(config.REDIS_URL, logger, random)
@@ -58,5 +65,12 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   )
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
   closers.add('relay', relay, (open) => open.close())
-  return { instruments, database: connectDatabase(pool, instruments), redis, publisher, delivered }
+  return {
+    instruments,
+    database: connectDatabase(pool, SERVICE_POOL, instruments),
+    probe: connectDatabase(probe, PROBE_POOL, instruments),
+    redis,
+    publisher,
+    delivered,
+  }
 }

@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { SubmitReply } from './submit/idempotency.ts'
-import { accountId, goodBody, startRealApi, until, type RealApi } from './testing/real-api.suite.ts'
+import {
+  accountId,
+  goodBody,
+  startRealApi,
+  tenantId,
+  type RealApi,
+  authorized,
+} from './testing/real-api.suite.ts'
+import { until } from './testing/until.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {
@@ -46,7 +54,7 @@ describe('PLT-5 [F2] ORC-1.11 Postgres down', () => {
     expect(accepted.status).toBe(202)
     expect(accepted.headers['idempotency-replayed']).toBeUndefined()
     const { rowCount } = await api.sql.query(`SELECT 1 FROM orch.sms_messages WHERE idempotency_hash = $1`, [
-      idempotencyHash(accountId, key['Idempotency-Key']),
+      idempotencyHash(tenantId, accountId, key['Idempotency-Key']),
     ])
     expect(rowCount).toBe(1)
   })
@@ -56,8 +64,8 @@ describe('PLT-5 [F2] ORC-1.11 Postgres down', () => {
     await rival.query('BEGIN')
     const key = randomUUID()
     await rival.query(
-      `INSERT INTO orch.idempotency_keys VALUES ($1, gen_random_uuid(), $2, gen_random_uuid(), 'x', '{}', now(), now())`,
-      [idempotencyHash(accountId, key), accountId],
+      `INSERT INTO orch.idempotency_keys VALUES ($1, $3, $2, gen_random_uuid(), 'x', '{}', now(), now())`,
+      [idempotencyHash(tenantId, accountId, key), accountId, tenantId],
     )
     const waiting = api.send(goodBody, { 'Idempotency-Key': key })
     await until(async () => {
@@ -93,5 +101,46 @@ describe('PLT-5 [F4] ORC-1.7 NATS down', () => {
     await until(async () => (await api.sql.query('SELECT 1 FROM orch.outbox')).rowCount === 0)
     const published = await correlations()
     expect(new Set(published).size).toBe(published.length)
+  })
+})
+
+describe('fault A6: a flood of one tenant', () => {
+  test('leaves readiness green and another tenant served', async () => {
+    const other = {
+      ...(await authorized(api, { tenant_id: randomUUID() })),
+      'Content-Type': 'application/json',
+    }
+    const flood = Array.from({ length: 400 }, () => api.send(goodBody))
+    const ready = Array.from({ length: 20 }, () => api.call('/ready'))
+    const others = Array.from({ length: 20 }, () => api.send(goodBody, other))
+    expect(new Set((await Promise.all(others)).map(({ status }) => status))).toEqual(new Set([202]))
+    expect(new Set((await Promise.all(ready)).map(({ status }) => status))).toEqual(new Set([200]))
+    const statuses = (await Promise.all(flood)).map(({ status }) => status)
+    expect(statuses.filter((status) => ![202, 503].includes(status))).toEqual([])
+  })
+
+  test('whose connections to Postgres all wait does not turn readiness red', async () => {
+    const rival = await api.sql.connect()
+    await rival.query('BEGIN')
+    await rival.query('LOCK TABLE orch.outbox IN ACCESS EXCLUSIVE MODE')
+    const waiting = Array.from({ length: 60 }, () => api.send(goodBody))
+    await until(async () => {
+      const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'orch_svc'`
+      return ((await rival.query(waits)).rowCount ?? 0) > 0
+    })
+    expect((await api.call('/ready')).status).toBe(200)
+    await rival.query('ROLLBACK')
+    rival.release()
+    await Promise.all(waiting)
+    expect((await api.send(goodBody)).status).toBe(202)
+  })
+
+  test('fault S2: a month without a partition is an outage, and stores nothing', async () => {
+    const far = 200 * 86_400_000
+    api.advance(far)
+    const refused = await api.send(goodBody)
+    api.advance(-far)
+    expect(refused).toMatchObject({ status: 503, json: { code: 'DEPENDENCY_UNAVAILABLE' } })
+    expect(refused.headers['retry-after']).toBe('5')
   })
 })

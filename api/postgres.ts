@@ -11,8 +11,8 @@ export interface PoolLimits {
   /** For a free connection or a new one. */
   readonly connectMsMax: number
   /**
-   * For one statement; the server gives up first, so that a late commit does not follow an error
-   * answer.
+   * For one statement; in a transaction the server gives up first, so that a late commit does not
+   * follow an error answer.
    */
   readonly statementMsMax: number
 }
@@ -26,7 +26,6 @@ export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool 
     connectionString: url,
     max: limits.connectionsMax,
     connectionTimeoutMillis: limits.connectMsMax,
-    statement_timeout: limits.statementMsMax,
     query_timeout: limits.statementMsMax + CLIENT_PATIENCE_MS,
     idleTimeoutMillis: 60_000,
     application_name: 'sms-api',
@@ -43,25 +42,42 @@ export function openPool(url: string, limits: PoolLimits, logger: Logger): Pool 
 
 const CLIENT_PATIENCE_MS = 500
 
+export interface TransactionOptions {
+  /** How long one statement may wait for a lock; as long as it may take when absent. */
+  readonly lockMsMax?: number | undefined
+  /** Everything is done, and then undone. */
+  readonly rollBack?: boolean | undefined
+}
+
 export interface Database {
   /**
-   * Runs the statements in one transaction of `tenantId` and gives one result per statement.
-   * Outside of it row-level security shows no rows and takes none [DB41], [DB42]. `op` labels a
+   * Runs the statements in one transaction and gives one result per statement. `op` labels a
    * failure. Throws DependencyUnavailable when Postgres is away; then nothing is known to be
    * stored.
    */
-  inTenant(op: string, tenantId: string, statements: readonly Statement[]): Promise<QueryResult<Row>[]>
+  transaction(
+    op: string,
+    statements: readonly Statement[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult<Row>[]>
   /** Throws DependencyUnavailable when Postgres does not answer. */
   ping(): Promise<void>
 }
 
-const scopeTo = (tenantId: string): Statement => ({
-  name: 'scope',
-  text: `SELECT set_config('app.tenant_id', $1, true)`,
-  values: [tenantId],
-})
+/**
+ * Statements on behalf of `tenantId`, to be part of a transaction. Outside of it row-level security
+ * shows no rows and takes none [DB41], [DB42]. The first result is that of the scope itself.
+ */
+export const inTenant = (tenantId: string, statements: readonly Statement[]): readonly Statement[] => [
+  { text: `SELECT set_config('app.tenant_id', $1, true)`, values: [tenantId] },
+  ...statements,
+]
 
-export function connectDatabase(pool: Pool, instruments: Instruments): Database {
+export function connectDatabase(
+  pool: Pool,
+  { statementMsMax }: Pick<PoolLimits, 'statementMsMax'>,
+  instruments: Instruments,
+): Database {
   const run = async (op: string, statements: readonly (Statement | string)[]) => {
     try {
       return await inOneTrip(pool, statements)
@@ -70,10 +86,18 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
       throw isOutage(error) ? new DependencyUnavailable('postgres', error) : error
     }
   }
+  // Set for the transaction and not for the session: a pooler in between gives each transaction
+  // another session, and refuses settings that a client brings along.
+  const begin = (lockMsMax = 0): string =>
+    `BEGIN; SET LOCAL statement_timeout = ${statementMsMax}; SET LOCAL lock_timeout = ${lockMsMax}`
   return {
-    async inTenant(op, tenantId, statements) {
-      const results = await run(op, ['BEGIN', scopeTo(tenantId), ...statements, 'COMMIT'])
-      return results.slice(2, -1)
+    async transaction(op, statements, { lockMsMax, rollBack } = {}) {
+      const results = await run(op, [
+        begin(lockMsMax),
+        ...statements,
+        rollBack === true ? 'ROLLBACK' : 'COMMIT',
+      ])
+      return results.slice(1, -1)
     },
     async ping() {
       await run('ping', ['SELECT 1'])
@@ -83,8 +107,7 @@ export function connectDatabase(pool: Pool, instruments: Instruments): Database 
 
 /**
  * Everything is on the wire before the first answer. After an error Postgres refuses the rest and
- * turns COMMIT into ROLLBACK. The connection is then closed, because what it has prepared is no
- * longer known.
+ * turns COMMIT into ROLLBACK. The connection is then closed: in what state it is left is not known.
  */
 async function inOneTrip(
   pool: Pool,
@@ -107,7 +130,32 @@ const OUTAGE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
 /** An error that is no answer of the server (refused, reset, timed out) is an outage too. */
 export const isOutage = (error: unknown): boolean =>
-  !(error instanceof DatabaseError) || OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2))
+  !(error instanceof DatabaseError) ||
+  OUTAGE_CLASSES.has((error.code ?? '').slice(0, 2)) ||
+  lacksPartition(error)
+
+/** The month's partition is missing [ER20]: the only check violation that names no constraint. */
+const lacksPartition = ({ code, constraint }: DatabaseError): boolean =>
+  code === '23514' && constraint === undefined
+
+// The server has said no to a statement, so nothing of its transaction is stored.
+const LOCK_NOT_AVAILABLE = '55P03'
+const DEADLOCK = '40P01'
+const STATEMENT_TIMEOUT = '57014'
+
+/**
+ * Whether a transaction over several rows may have failed for one of them: a value or a constraint
+ * (classes 22, 23), or a lock that somebody else holds. Never when the outcome is unknown.
+ */
+export function isOfOneRow(error: unknown): boolean {
+  const cause = error instanceof DependencyUnavailable ? error.cause : error
+  if (!(cause instanceof DatabaseError)) return false
+  const code = cause.code ?? ''
+  return (
+    ['22', '23'].includes(code.slice(0, 2)) ||
+    [LOCK_NOT_AVAILABLE, DEADLOCK, STATEMENT_TIMEOUT].includes(code)
+  )
+}
 
 /** SQLSTATE or errno: the text of the error may quote values. */
 export const codeOf = (error: unknown): string =>

@@ -1,7 +1,7 @@
 import { problemType } from '../streams/contracts/problem.ts'
 
 /**
- * The problems that this API answers with, as RFC 9457 describes them [ER1]. Of [ER3] to [ER21] it
+ * The problems that this API answers with, as RFC 9457 describes them [ER1]. Of [ER3] to [ER22] it
  * lacks RATE_LIMITED, which is Kong's, and those of routes and limits that do not exist yet.
  */
 export const PROBLEMS = {
@@ -13,6 +13,7 @@ export const PROBLEMS = {
     detail: 'body is longer than 1600 characters',
   },
   INVALID_HEADER: { status: 400, title: 'Invalid header', detail: 'a header is repeated or malformed' },
+  MALFORMED_REQUEST: { status: 400, title: 'Malformed request', detail: 'this is not HTTP/1.1' },
   UNAUTHENTICATED: { status: 401, title: 'Unauthenticated', detail: 'credentials are missing or not valid' },
   TENANT_MISMATCH: {
     status: 403,
@@ -22,6 +23,7 @@ export const PROBLEMS = {
   FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'the credentials do not allow this' },
   NOT_FOUND: { status: 404, title: 'Not found', detail: 'there is nothing here' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'Method not allowed', detail: 'see the Allow header' },
+  REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', detail: 'the request came too slowly' },
   IDEMPOTENCY_CONFLICT: {
     status: 409,
     title: 'Idempotency conflict',
@@ -33,11 +35,22 @@ export const PROBLEMS = {
     title: 'Unsupported media type',
     detail: 'send application/json in UTF-8, not compressed',
   },
+  EXPECTATION_FAILED: {
+    status: 417,
+    title: 'Expectation failed',
+    detail: 'of the header Expect only 100-continue is known',
+  },
+  HEADERS_TOO_LARGE: { status: 431, title: 'Headers too large', detail: 'the headers are over 16 KiB' },
   INTERNAL: { status: 500, title: 'Internal error', detail: 'a defect; it has been recorded' },
   DEPENDENCY_UNAVAILABLE: {
     status: 503,
     title: 'Dependency unavailable',
     detail: 'nothing was accepted; try again later',
+  },
+  OVERLOADED: {
+    status: 503,
+    title: 'Overloaded',
+    detail: 'too many requests are being worked on; nothing was accepted, try again in a moment',
   },
   SUBMIT_API_DISABLED: {
     status: 503,
@@ -81,6 +94,10 @@ export class Problem extends Error {
 
   get status(): number {
     return PROBLEMS[this.code].status
+  }
+
+  get title(): string {
+    return PROBLEMS[this.code].title
   }
 }
 

@@ -9,7 +9,8 @@ import { z } from 'zod'
 import { createDatabase, type TemporaryDatabase } from '../dev/database.ts'
 import { idempotencyHash } from '../streams/domain/message/idempotency.ts'
 import { call } from './testing/call.suite.ts'
-import { accountId, goodBody, serverUrl, tenantId, until } from './testing/real-api.suite.ts'
+import { accountId, goodBody, serverUrl, tenantId } from './testing/real-api.suite.ts'
+import { until } from './testing/until.suite.ts'
 
 const NOWHERE = '127.0.0.1:9'
 
@@ -43,6 +44,8 @@ async function startProcess(): Promise<{ child: ChildProcess; url: string }> {
         REDIS_URL: `redis://${NOWHERE}`,
         NATS_URL: `nats://${NOWHERE}`,
         JWT_JWKS_URL: `http://${NOWHERE}/jwks`,
+        AUTH_MODE: 'jwt+gateway',
+        SHUTDOWN_GRACE_MS: '1500',
         SUBMIT_API_ENABLED: 'true',
         LOG_LEVEL: 'info',
       },
@@ -75,7 +78,7 @@ test('PLT-5 [F3] [F4] starts and accepts with Redis and NATS away, and a signal 
   await rival.query('BEGIN')
   await rival.query(
     `INSERT INTO orch.idempotency_keys VALUES ($1, $2, $3, gen_random_uuid(), 'x', '{}', now(), now() + '1 day')`,
-    [idempotencyHash(accountId, key), tenantId, accountId],
+    [idempotencyHash(tenantId, accountId, key), tenantId, accountId],
   )
   const open = send()
   await until(async () => {
@@ -84,12 +87,14 @@ test('PLT-5 [F3] [F4] starts and accepts with Redis and NATS away, and a signal 
     return (await sql.query(waits)).rowCount === 1
   })
   child.kill('SIGTERM')
-  await until(() =>
-    call(`${url}/health`).then(
-      () => false,
-      () => true,
-    ),
-  )
+  const statusOf = (path: string) =>
+    call(`${url}${path}`).then(
+      ({ status }) => status,
+      () => 'refused',
+    )
+  await until(async () => (await statusOf('/ready')) === 503)
+  expect(await statusOf('/health')).toBe(200)
+  await until(async () => (await statusOf('/health')) === 'refused')
   await rival.query('ROLLBACK')
   rival.release()
   expect((await open).status).toBe(202)

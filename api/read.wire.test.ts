@@ -41,6 +41,12 @@ describe('GET /v1/sms/{messageId}', () => {
     expect(await get(`/v1/sms/${messageId}`)).toMatchObject({ status: 200 })
     expect((await get(`/v1/sms/${messageId}`)).json).toEqual({
       messageId,
+      to: goodBody.to,
+      from: goodBody.from,
+      messageType: 'SMS',
+      metadata: {},
+      callbackUrl: null,
+      expiresAt: new Date(Date.parse(enqueuedAt) + 48 * 3_600_000).toISOString(),
       status: 'QUEUED',
       attemptCount: 0,
       operatorId: null,

@@ -4,6 +4,8 @@ import type { Database } from './postgres.ts'
 
 export interface ReadinessDeps {
   readonly database: Pick<Database, 'ping'>
+  /** The process is about to go. */
+  readonly draining: () => boolean
   readonly redisConnected: () => boolean
   readonly natsConnected: () => boolean
 }
@@ -11,13 +13,15 @@ export interface ReadinessDeps {
 const PING_MS_MAX = 1_000
 
 /**
- * Ready means that Postgres answers [H32]. Submits go on without Redis and NATS, so these are only
- * reported.
+ * Ready means that Postgres answers [H32] and that the process stays. Submits go on without Redis
+ * and NATS, so these are only reported.
  */
 export const readinessOf = (deps: ReadinessDeps) => async (): Promise<Readiness> => {
-  const ready = await answers(deps.database)
+  const isAnswering = await answers(deps.database)
+  const ready = isAnswering && !deps.draining()
   const details = {
-    postgres: word(ready),
+    ...(deps.draining() && { process: 'draining' }),
+    postgres: word(isAnswering),
     redis: word(deps.redisConnected()),
     nats: word(deps.natsConnected()),
   }

@@ -1,44 +1,79 @@
 import type { Closers } from '../streams/platform/process.ts'
 import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
+import { watchFlags } from './middleware/flags.ts'
 import { listen, type Listener } from './listener.ts'
-import { messageReader } from './message-reader.ts'
+import { messageReader } from './reading/message-reader.ts'
+import { sleep } from '../streams/platform/backoff.ts'
+import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
 import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
-import { remoteKeys, tokenVerifier } from './middleware/token.ts'
+import { admission } from './middleware/admission.ts'
+import { signedByGateway } from './middleware/gateway-proof.ts'
+import type { Credentials } from './middleware/identity.ts'
+import { remoteKeySet, signingKeys } from './middleware/signing-keys.ts'
+import { tokenVerifier } from './middleware/token.ts'
 
 /**
- * Starts the API; `closers` end it in reverse: first no new requests, then the relay, the pools
- * last.
+ * Starts the API; `closers` end it in reverse: first red readiness and no new requests, then the
+ * relay, the pools last.
  */
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {
   const backends = openBackends(config, around, closers)
   const { database, redis, publisher, instruments } = backends
+  const flags = await watchFlags({
+    defaults: { enabled: config.SUBMIT_API_ENABLED, shadow: config.SUBMIT_API_SHADOW },
+    file: config.SUBMIT_FLAGS_FILE,
+    logger: around.logger,
+  })
+  closers.add('flags', flags, (open) => open.close())
+  let listener: Listener | undefined
   const app = createApp({
     ...around,
     instruments,
-    enabled: config.SUBMIT_API_ENABLED,
-    verify: tokenVerifier(remoteKeys(config.JWT_JWKS_URL), {
-      issuer: config.JWT_ISSUER,
-      audience: config.JWT_AUDIENCE,
-      tenantClaim: config.JWT_TENANT_CLAIM,
-      now: around.now,
-    }),
+    gate: admission(config.INFLIGHT_MAX),
+    flags: () => flags.current,
+    metricAliases: config.METRIC_ALIASES,
+    credentials: credentialsOf(config, around.now),
     submit: createSubmit({
       ...around,
       ...backends,
       cache: redisReplyCache(redis, instruments),
-      store: messageStore(database),
+      store: groupCommit({ store: messageStore(database), sleep }),
     }),
     reader: messageReader(database),
     ready: readinessOf({
-      database,
+      database: backends.probe,
+      draining: () => listener?.draining === true,
       redisConnected: () => redis.status === 'ready',
       natsConnected: () => publisher.connected,
     }),
   })
-  return closers.add('http', await listen(app.callback(), config.HOST, config.PORT), (open) => open.close())
+  listener = await listen({
+    handler: app.callback(),
+    host: config.HOST,
+    port: config.PORT,
+    graceMs: config.SHUTDOWN_GRACE_MS,
+    newId: around.newId,
+  })
+  return closers.add('http', listener, (open) => open.close())
+}
+
+function credentialsOf(config: ApiConfig, now: () => number): Credentials {
+  const keys = signingKeys({ fetchKeys: remoteKeySet(config.JWT_JWKS_URL), now })
+  const verify = tokenVerifier(keys, {
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    tenantClaim: config.JWT_TENANT_CLAIM,
+    algorithms: config.JWT_ALGORITHMS,
+    now,
+  })
+  if (config.AUTH_MODE === 'jwt') return { verify, gateway: undefined }
+  // Without a secret the configuration has made sure that only this host can speak to us.
+  const gateway =
+    config.GATEWAY_SECRET === undefined ? () => true : signedByGateway(config.GATEWAY_SECRET, now)
+  return { verify, gateway }
 }

@@ -15,6 +15,7 @@ import { observe } from './observe.ts'
 import { openPool } from './postgres/pool.ts'
 import { dlrSink, orchSink, SMPP_SINK_GROUP, smppSink } from './postgres/sinks.ts'
 import { submitFrontier } from './postgres/submit-frontier.ts'
+import { monthMaker, recourseOf, unstoppable } from './poison.ts'
 import { readiness } from './readiness.ts'
 import { openRedis, redisSink } from './redis/mirrors.ts'
 import { run, watchLag } from './run.ts'
@@ -58,10 +59,13 @@ await runProcess(logger, async (closers, fail) => {
   closers.add('log', log, (opened) => opened.close())
 
   const frontier = submitFrontier(log, SMPP_SINK_GROUP, submitResults.name)
+  const writer = closers.add('dead letters', log.writer(), (opened) => opened.close())
+  const recourse = recourseOf({ writer, now: Date.now, observation })
   const sinks = [
-    orchSink(pools.orch, observation.hooks('orch')),
-    dlrSink(pools.dlr, observation.hooks('dlr')),
-    smppSink(pools.smpp, observation.hooks('smpp'), frontier),
+    unstoppable(orchSink(pools.orch, observation.hooks('orch')), recourse('orch')),
+    // Only its tables have months.
+    unstoppable(dlrSink(pools.dlr, observation.hooks('dlr')), recourse('dlr', monthMaker(pools.dlr))),
+    unstoppable(smppSink(pools.smpp, observation.hooks('smpp'), frontier), recourse('smpp')),
     redisSink(redis, observation.hooks('redis'), observation.mirrorsSkipped),
   ]
   const options = {

@@ -1,7 +1,7 @@
 import { SubmitResultsPending } from './postgres/submit-frontier.ts'
 import { StatementFailed } from './postgres/statement.ts'
 import type { SinkHooks } from './sink.ts'
-import { LogError, type TopicPartition } from '../streams/log/port.ts'
+import { LogError, type LogRecord, type TopicPartition } from '../streams/log/port.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Metrics } from '../streams/platform/metrics.ts'
 
@@ -15,6 +15,8 @@ export interface Observation {
   readonly fault: (sinkName: string, at: TopicPartition, error: unknown, attempt: number) => void
   /** The log gives no more of a partition, which needs a person; the others go on. */
   readonly stopped: (sinkName: string, at: TopicPartition, error: LogError) => void
+  /** A record that no table takes has been put aside [DB77]. */
+  readonly putAside: (sinkName: string, record: LogRecord, cause: StatementFailed) => void
   /** Redis was away; the keys are skipped [O12]. */
   readonly mirrorsSkipped: (keys: number, error: unknown) => void
   readonly lag: (sinkName: string, topic: string, records: number) => void
@@ -23,6 +25,7 @@ export interface Observation {
 export function observe(metrics: Metrics, logger: Logger): Observation {
   const rows = metrics.counter('sink_rows_total', 'Records stored by a sink', ['sink', 'topic'])
   const refused = metrics.counter('sink_refused_total', 'Records that a sink cannot read', ['sink', 'topic'])
+  const dead = metrics.counter('sink_dead_letters_total', 'Records that no table takes', ['sink', 'topic'])
   const lag = metrics.gauge('sink_lag', 'Records not yet stored', ['sink', 'topic'])
   const skipped = metrics.counter('sink_mirror_skipped_total', 'Redis mirror keys skipped')
   const redisErrors = metrics.counter('orch_redis_errors_total', 'Redis errors', ['op'])
@@ -38,6 +41,10 @@ export function observe(metrics: Metrics, logger: Logger): Observation {
     fault: databaseFaults(metrics, logger),
     stopped: (operation, { topic, partition }, error) =>
       logger.error('sink.partition_stopped', { operation, topic, partition, error }),
+    putAside: (sink, { topic, partition, offset }, { operation, code }) => {
+      dead.inc({ sink, topic })
+      logger.error('sink.dead_letter', { topic, partition, offset, operation, code })
+    },
     mirrorsSkipped: (keys, error) => {
       skipped.inc(keys)
       redisErrors.inc({ op: 'mirror' })

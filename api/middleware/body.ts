@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { Problem } from '../problem.ts'
 import type { ApiMiddleware } from '../state.ts'
 
-const JSON_TYPE = /^application\/json *(;.*)?$/i
-const OTHER_CHARSET = /; *charset *= *"?(?!utf-8)/i
+/** A media type and its parameters (RFC 9110 8.3.1), with the blanks that clients put there. */
+const JSON_TYPE = /^application\/json(?<parameters>(?:[ \t]*;[^;]*)*)$/i
+const PARAMETER = /^[ \t]*(?:(?<name>[^\s="]+)[ \t]*=[ \t]*(?:"(?<quoted>[^"]*)"|(?<bare>[^\s"]+)))?[ \t]*$/
 
 /**
  * Reads JSON of at most `bytesMax` bytes into `ctx.state.json`. The bytes are counted as they
@@ -22,8 +23,22 @@ export const jsonBody =
 function refuseOtherMedia(request: IncomingMessage): void {
   const type = request.headers['content-type'] ?? ''
   const encoding = request.headers['content-encoding'] ?? 'identity'
-  if (!JSON_TYPE.test(type) || OTHER_CHARSET.test(type) || encoding.toLowerCase() !== 'identity')
-    throw new Problem('UNSUPPORTED_MEDIA_TYPE')
+  if (!isUtf8Json(type) || encoding.toLowerCase() !== 'identity') throw new Problem('UNSUPPORTED_MEDIA_TYPE')
+}
+
+/** [ID2]. Other parameters say nothing about how to read the bytes. */
+function isUtf8Json(type: string): boolean {
+  const parameters = JSON_TYPE.exec(type.trim())?.groups?.['parameters']
+  if (parameters === undefined) return false
+  return parameters
+    .split(';')
+    .slice(1)
+    .map((text) => PARAMETER.exec(text)?.groups)
+    .every((given) => {
+      if (given === undefined) return false
+      if (given['name']?.toLowerCase() !== 'charset') return true
+      return (given['quoted'] ?? given['bare'])?.trim().toLowerCase() === 'utf-8'
+    })
 }
 
 /**

@@ -1,9 +1,16 @@
 import type { Logger } from '../../streams/platform/logger.ts'
-import { DependencyUnavailable, Problem, problemBody } from '../problem.ts'
+import { codeOf } from '../postgres.ts'
+import { DependencyUnavailable, Problem, problemBody, type ProblemCode } from '../problem.ts'
 import type { ApiContext } from '../state.ts'
 
-/** Long enough for a failover of the database, short enough that a client still waits [ER20]. */
-const RETRY_AFTER_SECONDS = 5
+/**
+ * A failover of the database takes longer than a moment of too much work, and a client still waits
+ * [ER19], [ER20].
+ */
+const RETRY_AFTER_SECONDS: Readonly<Partial<Record<ProblemCode, number>>> = {
+  DEPENDENCY_UNAVAILABLE: 5,
+  OVERLOADED: 1,
+}
 
 /**
  * Answers everything that ends a request early as application/problem+json [ER1], and so also
@@ -34,8 +41,9 @@ function asProblem(error: unknown, ctx: ApiContext, logger: Logger): Problem {
     logger.warn('api.dependency_unavailable', { requestId, reason: error.dependency })
     return new Problem('DEPENDENCY_UNAVAILABLE')
   }
-  // Only its name: the text of a foreign error may quote values.
-  logger.error('api.defect', { requestId, reason: error instanceof Error ? error.name : typeof error })
+  // Its name and, of Postgres, its SQLSTATE: the text of a foreign error may quote values.
+  const reason = error instanceof Error ? error.name : typeof error
+  logger.error('api.defect', { requestId, reason, code: codeOf(error) })
   return new Problem('INTERNAL')
 }
 
@@ -44,7 +52,8 @@ function answer(ctx: ApiContext, problem: Problem): void {
   ctx.body = problemBody(problem, ctx.state.requestId)
   ctx.type = 'application/problem+json'
   if (problem.code === 'UNAUTHENTICATED') ctx.set('WWW-Authenticate', 'Bearer')
-  if (problem.code === 'DEPENDENCY_UNAVAILABLE') ctx.set('Retry-After', String(RETRY_AFTER_SECONDS))
+  const retryAfterSeconds = RETRY_AFTER_SECONDS[problem.code]
+  if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(retryAfterSeconds))
   // The rest of an oversized body is not worth reading, so the connection cannot be used again.
   if (problem.code === 'REQUEST_TOO_LARGE') ctx.set('Connection', 'close')
 }

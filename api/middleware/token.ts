@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 import { DependencyUnavailable } from '../problem.ts'
@@ -16,7 +16,11 @@ export interface Identity {
 
 export type Scope = 'sms:send' | 'sms:read'
 
-/** What a token says about its bearer; the account may come from a header instead. */
+/** Signatures by key pair only: with a shared secret, whoever verifies could also sign. */
+export const SIGNING_ALGORITHMS = ['RS256', 'ES256'] as const
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
+
+/** What a token says about its bearer. */
 export interface TokenClaims {
   readonly tenantId: string
   readonly accountId: string | undefined
@@ -35,6 +39,8 @@ export interface TokenOptions {
   readonly audience: string
   /** Looked at before `tid`. */
   readonly tenantClaim: string
+  /** [ID11]: without the list every algorithm that fits the key would be taken. */
+  readonly algorithms: readonly SigningAlgorithm[]
   readonly now: () => number
 }
 
@@ -52,17 +58,10 @@ const TOKEN_AGE_MAX = '24h'
 // the future.
 const CLOCK_TOLERANCE_SECONDS = 5
 
-/**
- * The keys are fetched at the first token, again after five minutes [ID7], and when a token names
- * an unknown key. As yet older keys do not stay valid while the provider is away [ID12].
- */
-export const remoteKeys = (url: string): JWTVerifyGetKey =>
-  createRemoteJWKSet(new URL(url), { cacheMaxAge: 300_000, timeoutDuration: 2_000 })
-
-/** RS256 only [ID7]: without the list every algorithm that fits the key would be taken. */
+/** [ID7]. What the token itself says about keys (jwk, jku, x5u) is never looked at. */
 export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): TokenVerifier {
   const rules = {
-    algorithms: ['RS256'],
+    algorithms: [...options.algorithms],
     issuer: options.issuer,
     audience: options.audience,
     requiredClaims: ['exp'],
@@ -76,18 +75,14 @@ export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): Tok
       return claimsOf(payload, options.tenantClaim)
     } catch (error) {
       if (isTokenFault(error)) return undefined
-      throw new DependencyUnavailable('jwks', error)
+      // A key of the set that cannot be used (too short, unreadable) is the provider's fault.
+      throw error instanceof DependencyUnavailable ? error : new DependencyUnavailable('jwks', error)
     }
   }
 }
 
-// What jose throws without a subclass (keys that answer other than 200 or not as JSON) or from
-// fetch is not the token's fault.
 const isTokenFault = (error: unknown): boolean =>
-  error instanceof errors.JOSEError &&
-  error.constructor !== errors.JOSEError &&
-  !(error instanceof errors.JWKSTimeout) &&
-  !(error instanceof errors.JWKSInvalid)
+  error instanceof errors.JOSEError && !(error instanceof errors.JWKSInvalid)
 
 /** Given as a list or separated by blanks. The claims `scope` and `roles` are ours (ADR 0008). */
 const words = z

@@ -54,7 +54,6 @@ export function deleteDelivered(pool: Pool, instruments: Instruments): Delivered
 }
 
 const DELETE_DELIVERED = {
-  name: 'delete-delivered',
   text: `DELETE FROM orch.outbox WHERE created_at = ANY($1::timestamptz[]) AND event_id = ANY($2::uuid[])`,
 }
 

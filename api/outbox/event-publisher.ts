@@ -1,4 +1,5 @@
-import { headers as natsHeaders } from '@nats-io/transport-node'
+import { JetStreamApiError } from '@nats-io/jetstream'
+import { errors, headers as natsHeaders } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
 import { jetstreamOf, type NatsLink } from '../../streams/nats/link.ts'
 import type { Instruments } from '../instruments.ts'
@@ -12,13 +13,15 @@ export interface Publication {
   readonly payload: string
 }
 
+/** `unknown`: it may or may not be stored. `refused` is final: no repetition will help. */
+export type Published =
+  | { readonly kind: 'acknowledged' | 'unknown' }
+  | { readonly kind: 'refused'; readonly reason: string }
+
 export interface EventPublisher {
   readonly connected: boolean
-  /**
-   * True when JetStream has acknowledged within `ackMsMax`; false means that nothing is known.
-   * Never rejects.
-   */
-  publish(event: Publication, ackMsMax: number): Promise<boolean>
+  /** Ends within `ackMsMax`. Never rejects. */
+  publish(event: Publication, ackMsMax: number): Promise<Published>
 }
 
 export interface PublisherOptions {
@@ -44,14 +47,30 @@ export function eventPublisher({ link, subjectPrefix = '', instruments }: Publis
           headers: headersOf(event),
           timeout: ackMsMax,
         })
-        return true
-      } catch {
-        // The outbox repeats it. That it failed is all there is to know.
+        return { kind: 'acknowledged' }
+      } catch (error) {
+        // The outbox repeats it, or puts it aside.
         instruments.publishErrors.inc({ stream: streamOf(event.subject) })
-        return false
+        const reason = refusalOf(error)
+        return reason === undefined ? { kind: 'unknown' } : { kind: 'refused', reason }
       }
     },
   }
+}
+
+// "message size exceeds maximum allowed" of the JetStream API.
+const MESSAGE_TOO_LARGE = 10_054
+
+/**
+ * Only what depends on the event alone. A stream that is missing or full, or a right that is
+ * missing, is mended on the other side.
+ */
+function refusalOf(error: unknown): string | undefined {
+  if (error instanceof errors.InvalidArgumentError) return 'no valid subject, headers or size'
+  if (error instanceof errors.InvalidSubjectError) return 'no valid subject'
+  if (error instanceof JetStreamApiError && error.code === MESSAGE_TOO_LARGE)
+    return 'larger than max_msg_size of the stream'
+  return undefined
 }
 
 function headersOf(event: Publication): ReturnType<typeof natsHeaders> {

@@ -3,15 +3,14 @@ import { z } from 'zod'
 import { sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { EventPublisher } from './event-publisher.ts'
+import { fateOf, waitMs, type Left } from './fate.ts'
 import type { Instruments } from '../instruments.ts'
 import { codeOf } from '../postgres.ts'
 
 /** [SM24] */
 const EVERY_MS = 1_000
-const AGE_MS_MIN = 2_000
 const BATCH_MAX = 500
-/** The relay has time: a slow NATS still gets everything. */
-const ACK_MS_MAX = 5_000
+const STATEMENT_MS_MAX = 10_000
 /**
  * A gauge needs no exact figure, and counting a million rows every second would slow down their
  * delivery.
@@ -29,8 +28,7 @@ export interface RelayOptions {
 
 export interface Relay {
   /**
-   * Publishes at most one batch; the number of rows that are done with. Called by the loop, and by
-   * tests.
+   * Tries at most one batch; the number of rows that it took. Called by the loop, and by tests.
    */
   runOnce(): Promise<number>
   /** Ends the loop after the batch under way. */
@@ -61,9 +59,9 @@ async function loop(
   stopping: AbortSignal,
 ): Promise<void> {
   while (!stopping.aborted) {
-    const done = await attempt(options, runOnce)
-    // A full batch means that more is waiting.
-    if (done < BATCH_MAX) await sleep(EVERY_MS, stopping)
+    const taken = await attempt(options, runOnce)
+    // A full batch means that more is due. Its rows are not: each has been given a later time.
+    if (taken < BATCH_MAX) await sleep(EVERY_MS, stopping)
   }
 }
 
@@ -78,32 +76,27 @@ async function attempt(options: RelayOptions, runOnce: () => Promise<number>): P
   }
 }
 
-const Gauges = z.object({ pending: z.coerce.number(), oldest: z.date().nullable() })
+const Gauges = z.object({ pending: z.coerce.number(), dead: z.coerce.number(), oldest: z.date().nullable() })
+
+const counted = (where: string): string =>
+  `(SELECT count(*) FROM (SELECT 1 FROM orch.outbox WHERE ${where} LIMIT ${COUNTED_MAX}) AS counted)`
 
 async function observe({ pool, instruments, now }: RelayOptions): Promise<void> {
   const { rows } = await pool.query(
-    `SELECT (SELECT count(*) FROM (SELECT 1 FROM orch.outbox LIMIT ${COUNTED_MAX}) AS counted) AS pending,
-            (SELECT min(created_at) FROM orch.outbox) AS oldest`,
+    `SELECT ${counted('dead_at IS NULL')} AS pending, ${counted('dead_at IS NOT NULL')} AS dead,
+       (SELECT min(created_at) FROM orch.outbox WHERE dead_at IS NULL) AS oldest`,
   )
-  const { pending, oldest } = Gauges.parse(rows[0])
+  const { pending, dead, oldest } = Gauges.parse(rows[0])
   instruments.outboxPending.set(pending)
+  instruments.outboxDead.set(dead)
   instruments.outboxOldestSeconds.set(oldest === null ? 0 : Math.max(0, now() - oldest.getTime()) / 1000)
 }
-
-const OutboxRow = z.object({
-  id: z.string(),
-  subject: z.string(),
-  msg_id: z.string(),
-  headers: z.record(z.string(), z.string()),
-  payload: z.unknown(),
-})
-type OutboxRow = z.infer<typeof OutboxRow>
 
 async function relayBatch(options: RelayOptions): Promise<number> {
   const client = await options.pool.connect()
   let failure: unknown
   try {
-    await client.query('BEGIN')
+    await client.query(`BEGIN; SET LOCAL statement_timeout = ${STATEMENT_MS_MAX}`)
     const done = await relayLocked(client, options)
     await client.query('COMMIT')
     return done
@@ -116,33 +109,38 @@ async function relayBatch(options: RelayOptions): Promise<number> {
   }
 }
 
-async function relayLocked(client: PoolClient, { publisher, now }: RelayOptions): Promise<number> {
+async function relayLocked(client: PoolClient, options: RelayOptions): Promise<number> {
   const { rows } = await client.query(
-    `SELECT id, subject, msg_id, headers, payload FROM orch.outbox
-     WHERE created_at < $1 ORDER BY created_at LIMIT ${BATCH_MAX} FOR UPDATE SKIP LOCKED`,
-    [new Date(now() - AGE_MS_MIN)],
+    `SELECT id, subject, msg_id, headers, payload, attempts FROM orch.outbox
+     WHERE dead_at IS NULL AND next_try_at <= $1 ORDER BY next_try_at LIMIT ${BATCH_MAX} FOR UPDATE SKIP LOCKED`,
+    [new Date(options.now())],
   )
-  const batch = z.array(OutboxRow).parse(rows)
-  const done: string[] = []
-  const left: string[] = []
-  const relay = async (row: OutboxRow): Promise<void> => {
-    const isAcknowledged = await publish(publisher, row)
-    if (isAcknowledged) done.push(row.id)
-    else left.push(row.id)
-  }
-  await Promise.all(batch.map(relay))
+  const fates = await Promise.all(rows.map((row: unknown) => fateOf(options, row)))
+  const done = fates.flatMap((fate) => (fate.kind === 'done' ? [fate.id] : []))
+  const left = fates.flatMap((fate) => (fate.kind === 'left' ? [leftRow(options, fate)] : []))
   await client.query(`DELETE FROM orch.outbox WHERE id = ANY($1::bigint[])`, [done])
-  await client.query(`UPDATE orch.outbox SET attempts = attempts + 1 WHERE id = ANY($1::bigint[])`, [left])
-  return done.length
+  await client.query(UPDATE_LEFT, [JSON.stringify(left)])
+  return fates.length
 }
 
-const publish = (publisher: EventPublisher, row: OutboxRow): Promise<boolean> =>
-  publisher.publish(
-    {
-      subject: row.subject,
-      msgId: row.msg_id,
-      headers: row.headers,
-      payload: JSON.stringify(row.payload),
-    },
-    ACK_MS_MAX,
-  )
+const UPDATE_LEFT = `
+  UPDATE orch.outbox SET attempts = outbox.attempts + 1, next_try_at = left_row.next_try_at,
+    dead_at = left_row.dead_at, dead_reason = left_row.dead_reason
+  FROM jsonb_to_recordset($1::jsonb)
+    AS left_row(id bigint, next_try_at timestamptz, dead_at timestamptz, dead_reason text)
+  WHERE outbox.id = left_row.id`
+
+function leftRow({ now, instruments, logger }: RelayOptions, { id, attempts, refusal }: Left) {
+  const nowMs = now()
+  const isDead = refusal !== undefined && attempts + 1 >= refusal.triesMax
+  if (isDead) {
+    instruments.outboxDeadLetters.inc()
+    logger.error('api.outbox_dead_letter', { reason: refusal.reason })
+  }
+  return {
+    id,
+    next_try_at: new Date(nowMs + waitMs(attempts)).toISOString(),
+    dead_at: isDead ? new Date(nowMs).toISOString() : null,
+    dead_reason: isDead ? refusal.reason : null,
+  }
+}

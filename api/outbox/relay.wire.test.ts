@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { createDatabase, type TemporaryDatabase } from '../../dev/database.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
-import type { Publication } from './event-publisher.ts'
+import type { EventPublisher, Publication, Published } from './event-publisher.ts'
 import { createInstruments } from '../instruments.ts'
 import { deleteDelivered } from './deletion.ts'
 import { startRelay, type Relay } from './relay.ts'
@@ -32,14 +32,14 @@ beforeEach(() => sql.query('TRUNCATE orch.outbox'))
 
 const metrics = new Metrics()
 const instruments = createInstruments(metrics)
-const nowMs = Date.parse('2026-04-18T10:23:40.000Z')
+let nowMs = Date.parse('2026-04-18T10:23:40.000Z')
 const before = (ms: number) => new Date(nowMs - ms).toISOString()
 
 async function insert(count: number, createdAt: string): Promise<string[]> {
   const { rows } = await sql.query<{ event_id: string }>(
-    `INSERT INTO orch.outbox (event_id, tenant_id, subject, msg_id, headers, payload, created_at)
-     SELECT id, id, 'sms.outbound.request', 'sms.outbound.request:' || id, '{"X-Tenant-Id": "t"}', '{"a": 1}', $2
-     FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, $1)) AS made RETURNING event_id`,
+    `INSERT INTO orch.outbox (event_id, tenant_id, subject, msg_id, headers, payload, created_at, next_try_at)
+     SELECT id, id, 'sms.outbound.request', id, '{"X-Tenant-Id": "t"}', '{"a": 1}', $2,
+       $2::timestamptz + interval '2 seconds' FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, $1)) AS made RETURNING event_id`,
     [count, createdAt],
   )
   return rows.map((row) => row.event_id)
@@ -53,11 +53,18 @@ const left = async () => {
 }
 
 async function relayWith(
-  publish: (event: Publication) => Promise<boolean>,
+  publish: (event: Publication) => Promise<boolean | Published>,
   work: (relay: Relay) => Promise<void>,
 ): Promise<void> {
   // Not connected as far as the loop can see, so that only the test's own calls publish.
-  const publisher = { connected: false, publish, close: async () => {} }
+  const publisher: EventPublisher = {
+    connected: false,
+    async publish(event) {
+      const answer = await publish(event)
+      if (typeof answer !== 'boolean') return answer
+      return { kind: answer ? 'acknowledged' : 'unknown' }
+    },
+  }
   const relay = startRelay({
     pool: relayPool,
     publisher,
@@ -93,7 +100,7 @@ describe('PLT-5 [F1] the outbox relay', () => {
     expect(published).toEqual([
       {
         subject: 'sms.outbound.request',
-        msgId: `sms.outbound.request:${old}`,
+        msgId: String(old),
         headers: { 'X-Tenant-Id': 't' },
         payload: '{"a":1}',
       },
@@ -101,12 +108,16 @@ describe('PLT-5 [F1] the outbox relay', () => {
     expect(await left()).toEqual([{ event_id: young, attempts: 0 }])
   })
 
-  test('keeps and counts what was not acknowledged', async () => {
+  test('keeps what was not acknowledged, and tries it again after 2, then 4 seconds', async () => {
     const [first, second] = await insert(2, before(5_000))
     await relayWith(
       async (event) => event.msgId.endsWith(String(first)),
       async (relay) => {
+        expect(await relay.runOnce()).toBe(2)
+        expect(await relay.runOnce()).toBe(0)
+        nowMs += 2_000
         expect(await relay.runOnce()).toBe(1)
+        nowMs += 3_999
         expect(await relay.runOnce()).toBe(0)
       },
     )
@@ -145,6 +156,60 @@ describe('PLT-5 [F1] the outbox relay', () => {
       await expect(relay.runOnce()).rejects.toThrow(/terminat|connection/)
     })
     expect(await left()).toHaveLength(1)
+  })
+})
+
+describe('fault A8: the outbox relay', () => {
+  const refused: Published = { kind: 'refused', reason: 'too large' }
+
+  test('publishes a good row although 500 older ones are refused', async () => {
+    const bad = new Set(await insert(500, before(9_000)))
+    const [good] = await insert(1, before(8_000))
+    const published: string[] = []
+    await relayWith(
+      async ({ msgId }) => (bad.has(msgId) ? refused : published.push(msgId) > 0),
+      async (relay) => {
+        await relay.runOnce()
+        await relay.runOnce()
+      },
+    )
+    expect(published).toEqual([good])
+  })
+
+  test('F20 puts a row aside that is refused five times, and one that nobody acknowledges never', async () => {
+    const [bad, silent] = await insert(2, before(5_000))
+    const tried: string[] = []
+    await relayWith(
+      async ({ msgId }) => {
+        tried.push(msgId)
+        return msgId === bad ? refused : false
+      },
+      async (relay) => {
+        for (let round = 0; round < 12; round++, nowMs += 300_000) await relay.runOnce()
+      },
+    )
+    expect(tried.filter((id) => id === bad)).toHaveLength(5)
+    expect(tried.filter((id) => id === silent)).toHaveLength(12)
+    const { rows } = await sql.query(
+      'SELECT event_id, dead_reason FROM orch.outbox WHERE dead_at IS NOT NULL',
+    )
+    expect(rows).toEqual([{ event_id: bad, dead_reason: 'too large' }])
+    expect(await metrics.registry.metrics()).toContain('orch_outbox_dead_letters_total 1')
+  })
+
+  test('puts aside a row that it cannot read, and goes on with the others', async () => {
+    const [unreadable, good] = await insert(2, before(5_000))
+    await sql.query(`UPDATE orch.outbox SET headers = '{"X-Tenant-Id": 5}' WHERE event_id = $1`, [unreadable])
+    const published: string[] = []
+    await relayWith(
+      async ({ msgId }) => published.push(msgId) > 0,
+      async (relay) => {
+        expect(await relay.runOnce()).toBe(2)
+        expect(await relay.runOnce()).toBe(0)
+      },
+    )
+    expect(published).toEqual([good])
+    expect(await left()).toEqual([{ event_id: unreadable, attempts: 1 }])
   })
 })
 

@@ -1,9 +1,12 @@
 import type { Metrics } from '../../streams/platform/metrics.ts'
 import type { Readiness } from '../../streams/platform/operations-server.ts'
+import { withAliases } from '../middleware/metric-aliases.ts'
 import type { ApiMiddleware, ApiRouter } from '../state.ts'
 
 export interface HealthDeps {
   readonly metrics: Metrics
+  /** [FL3] */
+  readonly metricAliases: boolean
   /** Never rejects. */
   readonly ready: () => Promise<Readiness>
 }
@@ -13,7 +16,7 @@ const live: ApiMiddleware = (ctx) => {
 }
 
 /** [H9] to [H11], for the cluster, without credentials. Kong must not route them [H31]. */
-export const addHealth = (router: ApiRouter, { metrics, ready }: HealthDeps): void => {
+export const addHealth = (router: ApiRouter, { metrics, metricAliases, ready }: HealthDeps): void => {
   const readiness: ApiMiddleware = async (ctx) => {
     const { ready: isReady, details } = await ready()
     ctx.status = isReady ? 200 : 503
@@ -22,7 +25,8 @@ export const addHealth = (router: ApiRouter, { metrics, ready }: HealthDeps): vo
   router.get(['/health/live', '/health'], live)
   router.get(['/health/ready', '/ready'], readiness)
   router.get('/metrics', async (ctx) => {
-    ctx.body = await metrics.registry.metrics()
+    const text = await metrics.registry.metrics()
+    ctx.body = metricAliases ? withAliases(text) : text
     ctx.set('Content-Type', metrics.registry.contentType)
   })
 }

@@ -8,10 +8,16 @@ import {
   tenantId,
   type FakeApp,
 } from '../testing/fake-app.suite.ts'
-import type { MessageView } from '../message-reader.ts'
+import type { MessageView } from '../reading/message-view.ts'
 
 const view: MessageView = {
   messageId,
+  to: '+447700900123',
+  from: 'GHASI',
+  messageType: 'SMS',
+  metadata: {},
+  callbackUrl: null,
+  expiresAt: '2026-04-20T10:23:40.000Z',
   status: 'SENT',
   attemptCount: 1,
   operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',

@@ -1,6 +1,7 @@
 import { uuid } from '../../streams/contracts/topic.ts'
 import type { Instruments } from '../instruments.ts'
-import type { MessageReader } from '../message-reader.ts'
+import type { MessageReader } from '../reading/message-reader.ts'
+import { admitted, type Admission } from '../middleware/admission.ts'
 import { allowed } from '../middleware/identity.ts'
 import { counted } from '../middleware/metrics.ts'
 import { Problem } from '../problem.ts'
@@ -8,17 +9,19 @@ import { identityOf, type ApiMiddleware, type ApiRouteContext, type ApiRouter } 
 
 export interface ReadDeps {
   readonly identify: ApiMiddleware
+  readonly gate: Admission
   readonly reader: MessageReader
   readonly instruments: Instruments
 }
 
 /** [H3]: `GET /v1/sms/{messageId}`. */
-export const addMessage = (router: ApiRouter, { identify, reader, instruments }: ReadDeps): void => {
+export const addMessage = (router: ApiRouter, { identify, gate, reader, instruments }: ReadDeps): void => {
   router.get(
     '/v1/sms/:messageId',
     counted(instruments, 'message'),
     identify,
     allowed('sms:read'),
+    admitted(gate),
     async (ctx) => {
       ctx.body = found(await reader.message(identityOf(ctx), messageIdOf(ctx)))
     },

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { parseDestination } from '../../streams/domain/message/msisdn.ts'
 import { senderKind } from '../../streams/domain/message/sender.ts'
 import type { Fault, ProblemCode } from '../problem.ts'
+import { parseCallbackUrl } from './callback-url.ts'
 
 export const BODY_CHARS_MAX = 1600
-export const CALLBACK_URL_CHARS_MAX = 2048
 export const METADATA_ENTRIES_MAX = 20
 export const METADATA_KEY_CHARS_MAX = 64
 export const METADATA_VALUE_CHARS_MAX = 256
@@ -29,22 +29,30 @@ const destination = z.string('must be a string').transform((value, context) => {
   return z.NEVER
 })
 
-const isHttps = (value: string): boolean => URL.canParse(value) && new URL(value).protocol === 'https:'
+/**
+ * Stored and published as the parser writes it: nobody after us has to parse what a client wrote.
+ */
+const callbackUrl = text.transform((value, context) => {
+  const parsed = parseCallbackUrl(value)
+  if (parsed.ok) return parsed.href
+  context.issues.push({ code: 'custom', message: parsed.fault, input: undefined })
+  return z.NEVER
+})
 
 const instantOf = z.iso
   .datetime({ offset: true, error: 'must be an ISO 8601 instant' })
   .transform((value) => new Date(value).toISOString())
 
 /**
- * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8] and most checks of a callback URL
- * [SM9]. Unknown fields are ignored [SM1].
+ * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8]. Unknown fields are ignored
+ * and named in the reply [SM1].
  */
 const Fields = z.object(
   {
     to: destination,
     from: text.refine(
       (value) => senderKind(value) !== null,
-      'must be E.164, a short code or at most 11 letters and digits',
+      'must be E.164, a short code of 3 to 8 digits, or at most 11 characters of the GSM alphabet with a letter',
     ),
     body: text
       .transform((value) => value.trim())
@@ -55,10 +63,7 @@ const Fields = z.object(
           .max(BODY_CHARS_MAX, `must have at most ${BODY_CHARS_MAX} characters`),
       ),
     messageType: z.enum(['SMS', 'FLASH_SMS'], 'must be SMS or FLASH_SMS').default('SMS'),
-    callbackUrl: text
-      .max(CALLBACK_URL_CHARS_MAX, `must have at most ${CALLBACK_URL_CHARS_MAX} characters`)
-      .refine(isHttps, 'must be an https URL')
-      .exactOptional(),
+    callbackUrl: callbackUrl.exactOptional(),
     metadata: z
       .record(
         text.max(METADATA_KEY_CHARS_MAX),
@@ -77,35 +82,83 @@ const Fields = z.object(
 
 /**
  * A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave
- * one.
+ * one, `metadata` only when there is any.
  */
 export type SubmitCommand = z.infer<typeof Fields>
 
 export type ParsedCommand =
-  | { readonly ok: true; readonly command: SubmitCommand }
-  | { readonly ok: false; readonly code: ProblemCode; readonly errors: readonly Fault[] }
+  | { readonly ok: true; readonly command: SubmitCommand; readonly warnings: readonly Fault[] }
+  | ({ readonly ok: false } & Refusal)
+
+/** Why a submit is not taken. */
+export interface Refusal {
+  readonly code: ProblemCode
+  readonly errors: readonly Fault[]
+}
 
 /**
  * Faults name where and what is asked for, never what was given: the value may be a phone number.
+ * Of a command that is taken the times are judged later, by `timingFaults`.
  */
 export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
   const parsed = Fields.safeParse(input)
-  const issues = parsed.success ? [] : parsed.error.issues
-  const errors = [...issues.map(faultOf), ...expiryFaults(input, nowMs)]
-  if (parsed.success && errors.length === 0) return { ok: true, command: parsed.data }
+  if (parsed.success)
+    return {
+      ok: true,
+      command: normalForm(parsed.data),
+      warnings: warningsAbout(input, Object.keys(Fields.shape)),
+    }
+  const { issues } = parsed.error
+  const errors = [...issues.map(faultOf), ...timingFaultsOf(input, nowMs)]
   return { ok: false, code: codeOf(errors, issues), errors }
 }
 
-const Expiry = z.object({ expiresAt: instantOf })
+const EstimateFields = Fields.pick({ to: true, body: true })
+
+/** What an estimate needs of a submit [H14]; the same faults under the same codes. */
+export function parseEstimate(
+  input: unknown,
+):
+  | { readonly ok: true; readonly command: z.infer<typeof EstimateFields> }
+  | ({ readonly ok: false } & Refusal) {
+  const parsed = EstimateFields.safeParse(input)
+  if (parsed.success) return { ok: true, command: parsed.data }
+  const errors = parsed.error.issues.map(faultOf)
+  return { ok: false, code: codeOf(errors, parsed.error.issues), errors }
+}
+
+function normalForm({ metadata, ...command }: SubmitCommand): SubmitCommand {
+  const isGiven = metadata !== undefined && Object.keys(metadata).length > 0
+  return isGiven ? { ...command, metadata } : command
+}
+
+const WARNINGS_MAX = 20
+const WARNED_NAME_CHARS_MAX = 64
+
+/** A misspelt field must not be a silent mistake [SM1]. The names go back to who sent them only. */
+export function warningsAbout(input: unknown, known: readonly string[]): readonly Fault[] {
+  if (typeof input !== 'object' || input === null) return []
+  return Object.keys(input)
+    .filter((name) => !known.includes(name))
+    .slice(0, WARNINGS_MAX)
+    .map((name) => ({ path: name.slice(0, WARNED_NAME_CHARS_MAX), message: 'unknown field, ignored' }))
+}
+
+const Times = z.object({ expiresAt: instantOf })
+
+/** Beside the other faults of a body, so that a client learns of all at once. */
+function timingFaultsOf(input: unknown, nowMs: number): readonly Fault[] {
+  const times = Times.safeParse(input)
+  return times.success ? timingFaults(times.data, nowMs) : []
+}
 
 /**
- * Apart from the schema, because it needs the clock; on the raw input, so that it is reported
- * beside other faults. As yet a repeated request is judged as well [SM7].
+ * Apart from the schema, because only a new message is judged by the clock: a repeated request gets
+ * its stored reply, however late it comes [SM7].
  */
-function expiryFaults(input: unknown, nowMs: number): Fault[] {
-  const expiry = Expiry.safeParse(input)
-  if (!expiry.success) return []
-  const aheadMs = Date.parse(expiry.data.expiresAt) - nowMs
+export function timingFaults({ expiresAt }: Pick<SubmitCommand, 'expiresAt'>, nowMs: number): Fault[] {
+  if (expiresAt === undefined) return []
+  const aheadMs = Date.parse(expiresAt) - nowMs
   if (aheadMs > 0 && aheadMs <= LIFETIME_MS_MAX) return []
   return [{ path: 'expiresAt', message: 'must be in the future, at most 48 hours away' }]
 }

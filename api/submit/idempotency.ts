@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { uuid, instant } from '../../streams/contracts/topic.ts'
 import { idempotencyHash, requestFingerprint } from '../../streams/domain/message/idempotency.ts'
+import type { Identity } from '../middleware/token.ts'
 import type { SubmitCommand } from './command.ts'
 
 /** Both in Redis and in Postgres: [SM17], [DB4], [DB80]. */
@@ -18,7 +19,6 @@ export type SubmitReply = z.infer<typeof SubmitReply>
 
 /** What a used key remembers. */
 export const StoredReply = z.object({
-  tenantId: uuid,
   fingerprint: z.string(),
   /** From then on the key counts as new. */
   expiresAt: instant,
@@ -32,25 +32,21 @@ export interface KeyClaim {
   readonly fingerprint: string
 }
 
-export const claimOf = (accountId: string, key: string, command: SubmitCommand): KeyClaim => ({
-  hash: idempotencyHash(accountId, key),
+export const claimOf = (
+  { tenantId, accountId }: Pick<Identity, 'tenantId' | 'accountId'>,
+  key: string,
+  command: SubmitCommand,
+): KeyClaim => ({
+  hash: idempotencyHash(tenantId, accountId, key),
   fingerprint: requestFingerprint(command),
 })
 
 export type KeyVerdict = 'new' | 'replay' | 'conflict'
 
-/**
- * [SM17] to [SM19]. As yet the hash does not hold the tenant [SM14]. A key of another tenant was
- * certainly not used with this request.
- */
-export function judge(
-  claim: KeyClaim,
-  tenantId: string,
-  stored: StoredReply | undefined,
-  nowMs: number,
-): KeyVerdict {
+/** [SM17] to [SM19] */
+export function judge(claim: KeyClaim, stored: StoredReply | undefined, nowMs: number): KeyVerdict {
   if (stored === undefined || Date.parse(stored.expiresAt) <= nowMs) return 'new'
-  return stored.tenantId === tenantId && stored.fingerprint === claim.fingerprint ? 'replay' : 'conflict'
+  return stored.fingerprint === claim.fingerprint ? 'replay' : 'conflict'
 }
 
 const PRINTABLE = /^[\x20-\x7e]{1,255}$/

@@ -6,9 +6,11 @@ import { Metrics } from '../../streams/platform/metrics.ts'
 import type { Publication } from '../outbox/event-publisher.ts'
 import { claimOf, type StoredReply } from './idempotency.ts'
 import { createInstruments } from '../instruments.ts'
-import { storedReplyOf, type Insertion, type NewMessage } from './message-store.ts'
+import type { Insertion, MessageStore } from './message-store.ts'
 import type { DeliveredRow } from '../outbox/deletion.ts'
-import { createSubmit, type SubmitRequest } from './submit.ts'
+import { DependencyUnavailable } from '../problem.ts'
+import { parseCommand } from './command.ts'
+import { createSubmit, type SubmitItem } from './submit.ts'
 
 const { messageId, tenantId, accountId, enqueuedAt } = requestExample
 const command = {
@@ -18,31 +20,43 @@ const command = {
   messageType: requestExample.messageType,
   metadata: { campaignId: 'camp-001' },
 }
-const request: SubmitRequest = {
-  identity: { tenantId, accountId },
-  command,
-  idempotencyKey: 'order-42',
-  trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
-}
+const trace = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
+const identity = { tenantId, accountId }
 
 let steps: string[]
 let cache: Map<string, StoredReply>
-let insertions: ((message: NewMessage) => Insertion)[]
+/** What Postgres remembers. */
+let kept: Map<string, StoredReply>
+let insertions: Insertion[]
 let published: Publication[]
 let delivered: DeliveredRow[]
 let acknowledges: boolean
+let nowMs: number
 
 beforeEach(() => {
   steps = []
   cache = new Map()
+  kept = new Map()
   insertions = []
   published = []
   delivered = []
   acknowledges = true
+  nowMs = Date.parse(enqueuedAt)
 })
 
-function submit(change: Partial<SubmitRequest> = {}) {
-  const use = createSubmit({
+const store: MessageStore = {
+  insert: async (messages, { replaceExpired = false, rollBack = false } = {}) => {
+    steps.push(`${replaceExpired ? 'replace' : 'insert'}${rollBack ? ' rolled back' : ''}`)
+    return messages.map(() => insertions.shift() ?? 'stored')
+  },
+  storedReplies: async (tenant, hashes) => {
+    expect(tenant).toBe(tenantId)
+    return new Map([...kept].filter(([hash]) => hashes.includes(hash)))
+  },
+}
+
+const use = () =>
+  createSubmit({
     cache: {
       get: async (hash) => {
         steps.push('cache.get')
@@ -53,30 +67,31 @@ function submit(change: Partial<SubmitRequest> = {}) {
         cache.set(hash, stored)
       },
     },
-    store: {
-      insert: async (message) => {
-        steps.push('insert')
-        return insertions.shift()?.(message) ?? { kind: 'stored' }
-      },
-    },
+    store,
     publisher: {
       connected: true,
       publish: async (event) => {
         steps.push('publish')
         published.push(event)
-        return acknowledges
+        return { kind: acknowledges ? 'acknowledged' : 'unknown' }
       },
     },
     delivered: { add: (row) => void delivered.push(row), close: async () => {} },
     instruments: createInstruments(new Metrics()),
     logger: silentLogger,
-    now: () => Date.parse(enqueuedAt),
+    now: () => nowMs,
     newId: () => messageId,
   })
-  return use({ ...request, ...change })
+
+async function submit(change: Partial<SubmitItem> = {}) {
+  const [outcome] = await use()({
+    identity,
+    trace,
+    items: [{ command, idempotencyKey: 'order-42', ...change }],
+  })
+  return outcome
 }
 
-const gone = (): Insertion => ({ kind: 'taken', by: undefined })
 const reply = { messageId, status: 'QUEUED', segmentCount: 1, encoding: 'GSM7', enqueuedAt }
 
 describe('a new message', () => {
@@ -91,11 +106,11 @@ describe('a new message', () => {
     expect(OutboundRequest.parse(JSON.parse(event?.payload ?? ''))).toEqual(requestExample)
     expect(event).toMatchObject({
       subject: 'sms.outbound.request',
-      msgId: `sms.outbound.request:${messageId}`,
+      msgId: messageId,
       headers: {
         'X-Tenant-Id': tenantId,
         'X-Correlation-ID': messageId,
-        traceparent: request.trace['traceparent'],
+        traceparent: trace.traceparent,
       },
     })
   })
@@ -124,12 +139,14 @@ describe('a new message', () => {
 })
 
 describe('ORC-1.4 a used key', () => {
+  const claim = claimOf(identity, 'order-42', command)
+  const stored = (change: Partial<StoredReply> = {}): StoredReply => ({
+    fingerprint: claim.fingerprint,
+    expiresAt: '2026-04-20T10:23:40.000Z',
+    reply: { messageId: accountId, status: 'QUEUED', segmentCount: 1, encoding: 'GSM7', enqueuedAt },
+    ...change,
+  })
   const replayed = { kind: 'replayed', reply: { ...reply, messageId: accountId } }
-  const taken = (message: NewMessage): Insertion => {
-    if (message.claim === undefined) throw new Error('expected a claim')
-    const stored = storedReplyOf(message, message.claim)
-    return { kind: 'taken', by: { ...stored, reply: { ...stored.reply, messageId: accountId } } }
-  }
 
   test('found in the cache is answered from there', async () => {
     await submit()
@@ -139,38 +156,98 @@ describe('ORC-1.4 a used key', () => {
   })
 
   test('found in Postgres is answered from there, and nothing is published', async () => {
-    insertions = [taken]
+    insertions = ['taken']
+    kept.set(claim.hash, stored())
     expect(await submit()).toEqual(replayed)
     expect(published).toEqual([])
   })
 
   test('ORC-1.10 with another body is a conflict, from the cache as from Postgres', async () => {
-    const { fingerprint } = claimOf(accountId, 'order-42', { ...command, body: 'other' })
-    insertions = [
-      (message) => {
-        const insertion = taken(message)
-        if (insertion.kind !== 'taken' || insertion.by === undefined) throw new Error('expected a reply')
-        return { ...insertion, by: { ...insertion.by, fingerprint } }
-      },
-    ]
-    expect(await submit()).toEqual({ kind: 'conflict' })
-    await submit()
-    expect(await submit({ command: { ...command, body: 'other' } })).toEqual({ kind: 'conflict' })
+    const other = { command: { ...command, body: 'other' } }
+    insertions = ['taken']
+    kept.set(claim.hash, stored())
+    expect(await submit(other)).toEqual({ kind: 'conflict' })
+    cache.set(claim.hash, stored())
+    expect(await submit(other)).toEqual({ kind: 'conflict' })
+    expect(published).toEqual([])
   })
 
-  test('in the cache of another tenant is not answered from there', async () => {
-    await submit()
-    steps.length = 0
-    await submit({ identity: { tenantId: messageId, accountId } })
-    expect(steps).toEqual(['cache.get'])
+  test('fault A13: no metadata and metadata without entries are one body', () => {
+    const { metadata, ...without } = command
+    expect(metadata).toBeDefined()
+    const [none, empty] = [without, { ...without, metadata: {} }].map((body) => parseCommand(body, nowMs))
+    expect(none).toMatchObject({ ok: true })
+    expect(empty).toEqual(none)
   })
 
-  test('that has gone between two looks is tried again, and never for ever', async () => {
-    insertions = [gone]
+  test('that has expired is replaced, and one that has gone meanwhile is tried again', async () => {
+    insertions = ['taken', 'stored']
+    kept.set(claim.hash, stored({ expiresAt: enqueuedAt }))
     expect(await submit()).toMatchObject({ kind: 'accepted' })
-    cache.clear()
-    insertions = [gone, gone, gone, gone]
-    expect(await submit()).toEqual({ kind: 'conflict' })
+    expect(steps.filter((step) => /insert|replace/.test(step))).toEqual(['insert', 'replace'])
+  })
+
+  test('that is never at rest is an outage after three looks, not a fault of the request', async () => {
+    insertions = ['taken', 'taken', 'taken', 'taken']
+    await expect(submit()).rejects.toBeInstanceOf(DependencyUnavailable)
     expect(insertions).toHaveLength(1)
+  })
+
+  describe('fault A7: whose body asked for an expiry that has passed meanwhile', () => {
+    const expiring = { ...command, expiresAt: '2026-04-18T10:23:41.500Z' }
+    const kind = async (change: Partial<SubmitItem> = {}) =>
+      (await submit({ command: expiring, ...change }))?.kind
+
+    test('is answered from the cache as from Postgres', async () => {
+      expect(await kind()).toBe('accepted')
+      nowMs += 2_500
+      expect(await kind()).toBe('replayed')
+      kept = new Map(cache)
+      cache.clear()
+      expect(await kind()).toBe('replayed')
+      expect(published).toHaveLength(1)
+    })
+
+    test('is refused when the key is new, is another one, or there is none', async () => {
+      nowMs += 2_500
+      expect(await kind()).toBe('untimely')
+      expect(await kind({ idempotencyKey: undefined })).toBe('untimely')
+      kept.set(claim.hash, stored({ expiresAt: enqueuedAt }))
+      expect(await kind()).toBe('untimely')
+      expect(published).toEqual([])
+    })
+
+    test('is a conflict when the body is another one', async () => {
+      nowMs += 2_500
+      kept.set(claim.hash, stored())
+      expect(await kind()).toBe('conflict')
+    })
+  })
+})
+
+test('MIG-3.1 in shadow mode nothing is kept, published or cached, and the answer is the same', async () => {
+  const items = [{ command, idempotencyKey: 'order-42' }]
+  expect(await use()({ identity, trace, items, isShadow: true })).toEqual([{ kind: 'accepted', reply }])
+  expect(steps).toEqual(['cache.get', 'insert rolled back'])
+  expect([published, delivered, [...cache]]).toEqual([[], [], []])
+})
+
+describe('several items', () => {
+  test('are decided each by itself, in one insertion, in their order', async () => {
+    const items = ['a', 'b', 'c', 'd'].map((key) => ({ command, idempotencyKey: key }))
+    const hashOf = (key: string) => claimOf(identity, key, command).hash
+    const { fingerprint } = claimOf(identity, 'a', command)
+    const known: StoredReply = {
+      fingerprint,
+      expiresAt: '2026-04-20T10:23:40.000Z',
+      reply: { messageId: accountId, status: 'QUEUED', segmentCount: 1, encoding: 'GSM7', enqueuedAt },
+    }
+    cache.set(hashOf('b'), known)
+    kept.set(hashOf('c'), { ...known, fingerprint: 'another' })
+    insertions = ['stored', 'taken', 'stored']
+    const outcomes = await use()({ identity, trace, items })
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['accepted', 'replayed', 'conflict', 'accepted'])
+    expect(steps.filter((step) => step === 'insert')).toHaveLength(1)
+    expect(published).toHaveLength(2)
   })
 })

@@ -1,37 +1,40 @@
-import { outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
-import { natsMessageId } from '../../streams/contracts/subjects.ts'
-import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
-import { requestEventId } from '../../streams/domain/event-id.ts'
-import { encodingOf, segmentCount } from '../../streams/domain/message/text-segments.ts'
+import type { OutboundRequest } from '../../streams/contracts/outbound.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
-import { LIFETIME_MS_MAX, type SubmitCommand } from './command.ts'
-import type { EventPublisher, Publication } from '../outbox/event-publisher.ts'
-import { claimOf, judge, type KeyClaim, type StoredReply, type SubmitReply } from './idempotency.ts'
-import type { Instruments } from '../instruments.ts'
-import { storedReplyOf, type MessageStore, type NewMessage } from './message-store.ts'
-import type { DeliveredRows } from '../outbox/deletion.ts'
-import type { ReplyCache } from './reply-cache.ts'
 import { inSpan } from '../../streams/platform/tracing.ts'
+import type { Instruments } from '../instruments.ts'
 import type { Identity } from '../middleware/token.ts'
+import type { DeliveredRows } from '../outbox/deletion.ts'
+import type { EventPublisher } from '../outbox/event-publisher.ts'
+import { DependencyUnavailable, type Fault } from '../problem.ts'
+import { timingFaults, type SubmitCommand } from './command.ts'
+import { claimOf, judge, type KeyClaim, type StoredReply, type SubmitReply } from './idempotency.ts'
+import { storedReplyOf, type MessageStore, type NewMessage } from './message-store.ts'
+import { newMessage } from './new-message.ts'
+import type { ReplyCache } from './reply-cache.ts'
 
 /** How long a client waits for NATS after its message is safe [SM23]. */
 export const PUBLISH_ACK_MS_MAX = 500
-/**
- * A key may expire, or be purged, just between two looks at it. When this seems to happen more
- * often, the key belongs to another tenant.
- */
+/** A key may expire, or be purged, just between two looks at it; this often it does not. */
 const INSERTIONS_MAX = 3
+
+export interface SubmitItem {
+  readonly command: SubmitCommand
+  readonly idempotencyKey: string | undefined
+}
 
 export interface SubmitRequest {
   readonly identity: Pick<Identity, 'tenantId' | 'accountId'>
-  readonly command: SubmitCommand
-  readonly idempotencyKey: string | undefined
+  readonly items: readonly SubmitItem[]
   readonly trace: Readonly<Record<string, string>>
+  /** [FL2]: everything is done and rolled back; nothing is published or cached. */
+  readonly isShadow?: boolean
 }
 
 export type SubmitOutcome =
   | { readonly kind: 'accepted' | 'replayed'; readonly reply: SubmitReply }
   | { readonly kind: 'conflict' }
+  /** The times that a new message asks for have passed, or are too far away. */
+  | { readonly kind: 'untimely'; readonly errors: readonly Fault[] }
 
 export interface SubmitDeps {
   readonly cache: ReplyCache
@@ -44,126 +47,132 @@ export interface SubmitDeps {
   readonly newId: () => string
 }
 
-export type Submit = (request: SubmitRequest) => Promise<SubmitOutcome>
+/** One outcome per item, in order. */
+export type Submit = (request: SubmitRequest) => Promise<readonly SubmitOutcome[]>
+
+/** An item on its way: nothing is decided while it has no outcome. */
+interface Entry extends SubmitItem {
+  readonly claim: KeyClaim | undefined
+  outcome?: SubmitOutcome
+}
 
 /**
- * Takes one message in the order of [SM23]: the key's reply if it has one, else one transaction,
- * then the cache and the publish side by side. Once the transaction has committed the message is
- * accepted, whatever fails after it: the outbox relay publishes what was not acknowledged. Throws
+ * Takes messages in the order of [SM23]: the key's reply if it has one, else one transaction, then
+ * the cache and the publish side by side. Once the transaction has committed a message is accepted,
+ * whatever fails after it: the outbox relay publishes what was not acknowledged. Throws
  * DependencyUnavailable when Postgres is away.
  */
 export const createSubmit =
   (deps: SubmitDeps): Submit =>
   async (request) => {
-    const claim =
-      request.idempotencyKey === undefined
-        ? undefined
-        : claimOf(request.identity.accountId, request.idempotencyKey, request.command)
-    const outcome = (await cachedOutcome(deps, request, claim)) ?? (await store(deps, request, claim))
-    if (outcome.kind !== 'conflict')
-      deps.instruments.submits.inc({ result: outcome.kind === 'replayed' ? 'replay' : 'accepted' })
-    return outcome
+    const entries = request.items.map((item): Entry => ({ ...item, claim: claimFor(request, item) }))
+    await lookIntoCache(deps, entries)
+    await refuseUntimely(deps, request, entries)
+    for (let insertion = 1; insertion <= INSERTIONS_MAX && open(entries).length > 0; insertion++)
+      await insertOpen(deps, request, open(entries), insertion > 1)
+    return entries.map((entry) => counted(deps, entry))
   }
 
-async function cachedOutcome(
-  deps: SubmitDeps,
-  { identity }: SubmitRequest,
-  claim: KeyClaim | undefined,
-): Promise<SubmitOutcome | undefined> {
-  if (claim === undefined) return undefined
-  const cached = await inSpan('api', 'orch.idempotency.check', {}, () => deps.cache.get(claim.hash))
-  return outcomeOf(claim, identity.tenantId, cached, deps.now())
+const claimFor = ({ identity }: SubmitRequest, { command, idempotencyKey }: SubmitItem) =>
+  idempotencyKey === undefined ? undefined : claimOf(identity, idempotencyKey, command)
+
+const open = (entries: readonly Entry[]): readonly Entry[] =>
+  entries.filter(({ outcome }) => outcome === undefined)
+
+function counted({ instruments }: SubmitDeps, { outcome }: Entry): SubmitOutcome {
+  // Keys that vanish each time they are looked at: nothing is wrong with the request.
+  if (outcome === undefined) throw new DependencyUnavailable('postgres', new Error('a key was never at rest'))
+  if (outcome.kind === 'accepted') instruments.submits.inc({ result: 'accepted' })
+  if (outcome.kind === 'replayed') instruments.submits.inc({ result: 'replay' })
+  return outcome
 }
 
-function outcomeOf(
-  claim: KeyClaim,
-  tenantId: string,
-  stored: StoredReply | undefined,
-  nowMs: number,
-): SubmitOutcome | undefined {
-  const verdict = judge(claim, tenantId, stored, nowMs)
-  if (verdict === 'conflict') return { kind: 'conflict' }
-  return verdict === 'replay' && stored !== undefined ? { kind: 'replayed', reply: stored.reply } : undefined
+async function lookIntoCache({ cache, now }: SubmitDeps, entries: readonly Entry[]): Promise<void> {
+  const keyed = entries.filter(({ claim }) => claim !== undefined)
+  if (keyed.length === 0) return
+  await inSpan('api', 'orch.idempotency.check', {}, () =>
+    Promise.all(
+      keyed.map(async (entry) => {
+        if (entry.claim !== undefined) settle(entry, await cache.get(entry.claim.hash), now())
+      }),
+    ),
+  )
 }
 
-async function store(
+function settle(entry: Entry, stored: StoredReply | undefined, nowMs: number): void {
+  if (entry.claim === undefined || stored === undefined) return
+  const verdict = judge(entry.claim, stored, nowMs)
+  if (verdict === 'conflict') entry.outcome = { kind: 'conflict' }
+  if (verdict === 'replay') entry.outcome = { kind: 'replayed', reply: stored.reply }
+}
+
+/** Only what is new is judged by the clock [SM7], and what is new Postgres decides [SM15]. */
+async function refuseUntimely(deps: SubmitDeps, request: SubmitRequest, entries: readonly Entry[]) {
+  const faultsOf = ({ command }: Entry): Fault[] => timingFaults(command, deps.now())
+  const untimely = open(entries).filter((entry) => faultsOf(entry).length > 0)
+  await settleFromPostgres(deps, request, untimely)
+  for (const entry of open(untimely)) entry.outcome = { kind: 'untimely', errors: faultsOf(entry) }
+}
+
+async function settleFromPostgres(deps: SubmitDeps, request: SubmitRequest, entries: readonly Entry[]) {
+  const hashes = entries.flatMap(({ claim }) => claim?.hash ?? [])
+  if (hashes.length === 0) return
+  const stored = await deps.store.storedReplies(request.identity.tenantId, hashes)
+  for (const entry of entries) settle(entry, entry.claim && stored.get(entry.claim.hash), deps.now())
+}
+
+async function insertOpen(
   deps: SubmitDeps,
   request: SubmitRequest,
-  claim: KeyClaim | undefined,
-): Promise<SubmitOutcome> {
-  for (let insertion = 1; insertion <= INSERTIONS_MAX; insertion++) {
-    const message = newMessage(deps, request, claim)
-    const attributes = spanAttributes(message.request)
-    const stored = await inSpan('api', 'orch.pg.insert', { attributes }, () => deps.store.insert(message))
-    if (stored.kind === 'stored') return accept(deps, message)
-    const taken = claim && outcomeOf(claim, request.identity.tenantId, stored.by, deps.now())
-    if (taken !== undefined) return taken
-  }
-  return { kind: 'conflict' }
+  entries: readonly Entry[],
+  replaceExpired: boolean,
+): Promise<void> {
+  const messages = entries.map(({ command, claim }) => newMessage(deps, request, command, claim))
+  const attributes = spanAttributes(messages)
+  const insertions = await inSpan('api', 'orch.pg.insert', { attributes }, () =>
+    deps.store.insert(messages, { replaceExpired, rollBack: request.isShadow === true }),
+  )
+  const stored = messages.filter((_, index) => insertions[index] === 'stored')
+  entries.forEach((entry, index) => {
+    const message = messages[index]
+    if (message !== undefined && insertions[index] === 'stored')
+      entry.outcome = { kind: 'accepted', reply: message.reply }
+  })
+  if (stored.length > 0 && request.isShadow !== true) await handOn(deps, stored)
+  await settleFromPostgres(deps, request, open(entries))
 }
 
-async function accept(deps: SubmitDeps, message: NewMessage): Promise<SubmitOutcome> {
-  const { request, reply, claim } = message
-  const cached = claim && deps.cache.set(claim.hash, storedReplyOf(message, claim))
-  await inSpan('api', 'orch.nats.publish', { attributes: spanAttributes(request) }, () =>
-    publish(deps, message),
+/** Never fails: these messages are accepted already. */
+async function handOn(deps: SubmitDeps, messages: readonly NewMessage[]): Promise<void> {
+  const cached = messages.map(
+    async (message) =>
+      message.claim && deps.cache.set(message.claim.hash, storedReplyOf(message, message.claim)),
   )
-  await cached
-  deps.logger.info('orch.submitted', {
+  await inSpan('api', 'orch.nats.publish', { attributes: spanAttributes(messages) }, () =>
+    Promise.all(messages.map((message) => publish(deps, message))),
+  )
+  await Promise.all(cached)
+  for (const message of messages) logSubmitted(deps.logger, message)
+}
+
+async function publish(deps: SubmitDeps, { request, publication }: NewMessage): Promise<void> {
+  const { kind } = await deps.publisher.publish(publication, PUBLISH_ACK_MS_MAX)
+  if (kind === 'acknowledged') deps.delivered.add({ eventId: request.eventId, createdAt: request.enqueuedAt })
+}
+
+const logSubmitted = (logger: Logger, { request, reply }: NewMessage): void =>
+  logger.info('orch.submitted', {
     messageId: request.messageId,
     tenantId: request.tenantId,
     accountId: request.accountId,
     status: reply.status,
     body_len: request.body.length,
   })
-  return { kind: 'accepted', reply }
+
+/** A span stands for one message; of several it names whose they are. */
+function spanAttributes([first, ...more]: readonly NewMessage[]): Record<string, string> {
+  if (first === undefined) return {}
+  const { messageId, tenantId, accountId }: OutboundRequest = first.request
+  const whose = { 'sms.tenant_id': tenantId, 'sms.account_id': accountId }
+  return more.length > 0 ? whose : { 'sms.message_id': messageId, ...whose }
 }
-
-async function publish(deps: SubmitDeps, { request, publication }: NewMessage): Promise<void> {
-  if (await deps.publisher.publish(publication, PUBLISH_ACK_MS_MAX))
-    deps.delivered.add({ eventId: request.eventId, createdAt: request.enqueuedAt })
-}
-
-const spanAttributes = (request: OutboundRequest) => ({
-  'sms.message_id': request.messageId,
-  'sms.tenant_id': request.tenantId,
-  'sms.account_id': request.accountId,
-})
-
-function newMessage(deps: SubmitDeps, submitted: SubmitRequest, claim: KeyClaim | undefined): NewMessage {
-  const request = requestEvent(deps, submitted)
-  const { messageId, segmentCount, encoding, enqueuedAt } = request
-  return {
-    request,
-    publication: publicationOf(request, submitted.trace),
-    reply: { messageId, status: 'QUEUED', segmentCount, encoding, enqueuedAt },
-    claim,
-  }
-}
-
-/** [SC1] */
-function requestEvent(deps: SubmitDeps, { identity, command }: SubmitRequest): OutboundRequest {
-  const nowMs = deps.now()
-  const messageId = deps.newId()
-  const enqueuedAt = new Date(nowMs).toISOString()
-  return {
-    schemaVersion: SCHEMA_VERSION,
-    eventId: requestEventId(messageId),
-    occurredAt: enqueuedAt,
-    messageId,
-    tenantId: identity.tenantId,
-    accountId: identity.accountId,
-    ...command,
-    encoding: encodingOf(command.body),
-    segmentCount: segmentCount(command.body),
-    enqueuedAt,
-    expiresAt: command.expiresAt ?? new Date(nowMs + LIFETIME_MS_MAX).toISOString(),
-  }
-}
-
-const publicationOf = (request: OutboundRequest, trace: Readonly<Record<string, string>>): Publication => ({
-  subject: outboundRequests.name,
-  msgId: natsMessageId(outboundRequests.name, request.messageId),
-  headers: { ...outboundRequests.headers(request), ...trace },
-  payload: JSON.stringify(request),
-})

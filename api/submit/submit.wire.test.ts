@@ -12,9 +12,9 @@ import {
   goodBody,
   startRealApi,
   tenantId,
-  until,
   type RealApi,
 } from '../testing/real-api.suite.ts'
+import { until } from '../testing/until.suite.ts'
 
 let api: RealApi
 beforeAll(async () => {
@@ -31,7 +31,7 @@ const count = async (table: string, where: string, values: readonly unknown[]) =
     .object({ n: z.coerce.number() })
     .parse((await api.sql.query(`SELECT count(*) AS n FROM ${table} WHERE ${where}`, [...values])).rows[0]).n
 const messagesOfKey = (key: string) =>
-  count('orch.sms_messages', 'idempotency_hash = $1', [idempotencyHash(accountId, key)])
+  count('orch.sms_messages', 'idempotency_hash = $1', [idempotencyHash(tenantId, accountId, key)])
 const publishedOf = async (messageId: string) =>
   (await api.published()).filter(({ headers }) => headers['X-Correlation-ID'] === messageId)
 const replyOf = (json: unknown) => SubmitReply.parse(json)
@@ -84,7 +84,7 @@ describe('a submit', () => {
     expect(published).toMatchObject({
       subject: `${api.subjectPrefix}sms.outbound.request`,
       headers: {
-        'Nats-Msg-Id': `sms.outbound.request:${messageId}`,
+        'Nats-Msg-Id': messageId,
         'X-Tenant-Id': tenantId,
         'X-Correlation-ID': messageId,
         traceparent,
@@ -132,7 +132,7 @@ describe('an idempotency key', () => {
     expect(second.headers['idempotency-replayed']).toBe('true')
     expect(await messagesOfKey(key)).toBe(1)
     expect(await publishedOf(replyOf(first.json).messageId)).toHaveLength(1)
-    const ttl = await api.redis.ttl(`orch:submit-idem:${idempotencyHash(accountId, key)}`)
+    const ttl = await api.redis.ttl(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key)}`)
     expect(ttl).toBeGreaterThan(172_700)
     expect(ttl).toBeLessThanOrEqual(172_800)
   })
@@ -140,7 +140,7 @@ describe('an idempotency key', () => {
   test('ORC-1.4 gives it from Postgres when Redis has forgotten it, byte for byte', async () => {
     const key = randomUUID()
     const first = await api.send(goodBody, { 'Idempotency-Key': key })
-    await api.redis.del(`orch:submit-idem:${idempotencyHash(accountId, key)}`)
+    await api.redis.del(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key)}`)
     const second = await api.send(goodBody, { 'Idempotency-Key': key })
     expect(second.headers['idempotency-replayed']).toBe('true')
     expect(second.text).toBe(first.text)
@@ -149,7 +149,7 @@ describe('an idempotency key', () => {
 
   test('DAT-9 MIG-2.2 is one row and one Redis entry, both for 48 hours', async () => {
     const key = randomUUID()
-    const hash = idempotencyHash(accountId, key)
+    const hash = idempotencyHash(tenantId, accountId, key)
     const reply = replyOf((await api.send(goodBody, { 'Idempotency-Key': key })).json)
     const keyEnds = new Date(Date.parse(reply.enqueuedAt) + 48 * HOUR_MS)
     const { rows } = await api.sql.query(`SELECT * FROM orch.idempotency_keys WHERE hash = $1`, [hash])
@@ -164,7 +164,7 @@ describe('an idempotency key', () => {
       },
     ])
     const cached: unknown = JSON.parse((await api.redis.get(`orch:submit-idem:${hash}`)) ?? 'null')
-    expect(cached).toMatchObject({ reply, tenantId, expiresAt: keyEnds.toISOString() })
+    expect(cached).toMatchObject({ reply, expiresAt: keyEnds.toISOString() })
   })
 
   test('ORC-1.9 two equal submits at once make one message, and both get its reply', async () => {
@@ -185,7 +185,7 @@ describe('an idempotency key', () => {
     await rival.query('BEGIN')
     await rival.query(
       `INSERT INTO orch.idempotency_keys VALUES ($1, $2, $3, gen_random_uuid(), 'x', '{}', now(), now() + '1 day')`,
-      [idempotencyHash(accountId, key), tenantId, accountId],
+      [idempotencyHash(tenantId, accountId, key), tenantId, accountId],
     )
     const waiting = api.send(goodBody, { 'Idempotency-Key': key })
     await until(
@@ -203,12 +203,12 @@ describe('an idempotency key', () => {
     await api.send(goodBody, key)
     const other = { ...goodBody, body: 'Your code is 4712' }
     expect(await api.send(other, key)).toMatchObject({ status: 409, json: { code: 'IDEMPOTENCY_CONFLICT' } })
-    await api.redis.del(`orch:submit-idem:${idempotencyHash(accountId, key['Idempotency-Key'])}`)
+    await api.redis.del(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key['Idempotency-Key'])}`)
     expect(await api.send(other, key)).toMatchObject({ status: 409, json: { code: 'IDEMPOTENCY_CONFLICT' } })
     expect(await messagesOfKey(key['Idempotency-Key'])).toBe(1)
   })
 
-  test('of another account is another key; of another tenant with the same account it is refused, not shown', async () => {
+  test('fault A4: of another account or another tenant is another key', async () => {
     const key = { 'Idempotency-Key': randomUUID() }
     const first = replyOf((await api.send(goodBody, key)).json)
     const otherAccount = await authorized(api, { account_id: randomUUID() })
@@ -216,9 +216,59 @@ describe('an idempotency key', () => {
       first.messageId,
     )
     const otherTenant = await authorized(api, { tenant_id: randomUUID() })
-    expect((await api.send(goodBody, { ...key, ...otherTenant })).status).toBe(409)
-    await api.redis.del(`orch:submit-idem:${idempotencyHash(accountId, key['Idempotency-Key'])}`)
-    expect((await api.send(goodBody, { ...key, ...otherTenant })).status).toBe(409)
+    for (const headers of [
+      { ...key, ...otherTenant },
+      { ...key, ...otherTenant },
+    ])
+      expect((await api.send({ ...goodBody, body: 'other' }, headers)).status).toBe(202)
+    expect((await api.send(goodBody, key)).text).toContain(first.messageId)
+  })
+
+  test('ORC-1.9 100 equal submits at once make one message, also when Redis knows nothing', async () => {
+    const key = randomUUID()
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const answer = await api.send(goodBody, { 'Idempotency-Key': key })
+        await api.redis.del(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key)}`)
+        return answer
+      }),
+    )
+    expect(new Set(answers.map((answer) => answer.text)).size).toBe(1)
+    expect(await messagesOfKey(key)).toBe(1)
+    expect(await publishedOf(replyOf(answers[0]?.json).messageId)).toHaveLength(1)
+  })
+
+  test('ORC-1.9 an expired key and 50 submits at once make one new message', async () => {
+    const key = { 'Idempotency-Key': randomUUID() }
+    await api.send(goodBody, key)
+    api.advance(48 * HOUR_MS)
+    const answers = await Promise.all(Array.from({ length: 50 }, () => api.send(goodBody, key)))
+    expect(new Set(answers.map((answer) => answer.text)).size).toBe(1)
+    expect(await messagesOfKey(key['Idempotency-Key'])).toBe(2)
+  })
+
+  test('ORC-1.4 used in the last moment of a month is a replay in the next one', async () => {
+    const now = new Date(api.now())
+    const monthEndsMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1)
+    api.advance(monthEndsMs - 1_000 - api.now())
+    const key = { 'Idempotency-Key': randomUUID() }
+    const first = await api.send(goodBody, key)
+    api.advance(HOUR_MS)
+    await api.redis.del(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key['Idempotency-Key'])}`)
+    const second = await api.send(goodBody, key)
+    expect([first.status, second.text]).toEqual([202, first.text])
+    expect(await messagesOfKey(key['Idempotency-Key'])).toBe(1)
+  })
+
+  test('fault A7: repeated after its expiresAt gets the stored reply, from Redis and from Postgres', async () => {
+    const key = { 'Idempotency-Key': randomUUID() }
+    const body = { ...goodBody, expiresAt: new Date(api.now() + 60_000).toISOString() }
+    const first = await api.send(body, key)
+    api.advance(61_000)
+    expect((await api.send(body, key)).text).toBe(first.text)
+    await api.redis.del(`orch:submit-idem:${idempotencyHash(tenantId, accountId, key['Idempotency-Key'])}`)
+    expect((await api.send(body, key)).text).toBe(first.text)
+    expect((await api.send(body)).status).toBe(400)
   })
 
   test('ORC-1.4 older than 48 hours counts as new and is replaced, also when two come at once', async () => {

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { connect } from 'node:net'
 
 export interface Answer {
   readonly status: number
@@ -49,3 +50,14 @@ function parsed(text: string): unknown {
     return undefined
   }
 }
+
+/** Bytes as they are, which no client would send; ends with all that came back until the close. */
+export const rawCall = (url: string, bytes: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname, () => socket.write(bytes, 'latin1'))
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk.toString('latin1')))
+    socket.once('close', () => resolve(answer))
+    socket.once('error', reject)
+  })

@@ -1,10 +1,12 @@
 import { createInstruments, type Instruments } from '../instruments.ts'
-import type { MessageReader } from '../message-reader.ts'
+import type { MessageReader } from '../reading/message-reader.ts'
+import { admission } from '../middleware/admission.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { listen } from '../listener.ts'
 import { createApp, type AppDeps } from '../server.ts'
 import type { SubmitReply } from '../submit/idempotency.ts'
-import type { SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
+import type { SubmitItem, SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
+import type { GatewayProof } from '../middleware/gateway-proof.ts'
 import type { Scope, TokenClaims } from '../middleware/token.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
@@ -43,17 +45,22 @@ export interface FakeApp {
   readonly metrics: Metrics
   /** What reached the use case. */
   readonly submitted: SubmitRequest[]
+  readonly url: string
   call(path: string, options?: CallOptions): Promise<Answer>
   send(body: unknown, headers?: CallOptions['headers']): Promise<Answer>
   close(): Promise<void>
 }
 
 export interface Fakes {
-  readonly outcome?: () => Promise<SubmitOutcome>
+  /** Of each item. */
+  readonly outcome?: (item: SubmitItem) => Promise<SubmitOutcome>
   readonly reader?: Partial<MessageReader>
   readonly tokens?: Readonly<Record<string, TokenClaims>>
+  readonly gateway?: GatewayProof
   readonly app?: Partial<AppDeps>
 }
+
+const newId = () => 'c0ffee00-0000-4000-8000-000000000000'
 
 /**
  * The whole Koa app behind a port of this process, with fakes in place of everything that it talks
@@ -68,24 +75,33 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     metrics,
     instruments,
     logger: silentLogger,
-    enabled: true,
+    metricAliases: false,
+    flags: () => ({ enabled: true, shadow: false }),
+    gate: admission(256),
     now: () => nowMs,
-    newId: () => 'c0ffee00-0000-4000-8000-000000000000',
+    newId,
     ready: async () => ({ ready: true, details: {} }),
-    verify: async (token) => tokens[token],
-    reader: { message: async () => undefined, segments: async () => undefined, ...fakes.reader },
+    credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
+    reader: {
+      message: async () => undefined,
+      segments: async () => undefined,
+      list: async () => ({ messages: [], nextCursor: null }),
+      ...fakes.reader,
+    },
     submit: (request) => {
       submitted.push(request)
-      return fakes.outcome === undefined ? Promise.resolve({ kind: 'accepted', reply }) : fakes.outcome()
+      const outcome = fakes.outcome ?? (() => Promise.resolve({ kind: 'accepted', reply } as const))
+      return Promise.all(request.items.map(outcome))
     },
     ...fakes.app,
   })
-  const listener = await listen(app.callback(), '127.0.0.1', 0)
+  const listener = await listen({ handler: app.callback(), host: '127.0.0.1', port: 0, graceMs: 0, newId })
   const at = (path: string) => `http://127.0.0.1:${listener.port}${path}`
   return {
     instruments,
     metrics,
     submitted,
+    url: at(''),
     call: (path, options) => call(at(path), options),
     send: (body, headers = goodHeaders) =>
       call(at('/v1/sms/send'), {

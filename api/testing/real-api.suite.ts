@@ -10,6 +10,7 @@ import { hopTo, type UrlHop } from '../../dev/stack/proxy/hop.ts'
 import { createLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { Closers } from '../../streams/platform/process.ts'
+import { until } from './until.suite.ts'
 import { call, type Answer, type CallOptions } from './call.suite.ts'
 import { readApiConfig } from '../config.ts'
 import { startApi } from '../start.ts'
@@ -93,6 +94,7 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
     NATS_URL: cuts.nats.url,
     JWT_JWKS_URL: issuer.jwksUrl,
     SUBMIT_API_ENABLED: 'true',
+    SHUTDOWN_GRACE_MS: '0',
     ...env,
   })
   const around = { logger, metrics, now, newId: randomUUID, random: Math.random, subjectPrefix }
@@ -132,15 +134,6 @@ export const authorized = async (
   Authorization: `Bearer ${await api.token(claims)}`,
   'X-Tenant-Id': claims['tenant_id'] ?? tenantId,
 })
-
-/** Waits for something that happens in the background, at most ten seconds. */
-export async function until(happened: () => Promise<boolean>): Promise<void> {
-  for (let look = 0; look < 200; look++) {
-    if (await happened()) return
-    await new Promise((resolve) => void setTimeout(resolve, 50))
-  }
-  throw new Error('it did not happen within ten seconds')
-}
 
 async function openStream(closers: Closers, name: string, prefix: string): Promise<JetStreamManager> {
   const nats = closers.add('nats', await connect({ servers: serverUrl('NATS_URL') }), (open) => open.close())

@@ -115,6 +115,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
       RELAY_DATABASE_URL: databaseAs(given.stack, 'orch_relay'),
       JWT_JWKS_URL: given.jwksUrl,
       SUBMIT_API_ENABLED: 'true',
+      SHUTDOWN_GRACE_MS: '0',
     }),
   }
 }

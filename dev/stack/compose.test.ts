@@ -94,7 +94,7 @@ describe('docker-compose.redpanda.yml', () => {
 
   it('starts every process of the platform and the stand-ins of its neighbours', () => {
     const servers = ['redpanda', 'console', 'nats', 'postgres', 'redis']
-    const processes = ['api', 'topologies', 'bridges', 'sinks', 'smpp-gateway']
+    const processes = ['api', 'topologies', 'bridges', 'sinks', 'jobs', 'smpp-gateway']
     const standIns = ['routing-engine', 'operator-management', 'smsc']
     expect(new Set(Object.keys(compose.services))).toEqual(
       new Set([...servers, ...preparations, ...processes, ...standIns]),

@@ -27,7 +27,6 @@ interface Month {
   readonly until: string
 }
 
-const PARTITION_LOCK = 4_711_002
 /**
  * Attaching waits for running transactions on the table, and new ones queue behind it, so it must
  * give up soon.
@@ -35,11 +34,11 @@ const PARTITION_LOCK = 4_711_002
 const LOCK_TIMEOUT = '5s'
 
 /**
- * Creates the missing monthly partitions of every partitioned table and returns their names. As yet
- * only a migration calls it, no daily job [DB70]. There is no DEFAULT partition: attaching would
- * have to scan it, and rows in it could not be archived by month. No role gets a grant on a
- * partition [DB44]. A partition of a secured table is secured itself, because the policies of the
- * parent do not apply to a statement that names the partition directly.
+ * Creates the missing monthly partitions of every partitioned table and returns their names. A
+ * migration calls it, and a daily job [DB70]. There is no DEFAULT partition: attaching would have
+ * to scan it, and rows in it could not be archived by month. No role gets a grant on a partition
+ * [DB44]. A partition of a secured table is secured itself, because the policies of the parent do
+ * not apply to a statement that names the partition directly.
  */
 export async function ensurePartitions(options: PartitionOptions): Promise<readonly string[]> {
   const { client } = options
@@ -54,7 +53,7 @@ export async function ensurePartitions(options: PartitionOptions): Promise<reado
 }
 
 /**
- * For the gauge `partitions_months_ahead`, which does not exist yet [M42]: by table, how many
+ * For the gauge `partitions_months_ahead` [M42]: by table, how many
  * months after the current one have their partition.
  */
 export async function partitionMonthsAhead(
@@ -114,9 +113,10 @@ const partitionName = ({ schema, table }: PartitionedTable, { suffix }: Month): 
 async function ensurePartition(client: ClientBase, table: PartitionedTable, month: Month): Promise<boolean> {
   await client.query('BEGIN')
   try {
-    await client.query('SELECT pg_advisory_xact_lock($1)', [PARTITION_LOCK])
     await client.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
     await client.query('SET LOCAL ROLE migrator')
+    // One at a time. An advisory lock could be held by any role; this table is migrator's alone.
+    await client.query('LOCK TABLE orch.archive_runs IN SHARE ROW EXCLUSIVE MODE')
     const missing = await isMissing(client, table, month)
     if (missing) for (const statement of statementsFor(table, month)) await client.query(statement)
     await client.query('COMMIT')

@@ -12,13 +12,27 @@ export class StatementFailed extends Error {
   override readonly name = 'StatementFailed'
   readonly operation: string
   readonly code: string
+  /**
+   * A row's month has no partition: of all check violations the only one that names no constraint.
+   */
+  readonly lacksPartition: boolean
 
-  constructor(operation: string, code: string) {
+  constructor(operation: string, code: string, constraint?: string) {
     super(`${operation} failed (${code})`)
     this.operation = operation
     this.code = code
+    this.lacksPartition = code === CHECK_VIOLATION && constraint === undefined
+  }
+
+  /**
+   * The record is at fault and not the database: values and constraints, classes 22 and 23 [DB77].
+   */
+  get isPoison(): boolean {
+    return ['22', '23'].includes(this.code.slice(0, 2))
   }
 }
+
+const CHECK_VIOLATION = '23514'
 
 type ColumnType = 'uuid' | 'text' | 'timestamptz' | 'integer' | 'boolean' | 'jsonb'
 type Cell = string | number | boolean | null
@@ -56,7 +70,8 @@ export function statement<R>(
       const { rowCount } = await client.query({ name: operation, text, values })
       return rowCount ?? 0
     } catch (error) {
-      if (error instanceof DatabaseError) throw new StatementFailed(operation, error.code ?? 'unknown')
+      if (error instanceof DatabaseError)
+        throw new StatementFailed(operation, error.code ?? 'unknown', error.constraint)
       throw error
     }
   }

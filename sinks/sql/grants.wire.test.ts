@@ -23,7 +23,7 @@ const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[
     'dlr.segment_dlrs: SELECT',
   ],
   orch_relay: [
-    'orch.outbox: DELETE, INSERT, SELECT, UPDATE(attempts)',
+    'orch.outbox: DELETE, INSERT, SELECT, UPDATE(attempts, dead_at, dead_reason, next_try_at)',
     'orch.idempotency_keys: DELETE, SELECT(expires_at)',
     'orch.sms_messages: SELECT',
   ],

@@ -21,10 +21,7 @@ interface Migration {
 
 const FOLDER = new URL('.', import.meta.url)
 const NUMBERED = /^\d{4}_[a-z0-9_]+\.sql$/
-/**
- * Any constant will do; it must differ from the lock of the partition job, which may run at the
- * same time.
- */
+/** Any constant will do. */
 const MIGRATION_LOCK = 4_711_001
 
 /**

@@ -17,7 +17,7 @@ import {
   sentSegments,
   unmatchedReceipts,
 } from './receipts.ts'
-import type { Topic } from './topic.ts'
+import { deadLetterTopicOf, type Topic } from './topic.ts'
 
 /**
  * How a topic is kept. `partitions` absent means the platform's number (12 in production, fewer on
@@ -87,6 +87,10 @@ const KEEPING: readonly Keeping[] = [
   kept('dlr.records', 30),
   { name: 'bridge.marks', partitions: 1, cleanup: 'compact' },
   { ...kept('bridge.deadletter', 30), partitions: 3 },
+  // Of the sinks [DB77]. Topics that a topology reads have theirs already.
+  kept(deadLetterTopicOf('sms.events.status'), 30),
+  kept(deadLetterTopicOf('sms.outbound.deadletter'), 30),
+  kept(deadLetterTopicOf('dlr.records'), 30),
 ]
 
 export interface CatalogueOptions {

@@ -1,6 +1,18 @@
 import { z } from 'zod'
 import { MESSAGE_STATUSES } from '../domain/statuses.ts'
-import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
+import {
+  count,
+  e164,
+  envelope,
+  ids,
+  instant,
+  metadata,
+  ordinal,
+  segmentTotal,
+  sequence,
+  topic,
+  uuid,
+} from './topic.ts'
 
 /**
  * The way out: request, retry, dead letter, status, command. In a request `to`, `from` and `body`
@@ -14,7 +26,7 @@ const content = {
   body: z.string(),
   messageType: z.enum(['SMS', 'FLASH_SMS']),
   encoding: z.enum(['GSM7', 'UCS2']),
-  segmentCount: ordinal,
+  segmentCount: segmentTotal,
   enqueuedAt: instant,
   expiresAt: instant,
   callbackUrl: z.string().exactOptional(),
@@ -50,7 +62,7 @@ export const OutboundDeadLetter = z.object({
   reason: z.enum(DEAD_LETTER_REASONS),
   failureReason: z.string(),
   finalStatus: z.enum(['FAILED', 'DEAD_LETTER']),
-  seq: ordinal,
+  seq: sequence,
   failedAt: instant,
 })
 export type OutboundDeadLetter = z.infer<typeof OutboundDeadLetter>
@@ -66,9 +78,9 @@ export const StatusEvent = z.object({
   ...ids,
   previousStatus: z.enum(MESSAGE_STATUSES).nullable(),
   newStatus: z.enum(MESSAGE_STATUSES),
-  seq: ordinal,
+  seq: sequence,
   attemptCount: z.number().int().min(0).max(3),
-  segmentCount: ordinal,
+  segmentCount: segmentTotal,
   enqueuedAt: instant,
   operatorId: z.string().exactOptional(),
   routeId: z.string().exactOptional(),
@@ -103,7 +115,7 @@ export const DispatchRefused = z.object({
   ...ids,
   operatorId: uuid,
   /** That of the transition to SENT. */
-  seq: ordinal,
+  seq: sequence,
   reason: z.string(),
   command: DispatchCommand,
 })

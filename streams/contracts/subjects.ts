@@ -69,8 +69,8 @@ export const OUTBOUND_MIRRORS: readonly Mirror[] = [
 ]
 
 /**
- * `<type>:<eventId>`. For a request it is as yet `<type>:<messageId>` [EV50], so that the relay and
- * the first publish collapse.
+ * `<type>:<eventId>` [EV50]. A request is known by its messageId alone, as the gateway before this
+ * one has it: while both are running, what both publish collapses.
  */
 export const natsMessageId = (type: string, eventId: string): string => `${type}:${eventId}`
 

@@ -53,9 +53,10 @@ export const SCHEMA_VERSION = '1.0'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /**
  * Strict enough that Date.parse takes every match: a text that only looks like a time would reach a
- * timer as NaN.
+ * timer as NaN. Postgres knows no year 0 [DB78].
  */
-const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
+const INSTANT =
+  /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 /** Lower case [EV44]. */
 export const uuid = z.string().regex(UUID, 'must be a lower-case uuid')
@@ -63,7 +64,12 @@ export const uuid = z.string().regex(UUID, 'must be a lower-case uuid')
 export const instant = z.string().regex(INSTANT, 'must be an ISO 8601 UTC instant with milliseconds')
 export const e164 = z.string().regex(/^\+[1-9]\d{1,14}$/, 'must be an E.164 number')
 export const count = z.number().int().min(0)
-export const ordinal = z.number().int().min(1)
+/** Of a segment, and how many there are: the UDH counts in one octet [EN8], [DB78]. */
+export const ordinal = z.number().int().min(1).max(255)
+/** Of a request whose text is too long yet: it must reach FAILED, so it must be readable. */
+export const segmentTotal = z.number().int().min(1).max(32_767)
+/** Of the transitions of a message. */
+export const sequence = z.number().int().min(1).max(2_147_483_647)
 export const metadata = z.record(z.string(), z.string())
 
 /** Carried by every event. Any 1.x is read as 1.0: minor versions only add optional fields. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { OutboundRequest } from '../../streams/contracts/outbound.ts'
-import { count, instant, ordinal, uuid } from '../../streams/contracts/topic.ts'
+import { count, instant, segmentTotal, sequence, uuid } from '../../streams/contracts/topic.ts'
 import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
 
 const status = z.enum(MESSAGE_STATUSES)
@@ -35,7 +35,7 @@ export type TakenRoute = z.infer<typeof TakenRoute>
 export const Run = z.object({
   position: z.string(),
   from: status.nullable(),
-  firstSeq: ordinal,
+  firstSeq: sequence,
   /** Of a dead-letter replay: it replaces the request's own. */
   expiresAt: instant.exactOptional(),
   route: TakenRoute.exactOptional(),
@@ -50,10 +50,10 @@ export type Run = z.infer<typeof Run>
 export const Message = z.object({
   tenantId: uuid,
   accountId: uuid,
-  segmentCount: ordinal,
+  segmentCount: segmentTotal,
   enqueuedAt: instant,
   status,
-  seq: ordinal,
+  seq: sequence,
   attemptCount: count,
   request: OutboundRequest.exactOptional(),
   runs: z.array(Run),

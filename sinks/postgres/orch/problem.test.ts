@@ -9,7 +9,7 @@ describe('last error of a message', () => {
       title: 'No route',
       detail: 'routing-engine NOT_FOUND',
       instance: 'urn:uuid:62ac2b3a-3e03-56aa-862d-fb31e98457bb',
-      code: 'no_route',
+      code: 'NO_ROUTE',
     })
   })
 })

@@ -10,8 +10,8 @@ export interface Problem {
 }
 
 /**
- * What a status event says went wrong. It depends on the event only, so that a second processing
- * stores the same.
+ * What a status event says went wrong, with a code in the spelling of the API's own. It depends on
+ * the event only, so that a second processing stores the same.
  */
 export function problemOf(
   error: { readonly code: string; readonly detail: string },
@@ -27,6 +27,6 @@ export function problemOf(
     title: title.charAt(0).toUpperCase() + title.slice(1),
     detail: error.detail,
     instance: `urn:uuid:${eventId}`,
-    code: error.code,
+    code: words.join('_').toUpperCase(),
   }
 }

@@ -2,23 +2,25 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalJson, idempotencyHash, type JsonValue, requestFingerprint } from './idempotency.ts'
 
+const tenantId = '7d0a3d3e-2b1c-4f7e-8b7d-6a1f0c9e5b21'
 const accountId = 'b1f7c2aa-93f4-4f0b-a0ce-2f1a9d5e7c33'
 
-describe('ORC-1.4 the idempotency key is hashed with the account', () => {
-  test('as hex sha256 of account, colon and key', () => {
-    // printf %s 'b1f7c2aa-93f4-4f0b-a0ce-2f1a9d5e7c33:order-42' | sha256sum
-    expect(idempotencyHash(accountId, 'order-42')).toBe(
-      '325ffe1e080a6c5af525b01a9abb52188c41dbecfab281e8b3d8b283d2bf5331',
+describe('ORC-1.4 the idempotency key is hashed with tenant and account', () => {
+  test('as hex sha256 of tenant, account and key, with colons', () => {
+    // printf %s '7d0a3d3e-2b1c-4f7e-8b7d-6a1f0c9e5b21:b1f7c2aa-93f4-4f0b-a0ce-2f1a9d5e7c33:order-42' | sha256sum
+    expect(idempotencyHash(tenantId, accountId, 'order-42')).toBe(
+      '32c950df51c3c7fc647a86ea9b7c811add153244eaa30a0d099a73a0d7412c99',
     )
   })
 
-  test('and is another one for another account or key', () => {
+  test('fault A4: and is another one for another tenant, account or key', () => {
     const hashes = [
-      idempotencyHash(accountId, 'order-42'),
-      idempotencyHash(accountId, 'order-43'),
-      idempotencyHash('7d0a3d3e-2b1c-4f7e-8b7d-6a1f0c9e5b21', 'order-42'),
+      idempotencyHash(tenantId, accountId, 'order-42'),
+      idempotencyHash(tenantId, accountId, 'order-43'),
+      idempotencyHash(tenantId, tenantId, 'order-42'),
+      idempotencyHash(accountId, accountId, 'order-42'),
     ]
-    expect(new Set(hashes).size).toBe(3)
+    expect(new Set(hashes).size).toBe(4)
   })
 })
 

@@ -10,12 +10,12 @@ export type JsonValue =
   | { readonly [member: string]: JsonValue | undefined }
 
 /**
- * Hex sha256 of account and key, as yet without the tenant [SM14]. The account is part of it so
- * that two accounts that choose the same key never see each other's replies. It is a uuid and holds
- * no colon, so the two parts cannot run together.
+ * Hex sha256 of tenant, account and key [SM14]. Two accounts that choose the same key never see
+ * each other's replies, and an account id that another tenant names reaches none of this one's
+ * keys. The first two are uuids and hold no colon, so the parts cannot run together.
  */
-export const idempotencyHash = (accountId: string, key: string): string =>
-  hash('sha256', `${accountId}:${key}`, 'hex')
+export const idempotencyHash = (tenantId: string, accountId: string, key: string): string =>
+  hash('sha256', `${tenantId}:${accountId}:${key}`, 'hex')
 
 /**
  * Hex sha256 of the normalised command: equal for equal content, whatever the order of its members.

@@ -5,6 +5,9 @@ const E164 = /^\+[1-9]\d{1,14}$/
 
 export type Destination = { readonly ok: true; readonly e164: string } | { readonly ok: false }
 
+/** Marks of direction and the like, which come along when a number is copied out of a document. */
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu
+
 const REFUSED: Destination = { ok: false }
 
 export const isE164 = (text: string): boolean => E164.test(text)
@@ -18,11 +21,20 @@ export const isE164 = (text: string): boolean => E164.test(text)
  * is checked as well, because the library finds numbers of more than 15 digits possible.
  */
 export function parseDestination(input: string): Destination {
-  const text = input.trim()
+  const text = withoutOldMobilePrefix(input.replaceAll(INVISIBLE, '').trim())
   if (!text.startsWith('+')) return REFUSED
   const number = parsePhoneNumberFromString(text, { extract: false })
   if (number === undefined || number.ext !== undefined || !number.isPossible()) return REFUSED
   return isE164(number.number) && isStable(number.number, text) ? { ok: true, e164: number.number } : REFUSED
+}
+
+/**
+ * Until 2020 the mobile numbers of Mexico were dialled from abroad with a 1 behind +52. Address
+ * books still hold them so; the network takes them without.
+ */
+function withoutOldMobilePrefix(text: string): string {
+  const digits = text.replaceAll(/[\s().-]/g, '')
+  return /^\+521\d{10}$/.test(digits) ? `+52${digits.slice(4)}` : text
 }
 
 /**

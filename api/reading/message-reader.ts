@@ -1,28 +1,10 @@
 import { z } from 'zod'
-import type { Database, Row, Statement } from './postgres.ts'
-import type { Identity } from './middleware/token.ts'
+import { inTenant, type Database, type Statement } from '../postgres.ts'
+import type { Identity } from '../middleware/token.ts'
+import { cursorOf, selectList, type ListQuery } from './message-list.ts'
+import { messageView, VIEW_COLUMNS, type MessageView } from './message-view.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
-
-/**
- * The reply of [H3], as yet without the fields from `to` to `sendAt` of [RD1]. Instants are ISO
- * 8601 UTC, null where nothing has happened yet.
- */
-export interface MessageView {
-  readonly messageId: string
-  readonly status: string
-  readonly attemptCount: number
-  readonly operatorId: string | null
-  readonly routeId: string | null
-  readonly enqueuedAt: string
-  readonly processedAt: string | null
-  /** A problem (RFC 9457). */
-  readonly lastError: unknown
-  readonly segmentCount: number
-  readonly dlrStatus: string | null
-  readonly dlrReceivedAt: string | null
-  readonly statusUpdatedAt: string
-}
 
 /** One segment in the reply of [H4], see [RD4]. */
 export interface SegmentView {
@@ -41,76 +23,58 @@ export interface SegmentView {
 export interface MessageReader {
   message(reader: Reader, messageId: string): Promise<MessageView | undefined>
   segments(reader: Reader, messageId: string): Promise<readonly SegmentView[] | undefined>
+  /** The account's own, newest first [H15]. */
+  list(reader: Reader, query: ListQuery): Promise<MessagePage>
+}
+
+export interface MessagePage {
+  readonly messages: readonly MessageView[]
+  /** Null on the last page. */
+  readonly nextCursor: string | null
 }
 
 /** Reads the primary: a replica may be more than the allowed two seconds behind [RD3]. */
 export const messageReader = (database: Database): MessageReader => ({
   async message(reader, messageId) {
     const values = [messageId, reader.tenantId, reader.accountId]
-    const [found] = await database.inTenant('read_message', reader.tenantId, [{ ...SELECT_MESSAGE, values }])
+    const statements = inTenant(reader.tenantId, [{ ...SELECT_MESSAGE, values }])
+    const [, found] = await database.transaction('read_message', statements)
     return found?.rows[0] === undefined ? undefined : messageView(found.rows[0])
   },
   async segments(reader, messageId) {
     const values = [messageId, reader.tenantId, reader.accountId]
-    const statements = [
+    const statements = inTenant(reader.tenantId, [
       { ...SELECT_MESSAGE, values },
       { ...SELECT_SEGMENTS, values },
-    ]
-    const [found, segments] = await database.inTenant('read_segments', reader.tenantId, statements)
+    ])
+    const [, found, segments] = await database.transaction('read_segments', statements)
     if (found?.rows[0] === undefined) return undefined
     const { segmentCount } = messageView(found.rows[0])
     return segmentViews(messageId, segmentCount, z.array(SegmentRow).parse(segments?.rows))
   },
+  async list({ tenantId, accountId }, query) {
+    const statements = inTenant(tenantId, [selectList(tenantId, accountId, query)])
+    const [, found] = await database.transaction('list_messages', statements)
+    const views = (found?.rows ?? []).map(messageView)
+    const messages = views.slice(0, query.limit)
+    const last = messages.at(-1)
+    const hasMore = views.length > messages.length && last !== undefined
+    return { messages, nextCursor: hasMore ? cursorOf(last) : null }
+  },
 })
 
 const SELECT_MESSAGE: Statement = {
-  name: 'select-message',
-  text: `SELECT message_id, status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error,
-      segment_count, dlr_status, dlr_received_at, status_updated_at
+  text: `SELECT ${VIEW_COLUMNS}
     FROM orch.sms_messages WHERE message_id = $1 AND tenant_id = $2 AND account_id = $3`,
 }
 
 const SELECT_SEGMENTS: Statement = {
-  name: 'select-segments',
   text: `SELECT segment_index, total_segments, status, error_code, received_at
     FROM dlr.segment_dlrs WHERE message_id = $1 AND tenant_id = $2 AND account_id = $3
     ORDER BY received_at, segment_index`,
 }
 
 const instant = z.date().transform((date) => date.toISOString())
-
-const MessageRow = z.object({
-  message_id: z.string(),
-  status: z.string(),
-  attempt_count: z.number(),
-  operator_id: z.string().nullable(),
-  route_id: z.string().nullable(),
-  enqueued_at: instant,
-  processed_at: instant.nullable(),
-  last_error: z.unknown(),
-  segment_count: z.number(),
-  dlr_status: z.string().nullable(),
-  dlr_received_at: instant.nullable(),
-  status_updated_at: instant,
-})
-
-function messageView(row: Row): MessageView {
-  const message = MessageRow.parse(row)
-  return {
-    messageId: message.message_id,
-    status: message.status,
-    attemptCount: message.attempt_count,
-    operatorId: message.operator_id,
-    routeId: message.route_id,
-    enqueuedAt: message.enqueued_at,
-    processedAt: message.processed_at,
-    lastError: message.last_error ?? null,
-    segmentCount: message.segment_count,
-    dlrStatus: message.dlr_status,
-    dlrReceivedAt: message.dlr_received_at,
-    statusUpdatedAt: message.status_updated_at,
-  }
-}
 
 const SegmentRow = z.object({
   segment_index: z.number(),
