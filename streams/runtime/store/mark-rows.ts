@@ -11,7 +11,7 @@ const PREFIX = '\0'
 export const markKey = (topic: string): string => `${PREFIX}mark:${topic}`
 export const idKey = (topic: string): string => `${PREFIX}id:${topic}`
 
-/** Of the store in which a row of this key is kept, when it was found in the changelog of `name`. */
+/** The store of a row with this key that was found in the changelog of `name`. */
 export const storeOf = (name: string, key: string): string => (key.startsWith(PREFIX) ? MARKS_STORE : name)
 
 /** In whose changelog rows of a store are written. */

@@ -56,6 +56,8 @@ describe('a changelog that was deleted and made again', () => {
   })
 })
 
+const isMark = ({ key }: LogRecord): boolean => storeOf('', String(key)) === MARKS_STORE
+
 /** The changelogs as made again by a backup: the last row first, and much behind it. */
 async function remake({ log, given }: World, rowOf: (last: LogRecord) => string, others = 20): Promise<void> {
   const names = changelogsOf(given.topology)
@@ -63,7 +65,6 @@ async function remake({ log, given }: World, rowOf: (last: LogRecord) => string,
   await log.admin.deleteTopics(names)
   await provisionCounting(log, given, 1)
   for (const records of before) {
-    const isMark = ({ key }: LogRecord): boolean => storeOf('', String(key)) === MARKS_STORE
     const last = records.findLast((record) => !isMark(record))
     if (last === undefined) continue
     await log.writer().write([{ ...last, value: rowOf(last) }, ...records.filter(isMark).slice(-1)])
