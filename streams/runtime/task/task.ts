@@ -275,9 +275,12 @@ export class Task {
   }
 
   async #ask(asked: readonly (Questions | null)[], answers: Answers): Promise<void> {
-    const { clock, prefetcher, hooks } = this.#options
+    const { clock, prefetcher, hooks, committer } = this.#options
     const startedMs = clock.now()
+    // Others do not wait for an answer from outside.
+    committer.tempo.roundEnds(taskName(this.id))
     await prefetcher.answer(asked, () => this.#progress.answered(), answers)
+    committer.tempo.roundBegins(taskName(this.id))
     hooks.asked(this.id, asked.filter((one) => one !== null).length, clock.now() - startedMs)
   }
 
