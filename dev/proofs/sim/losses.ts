@@ -2,7 +2,7 @@ import type { Topology } from '../../../streams/dsl/topology.ts'
 import type { MemoryLog } from '../../../streams/log/memory.ts'
 import type { Lost } from '../../../streams/log/memory/partition-log.ts'
 import { partitionKey, type LogRecord } from '../../../streams/log/port.ts'
-import type { TaskLimits } from '../../../streams/runtime/limits.ts'
+import { DEFAULT_LIMITS, type TaskLimits } from '../../../streams/runtime/limits.ts'
 import { groupOf } from '../../../streams/runtime/task/names.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
@@ -45,8 +45,11 @@ export function planLosses(dice: Dice, isSure: boolean): LossPlan {
   return { losses: [...topics].map((topic) => ({ topic, atMs: dice.int(1500, 20_000) })), limits }
 }
 
-/** Longer than a partition is without a leader, and than a marker is on its way. */
-export const NOTICED_MS_MAX = 10_000
+/**
+ * Longer than a partition is without a leader, than a marker is on its way, and than a transaction
+ * holds back the end of a changelog that nobody knows to be open.
+ */
+export const NOTICED_MS_MAX = DEFAULT_LIMITS.transactionTimeoutMs + 5_000
 
 export interface LossesOptions {
   readonly lossPlan: LossPlan
