@@ -49,6 +49,23 @@ describe('CON-5.7 lease', () => {
   })
 })
 
+describe('[B3] a lease that is lost while its holder binds', () => {
+  it('the bind is ended, and nothing is told or pulled', async () => {
+    await rig.openNats()
+    await rig.addDurable(rig.operatorId)
+    const heard = await rig.hear()
+    const smsc = await rig.openSmsc({ faults: [{ on: 'bind', do: { kind: 'late', ms: 3_000 } }] })
+    await rig.openManagement(smsc.port)
+    await rig.send({ to: phone('916') })
+    const running = await rig.startGateway({ timings: { bindMs: 60_000 } })
+    await until(() => stateOf(running) === 'CONNECTING')
+    await rig.setLease(randomUUID(), 60_000)
+    await until(() => smsc.entries().some((entry) => entry.kind === 'unbind'), 20_000)
+    await until(() => stateOf(running) === 'DISCONNECTED')
+    expect([heard.health, heard.results, smsc.counters().submits]).toEqual([[], [], 0])
+  }, 40_000)
+})
+
 async function hopToRedis(): Promise<UrlHop> {
   const hop = await hopTo(envOf('REDIS_URL'))
   rig.onClose(() => hop.close())

@@ -213,7 +213,11 @@ export class Operator {
     const bound = await bindOperator(credentials, bind)
     if (bound.kind === 'failed') return bound
     if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
-    return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
+    if (!lost.aborted && !this.#stopping.signal.aborted)
+      return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
+    // It is another's by now, or nobody's: neither health nor commands of it are ours [B3].
+    await bound.bind.unbind(0)
+    return { kind: 'ended', reason: 'bound too late' }
   }
 
   /** From a good bind to its end, whichever side ends it. */

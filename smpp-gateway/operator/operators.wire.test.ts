@@ -67,6 +67,37 @@ describe('CON-5.6 failover', () => {
   }, 40_000)
 })
 
+describe('[FO3] a backup that is lost', () => {
+  it('leaves no command behind with a due time far away', async () => {
+    const backupId = randomUUID()
+    await rig.openNats()
+    await rig.addDurable(rig.operatorId)
+    await rig.addDurable(backupId)
+    const heard = await rig.hear(rig.operatorId, backupId)
+    const own = await rig.openSmsc()
+    const other = await rig.openSmsc()
+    await rig.openManagement(own.port, { backupOperatorId: backupId })
+    rig.setOperator(backupId, other.port, { tpsLimit: 20 })
+    const running = await rig.startGateway({
+      operatorIds: [rig.operatorId, backupId],
+      options: { [rig.operatorId]: { failoverAfterMs: 100 } },
+    })
+    await rig.bound(running)
+    await rig.bound(running, backupId)
+    own.dropConnections(60_000)
+    const state = () => running.gateway.operators.get(rig.operatorId)?.view.state
+    await until(() => state() === 'FAILBACK', 20_000)
+    await Promise.all(Array.from({ length: 1_000 }, () => rig.send({ to: phone('916') })))
+    await until(() => other.counters().submits > 20, 20_000)
+    other.dropConnections(60_000)
+    await until(() => state() !== 'FAILBACK', 20_000)
+    own.dropConnections(0)
+    await rig.bound(running)
+    await until(async () => (await rig.unacknowledged()) === 0, 40_000)
+    expect(new Set(heard.results.map(({ messageId }) => messageId)).size).toBe(1_000)
+  }, 90_000)
+})
+
 describe('CON-1.2 operator.health', () => {
   it('CON-3.3 fits its contract, changes in order, and beats while nothing changes', async () => {
     const { heard } = await rig.openAll({ timings: { heartbeatMs: 100 } })

@@ -34,6 +34,13 @@ export async function publishResult(
   return { kind: 'settled', result }
 }
 
+/** What became of a segment that has its result, if only by a late answer [S9]. */
+export function concluded(job: Submission, segment: Segment): Promise<SegmentVerdict> | undefined {
+  const progress = job.record.segment(segment.index)
+  if (progress?.state === 'published') return Promise.resolve({ kind: 'settled', result: progress.result })
+  return progress?.state === 'result' ? publishResult(job, segment, progress.result) : undefined
+}
+
 /**
  * The command comes back and starts at this segment. `progress` is what is true of it: undefined
  * when it has certainly not been sent.
@@ -44,7 +51,10 @@ export async function again(
   progress: SegmentProgress | undefined,
   when: Redeliver,
   tries: Tries = job.record.tries,
-): Promise<Redeliver> {
+): Promise<SegmentVerdict> {
+  // An answer to an earlier copy may have come while this one was on its way.
+  const done = concluded(job, segment)
+  if (done !== undefined) return done
   await job.record.defer(segment.index, progress, tries)
   return when
 }

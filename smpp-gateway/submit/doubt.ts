@@ -1,4 +1,4 @@
-import { conclude, again } from './conclude.ts'
+import { again, conclude, concluded } from './conclude.ts'
 import type { Carrier } from './carrier.ts'
 import type { Segment } from './encode.ts'
 import type { Unsettled } from './progress.ts'
@@ -24,6 +24,8 @@ export function concludeUncertain(
   segment: Segment,
   carriedBy: string | undefined,
 ): Promise<SegmentVerdict> {
+  const done = concluded(job, segment)
+  if (done !== undefined) return done
   job.metrics.uncertain()
   return conclude(job, segment, carriedBy ?? job.operatorId, { outcome: 'ACCEPTED', uncertain: true })
 }

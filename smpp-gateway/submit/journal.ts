@@ -121,6 +121,8 @@ class Entry implements CommandRecord {
   readonly #known: Remembered
   readonly #options: EntryOptions
   #isUnread: boolean
+  /** Redis has been told when to forget it. */
+  #hasEnd = false
 
   constructor(messageId: string, known: Remembered, isKnown: boolean, options: EntryOptions) {
     this.#key = keyOf(messageId)
@@ -145,8 +147,7 @@ class Entry implements CommandRecord {
   async write(index: number, progress: SegmentProgress): Promise<boolean> {
     if (this.#isUnread) return this.#first(String(index), progress)
     this.#remember(index, progress)
-    const { shared, asked } = this.#options
-    asked(await shared.attempt((redis) => redis.hset(this.#key, String(index), JSON.stringify(progress))))
+    await this.#put({ [index]: JSON.stringify(progress) })
     return true
   }
 
@@ -193,9 +194,19 @@ class Entry implements CommandRecord {
     )
     const isTaken = asked(written)?.[0] === 0
     if (isTaken) return false
+    this.#hasEnd = written !== undefined
     this.#isUnread = false
     this.#remember(Number(field), progress)
     return true
+  }
+
+  /** The key may be new in Redis, although this is not the first word on the command. */
+  async #put(fields: Readonly<Record<string, string>>): Promise<void> {
+    const { shared, asked } = this.#options
+    const written = shared.attempt((redis) =>
+      Promise.all([redis.hset(this.#key, fields), ...(this.#hasEnd ? [] : [redis.expire(this.#key, TTL_S)])]),
+    )
+    this.#hasEnd = asked(await written) !== undefined
   }
 
   #remember(index: number, progress: SegmentProgress): void {

@@ -10,6 +10,7 @@ import { silentLogger } from '../../streams/platform/logger.ts'
 import { connectRedis, type SharedState } from '../redis.ts'
 import { commandTo, phone, until } from '../testing/invented.suite.ts'
 import { envOf, Rig, type Heard } from '../testing/rig.suite.ts'
+import { createJournal } from './journal.ts'
 import type { SegmentProgress } from './progress.ts'
 
 let rig: Rig
@@ -110,6 +111,33 @@ describe('CON-5.5 [S11] a process was killed', () => {
     await acknowledged()
     expect(submitsOf(smsc)).toHaveLength(1)
     expect(heard.results).toHaveLength(1)
+  })
+})
+
+describe('[S4] what is in Redis ends by itself', () => {
+  const lifeOf = async (messageId: string) =>
+    shared.attempt((redis) => redis.ttl(`smpp:progress:${messageId}`))
+
+  it('also of a command that was given back before anything was written of it', async () => {
+    const messageId = randomUUID()
+    const record = await createJournal(shared, () => {}).open(messageId)
+    await record.write(1, { state: 'submitting', resubmits: 0 })
+    expect(await lifeOf(messageId)).toBeGreaterThan(71 * 3_600)
+  })
+
+  it('also when Redis was away for the first word', async () => {
+    const messageId = randomUUID()
+    let isAway = true
+    const sometimes: SharedState = {
+      attempt: (call) => (isAway ? Promise.resolve(undefined) : shared.attempt(call)),
+      isUp: true,
+      close: () => {},
+    }
+    const record = createJournal(sometimes, () => {}).openNew(messageId)
+    await record.write(1, { state: 'submitting', resubmits: 0 })
+    isAway = false
+    await record.write(1, { state: 'result', result: resultOf('op-1') })
+    expect(await lifeOf(messageId)).toBeGreaterThan(71 * 3_600)
   })
 })
 

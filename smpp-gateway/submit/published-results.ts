@@ -36,6 +36,8 @@ export class PublishedResults {
   readonly #now: () => number
   #known = new BoundedMap<string, Map<number, SegmentResult>>(MESSAGES_MAX)
   #readSince = Infinity
+  /** When the newest that was read was stored, epoch ms. */
+  #readUntil = Number.NEGATIVE_INFINITY
   #nextSequence: number | undefined
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<void> = Promise.resolve()
@@ -67,17 +69,23 @@ export class PublishedResults {
   async #readOn(since: number): Promise<void> {
     const startedAt = this.#now()
     if (since >= this.#readSince && startedAt - this.#readAt < FRESH_MS) return
-    if (since < this.#readSince) {
-      this.#known = new BoundedMap(MESSAGES_MAX)
-      this.#nextSequence = undefined
-      // Others will ask for older ones: each step back reads everything anew.
-      this.#readSince = since - STEP_MS
-    }
+    // What lies between the last look and this one may be a whole day that nobody asks for.
+    if (since < this.#readSince || since - STEP_MS > this.#readUntil) this.#startOver(since)
     const consumer = await jetstreamOf(this.#nats).consumers.get(SUBMIT_RESULT_MIRROR.stream, this.#start)
-    let pending = (await consumer.info()).num_pending
-    while (pending > 0) pending = await this.#readBatch(consumer, pending)
+    // Those of this moment: what is published while we read is newer than the question.
+    let missing = (await consumer.info()).num_pending
+    while (missing > 0) missing -= await this.#readBatch(consumer, missing)
     this.#readAt = startedAt
     await consumer.delete()
+  }
+
+  /** Until all has been read nothing is known, however fresh it was. */
+  #startOver(since: number): void {
+    this.#known = new BoundedMap(MESSAGES_MAX)
+    this.#nextSequence = undefined
+    this.#readAt = Number.NEGATIVE_INFINITY
+    // Others will ask for older ones: each step back reads everything anew.
+    this.#readSince = since - STEP_MS
   }
 
   get #start() {
@@ -89,22 +97,23 @@ export class PublishedResults {
       : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#nextSequence }
   }
 
-  /** Answers how many are still to come. */
-  async #readBatch(consumer: Consumer, pending: number): Promise<number> {
+  /** Answers how many it has read. */
+  async #readBatch(consumer: Consumer, missing: number): Promise<number> {
     // Not more than there are: it would wait for the rest.
-    const wanted = Math.min(BATCH, pending)
+    const wanted = Math.min(BATCH, missing)
     const messages = await consumer.fetch({ max_messages: wanted, expires: FETCH_MS })
-    let left = pending
+    let read = 0
     for await (const message of messages) {
       this.#note(message)
-      left = message.info.pending
+      read += 1
     }
-    if (left === pending) throw new Error('results do not come')
-    return left
+    if (read === 0) throw new Error('results do not come')
+    return read
   }
 
   #note(message: JsMsg): void {
     this.#nextSequence = message.seq + 1
+    this.#readUntil = message.info.timestampNanos / 1_000_000
     const event = decode(submitResults, message.data)
     if (!event.ok) return
     const { messageId, segmentIndex } = event.value

@@ -9,7 +9,7 @@ import { readCommand, type CommandIdentity } from './command.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
 import { submitCommand } from './submit.ts'
-import { later, type SubmitContext, type Verdict } from './submission.ts'
+import { later, NOBODY_BOUND_MS, type SubmitContext, type Verdict } from './submission.ts'
 
 export interface QueueOptions {
   readonly nats: NatsLink
@@ -139,6 +139,7 @@ export class CommandQueue {
     const consumer = await jetstreamOf(nats).consumers.get(STREAM, commandDurable(context.operatorId))
     for (;;) {
       await this.#room(signal)
+      await this.#carried(signal)
       if (signal.aborted) return
       const messages = await consumer.fetch({ max_messages: this.#places, expires: PULL_MS })
       for await (const message of messages) this.#take(message, signal)
@@ -157,6 +158,12 @@ export class CommandQueue {
         this.#onRoom = resolve
       })
     }
+  }
+
+  /** A backup that was lost is noticed late: until then commands would only come and go back. */
+  async #carried(signal: AbortSignal): Promise<void> {
+    const { carrier, sleep } = this.#options
+    while (carrier() === undefined && !signal.aborted) await sleep(NOBODY_BOUND_MS, signal)
   }
 
   #take(message: JsMsg, signal: AbortSignal): void {
@@ -179,14 +186,12 @@ export class CommandQueue {
    */
   #untilTurnMs(): number {
     const { turns, settings } = this.#options.context
-    const isFull = this.#againInWork >= inWorkMax(settings.window) / 2
-    return isFull ? Math.max(1, turns.after(0, this.#rate)) : turns.admit(this.#rate)
-  }
-
-  /** Commands that the carrier of this moment can take in a second. */
-  get #rate(): number {
     const carrier = this.#options.carrier()
-    return carrier === undefined ? 1 : Math.max(1, carrier.tpsLimit * carrier.throttle.part)
+    // It goes back all the same. A turn at no rate would be one of hours.
+    if (carrier === undefined) return 0
+    const rate = Math.max(1, carrier.tpsLimit * carrier.throttle.part)
+    const isFull = this.#againInWork >= inWorkMax(settings.window) / 2
+    return isFull ? Math.max(1, turns.after(0, rate)) : turns.admit(rate)
   }
 
   async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { accepted } from './accepted.ts'
 import type { Carrier } from './carrier.ts'
-import { again, conclude } from './conclude.ts'
+import { again, conclude, concluded } from './conclude.ts'
 import { concludeDoubt, concludeUncertain } from './doubt.ts'
 import { addressFields, contentOf, type Segment } from './encode.ts'
 import type { Unsettled } from './progress.ts'
@@ -9,15 +9,17 @@ import { nextTry } from './retries.ts'
 import type { SubmitReply } from '../smpp/session.ts'
 import { withinSpan } from '../spans.ts'
 import { classOfSubmit, type SubmitClass } from '../smpp/status-class.ts'
-import { isExpired, later, type Redeliver, type SegmentVerdict, type Submission } from './submission.ts'
+import {
+  isExpired,
+  later,
+  NOBODY_BOUND_MS,
+  type Redeliver,
+  type SegmentVerdict,
+  type Submission,
+} from './submission.ts'
 
 /** Time for the session to come back before the command is looked at again. */
 const REBIND_MS = 1_000
-/**
- * For commands that come between the end of a session and the end of pulling. Given back at once,
- * they would only come back.
- */
-const NOBODY_BOUND_MS = 250
 /** A backup that cannot write the text is no help: the message waits for its own operator. */
 const OTHER_ALPHABET_MS = 30_000
 
@@ -85,7 +87,9 @@ function refuseSender(
  */
 async function proceedToSend(attempt: Try): Promise<Sent | SegmentVerdict> {
   const { job, segment, carrier, before } = attempt
-  // The wait for permit and window may have been long.
+  // The wait for permit and window may have been long: a late answer or the end may have come.
+  const done = concluded(job, segment)
+  if (done !== undefined) return done
   if (isExpired(job))
     return before === undefined
       ? conclude(job, segment, job.operatorId, { outcome: 'EXPIRED' })

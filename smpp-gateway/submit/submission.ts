@@ -75,4 +75,10 @@ export type SegmentVerdict = { readonly kind: 'settled'; readonly result: Segmen
 
 export const later = (delayMs: number): Redeliver => ({ kind: 'redeliver', delayMs })
 
+/**
+ * For commands that come between the end of a session and the end of pulling. Given back at once,
+ * they would only come back.
+ */
+export const NOBODY_BOUND_MS = 250
+
 export const isExpired = (job: Assignment): boolean => job.now() > Date.parse(job.command.expiresAt)

@@ -1,5 +1,5 @@
 import { encodingOf } from '../../streams/domain/message/text-segments.ts'
-import { conclude, publishResult } from './conclude.ts'
+import { conclude, concluded } from './conclude.ts'
 import { concludeUncertain, mayResubmit, noteDoubt } from './doubt.ts'
 import { planOf, segmentsOf, type Segment } from './encode.ts'
 import type { CommandRecord } from './journal.ts'
@@ -69,11 +69,9 @@ async function referenceOf({ record, references, command, settings }: Submission
  */
 function proceed(job: Submission, segment: Segment, refusal: number | undefined): Promise<SegmentVerdict> {
   const progress = job.record.segment(segment.index)
-  if (progress?.state === 'published') return Promise.resolve({ kind: 'settled', result: progress.result })
-  if (progress?.state === 'result') return publishResult(job, segment, progress.result)
-  return progress === undefined
-    ? proceedUnsent(job, segment, refusal)
-    : proceedInDoubt(job, segment, progress, refusal !== undefined)
+  if (progress?.state === 'submitting' || progress?.state === 'doubt')
+    return proceedInDoubt(job, segment, progress, refusal !== undefined)
+  return concluded(job, segment) ?? proceedUnsent(job, segment, refusal)
 }
 
 function proceedUnsent(

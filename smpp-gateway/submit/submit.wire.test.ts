@@ -191,6 +191,22 @@ describe('CON-5.3 in doubt', () => {
     expect(await running.metric('smpp_connector_late_answers_total')).toBe(5)
   })
 
+  it('an answer that comes while the second copy waits for its permit: no second copy is sent', async () => {
+    const { smsc, heard, running } = await rig.openAll(
+      { timings: { responseMs: 1_000 }, options: { [rig.operatorId]: { rate: 1 } } },
+      10,
+      { timing: { receiptDelayMs: { min: 5, max: 20 }, lateResponseMs: 3_000 } },
+    )
+    const { messageId } = await rig.send({ to: phone('942') })
+    await until(() => submitsOf(smsc).length === 1)
+    // They stand before it in the line, one a second.
+    for (let count = 0; count < 4; count += 1) await rig.send({ to: phone('916') })
+    await until(async () => (await rig.unacknowledged()) === 0, 60_000)
+    expect(await running.metric('smpp_connector_late_answers_total')).toBe(1)
+    expect(heard.results.filter((result) => result.messageId === messageId)).toHaveLength(1)
+    expect(submitsOf(smsc)).toHaveLength(5)
+  }, 90_000)
+
   it('an answer that comes when the segment has been reported as uncertain brings its id after all', async () => {
     const { smsc, heard } = await rig.openAll(
       { timings: { responseMs: 200 }, options: { [rig.operatorId]: { inDoubt: 'drop' } } },
@@ -207,7 +223,7 @@ describe('CON-5.3 in doubt', () => {
   })
 
   it('no more PDUs than the window are unanswered at any time', async () => {
-    const { smsc } = await rig.openAll({}, 4)
+    const { smsc } = await rig.openAll({ timings: { responseMs: 60_000, drainMs: 100 } }, 4)
     for (let turn = 0; turn < 12; turn++) await rig.send({ to: phone('946') })
     await until(() => submitsOf(smsc).length === 4)
     await sleep(400)
