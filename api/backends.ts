@@ -26,6 +26,8 @@ export interface Surroundings {
 export interface Backends {
   readonly instruments: Instruments
   readonly database: Database
+  /** Of reads alone: lists that take long must not keep another tenant's submits waiting [ER19]. */
+  readonly reads: Database
   /**
    * Of the readiness alone: a flood that holds every other connection must not turn it red [H32].
    */
@@ -35,8 +37,9 @@ export interface Backends {
   readonly delivered: DeliveredRows
 }
 
-/** Twenty connections per process [DB59], two of them for the outbox, one for the readiness. */
-const SERVICE_POOL = { connectionsMax: 17, connectMsMax: 2_000, statementMsMax: 2_500 }
+/** Twenty connections per process [DB59]: for submits, reads, readiness and outbox. */
+const SERVICE_POOL = { connectionsMax: 12, connectMsMax: 2_000, statementMsMax: 2_500 }
+const READ_POOL = { ...SERVICE_POOL, connectionsMax: 5 }
 const PROBE_POOL = { connectionsMax: 1, connectMsMax: 1_000, statementMsMax: 1_000 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 
@@ -50,6 +53,8 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, logger), (open) =>
     open.end(),
   )
+  const reads = openPool(config.DATABASE_URL, READ_POOL, logger)
+  closers.add('read pool', reads, (open) => open.end())
   const probe = openPool(config.DATABASE_URL, PROBE_POOL, logger)
   closers.add('probe pool', probe, (open) => open.end())
   const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, logger)
@@ -68,6 +73,7 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   return {
     instruments,
     database: connectDatabase(pool, SERVICE_POOL, instruments),
+    reads: connectDatabase(reads, READ_POOL, instruments),
     probe: connectDatabase(probe, PROBE_POOL, instruments),
     redis,
     publisher,

@@ -14,6 +14,8 @@ import {
 } from '../streams/platform/config.ts'
 import { SIGNING_ALGORITHMS } from './middleware/token.ts'
 
+/** A bulk takes 16 places, and a tenant has half of all: with fewer none would ever be taken. */
+const INFLIGHT_MIN = 32
 /** As many as the digest has bytes. */
 const GATEWAY_SECRET_CHARS_MIN = 32
 
@@ -38,7 +40,7 @@ const shape = {
   /** What the gateway signs with; two, separated by a comma, while it is exchanged. */
   GATEWAY_SECRET: list.pipe(z.array(z.string().min(GATEWAY_SECRET_CHARS_MIN)).min(1)).optional(),
   /** Requests in flight, of which one tenant may have half [ER19]. */
-  INFLIGHT_MAX: positive.default(256),
+  INFLIGHT_MAX: positive.min(INFLIGHT_MIN).default(256),
   /** How long a stopping process serves on with a red readiness before it closes its port. */
   SHUTDOWN_GRACE_MS: milliseconds.max(20_000).default(5_000),
   /** [FL1] */

@@ -126,13 +126,33 @@ describe('fault A6: a flood of one tenant', () => {
     const waiting = Array.from({ length: 60 }, () => api.send(goodBody))
     await until(async () => {
       const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'orch_svc'`
-      return ((await rival.query(waits)).rowCount ?? 0) > 0
+      return ((await api.sql.query(waits)).rowCount ?? 0) > 0
     })
     expect((await api.call('/ready')).status).toBe(200)
     await rival.query('ROLLBACK')
     rival.release()
     await Promise.all(waiting)
     expect((await api.send(goodBody)).status).toBe(202)
+  })
+
+  test('whose reads all wait keeps no submit of another waiting', async () => {
+    const other = await authorized(api, { tenant_id: randomUUID() })
+    const { messageId } = SubmitReply.parse((await api.send(goodBody)).json)
+    const headers = await authorized(api)
+    const rival = await api.sql.connect()
+    await rival.query('BEGIN')
+    await rival.query('LOCK TABLE dlr.segment_dlrs IN ACCESS EXCLUSIVE MODE')
+    const path = `/v1/sms/${messageId}/segments`
+    const waiting = Array.from({ length: 60 }, () => api.call(path, { headers }))
+    await until(async () => {
+      const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'orch_svc'`
+      return ((await api.sql.query(waits)).rowCount ?? 0) >= 5
+    })
+    const answer = await api.send(goodBody, { ...other, 'Content-Type': 'application/json' })
+    await rival.query('ROLLBACK')
+    rival.release()
+    await Promise.all(waiting)
+    expect(answer.status).toBe(202)
   })
 
   test('fault S2: a month without a partition is an outage, and stores nothing', async () => {

@@ -23,7 +23,7 @@ import { tokenVerifier } from './middleware/token.ts'
  */
 export async function startApi(config: ApiConfig, around: Surroundings, closers: Closers): Promise<Listener> {
   const backends = openBackends(config, around, closers)
-  const { database, redis, publisher, instruments } = backends
+  const { database, reads, redis, publisher, instruments } = backends
   const flags = await watchFlags({
     defaults: { enabled: config.SUBMIT_API_ENABLED, shadow: config.SUBMIT_API_SHADOW },
     file: config.SUBMIT_FLAGS_FILE,
@@ -44,7 +44,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       cache: redisReplyCache(redis, instruments),
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
-    reader: messageReader(database),
+    reader: messageReader(reads),
     ready: readinessOf({
       database: backends.probe,
       draining: () => listener?.draining === true,

@@ -11,11 +11,8 @@ import type { Sink } from './sink.ts'
 
 /** What a sink does with a record that its tables cannot take [DB76], [DB77]. */
 export interface Recourse {
-  /**
-   * Makes the months of these instants that lack a partition; how many partitions there are now
-   * more.
-   */
-  readonly makeMonths: (instants: readonly string[]) => Promise<number>
+  /** Makes the months of these instants that lack a partition, as far as they may be made. */
+  readonly makeMonths: (instants: readonly string[]) => Promise<void>
   /** Resolves when the record is durable elsewhere: only then may the sink go on. */
   readonly putAside: (record: LogRecord, cause: StatementFailed) => Promise<void>
 }
@@ -30,14 +27,15 @@ export const unstoppable = (sink: Sink, recourse: Recourse): Sink => ({
   handle: (batch) => store(sink, batch, recourse),
 })
 
-async function store(sink: Sink, batch: Batch, recourse: Recourse): Promise<void> {
+async function store(sink: Sink, batch: Batch, recourse: Recourse, asked = false): Promise<void> {
   try {
     await sink.handle(batch)
   } catch (error) {
     if (!(error instanceof StatementFailed) || !error.isPoison) throw error
-    if (error.lacksPartition && (await recourse.makeMonths(instantsIn(batch.records))) > 0)
-      return store(sink, batch, recourse)
-    await divide(sink, batch, recourse, error)
+    if (!error.lacksPartition || asked) return divide(sink, batch, recourse, error)
+    await recourse.makeMonths(instantsIn(batch.records))
+    // Also when it has made none: another partition may have had the same month made meanwhile.
+    await store(sink, batch, recourse, true)
   }
 }
 
@@ -81,12 +79,7 @@ export const monthMaker =
   (pool: Pool): Recourse['makeMonths'] =>
   async (instants) => {
     const months = new Set(instants.map((at) => `${at.slice(0, 7)}-01`))
-    let made = 0
-    for (const month of months) {
-      const { rows } = await pool.query('SELECT orch.ensure_month($1::date) AS made', [month])
-      made += z.object({ made: z.number() }).parse(rows[0]).made
-    }
-    return made
+    for (const month of months) await pool.query('SELECT orch.ensure_month($1::date)', [month])
   }
 
 /** To `<topic>.deadletter`, under the same key and partition number, with reason `refused`. */
@@ -117,7 +110,7 @@ export interface Means {
 /** For one sink: writes the dead letter first, then says so. */
 export const recourseOf =
   ({ writer, now, observation }: Means) =>
-  (sinkName: string, makeMonths: Recourse['makeMonths'] = async () => 0): Recourse => {
+  (sinkName: string, makeMonths: Recourse['makeMonths'] = async () => {}): Recourse => {
     const write = deadLetterWriter(writer, now)
     return {
       makeMonths,

@@ -148,6 +148,28 @@ describe('fault S1: a sink never stands still for a record', () => {
     expect(secured).toEqual([{ yes: true }])
   })
 
+  it('[DB76] keeps the only record of a batch whose month another partition has had made meanwhile', async () => {
+    const { at: receivedAt } = daysAgo(400)
+    const late: DlrRecord = {
+      schemaVersion: '1.0',
+      eventId: eventIdOf('raced'),
+      occurredAt: receivedAt,
+      kind: 'ORPHAN',
+      orphanId: eventIdOf('raced orphan'),
+      receipt: { ...receiptExample.receipt, receivedAt },
+    }
+    const make = monthMaker(scene.as('dlr_svc'))
+    const second = async (instants: readonly string[]) => {
+      await make(instants)
+      return make(instants)
+    }
+    const sink = unstoppable(dlrSink(scene.as('dlr_svc'), silentHooks), recourse('dlr', second))
+    await give(sink, dlrRecords, late)
+    expect(written).toEqual([])
+    const found = await scene.rows('SELECT FROM dlr.orphan_dlrs WHERE received_at = $1', [receivedAt])
+    expect(found).toHaveLength(1)
+  })
+
   it('[DB76] [F18] takes one of another age for poison, and goes on', async () => {
     const far = { ...receiptExample, messageId: eventIdOf('far'), enqueuedAt: '2001-01-01T00:00:00.000Z' }
     await give(dlr(), dlrRecords, far, receiptOf('after'))

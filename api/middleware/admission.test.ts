@@ -2,6 +2,8 @@ import * as fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import { claims, fakeApp, goodBody, goodHeaders, reply, type FakeApp } from '../testing/fake-app.suite.ts'
 import { until } from '../testing/until.suite.ts'
+import { readApiConfig } from '../config.ts'
+import { PLACES } from '../routes/bulk.ts'
 import { admission } from './admission.ts'
 
 let app: FakeApp
@@ -61,4 +63,11 @@ test('a refused request holds no place, and neither does one that has failed', a
   for (let round = 0; round < 5; round++) expect((await app.send(goodBody)).status).toBe(500)
   expect((await app.send('{')).status).toBe(400)
   expect((await app.send(goodBody)).status).toBe(500)
+})
+
+test('the least bound that can be configured lets every tenant have a bulk', () => {
+  const env = { DATABASE_URL: 'x', RELAY_DATABASE_URL: 'x' }
+  expect(() => readApiConfig({ ...env, INFLIGHT_MAX: '31' })).toThrow(/INFLIGHT_MAX/)
+  const { INFLIGHT_MAX } = readApiConfig({ ...env, INFLIGHT_MAX: '32' })
+  expect(admission(INFLIGHT_MAX).enter('a', PLACES)).toBeDefined()
 })

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { uuid } from '../../streams/contracts/topic.ts'
+import { instant, uuid } from '../../streams/contracts/topic.ts'
 import { parseDestination } from '../../streams/domain/message/msisdn.ts'
 import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
 import type { Statement } from '../postgres.ts'
 import type { Fault } from '../problem.ts'
+import { text } from '../submit/command.ts'
 import { VIEW_COLUMNS } from './message-view.ts'
 
 /** [H15] */
@@ -36,17 +37,19 @@ export type ParsedQuery =
 
 const instantIn = z.iso
   .datetime({ offset: true, error: 'must be an ISO 8601 instant' })
-  .transform((text) => new Date(text).toISOString())
+  .transform((given) => new Date(given).toISOString())
+  // A year that Postgres does not know would be a defect of ours.
+  .pipe(instant)
 
 /** `+` is a blank in a query; nobody means a number that begins with one. */
 const destination = z
   .string()
-  .transform((text) => parseDestination(text.replace(/^ /, '+')))
+  .transform((given) => parseDestination(given.replace(/^ /, '+')))
   .refine((parsed) => parsed.ok, 'must be a number in international form')
   .transform((parsed) => (parsed.ok ? parsed.e164 : ''))
 
-const cursor = z.string().transform((text, context): Place => {
-  const place = placeOf(text)
+const cursor = z.string().transform((given, context): Place => {
+  const place = placeOf(given)
   if (place !== undefined) return place
   context.issues.push({ code: 'custom', message: 'must be the nextCursor of an answer', input: undefined })
   return z.NEVER
@@ -56,7 +59,7 @@ const Filters = z.strictObject(
   {
     status: z.enum(MESSAGE_STATUSES, 'must be a status').optional(),
     to: destination.optional(),
-    from: z.string().max(20, 'must have at most 20 characters').optional(),
+    from: text.max(20, 'must have at most 20 characters').optional(),
     since: instantIn.optional(),
     until: instantIn.optional(),
     limit: z.coerce
@@ -83,6 +86,8 @@ export function parseQuery(parameters: URLSearchParams): ParsedQuery {
   )
   if (entries.length > METADATA_FILTERS_MAX)
     return refused('metadata', `at most ${METADATA_FILTERS_MAX} filters`)
+  if (entries.flat().some((part) => !text.safeParse(part).success))
+    return refused('metadata', 'must not hold NUL')
   const plain = Object.fromEntries([...parameters].filter(([name]) => !name.startsWith(METADATA_PREFIX)))
   const parsed = Filters.safeParse(plain)
   if (!parsed.success) return { ok: false, errors: parsed.error.issues.map(faultOf) }
@@ -97,11 +102,11 @@ const faultOf = (issue: z.core.$ZodIssue): Fault => ({
   message: issue.message,
 })
 
-const PlaceText = z.tuple([z.iso.datetime(), uuid])
+const PlaceText = z.tuple([instant, uuid])
 
-function placeOf(text: string): Place | undefined {
+function placeOf(given: string): Place | undefined {
   try {
-    const read = PlaceText.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()))
+    const read = PlaceText.safeParse(JSON.parse(Buffer.from(given, 'base64url').toString()))
     return read.success ? { enqueuedAt: read.data[0], messageId: read.data[1] } : undefined
   } catch {
     return undefined

@@ -18,7 +18,7 @@ export const ELEMENTS_MAX = 500
 /**
  * Of the bound on what is in flight [ER19]: by its bytes a bulk is as much as this many submits.
  */
-const PLACES = 16
+export const PLACES = 16
 /** Elements read in one turn of the event loop: nobody else waits longer than these take. */
 const SLICE = 25
 

@@ -18,7 +18,8 @@ export const LIFETIME_MS_MAX = 48 * 3_600_000
 // oxlint-disable-next-line no-control-regex -- NUL is exactly what is looked for.
 const UNSTORABLE = /\u0000|\p{Surrogate}/u
 
-const text = z
+/** What Postgres can store, and so what it can be asked for. */
+export const text = z
   .string('must be a string')
   .refine((value) => !UNSTORABLE.test(value), 'must not hold NUL or half a surrogate pair')
 

@@ -13,7 +13,7 @@ const ROWS_MAX = 64
 const WAIT_MS = 5
 /** Transactions that need not wait: while there are fewer, a message goes at once. */
 const BUSY_FROM = 2
-/** So many connections may be held by groups; bulks, reads and lone retries have the others. */
+/** So many connections may be held by groups; bulks and lone retries have the others. */
 const GROUPS_MAX = 8
 
 interface Waiting {

@@ -124,7 +124,10 @@ describe('the jobs', () => {
         [EXAMPLE_IDS.messageId, daysBefore(days)],
       )
     }
-    for (const days of [1, 40]) await correlation(`c${days}`, daysBefore(days))
+    for (const days of [1, 40, 41]) await correlation(`c${days}`, daysBefore(days))
+    await scene.admin.query(
+      `UPDATE smpp.message_correlations SET status = 'DLR_RECEIVED' WHERE operator_message_id = 'c41'`,
+    )
     await run('correlation-sweep')
     await run('purge')
     expect(await scene.rows('SELECT hash FROM orch.idempotency_keys')).toEqual([{ hash: 'k-1' }])
