@@ -66,6 +66,14 @@ describe('a receipt while the message is open', () => {
     expect(world.emitted().aggregated).toMatchObject([{ status: 'UNDELIVERED' }])
   })
 
+  it('[D23] UNKNOWN again, of a second submit, is taken like the first', () => {
+    const world = new World().submitted(2)
+    world.fact(receipt(1, 2, 'ENROUTE'))
+    world.fact(receipt(1, 2, 'ENROUTE', { operatorMessageId: 'OP-SECOND' }))
+    const { records } = world.emitted()
+    expect(records.map((record) => 'applied' in record && record.applied)).toEqual([true, true])
+  })
+
   it('remembers a bounded number of repetitions', () => {
     const world = new World().submitted(2)
     for (let i = 0; i < 100; i += 1)

@@ -92,9 +92,9 @@ function takeWhileOpen(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggre
     keep(scope, remembering(aggregate, segmentIndex, { eventId, receiptId, effect: 'dropped' }))
     return tellDuplicate(fact, scope, receiptId) // [D21]
   }
-  const changes = !isTerminal(segment.status) && segment.status !== dlrStatus
-  const taken: Taken = { eventId, receiptId, effect: changes ? 'applied' : 'kept' }
-  const takes = changes || (!isTerminal(segment.status) && segment.receipts.length < RECEIPTS_MAX)
+  const isNews = segment.status !== dlrStatus || segment.receipts.length < RECEIPTS_MAX
+  const takes = !isTerminal(segment.status) && isNews
+  const taken: Taken = { eventId, receiptId, effect: takes ? 'applied' : 'kept' }
   const settled = takes
     ? applied(fact, aggregate, taken) // [D23], [D24]
     : remembering(aggregate, segmentIndex, taken) // [D22]
