@@ -114,10 +114,9 @@ describe('CON-5.5 [S11] a process was killed', () => {
   })
 })
 
-describe('[S4] what is in Redis ends by itself', () => {
-  const lifeOf = async (messageId: string) =>
-    shared.attempt((redis) => redis.ttl(`smpp:progress:${messageId}`))
+const lifeOf = async (messageId: string) => shared.attempt((redis) => redis.ttl(`smpp:progress:${messageId}`))
 
+describe('[S4] what is in Redis ends by itself', () => {
   it('also of a command that was given back before anything was written of it', async () => {
     const messageId = randomUUID()
     const record = await createJournal(shared, () => {}).open(messageId)
