@@ -72,23 +72,20 @@ export class Committer {
    */
   async ready(): Promise<void> {
     if (this.#isFenced) return
-    this.#fencing ??= this.#fence()
-    try {
-      await this.#fencing
-    } finally {
+    // It ends with the fence and not with whoever waited for it: two at a time would be an error.
+    this.#fencing ??= this.#fence().finally(() => {
       this.#fencing = undefined
-    }
+    })
+    await this.#fencing
   }
 
   /** Ends what a writer that is gone may have left open: until then it holds readers back. */
   async end(transactionalId: string): Promise<void> {
-    const ending = this.#ending.get(transactionalId) ?? this.#end(transactionalId)
+    const under = this.#ending.get(transactionalId)
+    const ending =
+      under ?? this.#end(transactionalId).finally(() => void this.#ending.delete(transactionalId))
     this.#ending.set(transactionalId, ending)
-    try {
-      await ending
-    } finally {
-      this.#ending.delete(transactionalId)
-    }
+    await ending
   }
 
   /**
