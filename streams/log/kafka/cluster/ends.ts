@@ -42,12 +42,17 @@ export class Ends {
     const known = this.#leaders.knownLeader(topic, partition)
     const nodeId = known ?? (await this.#leaders.leaderOf(topic, partition))
     return new Promise((resolve, reject) => {
-      const asked = { at, resolve, reject }
-      const waiting = this.#waiting.get(nodeId)
-      if (waiting !== undefined) return void waiting.push(asked)
+      this.#join(nodeId, { at, resolve, reject })
+    })
+  }
+
+  #join(nodeId: number, asked: Asked): void {
+    const waiting = this.#waiting.get(nodeId)
+    if (waiting !== undefined) waiting.push(asked)
+    else {
       this.#waiting.set(nodeId, [asked])
       queueMicrotask(() => void this.#askAll(nodeId))
-    })
+    }
   }
 
   async #askAll(nodeId: number): Promise<void> {
