@@ -7,9 +7,11 @@ import type { DueTimers } from './due-timers.ts'
 import type { Inputs } from './inputs.ts'
 import { assertSame, type Origin } from '../opening/origin.ts'
 import type { Sources } from '../opening/sources.ts'
+import { taskName, type TaskId } from '../watch/hooks.ts'
 import { Wake } from './wake.ts'
 
 export interface PaceOptions {
+  readonly id: TaskId
   readonly clock: Clock
   readonly time: LogTime
   readonly log: LogClient
@@ -76,17 +78,30 @@ export class Pace {
     while (!signal.aborted) {
       if (this.#stopped !== undefined) throw this.#stopped
       const nowMs = time.now()
+      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
+      const wants = some || inputs.needSightToMerge()
+      this.#tellTempo(wants)
       const pauseMs = this.#pauseMs()
       const look = this.#lookNeeded(nowMs, pauseMs <= 0)
       if (look !== undefined) {
         await (look === 'close' ? this.#lookClosely() : this.#look())
         continue
       }
-      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
       if (some && pauseMs <= 0) return nowMs
-      await this.#wake.wait(some || inputs.needSightToMerge() ? pauseMs : timers.waitMs(nowMs))
+      await this.#wake.wait(wants ? pauseMs : timers.waitMs(nowMs))
     }
     return undefined
+  }
+
+  /** Nobody is to wait for a task that does not go on. */
+  leave(): void {
+    this.#tellTempo(false)
+  }
+
+  #tellTempo(wants: boolean): void {
+    const { tempo, id } = this.#options
+    if (wants) tempo.wants(taskName(id), () => this.notify())
+    else tempo.wantsNot(taskName(id))
   }
 
   #pauseMs(): number {

@@ -85,7 +85,7 @@ export class Task {
     this.#reading = new Reading(topology, ledger.marks.all)
     const { signal } = this.#stop
     const { tempo } = options.committer
-    const pace = (this.#pace = new Pace({ ...options, tempo, inputs, timers, sources, signal }))
+    const pace = (this.#pace = new Pace({ ...options, id, tempo, inputs, timers, sources, signal }))
     const counted = { timers, timerCount: this.#timerCount }
     this.#commits = new Commits({ ...options, ...counted, id, inputs, ledger, progress, pace })
     this.#opening = new Opening({ ...options, id, sources, local, ledger, progress, signal })
@@ -156,6 +156,7 @@ export class Task {
         attempt = 0
         await this.#run()
       } catch (error) {
+        this.#pace.leave()
         // What is in flight would be committed to a store that is being opened again.
         await this.#commits.settled()
         this.#table?.dropped()
@@ -228,6 +229,7 @@ export class Task {
       const nowMs = await this.#pace.work()
       if (nowMs !== undefined) await this.#round(nowMs)
     }
+    this.#pace.leave()
     await this.#commits.settled()
   }
 
