@@ -54,6 +54,17 @@ export class Tempo {
     if (this.#wanting.delete(task)) this.notify()
   }
 
+  /** Begins when it is time, or in company, unless it has begun. */
+  async turn(task: string): Promise<void> {
+    if (this.#rounds.has(task)) return
+    const wake = new Wake(this.#clock)
+    while (this.pauseMs > 0) {
+      this.wants(task, () => wake.notify())
+      await wake.wait(this.pauseMs)
+    }
+    this.roundBegins(task)
+  }
+
   /** The task will have something to commit. */
   roundBegins(task: string): void {
     this.#wanting.delete(task)

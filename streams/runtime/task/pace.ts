@@ -12,6 +12,8 @@ import { Wake } from './wake.ts'
 
 export interface PaceOptions {
   readonly id: TaskId
+  /** Its rounds first ask: they need not wait for others to do that, nor others for them. */
+  readonly asks: boolean
   readonly clock: Clock
   readonly time: LogTime
   readonly log: LogClient
@@ -99,14 +101,14 @@ export class Pace {
   }
 
   #tellTempo(wants: boolean): void {
-    const { tempo, id } = this.#options
-    if (wants) tempo.wants(taskName(id), () => this.notify())
+    const { tempo, id, asks } = this.#options
+    if (wants && !asks) tempo.wants(taskName(id), () => this.notify())
     else tempo.wantsNot(taskName(id))
   }
 
   #pauseMs(): number {
-    const { tempo, limits, inputs } = this.#options
-    return inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
+    const { tempo, limits, inputs, asks } = this.#options
+    return asks || inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
   }
 
   #lookNeeded(nowMs: number, isTime: boolean): 'close' | 'quick' | undefined {
