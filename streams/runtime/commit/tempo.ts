@@ -56,7 +56,6 @@ export class Tempo {
 
   /** Begins when it is time, or in company, unless it has begun. */
   async turn(task: string): Promise<void> {
-
     const wake = new Wake(this.#clock)
     while (this.pauseMs > 0) {
       this.wants(task, () => wake.notify())
