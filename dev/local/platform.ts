@@ -122,6 +122,7 @@ function portsOf(found: Readonly<Record<string, number>>): Ports {
     topologies: port('topologies'),
     bridges: port('bridges'),
     sinks: port('sinks'),
+    jobs: port('jobs'),
     gateway: port('gateway'),
     api: port('api'),
     smpp: port('smpp'),

@@ -14,6 +14,7 @@ export const SERVICE_NAMES = [
   'topologies',
   'bridges',
   'sinks',
+  'jobs',
   'gateway',
   'api',
 ] as const
@@ -105,6 +106,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     topologies: spec('topologies', 'topologies/main.ts', topologiesEnv(given)),
     bridges: spec('bridges', 'bridges/main.ts', { OPERATOR_IDS: operatorIds() }),
     sinks: spec('sinks', 'sinks/main.ts', {}),
+    jobs: spec('jobs', 'sinks/jobs/main.ts', {}),
     gateway: spec('gateway', 'smpp-gateway/main.ts', {
       OPERATOR_IDS: operatorIds(),
       OPERATOR_OPTIONS: operatorOptions(),
@@ -126,7 +128,7 @@ const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<strin
   ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
   OPERATOR_OPTIONS: operatorOptions(),
   ...(commitMs !== undefined && { COMMIT_MS: String(commitMs) }),
-  // Nine processes share a few cores here: 200 ms would measure the machine and not the routing
+  // Ten processes share a few cores here: 200 ms would measure the machine and not the routing
   // engine.
   ROUTING_DEADLINE_MS: '2000',
 })
