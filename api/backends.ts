@@ -62,9 +62,10 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const redis = connectRedis(config.REDIS_URL, logger, random)
   closers.add('redis', redis, (open) => open.disconnect())
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
-  const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
+  const user = 'sms-api'
+  const link = connectNats({ url, credsFile, caFile, user, logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, subjectPrefix, instruments })
+  const publisher = eventPublisher({ link, user, subjectPrefix, instruments })
   const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
     open.close(),
   )
