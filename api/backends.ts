@@ -66,9 +66,8 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const link = connectNats({ url, credsFile, caFile, user, logger })
   closers.add('nats', link, (open) => open.close())
   const publisher = eventPublisher({ link, user, subjectPrefix, instruments })
-  const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
-    open.close(),
-  )
+  const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
+  const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
   closers.add('relay', relay, (open) => open.close())
   return {
