@@ -85,10 +85,11 @@ function gatherer({ store, sleep }: GroupOptions): Gather {
       pump()
     })
   }
+  const mayStart = (): boolean => queue.length > 0 && groups < BUSY_FROM
   const pump = (): void => {
     isCalled = false
-    while (lone < LONE_MAX && alone.length > 0) alone.splice(0, 1).forEach(startLone)
-    while (queue.length > 0 && groups < BUSY_FROM) startGroup()
+    for (const waiting of alone.splice(0, LONE_MAX - lone)) startLone(waiting)
+    while (mayStart()) startGroup()
     if (queue.length > 0 && !isTimed) void passLater()
   }
   const passLater = async (): Promise<void> => {

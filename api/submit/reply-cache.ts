@@ -63,7 +63,7 @@ export function redisReplyCache(redis: Redis, instruments: Instruments): ReplyCa
 
 type Found = string | null
 
-/** What is asked for in one turn of the event loop is one command: each costs as much as ten keys. */
+/** What is asked for in one turn of the event loop is one command. */
 function inOneTurn(ask: (keys: string[]) => Promise<Found[]>): (key: string) => Promise<Found> {
   let keys: string[] = []
   let answers: Promise<Found[]> | undefined
