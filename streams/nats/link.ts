@@ -165,6 +165,9 @@ class ReconnectingLink implements NatsLink {
   }
 }
 
+/** [NU2] */
+export const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
+
 // Constant, far below the 30 s that [F4] allows: the library asks for it several times per attempt,
 // so a growing wait would never elapse.
 const RECONNECT_MS = 1_000
@@ -177,7 +180,7 @@ function connectionOptions({ url, user, credsFile, caFile }: NatsOptions): NodeC
   return {
     servers: servers.map((server) => server.host),
     name: user,
-    inboxPrefix: `_INBOX_${user}`,
+    inboxPrefix: inboxPrefixOf(user),
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,
