@@ -39,6 +39,8 @@ export const inWorkMax = (window: number): number => Math.max(IN_WORK_MIN, WINDO
  */
 const PULL_MS = 1_000
 const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
+/** Of the operator's rate, for commands that come again while new ones want it too. */
+const AGAIN_SHARE = 0.5
 /** A second copy of a command that is being worked on here waits for the first. */
 const IN_WORK_ALREADY_MS = 1_000
 
@@ -182,16 +184,23 @@ export class CommandQueue {
 
   /**
    * NATS keeps the due times, and delivers what is due before what is new. A crowd of commands that
-   * come again gets half of the places here and half of the rate; the others wait there [B6].
+   * come again gets half of the places here, and half of the rate while new ones are in work; the
+   * others wait there [B6].
    */
   #untilTurnMs(): number {
     const { turns, settings } = this.#options.context
     const carrier = this.#options.carrier()
-    // It goes back all the same. A turn at no rate would be one of hours.
+    // It goes back all the same, and not to a turn at no rate.
     if (carrier === undefined) return 0
-    const rate = Math.max(1, carrier.tpsLimit * carrier.throttle.part)
+    const isShared = this.#inWork.size > this.#againInWork
+    const rate = carrier.tpsLimit * carrier.throttle.part * (isShared ? AGAIN_SHARE : 1)
     const isFull = this.#againInWork >= inWorkMax(settings.window) / 2
-    return isFull ? Math.max(1, turns.after(0, rate)) : turns.admit(rate)
+    return isFull ? turns.after(rate) : turns.admit(rate, this.#isIdle(carrier, rate))
+  }
+
+  /** Nobody waits for the carrier, and what is in work is no more than it takes in a second. */
+  #isIdle({ throttle, window }: Carrier, rate: number): boolean {
+    return throttle.isFree && this.#inWork.size < Math.min(window.limit, Math.max(1, rate))
   }
 
   async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {

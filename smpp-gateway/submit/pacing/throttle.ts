@@ -73,6 +73,11 @@ export class Throttle {
     return this.#rate.part
   }
 
+  /** No PDU waits for a permit. */
+  get isFree(): boolean {
+    return this.#waiting.size === 0
+  }
+
   /** Resolves to true when it is a PDU's turn; false when `signal` aborts first. */
   take(limit: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false)
@@ -98,13 +103,13 @@ export class Throttle {
       await sleep(Math.ceil(waitMs))
   }
 
-  accepted(): void {
-    this.#rate.accepted()
+  accepted(recipient: string): void {
+    this.#rate.accepted(recipient)
   }
 
-  /** True when the refusal is about the message and not about the rate. */
-  refused(sentAt: number, wasRefusedBefore: boolean): boolean {
-    return this.#rate.refused(sentAt, wasRefusedBefore)
+  /** True when the refusal is about the recipient and not about the rate. */
+  refused(sentAt: number, recipient: string): boolean {
+    return this.#rate.refused(sentAt, recipient)
   }
 
   #go(): void {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { ConsumerInfo } from '@nats-io/jetstream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { encode } from '../streams/contracts/decode.ts'
-import { submitResultExample } from '../streams/contracts/examples.ts'
-import { connectNats, jetstreamOf, type NatsLink } from '../streams/nats/link.ts'
-import { silentLogger } from '../streams/platform/logger.ts'
-import { envOf, Rig } from './testing/rig.suite.ts'
-import { PublishedResults } from './submit/published-results.ts'
+import { encode } from '../../../streams/contracts/decode.ts'
+import { submitResultExample } from '../../../streams/contracts/examples.ts'
+import { connectNats, jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
+import { silentLogger } from '../../../streams/platform/logger.ts'
+import { envOf, Rig } from '../../testing/rig.suite.ts'
+import { PublishedResults } from './published-results.ts'
 
 const HOUR_MS = 3_600_000
 

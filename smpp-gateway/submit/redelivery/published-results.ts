@@ -1,11 +1,11 @@
 import { DeliverPolicy, type Consumer, type JsMsg } from '@nats-io/jetstream'
-import { decode } from '../../streams/contracts/decode.ts'
-import { submitResults } from '../../streams/contracts/outbound.ts'
-import { SUBMIT_RESULT_MIRROR } from '../../streams/contracts/subjects.ts'
-import { BoundedMap } from '../../streams/platform/bounded-map.ts'
-import type { Logger } from '../../streams/platform/logger.ts'
-import { jetstreamOf, type NatsLink } from '../../streams/nats/link.ts'
-import { SegmentResult } from './progress.ts'
+import { decode } from '../../../streams/contracts/decode.ts'
+import { submitResults } from '../../../streams/contracts/outbound.ts'
+import { SUBMIT_RESULT_MIRROR } from '../../../streams/contracts/subjects.ts'
+import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
+import type { Logger } from '../../../streams/platform/logger.ts'
+import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
+import { SegmentResult } from '../progress.ts'
 
 export type ResultsOfCommand = ReadonlyMap<number, SegmentResult>
 
