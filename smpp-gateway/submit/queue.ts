@@ -6,9 +6,9 @@ import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import { readCommand, type CommandIdentity } from './command.ts'
+import { GuardedSubmit, type Handled } from './redelivery/faults.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
-import { submitCommand } from './submit.ts'
 import { later, NOBODY_BOUND_MS, type SubmitContext, type Verdict } from './submission.ts'
 
 export interface QueueOptions {
@@ -53,8 +53,6 @@ function quietAbortController(): AbortController {
   return controller
 }
 
-type Handled = Verdict | { readonly kind: 'unreadable' }
-
 /**
  * The commands of one operator, from NATS to their verdict.
  *
@@ -71,6 +69,7 @@ export class CommandQueue {
   readonly #pulls = new Set<Promise<void>>()
   /** Commands in work that NATS has delivered before. */
   #againInWork = 0
+  readonly #guarded = new GuardedSubmit()
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
@@ -223,15 +222,25 @@ export class CommandQueue {
         storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
       }
       return this.#once(read.command.messageId, message, () =>
-        submitCommand({ ...context, command: read.command, delivery, trace, giveBack, giveUp, carrier }),
+        this.#guarded.submit({
+          ...context,
+          command: read.command,
+          delivery,
+          trace,
+          giveBack,
+          giveUp,
+          carrier,
+        }),
       )
     }
     metrics.invalidCommand()
     logger.error('smpp.command.invalid', { operatorId, reason: read.kind, paths: read.paths })
-    return read.kind === 'refused' ? this.#refuse(message, read.identity) : { kind: 'unreadable' }
+    if (read.kind === 'unreadable') return { kind: 'unreadable' }
+    const { identity } = read
+    return this.#once(identity.messageId, message, () => this.#refuse(message, identity))
   }
 
-  async #once(messageId: string, message: JsMsg, work: () => Promise<Verdict>): Promise<Verdict> {
+  async #once(messageId: string, message: JsMsg, work: () => Promise<Handled>): Promise<Handled> {
     if (this.#inWork.has(messageId)) return later(IN_WORK_ALREADY_MS)
     this.#inWork.set(messageId, message)
     try {

@@ -17,7 +17,7 @@ export interface SubmitContext {
   readonly operatorId: string
   readonly settings: OperatorSettings
   readonly journal: Journal
-  readonly published: PublishedResults
+  readonly published: Pick<PublishedResults, 'of'>
   readonly references: References
   readonly turns: RetryTurns
   readonly publisher: Publisher

@@ -189,6 +189,22 @@ describe('CON-5.4 fault G16: a refusal cuts the rate', () => {
     expect(throttle.part).toBeLessThan(0.4)
   })
 
+  it('a rate that rises again is not waited for at the old one', async () => {
+    const throttle = throttleOn(shared())
+    for (let second = 0; second < 60; second += 1) {
+      throttle.refused(now(), '+1')
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    const first = throttle.take(1, never)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await first).toBe(true)
+    // At the rate of this moment it would be its turn in about 14 s.
+    let isPermitted = false
+    void throttle.take(1, never).then(() => (isPermitted = true))
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect(isPermitted).toBe(true)
+  })
+
   it('an operator that refuses everything is asked now and then', async () => {
     const throttle = throttleOn(shared())
     for (let second = 0; second < 60; second += 1) {
