@@ -67,7 +67,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     operators,
     failoverAfterMs: (operatorId) => settingsOf(operatorId).failoverAfterMs,
     checkMs: FAILOVER_CHECK_MS,
-    now: options.now,
+    elapsed: options.elapsed,
   })
   return {
     operators,
@@ -93,7 +93,7 @@ interface SharedParts {
 const sharedParts = (options: GatewayOptions): SharedParts => ({
   metrics: gatewayMetrics(options.metrics),
   publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
-  published: new PublishedResults(options.nats, options.logger, options.elapsed),
+  published: new PublishedResults(options.nats, options.logger),
   recent: createRecentSubmits(undefined, {
     rulesOf: (operatorId) => options.settings[operatorId]?.idRules ?? [],
     onLearnt: (operatorId, rules) =>

@@ -9,6 +9,7 @@ import { readCommand, type CommandIdentity } from './command.ts'
 import { GuardedSubmit, type Handled } from './redelivery/faults.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
+import { atMost } from '../wait.ts'
 import { later, NOBODY_BOUND_MS, type SubmitContext, type Verdict } from './submission.ts'
 
 export interface QueueOptions {
@@ -108,7 +109,8 @@ export class CommandQueue {
   async close(): Promise<void> {
     this.halt()
     this.#giveUp.abort()
-    await Promise.all(this.#pulls)
+    // A NATS that hangs keeps a pull open, and must not keep the process.
+    await atMost(2 * PULL_MS, Promise.all(this.#pulls))
     await this.idle()
     clearInterval(this.#working)
   }
@@ -168,17 +170,31 @@ export class CommandQueue {
   }
 
   #take(message: JsMsg, signal: AbortSignal): void {
-    if (signal.aborted) return message.nak()
+    if (signal.aborted) return this.#while(this.#giveBack(message))
     const untilTurnMs = message.redelivered ? this.#untilTurnMs() : 0
     if (untilTurnMs > 0) return message.nak(untilTurnMs)
     const again = message.redelivered ? 1 : 0
     this.#againInWork += again
-    const work = this.#handle(message, signal).finally(() => {
+    const handled = this.#handle(message, signal).finally(() => {
       this.#againInWork -= again
+    })
+    this.#while(handled)
+  }
+
+  #while(handled: Promise<void>): void {
+    const work = handled.finally(() => {
       this.#work.delete(work)
       this.#onRoom?.()
     })
     this.#work.add(work)
+  }
+
+  /** It came after the halt. */
+  async #giveBack(message: JsMsg): Promise<void> {
+    const { operatorId, journal } = this.#options.context
+    const read = message.redelivered ? undefined : readCommand(message.data, operatorId)
+    if (read?.kind === 'command') await journal.noteUnsent(read.command.messageId)
+    message.nak()
   }
 
   /**
