@@ -106,6 +106,7 @@ export async function sessionWith(peer: Peer, change: Partial<SessionOptions> = 
     unbindMs: 1_000,
     leaveMs: 5_000,
     unansweredMs: 60_000,
+    elapsed: () => performance.now(),
     hooks: HOOKS,
     onDeliver: () => Promise.resolve(0),
     onLeaving: () => {},
