@@ -27,7 +27,15 @@ async function install(requirements: string, home: string): Promise<void> {
   const building = `${home}.${process.pid}`
   // Scripts name the interpreter by its path, so the environment says where it will be.
   await runOrExplain('python3 -m venv (Debian: python3-venv)', python, ['-m', 'venv', building])
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
+  const pip = [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--requirement',
+    requirements,
+  ]
   await runOrExplain('pip install', join(building, 'bin', 'python'), pip)
   try {
     renameSync(building, home)
