@@ -124,6 +124,35 @@ describe('PLT-5 [F1] the outbox relay', () => {
     expect(await left()).toEqual([{ event_id: second, attempts: 2 }])
   })
 
+  test('a clock that was a day ahead and is put right keeps no row waiting for that day', async () => {
+    const rows = await insert(600, before(-86_400_000))
+    const tomorrow = nowMs + 86_400_000
+    const real = nowMs
+    await relayWith(
+      async () => false,
+      async (relay) => {
+        nowMs = tomorrow + 5_000
+        await relay.runOnce()
+        nowMs = real
+        await relay.runOnce()
+        await relay.runOnce()
+      },
+    )
+    const tried = await left()
+    expect(tried).toHaveLength(rows.length)
+    expect(tried.filter(({ attempts }) => attempts === 0)).toEqual([])
+  })
+
+  test('a try that is due in five minutes is no such jump', async () => {
+    await insert(1, before(-300_000))
+    await relayWith(
+      async () => true,
+      async (relay) => {
+        expect(await relay.runOnce()).toBe(0)
+      },
+    )
+  })
+
   test('takes at most 500, the oldest first', async () => {
     await insert(500, before(9_000))
     const [youngest] = await insert(1, before(8_000))
