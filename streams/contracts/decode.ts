@@ -44,11 +44,14 @@ export function decode<V>(topic: Topic<V>, bytes: Buffer | Uint8Array | null): D
 
 export const encode = (value: unknown): string => JSON.stringify(value)
 
+// Made once: making one costs several times its use.
+const DECODER = new TextDecoder()
+
 function parseJson(bytes: Buffer | Uint8Array | null): unknown {
   if (bytes === null) return undefined
   try {
     const parsed: unknown = JSON.parse(
-      Buffer.isBuffer(bytes) ? bytes.toString('utf8') : new TextDecoder().decode(bytes),
+      Buffer.isBuffer(bytes) ? bytes.toString('utf8') : DECODER.decode(bytes),
     )
     return parsed
   } catch {
