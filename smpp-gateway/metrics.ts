@@ -30,6 +30,7 @@ export interface OperatorMetrics {
   strayResponse(): void
   encodingHintIgnored(): void
   invalidCommand(): void
+  faultyCommand(): void
 }
 
 export interface GatewayMetrics {
@@ -99,6 +100,7 @@ const traffic = (metrics: Metrics) => ({
   originated: counter(metrics, 'mobile_originated_total', 'Short messages that are no receipts'),
   long: counter(metrics, 'long_message_segments_total', 'submit_sm of long messages', ['strategy']),
   hints: counter(metrics, 'encoding_hint_ignored_total', 'Commands whose encoding differs from their text'),
+  faulty: counter(metrics, 'faulty_commands_total', 'Commands whose handling failed by a defect of ours'),
   invalid: counter(metrics, 'invalid_commands_total', 'Commands that do not fit their schema or subject'),
 })
 
@@ -163,6 +165,7 @@ function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
     strayResponse: () => to.stray.inc(operator),
     encodingHintIgnored: () => to.hints.inc(operator),
     invalidCommand: () => to.invalid.inc(operator),
+    faultyCommand: () => to.faulty.inc(operator),
   }
 }
 

@@ -74,7 +74,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 const NO_TRACE: TraceHeaders = {}
 const MESSAGE_ID = 'Nats-Msg-Id'
 
-/** Made at once: to set one after the other checks each name anew, and these are ids and fixed names. */
+/** Made at once: setting one after the other checks each name anew, and these are fixed ones. */
 function headersOf<V extends Event>(topic: Topic<V>, event: V, trace: TraceHeaders): MsgHdrs {
   const given: Record<string, string[]> = { [MESSAGE_ID]: [natsMessageId(topic.name, event.eventId)] }
   for (const [name, value] of Object.entries(topic.headers(event))) given[name] = [value]

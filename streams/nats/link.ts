@@ -67,7 +67,8 @@ const inboxPrefixes = new WeakMap<NatsConnection, string>()
 /** A subject for answers on this connection, where its user may listen [NU2]. */
 export const newInbox = (connection: NatsConnection): string => createInbox(inboxPrefixes.get(connection))
 
-const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
+/** [NU2] */
+export const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
 
 /**
  * Returns at once and connects in the background, for ever, so that a process may start while NATS

@@ -17,6 +17,11 @@ export interface Journal {
   remembers(messageId: string): boolean
   /** What is known of a command. `isKnown` is false when nothing was ever written about it. */
   open(messageId: string): Promise<CommandRecord>
+  /**
+   * A command that goes back to NATS. When nothing was ever written about it, it has not been sent:
+   * that is noted, so that whoever gets it next need not look for its results.
+   */
+  noteUnsent(messageId: string): Promise<void>
   /** The command is acknowledged: this process need not remember it. */
   forget(messageId: string): void
   /**
@@ -92,6 +97,16 @@ export function createJournal(shared: SharedState, onUnavailable: () => void): J
       const known = nothing()
       remembered.set(messageId, known)
       return new Entry(messageId, known, false, { shared, writes, asked, isUnread: true })
+    },
+    noteUnsent: async (messageId) => {
+      const { segments, cleared } = remembered.get(messageId) ?? nothing()
+      if (segments.size + cleared.size > 0) return
+      const [key, tries] = [keyOf(messageId), JSON.stringify(NO_TRIES)]
+      asked(
+        await shared.attempt((redis) =>
+          Promise.all([redis.hsetnx(key, TRIES, tries), redis.expire(key, TTL_S)]),
+        ),
+      )
     },
     remembers: (messageId) => remembered.get(messageId) !== undefined,
     forget: (messageId) => remembered.delete(messageId),
