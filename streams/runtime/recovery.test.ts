@@ -101,8 +101,8 @@ const withoutIds = (log: LogClient): LogClient => ({
 /** Whoever restores waits for the first record, and then gets that one. */
 function heldReads(given: MemoryLog) {
   const log = given.connect()
-  let release = (): void => {}
-  const released = new Promise<void>((resolve) => (release = resolve))
+  const gate = new AbortController()
+  const released = new Promise((resolve) => gate.signal.addEventListener('abort', resolve))
   let reads = 0
   const reader: LogClient['reader'] = () => {
     const inner = log.reader()
@@ -116,7 +116,7 @@ function heldReads(given: MemoryLog) {
       close: () => inner.close(),
     }
   }
-  return { log: { ...log, reader }, isHeld: () => reads > 0, release: () => release() }
+  return { log: { ...log, reader }, isHeld: () => reads > 0, release: () => gate.abort() }
 }
 
 const makeAgain = async ({ log, given }: World): Promise<void> => {
