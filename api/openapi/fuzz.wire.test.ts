@@ -32,7 +32,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'fuzz-'))
   python = await pythonWith(REQUIREMENTS)
   api = await startRealApi()
-}, 300_000)
+}, 600_000)
 afterAll(async () => {
   await api.close()
   rmSync(folder, { recursive: true })
@@ -63,4 +63,4 @@ test('a fuzzer that only knows the document finds no failure of the server and n
   expect(output).toContain('No issues found')
   expect(output).toContain(`Tested: ${OPERATIONS.length}`)
   expect(code).toBe(0)
-}, 300_000)
+}, 600_000)

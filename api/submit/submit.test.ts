@@ -172,6 +172,7 @@ describe('ORC-1.4 a used key', () => {
   test('found in the cache is answered although Postgres is away, and nothing else is', async () => {
     await submit()
     isAway = true
+    looks = new Promise((resolve) => void setImmediate(resolve))
     expect(await submit()).toEqual({ kind: 'replayed', reply })
     await expect(submit({ idempotencyKey: 'another' })).rejects.toBeInstanceOf(DependencyUnavailable)
   })
