@@ -5,8 +5,8 @@ export interface SigningKeysOptions {
   /** Gives the provider's JWKS; rejects when it cannot be had. */
   readonly fetchKeys: () => Promise<JSONWebKeySet>
   /**
-   * A clock that nobody sets: these are ages of keys. After a jump of the wall clock good keys would
-   * count as too old, or no refresh would be tried until the time of the last one comes again.
+   * A clock that nobody sets: these are ages of keys. After a jump of the wall clock good keys
+   * would count as too old, or no refresh be tried until the time of the last one comes again.
    */
   readonly monotonicMs: () => number
 }
