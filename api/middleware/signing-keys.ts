@@ -6,7 +6,8 @@ export interface SigningKeysOptions {
   readonly fetchKeys: () => Promise<JSONWebKeySet>
   /**
    * A clock that nobody sets: these are ages of keys. After a jump of the wall clock good keys
-   * would count as too old, or no refresh be tried until the time of the last one comes again.
+   * would count as too old, or no refresh would be tried until the time of the last one comes
+   * again.
    */
   readonly monotonicMs: () => number
 }

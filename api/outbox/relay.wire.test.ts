@@ -8,7 +8,7 @@ import type { EventPublisher, Publication, Published } from './event-publisher.t
 import { createInstruments } from '../instruments.ts'
 import { deleteDelivered } from './deletion.ts'
 import { startRelay, type Relay } from './relay.ts'
-import { openPool } from '../postgres.ts'
+import { connectDatabase, openPool } from '../postgres.ts'
 import { serverUrl } from '../testing/real-api.suite.ts'
 
 let database: TemporaryDatabase
@@ -246,7 +246,8 @@ test('delivered rows are deleted together, and only those', async () => {
   const createdAt = before(0)
   const [first, second, third] = await insert(3, createdAt)
   if (first === undefined || second === undefined) throw new Error('three rows were inserted')
-  const delivered = deleteDelivered(relayPool, instruments)
+  const relayDatabase = connectDatabase(relayPool, { statementMsMax: 5_000 }, instruments)
+  const delivered = deleteDelivered(relayDatabase)
   delivered.add({ eventId: first, createdAt })
   delivered.add({ eventId: second, createdAt })
   await delivered.close()

@@ -31,7 +31,8 @@ export interface Surroundings {
   readonly runPath: string
   readonly jwksUrl: string
   readonly partitions: number
-  readonly commitMs: number
+  /** Undefined: as in production. */
+  readonly commitMs: number | undefined
 }
 
 const HOST = '127.0.0.1'
@@ -126,7 +127,7 @@ const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<strin
   STATE_DIR: join(runPath, 'state'),
   ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
   OPERATOR_OPTIONS: operatorOptions(),
-  COMMIT_MS: String(commitMs),
+  ...(commitMs !== undefined && { COMMIT_MS: String(commitMs) }),
   // Ten processes share a few cores here: 200 ms would measure the machine and not the routing
   // engine.
   ROUTING_DEADLINE_MS: '2000',

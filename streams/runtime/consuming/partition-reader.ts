@@ -6,7 +6,7 @@ import {
   type LogRecord,
   type TopicPartition,
 } from '../../log/port.ts'
-import { backoffMs } from '../../platform/backoff.ts'
+import { backoffMs, NO_LONGER } from '../../platform/backoff.ts'
 import type { Batch, ConsumeOptions, PartitionOwner } from '../consume.ts'
 import type { PacedCursors } from './paced-cursors.ts'
 import { ReaderBuffer } from './reader-buffer.ts'
@@ -250,16 +250,17 @@ export class PartitionReader {
 
   /** Until there is something new: records, a generation, the end; or until the time is over. */
   #pause(waitMs?: number): Promise<void> {
-    const over = new AbortController()
     const woken = new Promise<void>((resolve) => {
       this.#wake = () => {
         this.#wake = undefined
-        over.abort()
         resolve()
       }
       if (this.#stop.signal.aborted) this.#wake()
     })
-    return waitMs === undefined ? woken : Promise.race([woken, this.#options.sleep(waitMs, over.signal)])
+    if (waitMs === undefined) return woken
+    const over = new AbortController()
+    void woken.then(() => over.abort(NO_LONGER))
+    return Promise.race([woken, this.#options.sleep(waitMs, over.signal)])
   }
 
   /**

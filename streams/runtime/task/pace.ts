@@ -7,9 +7,13 @@ import type { DueTimers } from './due-timers.ts'
 import type { Inputs } from './inputs.ts'
 import { assertSame, type Origin } from '../opening/origin.ts'
 import type { Sources } from '../opening/sources.ts'
+import { taskName, type TaskId } from '../watch/hooks.ts'
 import { Wake } from './wake.ts'
 
 export interface PaceOptions {
+  readonly id: TaskId
+  /** Its rounds first ask: they need not wait for others to do that, nor others for them. */
+  readonly asks: boolean
   readonly clock: Clock
   readonly time: LogTime
   readonly log: LogClient
@@ -76,22 +80,35 @@ export class Pace {
     while (!signal.aborted) {
       if (this.#stopped !== undefined) throw this.#stopped
       const nowMs = time.now()
+      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
+      const wants = some || inputs.needSightToMerge()
+      this.#tellTempo(wants)
       const pauseMs = this.#pauseMs()
       const look = this.#lookNeeded(nowMs, pauseMs <= 0)
       if (look !== undefined) {
         await (look === 'close' ? this.#lookClosely() : this.#look())
         continue
       }
-      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
       if (some && pauseMs <= 0) return nowMs
-      await this.#wake.wait(some || inputs.needSightToMerge() ? pauseMs : timers.waitMs(nowMs))
+      await this.#wake.wait(wants ? pauseMs : timers.waitMs(nowMs))
     }
     return undefined
   }
 
+  /** Nobody is to wait for a task that does not go on. */
+  leave(): void {
+    this.#tellTempo(false)
+  }
+
+  #tellTempo(wants: boolean): void {
+    const { tempo, id, asks } = this.#options
+    if (wants && !asks) tempo.wants(taskName(id), () => this.notify())
+    else tempo.wantsNot(taskName(id))
+  }
+
   #pauseMs(): number {
-    const { tempo, limits, inputs } = this.#options
-    return inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
+    const { tempo, limits, inputs, asks } = this.#options
+    return asks || inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
   }
 
   #lookNeeded(nowMs: number, isTime: boolean): 'close' | 'quick' | undefined {
