@@ -26,6 +26,3 @@ ALTER TABLE orch.admin_actions DROP CONSTRAINT admin_actions_action_check;
 ALTER TABLE orch.admin_actions ADD CONSTRAINT admin_actions_action_check CHECK (action IN (
   'quarantine.release', 'orphans.export', 'replay.apply', 'replay.undo', 'deadletter.replay', 'outbox.release'
 ));
-
--- The list of dead letters, newest first, and their purge.
-CREATE INDEX ix_dead_letters_failed_at ON orch.dead_letters (failed_at);
