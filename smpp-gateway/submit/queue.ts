@@ -25,7 +25,7 @@ export interface QueueOptions {
 
 const STREAM = 'SMPP_OUTBOUND'
 /** Commands in work, in windows: enough to fill the window while others wait for NATS or Redis. */
-const WINDOWS_IN_WORK = 8
+const WINDOWS_IN_WORK = 4
 /**
  * With a narrow window still so many that a pull is worth its way: commands that come again, and
  * for which it is too early, are given back by the pull.
