@@ -91,7 +91,11 @@ const RULES: readonly Rule[] = [
   },
   { from: 'topologies/config.ts', folders: ['streams/', 'bridges/routing/'], packages: ['zod'] },
   { from: 'topologies/provision.ts', folders: ['topologies/', 'streams/'], packages: [] },
-  { from: 'topologies/sms.ts', folders: ['topologies/', 'streams/'], packages: ['zod', 'node:*'] },
+  {
+    from: 'topologies/sms.ts',
+    folders: ['topologies/', 'streams/', 'sinks/admin/open.ts'],
+    packages: ['zod', 'node:*'],
+  },
   {
     from: 'bridges/',
     folders: [...READER, 'streams/nats/'],
@@ -108,6 +112,11 @@ const RULES: readonly Rule[] = [
     from: 'sinks/',
     folders: READER,
     packages: ['zod', 'pg', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*'],
+  },
+  {
+    from: 'sinks/admin/',
+    folders: [...EDGE, 'sinks/', 'streams/tools/desks.ts'],
+    packages: ['zod', 'pg', 'node:crypto'],
   },
   { from: 'sinks/main.ts', folders: ['sinks/', 'streams/'], packages: ['zod', 'node:*'] },
   {

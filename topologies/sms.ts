@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { openDesks } from '../sinks/admin/open.ts'
 import { connectKafka, kafkaOptions } from '../streams/log/kafka.ts'
 import { commonEnv, logEnv, readConfig } from '../streams/platform/config.ts'
 import { createLogger } from '../streams/platform/logger.ts'
@@ -44,6 +45,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   stories: existsSync(STORIES_PAGE) ? readStories : undefined,
   readFile: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
   connect: () => connectKafka({ ...kafkaOptions(readConfig(logEnv)), clientId: 'sms', logger }),
+  desks: openDesks(logger),
   now: Date.now,
   audit: logger,
   say: (text) => void process.stdout.write(text),

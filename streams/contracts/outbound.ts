@@ -72,6 +72,11 @@ export const outboundDeadLetters = topic(
   (dead) => dead.messageId,
 )
 
+/** [EV56]: the order to replay a dead letter, on its request when that is issued again [T12]. */
+export const REPLAY_HEADER = 'dead-letter-replay'
+export const replayOrder = ({ eventId, seq }: Pick<OutboundDeadLetter, 'eventId' | 'seq'>): string =>
+  `${eventId}:${seq}`
+
 /** [SC4]: one per transition, seq without gaps. */
 export const StatusEvent = z.object({
   ...envelope,

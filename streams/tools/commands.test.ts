@@ -6,7 +6,7 @@ import { defineProcessor } from '../dsl/processor.ts'
 import { defineTopology } from '../dsl/topology.ts'
 import { memoryLog } from '../log/memory.ts'
 import { silentLogger } from '../platform/logger.ts'
-import { commandsSuite } from './testing/commands.suite.ts'
+import { commandsSuite, NO_DESKS } from './testing/commands.suite.ts'
 import { runCommand } from './commands.ts'
 
 const log = memoryLog()
@@ -51,6 +51,7 @@ async function run(...args: readonly string[]): Promise<readonly [number, string
     connect: () => {
       throw new Error('nothing to connect to')
     },
+    desks: NO_DESKS,
     now: () => 0,
     audit: silentLogger,
     say: (text) => void (said += text),

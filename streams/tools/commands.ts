@@ -1,80 +1,46 @@
-import { parseArgs } from 'node:util'
 import { deadLetterTopicOf } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
-import { asText, type TopologyDescription } from '../dsl/describe.ts'
-import type { LogClient, TopicSpec } from '../log/port.ts'
-import type { Logger } from '../platform/logger.ts'
+import { asText } from '../dsl/describe.ts'
+import { checkProfiles } from './check-profiles.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
+import { JOB_COMMANDS } from './job-commands.ts'
+import { MESSAGE_COMMANDS } from './message-commands.ts'
+import { OUTBOX_COMMANDS } from './outbox-commands.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
-import { checkProfiles } from './check-profiles.ts'
-import { asJson, asText as asStories, complaintOf, storiesOf, type StorySources } from './stories.ts'
+import { asJson, asText as asStories, complaintOf, storiesOf } from './stories.ts'
+import {
+  closing,
+  failed,
+  limitOf,
+  misused,
+  parse,
+  type Command,
+  type ExitCode,
+  type Options,
+  type Terminal,
+} from './terminal.ts'
 
 /**
- * The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log and the
- * terminal.
+ * The commands of `npm run sms`; topologies/sms.ts gives them the definitions, the log, the tables
+ * and the terminal.
  */
-export const USAGE = `Usage: npm run -s sms -- COMMAND
-  topology describe [NAME] [--mermaid | --markdown]
-  topics [--markdown]
-  stories [--json]
-  operators check FILE
-  deadletters list [--topic TOPIC] [--limit N]
-  deadletters show ID [--payload]
-  deadletters requeue ID --reason TEXT [--actor NAME]
-FILE holds what OPERATOR_OPTIONS does. TOPIC is the one that a record could not be read from. What concerns dead letters needs KAFKA_BROKERS.`
 
-export interface Terminal {
-  readonly topologies: readonly TopologyDescription[]
-  /** Every topic of the platform, as it is provisioned here. */
-  readonly topics: readonly TopicSpec[]
-  /** Generated pages of docs/, by name. */
-  readonly pages: { readonly topologies: () => string; readonly topics: () => string }
-  /** Undefined outside a working copy: an image holds neither the page nor the tests. */
-  readonly stories?: (() => StorySources) | undefined
-  /** The text of a file; undefined when it cannot be read. */
-  readonly readFile: (path: string) => string | undefined
-  /** Connected only by the commands that need it, and closed by them. */
-  readonly connect: () => LogClient
-  readonly now: () => number
-  /** For the record of who changed what; not what is asked for, that goes to `say`. */
-  readonly audit: Logger
-  /** One piece of the answer, with its line breaks. */
-  readonly say: (text: string) => void
-  readonly complain: (text: string) => void
-  /** Who calls, unless told otherwise. */
-  readonly user: string
-}
-
-/** 1: it could not be done. 2: it was asked for in a wrong way. */
-export type ExitCode = 0 | 1 | 2
-
-const OPTIONS = {
-  mermaid: { type: 'boolean' },
-  markdown: { type: 'boolean' },
-  json: { type: 'boolean' },
-  payload: { type: 'boolean' },
-  topic: { type: 'string' },
-  limit: { type: 'string' },
-  reason: { type: 'string' },
-  actor: { type: 'string' },
-} as const
-
-type Options = ReturnType<typeof parse>['values']
-type Command = (terminal: Terminal, options: Options, operand: string | undefined) => Promise<ExitCode>
-
-const parse = (args: readonly string[]) =>
-  parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+/** The longest command of all. */
+const WORDS_MAX = 3
 
 /** Throws LogError when the log does not answer. */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const parsed = parsedOr(args)
   if (typeof parsed === 'string') return misused(terminal, parsed)
-  const [noun = '', ...others] = parsed.positionals
-  const [verb, operand, ...rest] = VERBLESS.has(noun) ? [undefined, ...others] : others
-  const command = COMMANDS.get(verb === undefined ? noun : `${noun} ${verb}`)
-  if (command === undefined || rest.length > 0) return misused(terminal, 'No such command.')
-  return command(terminal, parsed.values, operand)
+  const { positionals, values } = parsed
+  for (let words = Math.min(WORDS_MAX, positionals.length); words > 0; words--) {
+    const command = COMMANDS.get(positionals.slice(0, words).join(' '))
+    if (command === undefined) continue
+    const [operand, ...rest] = positionals.slice(words)
+    return rest.length === 0 ? command(terminal, values, operand) : misused(terminal, 'No such command.')
+  }
+  return misused(terminal, 'No such command.')
 }
 
 function parsedOr(args: readonly string[]): ReturnType<typeof parse> | string {
@@ -84,11 +50,6 @@ function parsedOr(args: readonly string[]): ReturnType<typeof parse> | string {
     if (error instanceof TypeError) return error.message
     throw error
   }
-}
-
-function misused(terminal: Terminal, complaint: string): ExitCode {
-  terminal.complain(`${complaint}\n\n${USAGE}\n`)
-  return 2
 }
 
 const describe: Command = (terminal, options, name) => {
@@ -127,14 +88,10 @@ const checkOperators: Command = (terminal, _options, path) => {
   return Promise.resolve(0)
 }
 
-/** Lines of a list unless told otherwise. */
-const LIST_MAX = 1000
-
 const list: Command = async (terminal, options) => {
-  const limit = options.limit === undefined ? LIST_MAX : Number(options.limit)
-  if (!Number.isInteger(limit) || limit < 1)
-    return misused(terminal, '--limit must be a whole number from 1.')
-  return connected(terminal, async (log) => {
+  const limit = limitOf(terminal, options)
+  if (limit === undefined) return 2
+  return closing(terminal.connect, async (log) => {
     let shown = 0
     for await (const found of deadLetters(log, topicsOf(terminal, options))) {
       if (shown === limit) {
@@ -150,7 +107,7 @@ const list: Command = async (terminal, options) => {
 
 const show: Command = async (terminal, options, id) => {
   if (id === undefined) return misused(terminal, 'The id of a dead letter is missing.')
-  return connected(terminal, async (log) => {
+  return closing(terminal.connect, async (log) => {
     const found = await findDeadLetter(log, topicsOf(terminal, options), id)
     if (found === undefined) return failed(terminal, `There is no dead letter ${id}.`)
     terminal.say(`${asPage(found, options.payload === true)}\n`)
@@ -162,7 +119,7 @@ const putBack: Command = async (terminal, options, id) => {
   const { reason = '', actor = terminal.user } = options
   if (id === undefined) return misused(terminal, 'The id of a dead letter is missing.')
   if (reason.trim() === '') return misused(terminal, '--reason must say why: it is kept.')
-  return connected(terminal, async (log) => {
+  return closing(terminal.connect, async (log) => {
     const found = await findDeadLetter(log, topicsOf(terminal, options), id)
     if (found === undefined) return failed(terminal, `There is no dead letter ${id}.`)
     const done = await requeue(log, found, terminal.now)
@@ -183,9 +140,10 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],
+  ...MESSAGE_COMMANDS,
+  ...OUTBOX_COMMANDS,
+  ...JOB_COMMANDS,
 ])
-
-const VERBLESS: ReadonlySet<string> = new Set(['topics', 'stories'])
 
 /** The bridges keep what NATS and they refuse in a topic of their own. */
 const BRIDGE_DEAD_LETTERS = 'bridge.deadletter'
@@ -194,17 +152,3 @@ const topicsOf = ({ topologies }: Terminal, { topic }: Options): readonly string
   topic === undefined
     ? [...new Set([...topologies.flatMap(({ deadLetters: topics }) => topics), BRIDGE_DEAD_LETTERS])]
     : [deadLetterTopicOf(topic)]
-
-async function connected(terminal: Terminal, work: (log: LogClient) => Promise<ExitCode>): Promise<ExitCode> {
-  const log = terminal.connect()
-  try {
-    return await work(log)
-  } finally {
-    await log.close()
-  }
-}
-
-function failed(terminal: Terminal, complaint: string): ExitCode {
-  terminal.complain(`${complaint}\n`)
-  return 1
-}

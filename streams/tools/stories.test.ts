@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../platform/logger.ts'
 import { runCommand } from './commands.ts'
+import { NO_DESKS } from './testing/commands.suite.ts'
 import { storiesOf, type StorySources } from './stories.ts'
 
 const IDS = [
@@ -45,6 +46,7 @@ async function run(stories: StorySources | undefined, ...args: readonly string[]
     connect: () => {
       throw new Error('nothing to connect to')
     },
+    desks: NO_DESKS,
     now: () => 0,
     audit: silentLogger,
     say: (text) => void (said += text),

@@ -1,5 +1,10 @@
 import { ROUTE_LOOKUP, routeFor, type Route } from '../../streams/contracts/lookups.ts'
-import { dispatchRefusals, outboundRequests, type OutboundRequest } from '../../streams/contracts/outbound.ts'
+import {
+  dispatchRefusals,
+  outboundRequests,
+  REPLAY_HEADER,
+  type OutboundRequest,
+} from '../../streams/contracts/outbound.ts'
 import { aggregatedOutcomes, type AggregatedOutcome } from '../../streams/contracts/outcomes.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
 import { isFinal } from '../../streams/domain/message/lifecycle.ts'
@@ -11,7 +16,7 @@ import { isReadAgain } from '../read-again.ts'
 import { emits, noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
 import { Message, type Run, type Transition, type TakenRoute } from './message.ts'
 import { takeRefusal } from './refusal.ts'
-import { REPLAY_EXPIRES_AFTER_MS, REPLAY_HEADER, replayedSeq } from './replay.ts'
+import { REPLAY_EXPIRES_AFTER_MS, replayedSeq } from './replay.ts'
 import { brokenRule } from './request-rules.ts'
 import { routed } from './routing.ts'
 

@@ -1,7 +1,6 @@
 import { deadLetterEventId } from '../../streams/domain/event-id.ts'
 import type { Message } from './message.ts'
 
-export const REPLAY_HEADER = 'dead-letter-replay'
 /** Counted from the replay [O4]. */
 export const REPLAY_EXPIRES_AFTER_MS = 48 * 3_600_000
 

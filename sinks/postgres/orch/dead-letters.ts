@@ -2,10 +2,7 @@ import type { OutboundDeadLetter } from '../../../streams/contracts/outbound.ts'
 import { insertOnce } from '../statement.ts'
 import { storableJson } from '../storable.ts'
 
-/**
- * One row a dead letter, with the whole event [DB7]. A replay [T12] will start from here; as yet no
- * command does it [RP6].
- */
+/** One row a dead letter, with the whole event [DB7]. A replay [T12] starts from here [RP6]. */
 export const insertDeadLetters = insertOnce<OutboundDeadLetter>('orch.dead_letters', [
   { name: 'dead_letter_id', type: 'uuid', of: (dead) => dead.eventId },
   { name: 'message_id', type: 'uuid', of: (dead) => dead.messageId },

@@ -18,7 +18,8 @@ import {
   type Counting,
 } from '../../runtime/testing/counting.suite.ts'
 import { memoryStores } from '../../runtime/store/memory.ts'
-import { runCommand, type ExitCode } from '../commands.ts'
+import { runCommand } from '../commands.ts'
+import type { ExitCode, Terminal } from '../terminal.ts'
 
 const PARTITIONS = 2
 const SECRET = 'my number is +447700900123'
@@ -70,6 +71,12 @@ const requeueOf = (sourceTopic: string, sourceOffset: string): readonly string[]
   return ['deadletters', 'requeue', id, '--reason', 'x']
 }
 
+const closed = () => {
+  throw new Error('no desk is open here')
+}
+/** For tests of commands that need no table. */
+export const NO_DESKS: Terminal['desks'] = { deadMessages: closed, outbox: closed, jobs: closed }
+
 /**
  * The commands on dead letters, as an operator types them, on whichever log. The dead letters are
  * the runtime's own.
@@ -98,6 +105,7 @@ export function commandsSuite(name: string, options: CommandsSuiteOptions): void
         pages: { topologies: () => 'the page', topics: () => 'the topics' },
         readFile: () => undefined,
         connect: options.connect,
+        desks: NO_DESKS,
         now: () => NOW,
         audit,
         say: (text) => void (said += text),
