@@ -65,7 +65,7 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const user = 'sms-api'
   const link = connectNats({ url, credsFile, caFile, user, logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, user, subjectPrefix, instruments })
+  const publisher = eventPublisher({ link, subjectPrefix, instruments })
   const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
   const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })

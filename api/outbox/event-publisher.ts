@@ -1,7 +1,7 @@
-import { errors, headers as natsHeaders, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
+import { errors, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
-import { acknowledged, type Acknowledged } from '../../streams/nats/acknowledged.ts'
-import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
+import { AckedPublishes } from '../../streams/nats/acked-publishes.ts'
+import type { NatsLink } from '../../streams/nats/link.ts'
 import type { Instruments } from '../instruments.ts'
 
 /** One event on its way to NATS: what an outbox row holds. */
@@ -26,8 +26,6 @@ export interface EventPublisher {
 
 export interface PublisherOptions {
   readonly link: NatsLink
-  /** Whose inboxes the acknowledgements come to [NU2]. */
-  readonly user: string
   /** Put before every subject, so that tests can share a server. */
   readonly subjectPrefix?: string
   readonly instruments: Instruments
@@ -39,12 +37,12 @@ export interface PublisherOptions {
  */
 export function eventPublisher(options: PublisherOptions): EventPublisher {
   const { link, subjectPrefix = '', instruments } = options
-  const streams = streamsOf(options)
+  const publishes = new AckedPublishes({ link })
   const tried = async (event: Publication, ackMsMax: number): Promise<Published> => {
     try {
       const subject = `${subjectPrefix}${event.subject}`
       const { payload } = event
-      const answer = await streams().publish({ subject, payload, headers: headersOf(event), ackMsMax })
+      const answer = await publishes.publish({ subject, payload, headers: headersOf(event), ackMsMax })
       if (answer.kind === 'stored') return { kind: 'acknowledged' }
       const isTooLarge = answer.kind === 'refused' && answer.code === MESSAGE_TOO_LARGE
       return isTooLarge ? refused('larger than max_msg_size of the stream') : { kind: 'unknown' }
@@ -63,17 +61,6 @@ export function eventPublisher(options: PublisherOptions): EventPublisher {
         instruments.publishErrors.inc({ stream: streamOf(event.subject) })
       return published
     },
-  }
-}
-
-/** Of the connection of the moment: the link opens another should the library give one up. */
-function streamsOf({ link, user }: PublisherOptions): () => Acknowledged {
-  const made = new WeakMap<NatsConnection, Acknowledged>()
-  return () => {
-    const connection = connectionOf(link)
-    const known = made.get(connection) ?? acknowledged(connection, user)
-    made.set(connection, known)
-    return known
   }
 }
 
