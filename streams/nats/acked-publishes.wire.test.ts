@@ -98,6 +98,10 @@ describe('when nobody answers', () => {
   })
 })
 
+const notNow = (): void => {
+  throw new RangeError('not now')
+}
+
 describe('what cannot leave', () => {
   it('what no server could take rejects, and nothing is sent', async () => {
     const held = await stream()
@@ -108,10 +112,8 @@ describe('what cannot leave', () => {
 
   it('what is not permitted in the turn in which it would leave rejects with the reason, and nothing is sent', async () => {
     const held = await stream()
-    const permit = (): void => {
-      throw new RangeError('not now')
-    }
-    const [denied, next] = await Promise.allSettled([publish('denied', { permit }), publish('next')])
+    const denying = publish('denied', { permit: notNow })
+    const [denied, next] = await Promise.allSettled([denying, publish('next')])
     expect([denied.status, next.status]).toEqual(['rejected', 'fulfilled'])
     expect(denied).toMatchObject({ reason: new RangeError('not now') })
     expect(await held()).toBe(1)
