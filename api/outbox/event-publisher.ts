@@ -29,6 +29,8 @@ export interface PublisherOptions {
   /** Put before every subject, so that tests can share a server. */
   readonly subjectPrefix?: string
   readonly instruments: Instruments
+  /** Monotonic ms. */
+  readonly monotonic: () => number
 }
 
 /**
@@ -36,8 +38,8 @@ export interface PublisherOptions {
  * The client library would keep it in memory without a bound, although the outbox already holds it.
  */
 export function eventPublisher(options: PublisherOptions): EventPublisher {
-  const { link, subjectPrefix = '', instruments } = options
-  const publishes = new AckedPublishes({ link })
+  const { link, subjectPrefix = '', instruments, monotonic } = options
+  const publishes = new AckedPublishes({ link, now: monotonic })
   const tried = async (event: Publication, ackMsMax: number): Promise<Published> => {
     try {
       const subject = `${subjectPrefix}${event.subject}`
