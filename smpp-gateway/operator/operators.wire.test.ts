@@ -47,7 +47,7 @@ describe('CON-5.6 failover', () => {
     const [state] = [() => running.gateway.operators.get(rig.operatorId)?.view.state]
     await until(() => state() === 'FAILBACK')
     const carried = await rig.send({ to: phone('000') })
-    await until(() => heard.receipts.length === 1)
+    await until(() => heard.receipts.length === 1 && heard.results.length === 1)
     expect(heard.results).toMatchObject([
       { messageId: carried.messageId, operatorId: backupId, outcome: 'ACCEPTED' },
     ])
