@@ -45,6 +45,10 @@ export function defineTopology(name: string, processors: readonly ErasedProcesso
   }
 }
 
+/** Its records wait for an answer from outside; timers alone may ask, too, but then seldom. */
+export const asksFirst = ({ processors }: Topology): boolean =>
+  processors.some(({ on }) => [...on.values()].some(({ ask }) => ask !== undefined))
+
 /** The name that [EV29] gives it. */
 export const changelogTopicOf = (topology: string, store: string): string => `${topology}-${store}-changelog`
 

@@ -122,8 +122,8 @@ export interface LogAdmin {
   /** Partition count by topic; a topic that does not exist is absent from the answer. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
   bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>>
-  /** The ends alone, for whoever asks often. All that was readable before the call is below. */
-  ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>>
+  /** The same but for the starts, for whoever asks often. What was readable before is below. */
+  ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Omit<Bounds, 'start'>>>
   /**
    * The group's cursors, by `partitionKey`; partitions without one are absent. A cursor that a
    * transaction is about to move is waited for, and `retriable` if that takes long. `asTheyAre`:

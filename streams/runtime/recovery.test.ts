@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MemoryLog } from '../log/memory.ts'
 import { changelogTopicOf, MARKS_STORE } from '../dsl/topology.ts'
-import { LogError, type LogClient, type LogConsumer } from '../log/port.ts'
+import { LogError, partitionKey, type LogClient, type LogConsumer } from '../log/port.ts'
 import { sleep } from '../platform/backoff.ts'
 import { levelStores } from './store/level.ts'
 import { memoryStores } from './store/memory.ts'
@@ -98,6 +98,27 @@ const withoutIds = (log: LogClient): LogClient => ({
   },
 })
 
+/** Whoever restores waits for the first record, and then gets that one. */
+function heldReads(given: MemoryLog) {
+  const log = given.connect()
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => (release = resolve))
+  let reads = 0
+  const reader: LogClient['reader'] = () => {
+    const inner = log.reader()
+    return {
+      read: async (at, offset, limits) => {
+        reads += 1
+        if (reads === 1) await released
+        const { records, next, end } = await inner.read(at, offset, limits)
+        return { records: records.slice(0, 1), next: records[1]?.offset ?? next, end }
+      },
+      close: () => inner.close(),
+    }
+  }
+  return { log: { ...log, reader }, isHeld: () => reads > 0, release: () => release() }
+}
+
 const makeAgain = async ({ log, given }: World): Promise<void> => {
   await log.admin.deleteTopics([given.words])
   await provisionCounting(log, given, 1)
@@ -133,6 +154,29 @@ describe('an input that was deleted and made again', () => {
     await toldOf(scene, 5)
     expect((await scene.told()).slice(3)).toEqual(['b 1', 'b 2'])
     expect(countOf(scene.events, `recreated ${scene.given.words}`)).toBe(1)
+  })
+
+  it('fault R2: is known no better by a member that is told to stop before it has restored', async () => {
+    const scene = await world()
+    const old = memoryStores()
+    const first = await scene.start({ stores: old })
+    await scene.write('a')
+    await toldOf(scene, 1)
+    await first.close()
+    await makeAgain(scene)
+    await scene.write('b', 'b')
+    const second = await scene.start()
+    await toldOf(scene, 3)
+    await second.close()
+    const { log, isHeld, release } = heldReads(scene.log)
+    const third = await scene.start({ log, stores: old })
+    await until(isHeld, 'a restore under way')
+    const closed = third.close()
+    release()
+    await closed
+    const at = { topic: scene.given.words, partition: 0 }
+    const cursors = await scene.log.admin.committed(groupOf('test', scene.given.topology.name), [at])
+    expect(cursors.get(partitionKey(at))?.next).toBe(2)
   })
 
   it('fault R2: is known by its end on a broker that tells no ids', async () => {

@@ -25,9 +25,7 @@ function withBounds(
       [...found].map(([key, one]) => [key, change(key, one, Math.max(one.start, cursors.get(key) ?? 0))]),
     )
   }
-  const ends: LogClient['admin']['ends'] = async (at) =>
-    new Map([...(await bounds(at))].map(([key, { end }]) => [key, end]))
-  return { ...log, admin: { ...log.admin, bounds, ends, committed } }
+  return { ...log, admin: { ...log.admin, bounds, ends: bounds, committed } }
 }
 
 /**

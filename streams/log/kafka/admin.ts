@@ -9,8 +9,7 @@ import { Coordinator } from './cluster/coordinator.ts'
 import type { Repeatable } from './cluster/coordinator.ts'
 import type { Lane } from './wire/broker-connections.ts'
 import { cutBack } from './cluster/cut-back.ts'
-import { listBounds } from './cluster/list-bounds.ts'
-import { askOffsets, LATEST } from './cluster/list-offsets.ts'
+import { askEnds, listBounds } from './cluster/list-bounds.ts'
 import { offsetCommitRequest, offsetsPayload } from './codecs/offset-commit-request.ts'
 import { offsetFetchRequest } from './codecs/offset-fetch-request.ts'
 import { outcomeOf } from './cluster/outcome.ts'
@@ -32,9 +31,7 @@ export class KafkaAdmin implements LogAdmin {
   constructor(cluster: Cluster, lane: Lane) {
     this.#cluster = cluster
     this.#lane = lane
-    this.#ends = new Ends(cluster, (nodeId, at) =>
-      askOffsets(cluster, lane, nodeId, { at, timestamp: LATEST }),
-    )
+    this.#ends = new Ends(cluster, (nodeId, at) => askEnds(cluster, lane, nodeId, at))
   }
 
   ensureTopics: LogAdmin['ensureTopics'] = (specs) =>
@@ -46,9 +43,7 @@ export class KafkaAdmin implements LogAdmin {
     return this.#attempt(() => listBounds(this.#cluster, this.#lane, at))
   }
 
-  ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
-    return this.#attempt(() => this.#ends.of(at))
-  }
+  ends: LogAdmin['ends'] = (at) => this.#attempt(() => this.#ends.of(at))
 
   deleteTopics: LogAdmin['deleteTopics'] = (topics) =>
     this.#attempt(() => removeTopics(this.#cluster, this.#lane, topics))

@@ -23,7 +23,7 @@ export function memoryAdmin(broker: Broker, connection: Connection): LogAdmin {
     ends: (at) =>
       ask('ends', () => {
         for (const one of at) topics.led(one)
-        return new Map(at.map((one) => [partitionKey(one), topics.partition(one).lastStable]))
+        return boundsOf(broker, at)
       }),
     committed: (group, at, how) =>
       ask('committed', () => {

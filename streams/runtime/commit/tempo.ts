@@ -56,6 +56,7 @@ export class Tempo {
 
   /** Begins when it is time, or in company, unless it has begun. */
   async turn(task: string): Promise<void> {
+    if (this.#rounds.has(task)) return
     const wake = new Wake(this.#clock)
     while (this.pauseMs > 0) {
       this.wants(task, () => wake.notify())

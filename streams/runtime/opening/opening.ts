@@ -47,10 +47,11 @@ export class Opening {
    * The order must not change: be assigned the partition, end what predecessors have left open,
    * read the cursor that no transaction is about to move, restore the changelogs at least as far as
    * it says. The caller seeks then. From the assignment on the group refuses the cursors of whoever
-   * had the partition before, so nothing more of it can be committed.
+   * had the partition before, so nothing more of it can be committed. Undefined when told to stop:
+   * what a store that is not restored says of the inputs may be long over.
    */
-  async takeOver(): Promise<{ readonly store: Store; readonly origins: readonly Origin[] }> {
-    const { committer, id, log, app, topology, sources, ledger, time } = this.#options
+  async takeOver(): Promise<{ readonly store: Store; readonly origins: readonly Origin[] } | undefined> {
+    const { committer, id, log, app, topology, sources, ledger, time, signal } = this.#options
     const group = groupOf(app, topology.name)
     await committer.ready()
     const formerId = `${app}.${taskName(id)}`
@@ -60,6 +61,7 @@ export class Opening {
     const changelogs = changelogsOf(topology).map((topic) => ledger.at(topic))
     const bounds = await log.admin.bounds([...sources.at, ...changelogs])
     const store = await this.#restored({ committed, bounds })
+    if (signal.aborted) return undefined
     ledger.open(store)
     return { store, origins: await this.#origins({ committed, bounds }) }
   }

@@ -40,11 +40,11 @@ export class Sources {
     )
   }
 
-  endsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, number> {
+  endsIn(bounds: ReadonlyMap<string, Omit<Bounds, 'start'>>): ReadonlyMap<string, number> {
     return new Map(this.at.map((at) => [at.topic, bounds.get(partitionKey(at))?.end ?? 0]))
   }
 
-  idsIn(bounds: ReadonlyMap<string, Bounds>): ReadonlyMap<string, string | undefined> {
+  idsIn(bounds: ReadonlyMap<string, Omit<Bounds, 'start'>>): ReadonlyMap<string, string | undefined> {
     return new Map(this.at.map((at) => [at.topic, bounds.get(partitionKey(at))?.topicId]))
   }
 }

@@ -1,4 +1,4 @@
-import { LogError, partitionKey, type LogClient } from '../../log/port.ts'
+import { LogError, type LogClient } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
 import type { Tempo } from '../commit/tempo.ts'
 import type { TaskLimits } from '../limits.ts'
@@ -62,7 +62,7 @@ export class Pace {
   open(origins: readonly Origin[]): Promise<void> {
     this.#origins = origins
     this.#stopped = undefined
-    return this.#lookClosely()
+    return this.#look()
   }
 
   /** What was handled could not be committed. */
@@ -84,9 +84,8 @@ export class Pace {
       const wants = some || inputs.needSightToMerge()
       this.#tellTempo(wants)
       const pauseMs = this.#pauseMs()
-      const look = this.#lookNeeded(nowMs, pauseMs <= 0)
-      if (look !== undefined) {
-        await (look === 'close' ? this.#lookClosely() : this.#look())
+      if (this.#needsSight(nowMs, pauseMs <= 0)) {
+        await this.#look()
         continue
       }
       if (some && pauseMs <= 0) return nowMs
@@ -111,32 +110,20 @@ export class Pace {
     return asks || inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
   }
 
-  #lookNeeded(nowMs: number, isTime: boolean): 'close' | 'quick' | undefined {
+  #needsSight(nowMs: number, isTime: boolean): boolean {
     const { clock, limits, timers, inputs } = this.#options
-    if (Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs) return 'close'
-    return timers.needSight(nowMs) || (isTime && inputs.needSightToMerge()) ? 'quick' : undefined
+    if (timers.needSight(nowMs) || (isTime && inputs.needSightToMerge())) return true
+    return Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs
   }
 
+  /** No record is merged by a sight of another topic than the one that the task has opened. */
   async #look(): Promise<void> {
-    const { time, log, inputs, sources } = this.#options
-    const atMs = time.now()
-    const offered = inputs.offered()
-    const found = await log.admin.ends(sources.at)
-    const ends = new Map(sources.at.map((at) => [at.topic, found.get(partitionKey(at)) ?? 0]))
-    // It ends before what was read: it is another topic, or it was cut back.
-    const isShorter = [...offered].some(([topic, next]) => (ends.get(topic) ?? 0) < next)
-    if (isShorter) await this.#lookClosely()
-    else inputs.seen({ atMs, offered, ends })
-  }
-
-  /** Whether the topics are still those that the task has opened costs a question more. */
-  async #lookClosely(): Promise<void> {
     const { clock, time, log, inputs, sources } = this.#options
     this.#lookedMs = clock.now()
     const atMs = time.now()
     const offered = inputs.offered()
-    const bounds = await log.admin.bounds(sources.at)
-    assertSame(this.#origins, sources.idsIn(bounds))
-    inputs.seen({ atMs, offered, ends: sources.endsIn(bounds) })
+    const ends = await log.admin.ends(sources.at)
+    assertSame(this.#origins, sources.idsIn(ends))
+    inputs.seen({ atMs, offered, ends: sources.endsIn(ends) })
   }
 }

@@ -11,7 +11,8 @@
  * - *origin*: where an input goes on when the task opens, and whether it is what was read before
  * - *standing*: `next` and signs of life of one input, for the position watch
  */
-import type { ErasedProcessor, Questions } from '../../dsl/processor.ts'
+import type { Questions } from '../../dsl/processor.ts'
+import { asksFirst } from '../../dsl/topology.ts'
 import { isReplayed, LogError, type LogRecord } from '../../log/port.ts'
 import { backoffMs } from '../../platform/backoff.ts'
 import { OwnedStore } from '../store/owned-store.ts'
@@ -86,7 +87,7 @@ export class Task {
     this.#reading = new Reading(topology, ledger.marks.all)
     const { signal } = this.#stop
     const { tempo } = options.committer
-    const asks = (this.#asks = topology.processors.some(asksFirst))
+    const asks = (this.#asks = asksFirst(topology))
     const pace = (this.#pace = new Pace({ ...options, id, asks, tempo, inputs, timers, sources, signal }))
     const counted = { timers, timerCount: this.#timerCount }
     this.#commits = new Commits({ ...options, ...counted, id, inputs, ledger, progress, pace })
@@ -205,7 +206,9 @@ export class Task {
     const { limits, rows, topology, hooks } = this.#options
     this.#state = 'opening'
     this.#commits.open()
-    const { store, origins } = await this.#opening.takeOver()
+    const taken = await this.#opening.takeOver()
+    if (taken === undefined) return
+    const { store, origins } = taken
     this.#store = store
     this.#table?.close()
     this.#table = tableOf(topology, store, { max: limits.recentRowsMax, budget: rows })
@@ -226,7 +229,9 @@ export class Task {
   }
 
   async #run(): Promise<void> {
-    if (this.#ledger.marks.areCorrected) await this.#commit(noEffects(), this.#options.time.now())
+    const { signal } = this.#stop
+    if (this.#ledger.marks.areCorrected && !signal.aborted)
+      await this.#commit(noEffects(), this.#options.time.now())
     while (!this.#stop.signal.aborted) {
       const nowMs = await this.#pace.work()
       if (nowMs !== undefined) await this.#round(nowMs)
@@ -293,6 +298,3 @@ export class Task {
     return { store: this.#store, table: this.#table }
   }
 }
-
-/** Records wait for an answer from outside; timers alone may, too, but then seldom. */
-const asksFirst = ({ on }: ErasedProcessor): boolean => [...on.values()].some(({ ask }) => ask !== undefined)

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { partitionKey, type TopicPartition } from '../../port.ts'
 import { BrokerError, LEADER_NOT_AVAILABLE } from './broker-error.ts'
-import { Ends } from './ends.ts'
+import { type End, Ends } from './ends.ts'
 
 interface Question {
   readonly nodeId: number
   readonly keys: readonly string[]
-  answer(ends: Readonly<Record<string, number | BrokerError>>): void
+  answer(ends: Readonly<Record<string, End | BrokerError>>): void
   lose(error: Error): void
 }
 
@@ -46,14 +46,14 @@ describe('where partitions end', () => {
     const [first, second] = [ask('a:1', 'b:1'), ask('b:1', 'c:1')]
     await settled()
     expect(questions.map(({ keys }) => keys)).toEqual([['a:1', 'b:1', 'c:1']])
-    questions[0]?.answer({ 'a:1': 1, 'b:1': 2, 'c:1': 3 })
+    questions[0]?.answer({ 'a:1': { end: 1 }, 'b:1': { end: 2 }, 'c:1': { end: 3 } })
     expect([...(await first)]).toEqual([
-      ['a:1', 1],
-      ['b:1', 2],
+      ['a:1', { end: 1 }],
+      ['b:1', { end: 2 }],
     ])
     expect([...(await second)]).toEqual([
-      ['b:1', 2],
-      ['c:1', 3],
+      ['b:1', { end: 2 }],
+      ['c:1', { end: 3 }],
     ])
   })
 
@@ -62,12 +62,12 @@ describe('where partitions end', () => {
     const first = ask('a:1')
     await settled()
     const [later, latest] = [ask('a:1'), ask('a:1')]
-    questions[0]?.answer({ 'a:1': 1 })
+    questions[0]?.answer({ 'a:1': { end: 1 } })
     await first
     await settled()
     expect(questions).toHaveLength(2)
-    questions[1]?.answer({ 'a:1': 7 })
-    expect([(await later).get('a:1'), (await latest).get('a:1')]).toEqual([7, 7])
+    questions[1]?.answer({ 'a:1': { end: 7 } })
+    expect([(await later).get('a:1'), (await latest).get('a:1')]).toEqual([{ end: 7 }, { end: 7 }])
   })
 
   it('a leader that does not answer holds up only those who ask for its partitions', async () => {
@@ -76,8 +76,8 @@ describe('where partitions end', () => {
     await settled()
     const other = ask('a:2')
     await settled()
-    questions.find(({ nodeId }) => nodeId === 2)?.answer({ 'a:2': 5 })
-    expect((await other).get('a:2')).toBe(5)
+    questions.find(({ nodeId }) => nodeId === 2)?.answer({ 'a:2': { end: 5 } })
+    expect((await other).get('a:2')).toEqual({ end: 5 })
     questions.find(({ nodeId }) => nodeId === 1)?.lose(new Error('lost'))
     await expect(held).rejects.toThrow('lost')
   })
@@ -86,10 +86,10 @@ describe('where partitions end', () => {
     const { questions, ask } = scene()
     const both = Promise.allSettled([ask('a:1'), ask('b:1')])
     await settled()
-    questions[0]?.answer({ 'a:1': new BrokerError(LEADER_NOT_AVAILABLE, 'ListOffsets'), 'b:1': 4 })
+    questions[0]?.answer({ 'a:1': new BrokerError(LEADER_NOT_AVAILABLE, 'ListOffsets'), 'b:1': { end: 4 } })
     expect(await both).toEqual([
       { status: 'rejected', reason: new BrokerError(LEADER_NOT_AVAILABLE, 'ListOffsets') },
-      { status: 'fulfilled', value: new Map([['b:1', 4]]) },
+      { status: 'fulfilled', value: new Map([['b:1', { end: 4 }]]) },
     ])
     const again = ask('a:1')
     await settled()

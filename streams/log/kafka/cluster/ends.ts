@@ -1,17 +1,19 @@
 import { partitionKey } from '../../port.ts'
-import type { TopicPartition } from '../../port.ts'
+import type { Bounds, TopicPartition } from '../../port.ts'
 import { BrokerError, NETWORK_EXCEPTION } from './broker-error.ts'
 import type { Brokers } from './cluster.ts'
+
+export type End = Omit<Bounds, 'start'>
 
 /** One question to one leader; answers by `partitionKey`. */
 export type AskEnds = (
   nodeId: number,
   at: readonly TopicPartition[],
-) => Promise<ReadonlyMap<string, number | BrokerError>>
+) => Promise<ReadonlyMap<string, End | BrokerError>>
 
 interface Asked {
   readonly at: TopicPartition
-  readonly resolve: (end: number) => void
+  readonly resolve: (end: End) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -32,12 +34,12 @@ export class Ends {
   }
 
   /** One attempt. */
-  async of(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
-    const ends = at.map(async (one): Promise<[string, number]> => [partitionKey(one), await this.#end(one)])
+  async of(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, End>> {
+    const ends = at.map(async (one): Promise<[string, End]> => [partitionKey(one), await this.#end(one)])
     return new Map(await Promise.all(ends))
   }
 
-  async #end(at: TopicPartition): Promise<number> {
+  async #end(at: TopicPartition): Promise<End> {
     const { topic, partition } = at
     const known = this.#leaders.knownLeader(topic, partition)
     const nodeId = known ?? (await this.#leaders.leaderOf(topic, partition))
@@ -78,7 +80,8 @@ export class Ends {
   }
 }
 
-function settle({ at, resolve, reject }: Asked, end: number | BrokerError | undefined): void {
-  if (typeof end === 'number') resolve(end)
-  else reject(end ?? new BrokerError(NETWORK_EXCEPTION, 'ListOffsets', partitionKey(at)))
+function settle({ at, resolve, reject }: Asked, end: End | BrokerError | undefined): void {
+  if (end instanceof BrokerError) reject(end)
+  else if (end === undefined) reject(new BrokerError(NETWORK_EXCEPTION, 'ListOffsets', partitionKey(at)))
+  else resolve(end)
 }

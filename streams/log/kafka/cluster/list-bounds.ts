@@ -2,6 +2,7 @@ import { partitionKey } from '../../port.ts'
 import type { Bounds, TopicPartition } from '../../port.ts'
 import { BrokerError } from './broker-error.ts'
 import type { Cluster } from './cluster.ts'
+import type { End } from './ends.ts'
 import { askOffsets, EARLIEST, LATEST } from './list-offsets.ts'
 import type { Lane } from '../wire/broker-connections.ts'
 
@@ -33,6 +34,27 @@ export async function listBounds(
   })
   await Promise.all(asking)
   return found
+}
+
+/** Of what one broker leads. The ids are as young as the ends. */
+export async function askEnds(
+  cluster: Cluster,
+  lane: Lane,
+  nodeId: number,
+  at: readonly TopicPartition[],
+): Promise<ReadonlyMap<string, End | BrokerError>> {
+  const [offsets] = await Promise.all([
+    askOffsets(cluster, lane, nodeId, { at, timestamp: LATEST }),
+    cluster.refresh([...new Set(at.map(({ topic }) => topic))]),
+  ])
+  const ends = new Map<string, End | BrokerError>()
+  for (const one of at) {
+    const key = partitionKey(one)
+    const end = offsets.get(key)
+    if (end instanceof BrokerError) ends.set(key, end)
+    else if (end !== undefined) ends.set(key, { end, topicId: cluster.knownTopicId(one.topic) })
+  }
+  return ends
 }
 
 async function list(
