@@ -50,8 +50,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     try {
       const payload = Buffer.from(encode(event))
       const withinMs = nats.connection === undefined ? await leftWhenConnected(nats, ackMs, elapsed) : ackMs
-      await acked.publish(topic.name, payload, headers, withinMs)
-      return true
+      const answer = await acked.publish({ subject: topic.name, payload, headers, ackMsMax: withinMs })
+      if (answer.kind === 'stored') return true
+      logger.warn('nats.publish_failed', { subject: topic.name, reason: answer.reason })
+      return false
     } catch (error) {
       // NATS away, a full disk and a missing stream all look alike here: the event is not known to
       // be held.

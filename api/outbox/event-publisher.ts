@@ -1,6 +1,6 @@
 import { errors, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
-import { AckedPublishes, PublishFailed } from '../../streams/nats/acked-publishes.ts'
+import { AckedPublishes } from '../../streams/nats/acked-publishes.ts'
 import type { NatsLink } from '../../streams/nats/link.ts'
 import type { Instruments } from '../instruments.ts'
 
@@ -39,41 +39,43 @@ export interface PublisherOptions {
  */
 export function eventPublisher(options: PublisherOptions): EventPublisher {
   const { link, subjectPrefix = '', instruments, monotonic } = options
-  const streams = new AckedPublishes({ link, now: monotonic })
+  const publishes = new AckedPublishes({ link, now: monotonic })
+  const tried = async (event: Publication, ackMsMax: number): Promise<Published> => {
+    try {
+      const subject = `${subjectPrefix}${event.subject}`
+      const { payload } = event
+      const answer = await publishes.publish({ subject, payload, headers: headersOf(event), ackMsMax })
+      if (answer.kind === 'stored') return { kind: 'acknowledged' }
+      const isTooLarge = answer.kind === 'refused' && answer.code === MESSAGE_TOO_LARGE
+      return isTooLarge ? refused('larger than max_msg_size of the stream') : { kind: 'unknown' }
+    } catch (error) {
+      // Counted below, and the outbox repeats it, or puts it aside.
+      return unsent(error)
+    }
+  }
   return {
     get connected() {
       return link.connection !== undefined
     },
     async publish(event, ackMsMax) {
-      try {
-        const payload = utf8.encode(event.payload)
-        await streams.publish(`${subjectPrefix}${event.subject}`, payload, headersOf(event), ackMsMax)
-        return { kind: 'acknowledged' }
-      } catch (error) {
-        // The outbox repeats it, or puts it aside.
+      const published = await tried(event, ackMsMax)
+      if (published.kind !== 'acknowledged')
         instruments.publishErrors.inc({ stream: streamOf(event.subject) })
-        const reason = refusalOf(error)
-        return reason === undefined ? { kind: 'unknown' } : { kind: 'refused', reason }
-      }
+      return published
     },
   }
 }
 
-const utf8 = new TextEncoder()
-
-// "message size exceeds maximum allowed" of the JetStream API.
+// "message size exceeds maximum allowed" of the JetStream API. Of what a stream refuses only this
+// depends on the event alone. A stream that is missing or full is mended on the other side.
 const MESSAGE_TOO_LARGE = 10_054
 
-/**
- * Only what depends on the event alone. A stream that is missing or full, or a right that is
- * missing, is mended on the other side.
- */
-function refusalOf(error: unknown): string | undefined {
-  if (error instanceof errors.InvalidArgumentError) return 'no valid subject, headers or size'
-  if (error instanceof errors.InvalidSubjectError) return 'no valid subject'
-  if (error instanceof PublishFailed && error.code === MESSAGE_TOO_LARGE)
-    return 'larger than max_msg_size of the stream'
-  return undefined
+const refused = (reason: string): Published => ({ kind: 'refused', reason })
+
+function unsent(error: unknown): Published {
+  if (error instanceof errors.InvalidArgumentError) return refused('no valid subject, headers or size')
+  if (error instanceof errors.InvalidSubjectError) return refused('no valid subject')
+  return { kind: 'unknown' }
 }
 
 function headersOf(event: Publication): MsgHdrs {

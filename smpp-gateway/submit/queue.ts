@@ -7,6 +7,7 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import { readCommand, type CommandIdentity } from './command.ts'
 import { GuardedSubmit, type Handled } from './redelivery/faults.ts'
+import { PULL_MS, Pulls } from './pulls.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
 import { atMost } from '../wait.ts'
@@ -34,11 +35,6 @@ const IN_WORK_MIN = 100
 
 /** Commands in work at a time. */
 export const inWorkMax = (window: number): number => Math.max(IN_WORK_MIN, WINDOWS_IN_WORK * window)
-/**
- * How long the server may hold a pull. So long it still sends us commands when the queue has
- * halted, which are given back.
- */
-const PULL_MS = 1_000
 const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
 /** Of the operator's rate, for commands that come again while new ones want it too. */
 const AGAIN_SHARE = 0.5
@@ -67,7 +63,8 @@ export class CommandQueue {
   readonly #options: QueueOptions
   readonly #inWork = new Map<string, JsMsg>()
   readonly #work = new Set<Promise<void>>()
-  readonly #pulls = new Set<Promise<void>>()
+  readonly #rounds = new Set<Promise<void>>()
+  readonly #pulls: Pulls
   /** Commands in work that NATS has delivered before. */
   #againInWork = 0
   readonly #guarded = new GuardedSubmit()
@@ -78,6 +75,7 @@ export class CommandQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options
+    this.#pulls = new Pulls(options.sleep, () => this.#onRoom?.())
     this.#working = setInterval(() => {
       for (const message of this.#inWork.values()) message.working()
     }, options.workingMs)
@@ -90,8 +88,8 @@ export class CommandQueue {
   start(): void {
     if (this.#round !== undefined || this.#giveUp.signal.aborted) return
     this.#round = quietAbortController()
-    const pull = this.#pull(this.#round.signal).finally(() => this.#pulls.delete(pull))
-    this.#pulls.add(pull)
+    const round = this.#pull(this.#round.signal).finally(() => this.#rounds.delete(round))
+    this.#rounds.add(round)
   }
 
   halt(): void {
@@ -110,7 +108,7 @@ export class CommandQueue {
     this.halt()
     this.#giveUp.abort()
     // A NATS that hangs keeps a pull open, and must not keep the process.
-    await atMost(2 * PULL_MS, Promise.all(this.#pulls))
+    await atMost(2 * PULL_MS, Promise.all(this.#rounds))
     await this.idle()
     clearInterval(this.#working)
   }
@@ -133,24 +131,22 @@ export class CommandQueue {
   }
 
   /**
-   * One pull after the other, each for as many commands as there is room for. A pull is always read
-   * to its end: what the server sends after a halt is given back at once. Left unread it would wait
-   * for its ack wait.
+   * A pull is always read to its end: what the server sends after a halt is given back at once.
+   * Left unread it would wait for its ack wait.
    */
   async #consume(signal: AbortSignal): Promise<void> {
     const { nats, context } = this.#options
     const consumer = await jetstreamOf(nats).consumers.get(STREAM, commandDurable(context.operatorId))
-    for (;;) {
+    const room = async (): Promise<number> => {
       await this.#room(signal)
       await this.#carried(signal)
-      if (signal.aborted) return
-      const messages = await consumer.fetch({ max_messages: this.#places, expires: PULL_MS })
-      for await (const message of messages) this.#take(message, signal)
+      return signal.aborted ? 0 : Math.max(1, this.#places)
     }
+    await this.#pulls.read(consumer, room, (message) => this.#take(message, signal))
   }
 
   get #places(): number {
-    return inWorkMax(this.#options.context.settings.window) - this.#inWork.size
+    return inWorkMax(this.#options.context.settings.window) - this.#inWork.size - this.#pulls.asked
   }
 
   /** Room for several: a pull for every single place would cost more than its command. */

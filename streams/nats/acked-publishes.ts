@@ -1,33 +1,29 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { Deadlines } from '../platform/deadlines.ts'
+import { answerIn, silence, type StreamAnswer } from './stream-answer.ts'
 import { connectionOf, newInbox, type NatsLink } from './link.ts'
-
-/** JetStream does not hold the message, or has not said so in time. */
-export class PublishFailed extends Error {
-  override readonly name = 'PublishFailed'
-  /** `err_code` of the JetStream API when a stream has refused it. */
-  readonly code: number | undefined
-
-  constructor(message: string, code?: number) {
-    super(message)
-    this.code = code
-  }
-}
 
 export interface AckedPublishesOptions {
   readonly link: NatsLink
   /** Monotonic ms. */
-  readonly now: () => number
+  readonly now?: () => number
 }
 
-interface Outgoing {
+export interface Outgoing {
   readonly subject: string
-  readonly payload: Uint8Array
+  readonly payload: string | Uint8Array
   readonly headers: MsgHdrs
-  readonly withinMs: number
-  readonly settle: Settle
+  /** Of few values: those that wait equally long share a timer. */
+  readonly ackMsMax: number
+  /** Called in the turn in which the message leaves. When it throws, nothing has left. */
+  readonly permit?: () => void
 }
-type Settle = (failure: Error | undefined) => void
+
+interface Waiting {
+  readonly outgoing: Outgoing
+  readonly resolve: (answer: StreamAnswer) => void
+  readonly reject: (error: unknown) => void
+}
 
 /** Where the acknowledgements of one connection come in; their subjects end with a number. */
 interface Inbox {
@@ -44,41 +40,41 @@ interface Inbox {
 export class AckedPublishes {
   readonly #link: NatsLink
   readonly #deadlines: Deadlines<number>
-  readonly #waiting = new Map<number, Settle>()
-  #queue: Outgoing[] = []
+  readonly #waiting = new Map<number, Waiting['resolve']>()
+  #queue: Waiting[] = []
   #inbox: Inbox | undefined
   #count = 0
 
-  constructor({ link, now }: AckedPublishesOptions) {
+  constructor({ link, now = () => performance.now() }: AckedPublishesOptions) {
     this.#link = link
-    const late = new PublishFailed('not acknowledged in time')
+    const late = silence('not acknowledged in time')
     this.#deadlines = new Deadlines({ now, onExpired: (id) => this.#settle(id, late) })
   }
 
   /**
-   * Resolves when JetStream holds the message. Rejects otherwise, also when nobody knows within
-   * `withinMs`, which should have few values.
+   * Resolves within `ackMsMax`. Rejects when nothing was sent: NotConnected, what `permit` threw,
+   * and InvalidArgumentError or InvalidSubjectError for what no server could ever take.
    */
-  publish(subject: string, payload: Uint8Array, headers: MsgHdrs, withinMs: number): Promise<void> {
+  publish(outgoing: Outgoing): Promise<StreamAnswer> {
     return new Promise((resolve, reject) => {
-      const settle: Settle = (failure) => (failure === undefined ? resolve() : reject(failure))
-      const outgoing = { subject, payload, headers, withinMs, settle }
-      if (this.#queue.push(outgoing) === 1) setImmediate(() => this.#send())
+      if (this.#queue.push({ outgoing, resolve, reject }) === 1) setImmediate(() => this.#send())
     })
   }
 
   #send(): void {
     const queue = this.#queue
     this.#queue = []
-    for (const { subject, payload, headers, withinMs, settle } of queue) {
+    for (const { outgoing, resolve, reject } of queue) {
       try {
+        const { subject, payload, headers, ackMsMax, permit } = outgoing
+        permit?.()
         const { connection, prefix } = this.#inboxNow()
         const id = ++this.#count
         connection.publish(subject, payload, { headers, reply: `${prefix}${id}` })
-        this.#waiting.set(id, settle)
-        this.#deadlines.set(id, withinMs)
+        this.#waiting.set(id, resolve)
+        this.#deadlines.set(id, ackMsMax)
       } catch (error) {
-        settle(error instanceof Error ? error : new PublishFailed('publish failed'))
+        reject(error)
       }
     }
   }
@@ -95,35 +91,18 @@ export class AckedPublishes {
   }
 
   #take(inbox: Inbox, error: Error | null, answer: Msg): void {
+    if (error === null)
+      return this.#settle(Number(answer.subject.slice(inbox.prefix.length)), answerIn(answer))
     // The server does not let us listen here: no acknowledgement can ever come.
-    if (error !== null) {
-      if (this.#inbox === inbox) this.#inbox = undefined
-      for (const id of this.#waiting.keys()) this.#settle(id, error)
-      return
-    }
-    this.#settle(Number(answer.subject.slice(inbox.prefix.length)), failureIn(answer))
+    if (this.#inbox === inbox) this.#inbox = undefined
+    for (const id of this.#waiting.keys()) this.#settle(id, silence('no right to hear the answer'))
   }
 
   /** An acknowledgement that comes after its deadline finds nobody. */
-  #settle(id: number, failure: Error | undefined): void {
-    const settle = this.#waiting.get(id)
+  #settle(id: number, answer: StreamAnswer): void {
+    const resolve = this.#waiting.get(id)
     this.#waiting.delete(id)
     this.#deadlines.delete(id)
-    settle?.(failure)
+    resolve?.(answer)
   }
-}
-
-const NO_RESPONDERS = 503
-
-/** Of the acknowledgement of JetStream, or of the server when no stream takes the subject. */
-function failureIn(answer: Msg): Error | undefined {
-  if (answer.data.length === 0)
-    return new PublishFailed(
-      answer.headers?.code === NO_RESPONDERS ? 'no stream takes the subject' : 'empty acknowledgement',
-    )
-  const said = answer.json<{ stream?: unknown; error?: { description?: unknown; err_code?: number } }>()
-  if (said.error !== undefined) return new PublishFailed(String(said.error.description), said.error.err_code)
-  return said.stream === undefined || said.stream === ''
-    ? new PublishFailed('acknowledged by nobody')
-    : undefined
 }

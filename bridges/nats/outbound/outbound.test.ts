@@ -44,7 +44,7 @@ class ScriptedStream implements Publisher {
     for (let turns = this.publishes.length % 3; turns > 0; turns -= 1) await Promise.resolve()
     const duplicate = this.stored.includes(messageId)
     if (fate !== 'lost' && !duplicate) this.stored.push(messageId)
-    if (fate !== 'stored') throw new PublishError('TEST', new Error('no answer'))
+    if (fate !== 'stored') throw new PublishError('TEST', 'no answer')
     this.#acknowledged.add(messageId)
     return { kind: 'stored', duplicate, sequence: this.stored.indexOf(messageId) + 1 } as const
   }

@@ -1,6 +1,7 @@
-import { JetStreamApiError } from '@nats-io/jetstream'
 import { errors, type MsgHdrs } from '@nats-io/transport-node'
-import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
+import { AckedPublishes } from '../../../streams/nats/acked-publishes.ts'
+import type { NatsLink } from '../../../streams/nats/link.ts'
+import type { StreamAnswer } from '../../../streams/nats/stream-answer.ts'
 
 export interface Publication {
   readonly subject: string
@@ -39,10 +40,8 @@ export class PublishError extends Error {
   override readonly name = 'PublishError'
   readonly stream: string
 
-  constructor(stream: string, cause: unknown) {
-    super(`stream ${stream} did not acknowledge: ${cause instanceof Error ? cause.name : 'unknown'}`, {
-      cause,
-    })
+  constructor(stream: string, reason: string) {
+    super(`stream ${stream} did not acknowledge: ${reason}`)
     this.stream = stream
   }
 }
@@ -59,33 +58,44 @@ const WRONG_LAST_SEQUENCE = 10_071
  * client library would keep publishes in memory without a bound, and count their time-outs.
  */
 export function natsPublisher(link: NatsLink, stream: string, stop: AbortSignal): Publisher {
+  const publishes = new AckedPublishes({ link })
   return {
     async publish({ subject, payload, headers, messageId, lastSequence }, permit) {
+      headers.set('Nats-Msg-Id', messageId)
+      if (lastSequence !== undefined) headers.set('Nats-Expected-Last-Subject-Sequence', String(lastSequence))
       await link.whenConnected(stop)
-      permit()
-      try {
-        const expect = lastSequence === undefined ? {} : { lastSubjectSequence: lastSequence }
-        const options = { headers, msgID: messageId, timeout: ACK_MS_MAX, expect }
-        const ack = await jetstreamOf(link).publish(subject, payload, options)
-        return { kind: 'stored', duplicate: ack.duplicate, sequence: ack.seq }
-      } catch (error) {
-        if (error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE)
-          throw new SubjectMoved(`stream ${stream} holds more than was expected`)
-        const refusal = refusalOf(error)
-        if (refusal === undefined) throw new PublishError(stream, error)
-        return { kind: 'refused', message: refusal }
+      let isPermitted = false
+      const permitted = () => {
+        permit()
+        isPermitted = true
       }
+      const outgoing = { subject, payload, headers, ackMsMax: ACK_MS_MAX, permit: permitted }
+      return publishes.publish(outgoing).then(
+        (answer) => publishedAs(stream, answer),
+        (error: unknown) => {
+          if (!isPermitted) throw error
+          return unsent(stream, error)
+        },
+      )
     },
   }
+}
+
+function publishedAs(stream: string, answer: StreamAnswer): Published {
+  if (answer.kind === 'stored') return answer
+  if (answer.kind === 'refused' && answer.code === WRONG_LAST_SEQUENCE)
+    throw new SubjectMoved(`stream ${stream} holds more than was expected`)
+  if (answer.kind === 'refused' && answer.code === MESSAGE_TOO_LARGE)
+    return { kind: 'refused', message: 'larger than max_msg_size of the stream' }
+  throw new PublishError(stream, answer.reason)
 }
 
 /**
  * Headers and subject are well-formed by construction, so an invalid argument can only be the size
  * of the payload.
  */
-function refusalOf(error: unknown): string | undefined {
-  if (error instanceof errors.InvalidArgumentError) return 'larger than max_payload of the server'
-  if (error instanceof JetStreamApiError && error.code === MESSAGE_TOO_LARGE)
-    return 'larger than max_msg_size of the stream'
-  return undefined
+function unsent(stream: string, error: unknown): Published {
+  if (error instanceof errors.InvalidArgumentError)
+    return { kind: 'refused', message: 'larger than max_payload of the server' }
+  throw new PublishError(stream, error instanceof Error ? error.name : 'unknown')
 }

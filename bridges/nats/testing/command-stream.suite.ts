@@ -67,7 +67,7 @@ export class CommandStream implements Publisher, PublishedCommands {
       if (this.#isBehind(publication)) throw new SubjectMoved('the stream holds more')
       this.#keep(publication)
     }
-    if (fate !== 'stored') throw new PublishError('TEST', new Error('no answer'))
+    if (fate !== 'stored') throw new PublishError('TEST', 'no answer')
     const sequence = known?.sequence ?? this.kept.length
     return { kind: 'stored', duplicate: known !== undefined, sequence } as const
   }

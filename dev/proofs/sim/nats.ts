@@ -88,7 +88,7 @@ export class SimNats {
     return new Promise((resolve, reject) => {
       const isSilent = (fault: EdgeFault): boolean => {
         if (!this.#strikes(fault, message.id)) return false
-        this.#giveUp(() => life.run(() => reject(new PublishError(stream, new Error(fault)))))
+        this.#giveUp(() => life.run(() => reject(new PublishError(stream, fault))))
         return true
       }
       if (isSilent('publish_lost')) return
@@ -114,9 +114,7 @@ export class SimNats {
     const ask = <T>(question: string, answer: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
         if (this.#strikes('lookup_lost', question))
-          return this.#giveUp(() =>
-            life.run(() => reject(new PublishError(stream, new Error('lookup_lost')))),
-          )
+          return this.#giveUp(() => life.run(() => reject(new PublishError(stream, 'lookup_lost'))))
         this.#options.schedule(() => {
           const found = answer()
           this.#options.schedule(() => life.run(() => resolve(found)))
