@@ -6,6 +6,7 @@ import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
 
 const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'sms.outbound.request': [examples.requestExample],
+  'sms.outbound.cancel': [examples.cancelExample],
   'sms.outbound.retry': [examples.retryExample],
   'sms.outbound.deadletter': [examples.deadLetterExample],
   'sms.events.status': [examples.statusExample],
@@ -113,6 +114,7 @@ describe('contracts', () => {
     )
     for (const name of [
       'sms.outbound.request',
+      'sms.outbound.cancel',
       'smpp.submit.result',
       'dlr.segment.facts',
       'sms.dlr.aggregated.v1',
