@@ -5,6 +5,7 @@ import { watchFlags } from './middleware/flags.ts'
 import { listen, type Listener } from './listener.ts'
 import { messageReader } from './reading/message-reader.ts'
 import { sleep } from '../streams/platform/backoff.ts'
+import { createCancel } from './submit/cancel.ts'
 import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
@@ -44,6 +45,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       cache: redisReplyCache(redis, instruments),
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
+    cancel: createCancel({ ...around, ...backends }),
     reader: messageReader(reads),
     ready: readinessOf({
       database: backends.probe,

@@ -2,8 +2,7 @@ import { z } from 'zod'
 import type { Row } from '../postgres.ts'
 
 /**
- * The reply of [H3], as yet without `sendAt` [RD1]. Instants are ISO 8601 UTC, null where nothing
- * has happened yet.
+ * The reply of [H3] [RD1]. Instants are ISO 8601 UTC, null where nothing has happened yet.
  */
 export interface MessageView {
   readonly messageId: string
@@ -13,6 +12,8 @@ export interface MessageView {
   readonly metadata: Readonly<Record<string, string>>
   readonly callbackUrl: string | null
   readonly expiresAt: string
+  /** Null: at once. */
+  readonly sendAt: string | null
   readonly status: string
   /** Retries of the routing so far [RT2]; 0 when the first try succeeded. */
   readonly attemptCount: number
@@ -30,7 +31,7 @@ export interface MessageView {
 
 /** The columns that `messageView` reads. The text of a message is not among them. */
 export const VIEW_COLUMNS = `message_id, to_msisdn, from_sender, message_type, metadata, callback_url, expires_at,
-  status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error, segment_count, dlr_status,
+  send_at, status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error, segment_count, dlr_status,
   dlr_received_at, status_updated_at`
 
 const instant = z.date().transform((date) => date.toISOString())
@@ -43,6 +44,7 @@ const MessageRow = z.object({
   metadata: z.record(z.string(), z.string()).nullable(),
   callback_url: z.string().nullable(),
   expires_at: instant,
+  send_at: instant.nullable(),
   status: z.string(),
   attempt_count: z.number(),
   operator_id: z.string().nullable(),
@@ -66,6 +68,7 @@ export function messageView(row: Row): MessageView {
     metadata: message.metadata ?? {},
     callbackUrl: message.callback_url,
     expiresAt: message.expires_at,
+    sendAt: message.send_at,
     status: message.status,
     attemptCount: message.attempt_count,
     operatorId: message.operator_id,

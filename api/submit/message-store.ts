@@ -105,7 +105,7 @@ const INSERT_MESSAGES = `
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS given(
       message_id uuid, account_id uuid, to_msisdn text, from_sender text, body text, segment_count smallint,
       message_type text, encoding text, status text, hash text, callback_url text, metadata jsonb,
-      enqueued_at timestamptz, expires_at timestamptz, event_id uuid, subject text, msg_id text, headers jsonb,
+      enqueued_at timestamptz, expires_at timestamptz, send_at timestamptz, event_id uuid, subject text, msg_id text, headers jsonb,
       payload jsonb, fingerprint text, reply jsonb, key_ends timestamptz
     )
   ),
@@ -124,10 +124,10 @@ const INSERT_MESSAGES = `
   message AS (
     INSERT INTO orch.sms_messages (
       message_id, tenant_id, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-      status, idempotency_hash, callback_url, metadata, enqueued_at, status_updated_at, expires_at
+      status, idempotency_hash, callback_url, metadata, enqueued_at, status_updated_at, expires_at, send_at
     )
     SELECT message_id, $1::uuid, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-      status, hash, callback_url, metadata, enqueued_at, enqueued_at, expires_at
+      status, hash, callback_url, metadata, enqueued_at, enqueued_at, expires_at, send_at
     FROM free
   ),
   event AS (
@@ -158,6 +158,7 @@ const rowOf = ({ request, publication, reply, claim }: NewMessage) => ({
   metadata: request.metadata,
   enqueued_at: request.enqueuedAt,
   expires_at: request.expiresAt,
+  send_at: request.sendAt,
   event_id: request.eventId,
   subject: publication.subject,
   msg_id: publication.msgId,

@@ -179,6 +179,32 @@ describe('the jobs', () => {
     expect(await count('orch.outbox')).toBe(0)
   })
 
+  it('[DB74] a SCHEDULED message is left alone until it is overdue for an hour, and a CANCELLED one for good', async () => {
+    await scene.admin.query('TRUNCATE orch.outbox, orch.sms_messages')
+    await insertMessage(scene)
+    const sendAtMs = Date.parse(ENQUEUED_AT) + 7 * 24 * 3_600_000
+    const set = (status: string) =>
+      scene.admin.query('UPDATE orch.sms_messages SET status = $1, send_at = $2, expires_at = $3', [
+        status,
+        new Date(sendAtMs),
+        new Date(sendAtMs + 48 * 3_600_000),
+      ])
+    await set('SCHEDULED')
+    for (const at of [Date.parse(ENQUEUED_AT) + 2 * 3_600_000, sendAtMs, sendAtMs + 59 * 60_000]) {
+      nowMs = at
+      await run('requeue')
+    }
+    expect(await count('orch.outbox')).toBe(0)
+    nowMs = sendAtMs + 3_600_000
+    await set('CANCELLED')
+    await run('requeue')
+    expect(await count('orch.outbox')).toBe(0)
+    await set('SCHEDULED')
+    await run('requeue')
+    const [row] = await scene.rows('SELECT payload FROM orch.outbox')
+    expect(OutboundRequest.strict().parse(row?.['payload']).sendAt).toBe(new Date(sendAtMs).toISOString())
+  })
+
   it('[DB75] the report says what was quarantined yesterday, and flags an operator over one in a hundred', async () => {
     const operator = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
     await scene.admin.query(

@@ -22,12 +22,14 @@ const Row = z.object({
   metadata: z.record(z.string(), z.string()).nullable(),
   enqueued_at: z.date(),
   expires_at: z.date(),
+  send_at: z.date().nullable(),
 })
 
 /**
  * [DB74]: what is still QUEUED after an hour may have been lost between NATS and the log by age
  * ([F5]). It is published once more. A request that was seen is dropped by its messageId [O4]. What
- * waits in the outbox anyway is left alone.
+ * waits in the outbox anyway is left alone. So is what is SCHEDULED, until it is overdue for an
+ * hour: then its request may have been lost in the same way.
  */
 export const requeue: Job = {
   name: 'requeue',
@@ -46,9 +48,11 @@ export const requeue: Job = {
 
 const SELECT_QUEUED = `
   SELECT message_id, tenant_id, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-    callback_url, metadata, enqueued_at, expires_at
+    callback_url, metadata, enqueued_at, expires_at, send_at
   FROM orch.sms_messages AS message
-  WHERE status = 'QUEUED' AND enqueued_at BETWEEN $1 AND $2 AND expires_at > $3
+  WHERE (status = 'QUEUED' AND enqueued_at BETWEEN $1 AND $2
+      OR status = 'SCHEDULED' AND send_at BETWEEN $1 AND $2 AND enqueued_at >= $1 - interval '7 days')
+    AND expires_at > $3
     AND NOT EXISTS (SELECT FROM orch.outbox WHERE outbox.msg_id = message.message_id::text)
   ORDER BY enqueued_at LIMIT ${ROWS_MAX}`
 
@@ -75,6 +79,7 @@ function eventOf(row: z.infer<typeof Row>): OutboundRequest {
     segmentCount: row.segment_count,
     enqueuedAt,
     expiresAt: row.expires_at.toISOString(),
+    ...(row.send_at !== null && { sendAt: row.send_at.toISOString() }),
     ...(row.callback_url !== null && { callbackUrl: row.callback_url }),
     ...(row.metadata !== null && { metadata: row.metadata }),
   })

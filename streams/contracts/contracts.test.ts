@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { catalogue, changelogSpec, deadLetterSpec, TOPICS } from './catalogue.ts'
 import { decode, encode } from './decode.ts'
 import * as examples from './examples.ts'
-import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
+import { INBOUND_DURABLES, INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
 
 const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'sms.outbound.request': [examples.requestExample],
@@ -94,6 +94,15 @@ describe('contracts', () => {
     for (const mirror of [...INBOUND_MIRRORS, ...OUTBOUND_MIRRORS]) {
       expect(names).toContain(mirror.topic)
       expect(STREAMS.map((stream) => stream.name)).toContain(mirror.stream)
+    }
+  })
+
+  it('[EV7] a durable that serves several subjects serves all of its stream: it has no filter', () => {
+    const shared = [...INBOUND_DURABLES.values()].filter(({ length }) => length > 1)
+    expect(shared.map(([first]) => first?.durable)).toEqual(['orch-consumer'])
+    for (const mirrors of shared) {
+      const stream = STREAMS.find(({ name }) => name === mirrors[0]?.stream)
+      expect(stream?.subjects).toEqual(mirrors.map(({ subject }) => subject))
     }
   })
 
