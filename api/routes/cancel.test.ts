@@ -29,24 +29,27 @@ const del = (id: string = messageId, headers: Record<string, string> = goodHeade
   app.call(`/v1/sms/${id}`, { method: 'DELETE', headers })
 
 describe('[H16] DELETE /v1/sms/{messageId}', () => {
-  test('is 202 when the cancel is ordered, on behalf of the tenant and account of the caller', async () => {
+  test('ORC-10.2 is 202 when the cancel is ordered, on behalf of the tenant and account of the caller', async () => {
     await start({ kind: 'ordered', sendAt })
     const answer = await del(messageId.toUpperCase())
     expect(answer).toMatchObject({ status: 202, json: { messageId, status: 'SCHEDULED', sendAt } })
     expect(asked).toMatchObject([{ messageId, identity: { tenantId, accountId } }])
   })
 
-  test.each(['SENT', 'CANCELLED', 'SCHEDULED'])('[ER18] is 409 afterwards, and says %s', async (status) => {
-    await start({ kind: 'late', status })
-    expect(await del()).toMatchObject({
-      status: 409,
-      json: {
-        type: 'https://docs.ghasi.io/problems/not-cancellable',
-        code: 'NOT_CANCELLABLE',
-        errors: [{ path: 'status', message: `is ${status}` }],
-      },
-    })
-  })
+  test.each(['SENT', 'CANCELLED', 'SCHEDULED'])(
+    'ORC-10.2 [ER18] is 409 afterwards, and says %s',
+    async (status) => {
+      await start({ kind: 'late', status })
+      expect(await del()).toMatchObject({
+        status: 409,
+        json: {
+          type: 'https://docs.ghasi.io/problems/not-cancellable',
+          code: 'NOT_CANCELLABLE',
+          errors: [{ path: 'status', message: `is ${status}` }],
+        },
+      })
+    },
+  )
 
   test('[RD2] is 404 for what the caller does not have, and for what is no id', async () => {
     await start({ kind: 'unknown' })

@@ -34,7 +34,7 @@ const outboxOf = async (messageId: string) =>
     .rowCount
 
 describe('[SM8] a submit with sendAt', () => {
-  test('is stored SCHEDULED, is read and listed as such, and its event carries the instant', async () => {
+  test('ORC-10.1 is stored SCHEDULED, is read and listed as such, and its event carries the instant', async () => {
     const sendAt = inAnHour()
     const { messageId, ...reply } = await scheduled(sendAt)
     expect(reply).toMatchObject({ status: 'SCHEDULED', sendAt })
@@ -64,7 +64,7 @@ describe('[SM8] a submit with sendAt', () => {
 })
 
 describe('[H16] a cancel', () => {
-  test('is ordered once however often it is asked for, and leaves no outbox row', async () => {
+  test('ORC-10.2 is ordered once however often it is asked for, and leaves no outbox row', async () => {
     const { messageId, enqueuedAt, sendAt } = await scheduled()
     for (let n = 0; n < 3; n += 1) {
       const answer = await del(messageId)
@@ -119,7 +119,7 @@ describe('[H16] a cancel', () => {
     expect(await publishedOf(due.messageId)).toHaveLength(1)
   })
 
-  test('[O1] is taken while NATS is away, and the relay publishes it before its request', async () => {
+  test('ORC-10.3 [O1] is taken while NATS is away, and the relay publishes it before its request', async () => {
     await api.cuts.nats.cut()
     const { messageId } = await scheduled()
     expect((await del(messageId)).status).toBe(202)

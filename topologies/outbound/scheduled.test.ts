@@ -32,7 +32,7 @@ function scheduled(): World {
 }
 
 describe('[T13] a request with sendAt', () => {
-  it('is SCHEDULED, and nothing is asked or sent before', () => {
+  it('ORC-10.1 is SCHEDULED, and nothing is asked or sent before', () => {
     const world = scheduled()
     world.driver.advance(DUE - START - 1)
     const { statuses, commands, facts, retries, deadLetters } = world.emitted()
@@ -63,7 +63,7 @@ describe('[T13] a request with sendAt', () => {
 })
 
 describe('[T14] the timer at sendAt', () => {
-  it('goes on as a new message does: QUEUED at the instant asked for, then the command', () => {
+  it('ORC-10.1 goes on as a new message does: QUEUED at the instant asked for, then the command', () => {
     const world = scheduled()
     world.driver.advance(DUE - START)
     const { statuses, commands, facts } = world.emitted()
@@ -101,7 +101,7 @@ describe('[T14] the timer at sendAt', () => {
     expect(retries.map(({ failedAt }) => Date.parse(failedAt) - DUE)).toEqual([0, 1000, 3000])
   })
 
-  it('fires once, whatever the clock does: set back it waits, far ahead it is due', () => {
+  it('ORC-10.3 fires once, whatever the clock does: set back it waits, far ahead it is due', () => {
     const world = scheduled()
     world.driver.now = START - DAY_MS
     world.driver.advance(HOUR_MS)
@@ -133,7 +133,7 @@ describe('[T14] the timer at sendAt', () => {
 })
 
 describe('[T15] sms.outbound.cancel', () => {
-  it('makes a SCHEDULED message CANCELLED for good: never asked for, sent or expected', () => {
+  it('ORC-10.2 makes a SCHEDULED message CANCELLED for good: never asked for, sent or expected', () => {
     const world = scheduled()
     world.driver.advance(HOUR_MS)
     world.cancel()
@@ -151,7 +151,7 @@ describe('[T15] sms.outbound.cancel', () => {
     ['just before the instant', DUE - 1, [SCHEDULED, CANCELLED]],
     ['at the instant', DUE, [SCHEDULED, CANCELLED]],
     ['just after the instant', DUE + 1, [SCHEDULED, ...SENT]],
-  ])('%s has one outcome', (_, at, expected) => {
+  ])('ORC-10.3 %s has one outcome', (_, at, expected) => {
     const world = scheduled()
     // As the runtime does: before a record come the timers that are due earlier.
     world.driver.advance(at - START - 1)
@@ -257,7 +257,7 @@ describe('[T15] sms.outbound.cancel', () => {
 })
 
 describe('[P2] read again', () => {
-  it('request and cancel emit the same bytes, marked, and arm nothing', () => {
+  it('ORC-10.3 request and cancel emit the same bytes, marked, and arm nothing', () => {
     const world = new World()
     const requestAt = world.request(later)
     world.driver.advance(HOUR_MS)
@@ -297,7 +297,7 @@ describe('[P2] read again', () => {
 describe('whatever the order of request, cancels and time', () => {
   const acts = fc.array(fc.constantFrom('request', 'cancel', 'wait', 'waitLong'), { maxLength: 10 })
 
-  it('a message is sent or cancelled, never both, and each at most once', () => {
+  it('ORC-10.3 a message is sent or cancelled, never both, and each at most once', () => {
     fc.assert(
       fc.property(acts, (chosen) => {
         const world = new World()

@@ -22,7 +22,7 @@ export interface Spared {
 const NOBODY: Spared = { isTouched: () => false, mayBeUnread: () => false }
 
 /**
- * [T1] to [T12] and [O1] to [O10], stated again: every message walks a legal path that its routing
+ * [T1] to [T15] and [O1] to [O10], stated again: every message walks a legal path that its routing
  * explains, and each step of it is published exactly once.
  */
 export function checkOutbound(
@@ -63,14 +63,20 @@ export function checkOutbound(
 /** What a routing engine that answered like this must have led to. */
 function checkEnd(
   world: World,
-  { request, valid }: Accepted,
+  { request, valid, cancelled }: Accepted,
   journey: Journey,
   outcomes: readonly string[],
   say: Complain,
 ): void {
-  const { path } = journey
+  const isScheduled = request.sendAt !== undefined
+  if ((journey.path[0] === 'SCHEDULED') !== isScheduled) say(`began as ${journey.path[0]}`)
+  const path = journey.path.slice(isScheduled ? 1 : 0)
   checkTries(world, request.messageId, path, say)
   const told = path.join(' ')
+  if (told === 'CANCELLED') {
+    if (!cancelled || outcomes.length > 0) say(`was cancelled by nobody, or has an outcome`)
+    return
+  }
   if (!valid) {
     if (told !== 'QUEUED FAILED') say(`an invalid message went ${told}`)
     return
@@ -79,8 +85,8 @@ function checkEnd(
   if (path.includes('SENT')) return checkSent(path.at(-1), outcomes, script, say)
   if (outcomes.length > 0) say(`was never sent, and has the outcome ${outcomes.join(' ')}`)
   if (path.at(-1) === 'DEAD_LETTER') {
-    if (journey.isOrdered(path.length))
-      say(`its dead letter at seq ${path.length} was ordered to be replayed and was not`)
+    if (journey.isOrdered(journey.path.length))
+      say(`its dead letter at seq ${journey.path.length} was ordered to be replayed and was not`)
     return
   }
   const isRefused = script === 'absent' || script === 'refused'
