@@ -62,12 +62,12 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const redis = connectRedis(config.REDIS_URL, logger, random)
   closers.add('redis', redis, (open) => open.disconnect())
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
-  const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
+  const user = 'sms-api'
+  const link = connectNats({ url, credsFile, caFile, user, logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, subjectPrefix, instruments })
-  const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
-    open.close(),
-  )
+  const publisher = eventPublisher({ link, user, subjectPrefix, instruments })
+  const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
+  const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
   closers.add('relay', relay, (open) => open.close())
   return {

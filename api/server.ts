@@ -13,12 +13,14 @@ import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
 import { addMessages } from './routes/messages.ts'
 import { addSegments } from './routes/message-segments.ts'
-import { addSend, type SendDeps } from './routes/send.ts'
+import { addDocs } from './routes/docs.ts'
+import { addSend } from './routes/send.ts'
+import type { SubmitDeps } from './routes/submit-head.ts'
 import type { ApiMiddleware, ApiRouter, ApiState } from './state.ts'
 
 export interface AppDeps
   extends HealthDeps,
-    Omit<SendDeps, 'identify'>,
+    Omit<SubmitDeps, 'identify'>,
     Omit<ReadDeps, 'identify'>,
     Omit<CancelDeps, 'identify'> {
   readonly credentials: Credentials
@@ -45,6 +47,7 @@ function routes(deps: AppDeps): Router<ApiState> {
   const router = new Router<ApiState>({ sensitive: true, strict: true })
   const identify = identified(deps.credentials)
   addHealth(router, deps)
+  addDocs(router)
   router.use('/v1/sms', switchedOn(deps.flags))
   addSend(router, { ...deps, identify })
   addBulk(router, { ...deps, identify })

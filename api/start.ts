@@ -65,7 +65,10 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
 }
 
 function credentialsOf(config: ApiConfig, now: () => number): Credentials {
-  const keys = signingKeys({ fetchKeys: remoteKeySet(config.JWT_JWKS_URL), now })
+  const keys = signingKeys({
+    fetchKeys: remoteKeySet(config.JWT_JWKS_URL),
+    monotonicMs: () => performance.now(),
+  })
   const verify = tokenVerifier(keys, {
     issuer: config.JWT_ISSUER,
     audience: config.JWT_AUDIENCE,

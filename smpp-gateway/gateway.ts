@@ -10,16 +10,16 @@ import { deliverTo } from './receipts/deliver.ts'
 import { watchFailover } from './operator/failover.ts'
 import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './metrics.ts'
 import { createHealth } from './operator/health-events.ts'
-import { createJournal } from './submit/journal.ts'
+import { createJournal } from './submit/journal/journal.ts'
 import { Operator } from './operator/operator.ts'
 import { sharedPermits } from './submit/pacing/permits.ts'
-import { PublishedResults } from './submit/published-results.ts'
+import { PublishedResults } from './submit/redelivery/published-results.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { CommandQueue, inWorkMax } from './submit/queue.ts'
 import { createReferences } from './submit/references.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
 import type { WatchedState } from './redis.ts'
-import { RetryTurns } from './submit/retries.ts'
+import { RetryTurns } from './submit/redelivery/turns.ts'
 import type { OperatorBindOptions } from './smpp/bind.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
@@ -67,7 +67,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     operators,
     failoverAfterMs: (operatorId) => settingsOf(operatorId).failoverAfterMs,
     checkMs: FAILOVER_CHECK_MS,
-    now: options.now,
+    elapsed: options.elapsed,
   })
   return {
     operators,
@@ -93,7 +93,7 @@ interface SharedParts {
 const sharedParts = (options: GatewayOptions): SharedParts => ({
   metrics: gatewayMetrics(options.metrics),
   publisher: createPublisher({ ...options, ackMs: options.timings.receiptAckMs }),
-  published: new PublishedResults(options.nats, options.logger, options.elapsed),
+  published: new PublishedResults(options.nats, options.logger),
   recent: createRecentSubmits(undefined, {
     rulesOf: (operatorId) => options.settings[operatorId]?.idRules ?? [],
     onLearnt: (operatorId, rules) =>
@@ -165,6 +165,7 @@ function bindOptions(
     unansweredMs,
     bindMode,
     newId,
+    elapsed,
     hooks: sessionHooks(operatorId, metrics, logger),
     onDeliver: deliverTo({ operatorId, profile, elapsed, publisher, recent, metrics, logger, now }),
   }

@@ -66,6 +66,39 @@ describe('[B3] a lease that is lost while its holder binds', () => {
   }, 40_000)
 })
 
+describe('[B3] a lease that is lost while the backup carries', () => {
+  it('ends the pulling at once, although a bind is being tried', async () => {
+    const backupId = randomUUID()
+    await rig.openNats()
+    await rig.addDurable(rig.operatorId)
+    await rig.addDurable(backupId)
+    const heard = await rig.hear(rig.operatorId, backupId)
+    const own = await rig.openSmsc()
+    const other = await rig.openSmsc()
+    await rig.openManagement(own.port, { backupOperatorId: backupId })
+    rig.setOperator(backupId, other.port)
+    const running = await rig.startGateway({
+      operatorIds: [rig.operatorId, backupId],
+      options: { [rig.operatorId]: { failoverAfterMs: 0 } },
+      timings: { bindMs: 6_000, reconnectFirstMs: 3_000, reconnectMaxMs: 3_000 },
+    })
+    await rig.bound(running)
+    await rig.bound(running, backupId)
+    // It takes connections, and never answers a bind.
+    own.setFaults([{ on: 'bind', do: { kind: 'silence' } }])
+    own.dropConnections()
+    await until(() => stateOf(running) === 'FAILBACK')
+    await until(() => bindsOf(own).length === 2, 20_000)
+    await rig.setLease(randomUUID(), 60_000)
+    await until(() => stateOf(running) === 'DISCONNECTED', 20_000)
+    await rig.send({ to: phone('916') })
+    await rig.send({ operatorId: backupId, to: phone('916') })
+    await until(() => heard.results.length > 0)
+    await sleep(300)
+    expect([heard.results.length, await rig.unacknowledged()]).toEqual([1, 1])
+  }, 60_000)
+})
+
 async function hopToRedis(): Promise<UrlHop> {
   const hop = await hopTo(envOf('REDIS_URL'))
   rig.onClose(() => hop.close())

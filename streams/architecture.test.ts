@@ -129,7 +129,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'smpp-gateway/',
     folders: [...EDGE, 'streams/nats/'],
-    packages: ['zod', 'smpp', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*', ...NATS],
+    packages: ['zod', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*', ...NATS],
   },
   { from: 'dev/', folders: [''], packages: ['*'] },
 ]

@@ -2,19 +2,20 @@ import { z } from 'zod'
 import { inTenant, type Database, type Statement } from '../postgres.ts'
 import type { Identity } from '../middleware/token.ts'
 import { cursorOf, selectList, type ListQuery } from './message-list.ts'
-import { messageView, VIEW_COLUMNS, type MessageView } from './message-view.ts'
+import { MessageView, messageView, VIEW_COLUMNS } from './message-view.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
 
 /** One segment in the reply of [H4], see [RD4]. */
-export interface SegmentView {
-  readonly messageId: string
-  readonly segmentIndex: number
-  readonly totalSegments: number
-  readonly status: string
-  readonly errorCode: string | null
-  readonly receivedAt: string | null
-}
+export const SegmentView = z.object({
+  messageId: z.string(),
+  segmentIndex: z.int().min(1),
+  totalSegments: z.int().min(1),
+  status: z.string(),
+  errorCode: z.string().nullable(),
+  receivedAt: z.iso.datetime().nullable(),
+})
+export type SegmentView = z.infer<typeof SegmentView>
 
 /**
  * What a client may read. Undefined for a message of another tenant or account, as for none [RD2].
@@ -27,11 +28,12 @@ export interface MessageReader {
   list(reader: Reader, query: ListQuery): Promise<MessagePage>
 }
 
-export interface MessagePage {
-  readonly messages: readonly MessageView[]
+export const MessagePage = z.object({
+  messages: z.array(MessageView),
   /** Null on the last page. */
-  readonly nextCursor: string | null
-}
+  nextCursor: z.string().nullable(),
+})
+export type MessagePage = z.infer<typeof MessagePage>
 
 /** Reads the primary: a replica may be more than the allowed two seconds behind [RD3]. */
 export const messageReader = (database: Database): MessageReader => ({

@@ -4,8 +4,8 @@ export interface FailoverOptions {
   readonly operators: ReadonlyMap<string, Operator>
   readonly failoverAfterMs: (operatorId: string) => number
   readonly checkMs: number
-  /** Epoch ms. */
-  readonly now: () => number
+  /** Monotonic ms: a clock that is set must neither start nor delay a failover. */
+  readonly elapsed: () => number
 }
 
 /**
@@ -20,11 +20,11 @@ export function watchFailover(options: FailoverOptions): { close(): void } {
 }
 
 function check(operatorId: string, operator: Operator, options: FailoverOptions): void {
-  const { operators, failoverAfterMs, now } = options
+  const { operators, failoverAfterMs, elapsed } = options
   const backup = operators.get(operator.backupOperatorId ?? '')
   const canCarry = backup?.carrier !== undefined
   if (!canCarry) return operator.endFailover()
   const since = operator.unboundSince
-  if (since !== undefined && now() - since >= failoverAfterMs(operatorId))
+  if (since !== undefined && elapsed() - since >= failoverAfterMs(operatorId))
     operator.failOver(() => backup.carrier)
 }

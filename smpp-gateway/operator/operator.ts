@@ -1,7 +1,7 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
-import { fingerprintOf, isLongPassword } from './credentials.ts'
+import { attemptBind } from './attempt.ts'
 import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
-import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
+import type { OperatorBind } from '../smpp/bind.ts'
 import { UNANSWERED } from '../smpp/session.ts'
 import type { OperatorOptions } from './options.ts'
 import {
@@ -14,8 +14,8 @@ import {
   type OperatorView,
 } from './states.ts'
 import { pauseAfter } from './next-bind.ts'
-import { noteHold, noteLeaseAssumed, noteLeaseWait, noteLongPassword, noteState } from './notes.ts'
-import { termsOf, watchTerms, type Terms } from './terms.ts'
+import { noteHold, noteLeaseAssumed, noteLeaseWait, noteState } from './notes.ts'
+import { watchTerms, type Terms } from './terms.ts'
 import type { CommandQueue } from '../submit/queue.ts'
 import { aborted, atMost } from '../wait.ts'
 
@@ -53,7 +53,7 @@ export class Operator {
   constructor(options: OperatorOptions) {
     this.#options = options
     this.#terms = { operatorName: options.operatorId, tpsLimit: 1, backupOperatorId: null, place: '' }
-    this.#unboundSince = options.now()
+    this.#unboundSince = options.elapsed()
     this.#queue = options.openQueue(() => this.carrier ?? this.#backup?.())
     options.metrics.state(this.#state)
   }
@@ -74,7 +74,7 @@ export class Operator {
     return this.#terms.backupOperatorId
   }
 
-  /** Since when its lease holder has been without a session, epoch ms. */
+  /** Since when its lease holder has been without a session, monotonic ms. */
   get unboundSince(): number | undefined {
     const isDown = this.#state === 'UNBOUND' || this.#state === 'CONNECTING'
     return isDown ? this.#unboundSince : undefined
@@ -146,6 +146,7 @@ export class Operator {
   /** Orderly end [SD1]. */
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#queue.halt()
     this.#wake.abort()
     await this.#life
     await atMost(this.#options.timings.unbindMs, this.#queue.idle())
@@ -167,8 +168,11 @@ export class Operator {
       this.#wasBound = false
       if (!this.#lease.isConfirmed) noteLeaseAssumed(this.#options)
       this.#options.onLeaseHeld()
-      this.#unboundSince = this.#options.now()
+      this.#unboundSince = this.#options.elapsed()
+      const forget = new AbortController()
+      void aborted(this.#lease.lost, forget.signal).then(() => this.#cease(LEASE_LOST))
       await this.#serve(this.#lease)
+      forget.abort()
       await this.#leave(this.#lease)
     }
   }
@@ -203,16 +207,9 @@ export class Operator {
   }
 
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
-    const { operatorId, settings, fetchCredentials, bind, metrics } = this.#options
-    if (this.#attempts > 0) metrics.reconnectAttempt()
-    const reply = await fetchCredentials(operatorId)
-    if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }
-    const { credentials } = reply
-    this.#terms = termsOf(credentials, settings)
-    if (isLongPassword(credentials)) noteLongPassword(this.#options)
-    const bound = await bindOperator(credentials, bind)
-    if (bound.kind === 'failed') return bound
-    if (bound.kind === 'refused') return { ...bound, fingerprint: fingerprintOf(credentials) }
+    if (this.#attempts > 0) this.#options.metrics.reconnectAttempt()
+    const bound = await attemptBind(this.#options, (terms) => (this.#terms = terms))
+    if (bound.kind !== 'bound') return bound
     if (!lost.aborted && !this.#stopping.signal.aborted)
       return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
     // It is another's by now, or nobody's: neither health nor commands of it are ours [B3].
@@ -264,25 +261,31 @@ export class Operator {
     await bind.unbind(drainMs)
   }
 
-  async #leave(lease: Lease): Promise<void> {
-    const { health, timings } = this.#options
+  /** At once, also while a bind is tried: nothing of the operator is ours from now on. */
+  #cease(reason: string): void {
     this.#queue.halt()
     this.#backup = undefined
-    this.#enter('DISCONNECTED', lease.lost.aborted ? LEASE_LOST : 'shutdown')
+    if (this.#state !== 'DISCONNECTED') this.#enter('DISCONNECTED', reason)
+  }
+
+  async #leave(lease: Lease): Promise<void> {
+    const { health, timings } = this.#options
+    this.#cease(lease.lost.aborted ? LEASE_LOST : 'shutdown')
     await atMost(timings.unbindMs, health.flush())
     health.silence()
     await lease.release()
   }
 
   #enter(state: OperatorState, reason: string): void {
-    const { metrics, health, now } = this.#options
+    const { metrics, health, elapsed } = this.#options
     const previous = this.#state
     if (!OPERATOR_NEXT[previous].includes(state))
       throw new Error(`operator cannot go from ${previous} to ${state}`)
     this.#state = state
     metrics.state(state)
     // A link that answers nothing was as good as none all the time: the backup need not wait.
-    if (previous === 'BOUND') this.#unboundSince = reason === UNANSWERED ? 0 : now()
+    if (previous === 'BOUND')
+      this.#unboundSince = reason === UNANSWERED ? Number.NEGATIVE_INFINITY : elapsed()
     noteState(this.#options, state, reason, this.#bind?.mode)
     // Another holder of the lease publishes the health from now on. Whoever only assumes to hold it
     // must not contradict the one who does.

@@ -26,6 +26,8 @@ function learnt(
 
 const decimal = (number: number): string => `000${0x812fc74700 + number}`
 const upper = (number: number): string => (0x812fc74700 + number).toString(16).toUpperCase()
+const foreignFirst = (count: number) => (number: number) =>
+  number <= count ? `foreign-${number}` : decimal(number)
 
 describe('[R14] the id rules that an operator needs', () => {
   it('are named once, when ten receipts meet their submits under them and none under those that are set', () => {
@@ -45,6 +47,11 @@ describe('[R14] the id rules that an operator needs', () => {
 
   it('are not named for receipts that belong to nobody here', () => {
     expect(learnt(['exact'], 500, (number) => `foreign-${number}`)).toEqual([])
+  })
+
+  it('are not looked for for ever: what 10,000 receipts have not shown, others will not', () => {
+    expect(learnt(['exact'], 9_900, foreignFirst(9_800))).toEqual([['hex2dec']])
+    expect(learnt(['exact'], 10_100, foreignFirst(10_000))).toEqual([])
   })
 })
 

@@ -18,17 +18,23 @@ const CANDIDATES: readonly Rules[] = [
 const AGREEING = 10
 /** Submits that are remembered while nothing is known yet. */
 const SUBMITS_MAX = 1_000
+/**
+ * Submits and receipts after which nothing more is to be learnt, as with an operator whose receipts
+ * never meet: each look costs nine ids.
+ */
+const WATCHED_MAX = 20_000
 
 /**
  * Watches whether an operator's receipts meet its submit responses under the rules that are set,
  * and if not, under which they do [R14]. It decides nothing: a person sets the rules, since
- * topologies and gateway must agree. Once it knows, it watches no more.
+ * topologies and gateway must agree. Once it knows, or has watched for long, it watches no more.
  */
 export class IdRuleLearner {
   readonly #rules: Rules
   readonly #learnt: (rules: Rules) => void
   readonly #submitted = new BoundedMap<string, true>(SUBMITS_MAX * (CANDIDATES.length + 1))
   readonly #agreeing = new Map<Rules, number>()
+  #watched = 0
   #isDone = false
 
   constructor(rules: Rules, learnt: (rules: Rules) => void) {
@@ -37,12 +43,12 @@ export class IdRuleLearner {
   }
 
   submitted(id: string): void {
-    if (this.#isDone) return
+    if (this.#isOver()) return
     for (const rules of [this.#rules, ...CANDIDATES]) this.#submitted.set(keyOf(rules, id, 'submit'), true)
   }
 
   received(ids: readonly string[]): void {
-    if (this.#isDone) return
+    if (this.#isOver()) return
     const rules = [this.#rules, ...CANDIDATES].find((candidate) =>
       ids.some((id) => this.#submitted.get(keyOf(candidate, id, 'receipt')) === true),
     )
@@ -50,10 +56,20 @@ export class IdRuleLearner {
     const agreeing = (this.#agreeing.get(rules) ?? 0) + 1
     this.#agreeing.set(rules, agreeing)
     if (agreeing < AGREEING) return
-    this.#isDone = true
-    this.#submitted.clear()
+    this.#end()
     // Receipts that meet under the given rules as well may need no others.
     if (rules !== this.#rules && !this.#agreeing.has(this.#rules)) this.#learnt(rules)
+  }
+
+  #isOver(): boolean {
+    this.#watched += 1
+    if (this.#watched > WATCHED_MAX && !this.#isDone) this.#end()
+    return this.#isDone
+  }
+
+  #end(): void {
+    this.#isDone = true
+    this.#submitted.clear()
   }
 }
 

@@ -14,8 +14,8 @@ export interface OperatorBind {
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
   /**
-   * Resolves with the reason as soon as one of its sessions has closed; the other is closed as well
-   * then.
+   * Resolves when all of its sessions have closed, with the reason of the first: until then the
+   * operator counts a bind of ours. When one ends, the other ends as well, in order.
    */
   readonly closed: Promise<string>
   /** Resolves as soon as one of its sessions begins to end or has closed. */
@@ -70,7 +70,7 @@ async function bindAs(
   credentials: Credentials,
   options: OperatorBindOptions,
 ): Promise<ModeReply> {
-  const { leaving, onLeaving, closed, onClosed } = ending()
+  const { leaving, onLeaving, closed, onClosed } = ending(BINDS[mode].length)
   const { host, port, systemId, password, systemType } = credentials
   const fields = {
     system_id: systemId,
@@ -87,7 +87,8 @@ async function bindAs(
     sessions.push(session)
     const reply = await session.bind(command, fields)
     if (reply.kind === 'bound') continue
-    dropAll('bind incomplete')
+    // In order, or the operator would count the first of two as bound while we try again.
+    await Promise.all(sessions.map((each) => each.unbind(0, 'bind incomplete')))
     return reply.kind === 'failed' ? reply : refusal(reply.status)
   }
   const end = { leaving, closed, drop: dropAll, leaveMs: options.leaveMs }
@@ -113,23 +114,23 @@ function operatorBindOf(
 ): OperatorBind {
   const submitter = mode === 'RECEIVER' ? undefined : sessions[0]
   let isUnbinding = false
-  void closed.then((reason) => {
-    if (!isUnbinding) drop(reason)
-  })
   const unbind = async (drainMs: number, reason?: string): Promise<void> => {
     isUnbinding = true
     // The transmitter first: receipts of what it still sends can come while it drains.
     for (const session of sessions) await session.unbind(drainMs, reason)
   }
+  const leave = (reason: string): void => {
+    if (!isUnbinding) void unbind(leaveMs, reason)
+  }
+  // What is open with the other session may still be answered.
+  void leaving.then(() => leave('the other session ends'))
   return {
     mode,
     leaving,
     closed,
     drop,
     unbind,
-    leave: (reason) => {
-      if (!isUnbinding) void unbind(leaveMs, reason)
-    },
+    leave,
     get canSubmit() {
       return submitter?.canSubmit === true
     },
@@ -137,12 +138,14 @@ function operatorBindOf(
   }
 }
 
-function ending() {
+function ending(sessions: number) {
   const { promise: leaving, resolve: onLeaving } = deferred<void>()
   const { promise: closed, resolve } = deferred<string>()
+  const reasons: string[] = []
   const onClosed = (reason: string): void => {
     onLeaving()
-    resolve(reason)
+    reasons.push(reason)
+    if (reasons.length === sessions) resolve(reasons[0] ?? reason)
   }
   return { leaving, onLeaving, closed, onClosed }
 }

@@ -4,6 +4,7 @@ import { openConnection, type Connection, type WireHooks } from './connection.ts
 import { encodePdu, isResponse, textField, type Pdu, type PduFields } from './pdu.ts'
 import { LineWatch } from './line-watch.ts'
 import { createPending, type Reply } from './open-requests.ts'
+import { atMost } from '../wait.ts'
 import { ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_ROK } from './status-class.ts'
 
 export type BindCommand = 'bind_transceiver' | 'bind_transmitter' | 'bind_receiver'
@@ -30,6 +31,8 @@ export interface SessionOptions {
   /** How long open requests may finish when the operator wants the session to end [ST5]. */
   readonly leaveMs: number
   readonly unansweredMs: number
+  /** Monotonic ms. */
+  readonly elapsed: () => number
   readonly hooks: SessionHooks
   /** A short message from the operator; the status that it resolves to is the answer. */
   readonly onDeliver: (pdu: Pdu, session: string) => Promise<number>
@@ -96,7 +99,7 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  */
 export class Session {
   readonly #options: SessionOptions
-  readonly #pending = createPending()
+  readonly #pending
   #state: State = 'idle'
   #connection: Connection | undefined
   readonly #line: LineWatch
@@ -106,6 +109,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#pending = createPending(options.elapsed)
     this.#line = new LineWatch(options, {
       ask: () => void this.#request('enquire_link', {}, options.enquireLinkTimeoutMs),
       dead: () => {
@@ -183,7 +187,7 @@ export class Session {
     this.#enter('unbinding')
     this.#options.onLeaving()
     const finished = Promise.all([this.#pending.idle(), ...this.#deliveries])
-    return Promise.race([finished, delay(drainMs)])
+    return atMost(drainMs, finished)
   }
 
   drop(reason: string): void {
@@ -282,8 +286,3 @@ const submitAnswer = (pdu: Pdu): SubmitAnswer => ({
 // A text without the address: where operators listen is not for logs of every level.
 const connectFault = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'connect timeout'
-
-const delay = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms).unref()
-  })

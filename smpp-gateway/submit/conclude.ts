@@ -1,7 +1,6 @@
 import { submitResults } from '../../streams/contracts/outbound.ts'
-import type { Segment } from './encode.ts'
 import type { SegmentProgress, SegmentResult, Tries } from './progress.ts'
-import { submitResultOf } from './results.ts'
+import { submitResultOf, type SegmentPlace } from './results.ts'
 import { later, type Redeliver, type SegmentVerdict, type Submission } from './submission.ts'
 
 type Conclusion = Omit<SegmentResult, 'submittedAt' | 'operatorId'>
@@ -12,7 +11,7 @@ type Conclusion = Omit<SegmentResult, 'submittedAt' | 'operatorId'>
  */
 export async function conclude(
   job: Submission,
-  segment: Segment,
+  segment: SegmentPlace,
   carriedBy: string,
   conclusion: Conclusion,
 ): Promise<SegmentVerdict> {
@@ -24,7 +23,7 @@ export async function conclude(
 
 export async function publishResult(
   job: Submission,
-  segment: Segment,
+  segment: SegmentPlace,
   result: SegmentResult,
 ): Promise<SegmentVerdict> {
   const event = submitResultOf(job.command, segment, result)
@@ -35,7 +34,7 @@ export async function publishResult(
 }
 
 /** What became of a segment that has its result, if only by a late answer [S9]. */
-export function concluded(job: Submission, segment: Segment): Promise<SegmentVerdict> | undefined {
+export function concluded(job: Submission, segment: SegmentPlace): Promise<SegmentVerdict> | undefined {
   const progress = job.record.segment(segment.index)
   if (progress?.state === 'published') return Promise.resolve({ kind: 'settled', result: progress.result })
   return progress?.state === 'result' ? publishResult(job, segment, progress.result) : undefined
@@ -47,7 +46,7 @@ export function concluded(job: Submission, segment: Segment): Promise<SegmentVer
  */
 export async function again(
   job: Submission,
-  segment: Segment,
+  segment: SegmentPlace,
   progress: SegmentProgress | undefined,
   when: Redeliver,
   tries: Tries = job.record.tries,

@@ -3,6 +3,7 @@ import type { Carrier } from './carrier.ts'
 import type { Segment } from './encode.ts'
 import type { Unsettled } from './progress.ts'
 import type { SubmitAnswer, SubmitReply } from '../smpp/session.ts'
+import type { SegmentPlace } from './results.ts'
 import { classOfSubmit } from '../smpp/status-class.ts'
 import { accepted } from './accepted.ts'
 import { isExpired, later, type SegmentVerdict, type Submission } from './submission.ts'
@@ -21,7 +22,7 @@ export const mayResubmit = (job: Submission, { resubmits }: Unsettled): boolean 
  */
 export function concludeUncertain(
   job: Submission,
-  segment: Segment,
+  segment: SegmentPlace,
   carriedBy: string | undefined,
 ): Promise<SegmentVerdict> {
   const done = concluded(job, segment)

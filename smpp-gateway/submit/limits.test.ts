@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createLocalWindow } from './pacing/local-window.ts'
 import { createRecentSubmits } from '../receipts/recent-submits.ts'
 import { NO_TRIES, type Tries } from './progress.ts'
-import { nextTry, RetryTurns } from './retries.ts'
+import { nextTry, RetryTurns } from './redelivery/turns.ts'
 import { Window } from './window.ts'
 
 const never = new AbortController().signal
@@ -134,35 +134,44 @@ describe('CON-5.4 delays', () => {
 })
 
 describe('PLT-7 fault G1: turns of commands that come again', () => {
-  it('their delays are kept while they are few', () => {
+  it('a crowd of them gets what is left to it of the rate, one after the other', () => {
     const turns = new RetryTurns(() => 0, 10)
-    expect([1_000, 5_000, 2_000].map((delayMs) => turns.after(delayMs, 1_000))).toEqual([1_000, 5_000, 2_000])
-  })
-
-  it('a crowd of them gets half of the rate, so that new commands have the other half', () => {
-    const turns = new RetryTurns(() => 0, 10)
-    const dues = Array.from({ length: 1_000 }, () => turns.after(1_000, 100))
+    const dues = Array.from({ length: 1_000 }, () => turns.after(50))
     const busiest = Math.max(
       ...dues.map((from) => dues.filter((at) => at >= from && at < from + 1_000).length),
     )
     expect(dues.at(-1)).toBe(19_980)
-    // Those that fall into the delay itself are due at its end.
-    expect(busiest).toBeLessThanOrEqual(50 + 51)
+    expect(busiest).toBeLessThanOrEqual(51)
+  })
+
+  it('no turn is further away than a minute, however long the line and however low the rate', () => {
+    const turns = new RetryTurns(() => 0, 10)
+    const dues = Array.from({ length: 100_000 }, () => turns.after(2.5))
+    expect(Math.max(...dues)).toBeLessThanOrEqual(60_000)
+    // Evenly, or they would all come at the end of the minute.
+    const thirds = [0, 20_000, 40_000].map((from) => dues.filter((at) => at > from && at <= from + 20_000))
+    for (const third of thirds) expect(third.length).toBeGreaterThan(30_000)
   })
 
   it('what became due during an outage is spread again, each command once', () => {
     let now = 0
     const turns = new RetryTurns(() => now, 40)
     now = 3_600_000
-    const waits = Array.from({ length: 1_000 }, () => turns.admit(100))
+    const waits = Array.from({ length: 1_000 }, () => turns.admit(50, false))
     expect(waits.filter((ms) => ms === 0)).toHaveLength(50)
     const spread = waits.filter((ms) => ms > 0)
     expect(Math.max(...spread)).toBeLessThanOrEqual(19_000)
     const admitted = spread.map((ms) => {
       now = 3_600_000 + ms
-      return turns.admit(100)
+      return turns.admit(50, false)
     })
     expect(admitted.filter((ms) => ms > 0).length).toBeLessThanOrEqual(1)
+  })
+
+  it('there are none while the operator is idle', () => {
+    const turns = new RetryTurns(() => 0, 1)
+    expect([true, true, true].map((isIdle) => turns.admit(1, isIdle))).toEqual([0, 0, 0])
+    expect(turns.admit(1, false)).toBeGreaterThan(0)
   })
 })
 

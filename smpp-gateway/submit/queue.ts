@@ -6,9 +6,10 @@ import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import { readCommand, type CommandIdentity } from './command.ts'
+import { GuardedSubmit, type Handled } from './redelivery/faults.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
-import { submitCommand } from './submit.ts'
+import { atMost } from '../wait.ts'
 import { later, NOBODY_BOUND_MS, type SubmitContext, type Verdict } from './submission.ts'
 
 export interface QueueOptions {
@@ -39,6 +40,8 @@ export const inWorkMax = (window: number): number => Math.max(IN_WORK_MIN, WINDO
  */
 const PULL_MS = 1_000
 const PULL_RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 }
+/** Of the operator's rate, for commands that come again while new ones want it too. */
+const AGAIN_SHARE = 0.5
 /** A second copy of a command that is being worked on here waits for the first. */
 const IN_WORK_ALREADY_MS = 1_000
 
@@ -50,8 +53,6 @@ function quietAbortController(): AbortController {
   setMaxListeners(0, controller.signal)
   return controller
 }
-
-type Handled = Verdict | { readonly kind: 'unreadable' }
 
 /**
  * The commands of one operator, from NATS to their verdict.
@@ -69,6 +70,7 @@ export class CommandQueue {
   readonly #pulls = new Set<Promise<void>>()
   /** Commands in work that NATS has delivered before. */
   #againInWork = 0
+  readonly #guarded = new GuardedSubmit()
   readonly #giveUp = quietAbortController()
   readonly #working: NodeJS.Timeout
   #round: AbortController | undefined
@@ -107,7 +109,8 @@ export class CommandQueue {
   async close(): Promise<void> {
     this.halt()
     this.#giveUp.abort()
-    await Promise.all(this.#pulls)
+    // A NATS that hangs keeps a pull open, and must not keep the process.
+    await atMost(2 * PULL_MS, Promise.all(this.#pulls))
     await this.idle()
     clearInterval(this.#working)
   }
@@ -167,31 +170,52 @@ export class CommandQueue {
   }
 
   #take(message: JsMsg, signal: AbortSignal): void {
-    if (signal.aborted) return message.nak()
+    if (signal.aborted) return this.#while(this.#giveBack(message))
     const untilTurnMs = message.redelivered ? this.#untilTurnMs() : 0
     if (untilTurnMs > 0) return message.nak(untilTurnMs)
     const again = message.redelivered ? 1 : 0
     this.#againInWork += again
-    const work = this.#handle(message, signal).finally(() => {
+    const handled = this.#handle(message, signal).finally(() => {
       this.#againInWork -= again
+    })
+    this.#while(handled)
+  }
+
+  #while(handled: Promise<void>): void {
+    const work = handled.finally(() => {
       this.#work.delete(work)
       this.#onRoom?.()
     })
     this.#work.add(work)
   }
 
+  /** It came after the halt. */
+  async #giveBack(message: JsMsg): Promise<void> {
+    const { operatorId, journal } = this.#options.context
+    const read = message.redelivered ? undefined : readCommand(message.data, operatorId)
+    if (read?.kind === 'command') await journal.noteUnsent(read.command.messageId)
+    message.nak()
+  }
+
   /**
    * NATS keeps the due times, and delivers what is due before what is new. A crowd of commands that
-   * come again gets half of the places here and half of the rate; the others wait there [B6].
+   * come again gets half of the places here, and half of the rate while new ones are in work; the
+   * others wait there [B6].
    */
   #untilTurnMs(): number {
     const { turns, settings } = this.#options.context
     const carrier = this.#options.carrier()
-    // It goes back all the same. A turn at no rate would be one of hours.
+    // It goes back all the same, and not to a turn at no rate.
     if (carrier === undefined) return 0
-    const rate = Math.max(1, carrier.tpsLimit * carrier.throttle.part)
+    const isShared = this.#inWork.size > this.#againInWork
+    const rate = carrier.tpsLimit * carrier.throttle.part * (isShared ? AGAIN_SHARE : 1)
     const isFull = this.#againInWork >= inWorkMax(settings.window) / 2
-    return isFull ? Math.max(1, turns.after(0, rate)) : turns.admit(rate)
+    return isFull ? turns.after(rate) : turns.admit(rate, this.#isIdle(carrier, rate))
+  }
+
+  /** Nobody waits for the carrier, and what is in work is no more than it takes in a second. */
+  #isIdle({ throttle, window }: Carrier, rate: number): boolean {
+    return throttle.isFree && this.#inWork.size < Math.min(window.limit, Math.max(1, rate))
   }
 
   async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {
@@ -214,15 +238,25 @@ export class CommandQueue {
         storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
       }
       return this.#once(read.command.messageId, message, () =>
-        submitCommand({ ...context, command: read.command, delivery, trace, giveBack, giveUp, carrier }),
+        this.#guarded.submit({
+          ...context,
+          command: read.command,
+          delivery,
+          trace,
+          giveBack,
+          giveUp,
+          carrier,
+        }),
       )
     }
     metrics.invalidCommand()
     logger.error('smpp.command.invalid', { operatorId, reason: read.kind, paths: read.paths })
-    return read.kind === 'refused' ? this.#refuse(message, read.identity) : { kind: 'unreadable' }
+    if (read.kind === 'unreadable') return { kind: 'unreadable' }
+    const { identity } = read
+    return this.#once(identity.messageId, message, () => this.#refuse(message, identity))
   }
 
-  async #once(messageId: string, message: JsMsg, work: () => Promise<Verdict>): Promise<Verdict> {
+  async #once(messageId: string, message: JsMsg, work: () => Promise<Handled>): Promise<Handled> {
     if (this.#inWork.has(messageId)) return later(IN_WORK_ALREADY_MS)
     this.#inWork.set(messageId, message)
     try {

@@ -5,7 +5,7 @@ import { concludeDoubt, concludeUncertain } from './doubt.ts'
 import { addressFields, contentOf, type Segment } from './encode.ts'
 import type { Unsettled } from './progress.ts'
 import type { PduFields } from '../smpp/pdu.ts'
-import { nextTry } from './retries.ts'
+import { nextTry } from './redelivery/turns.ts'
 import type { SubmitReply } from '../smpp/session.ts'
 import { withinSpan } from '../spans.ts'
 import { classOfSubmit, type SubmitClass } from '../smpp/status-class.ts'
@@ -123,7 +123,7 @@ function judge(attempt: Try, { reply, sentAt }: Sent): Promise<SegmentVerdict> {
   const statusClass = classOfSubmit(reply.status, carrier.statusOverrides)
   carrier.metrics.submitted(LABELS[statusClass], (job.elapsed() - sentAt) / 1000)
   if (statusClass === 'accepted') {
-    carrier.throttle.accepted()
+    carrier.throttle.accepted(job.command.to)
     return accepted(job, segment, carrier.operatorId, reply.messageId)
   }
   return notTaken(attempt, statusClass, reply.status, sentAt)
@@ -153,7 +153,7 @@ function notTaken(
     return again(job, segment, before, later(REBIND_MS))
   }
   if (statusClass === 'throttle') {
-    const isLone = carrier.throttle.refused(sentAt, job.record.tries.throttle > 0)
+    const isLone = carrier.throttle.refused(sentAt, job.command.to)
     if (!isLone) carrier.window.throttled(sentAt)
     job.logger.warn('smpp.submit_sm.throttled', { operatorId, commandStatus: status })
   }
@@ -170,7 +170,7 @@ function refused({ job, segment, carrier, before }: Try, commandStatus: number):
 }
 
 /** At the latest just past the command's end, so that the next look finds it expired. */
-function wait({ job, carrier }: Try, delayMs: number): Redeliver {
+function wait({ job }: Try, delayMs: number): Redeliver {
   const untilExpiryMs = Math.max(0, Date.parse(job.command.expiresAt) - job.now()) + 1
-  return later(Math.min(job.turns.after(delayMs, carrier.tpsLimit), untilExpiryMs))
+  return later(Math.min(delayMs, untilExpiryMs))
 }

@@ -3,12 +3,12 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import type { OperatorSettings } from '../config.ts'
 import type { OperatorMetrics } from '../metrics.ts'
-import type { CommandRecord, Journal } from './journal.ts'
+import type { CommandRecord, Journal } from './journal/journal.ts'
 import type { Publisher, TraceHeaders } from '../publisher.ts'
-import type { PublishedResults } from './published-results.ts'
+import type { PublishedResults } from './redelivery/published-results.ts'
 import type { RecentSubmits } from '../receipts/recent-submits.ts'
 import type { References } from './references.ts'
-import type { RetryTurns } from './retries.ts'
+import type { RetryTurns } from './redelivery/turns.ts'
 import type { SegmentResult } from './progress.ts'
 
 /** What the queue of one operator needs to work on its commands. */
@@ -17,7 +17,7 @@ export interface SubmitContext {
   readonly operatorId: string
   readonly settings: OperatorSettings
   readonly journal: Journal
-  readonly published: PublishedResults
+  readonly published: Pick<PublishedResults, 'of'>
   readonly references: References
   readonly turns: RetryTurns
   readonly publisher: Publisher

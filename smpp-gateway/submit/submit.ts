@@ -2,7 +2,7 @@ import { encodingOf } from '../../streams/domain/message/text-segments.ts'
 import { conclude, concluded } from './conclude.ts'
 import { concludeUncertain, mayResubmit, noteDoubt } from './doubt.ts'
 import { planOf, segmentsOf, type Segment } from './encode.ts'
-import type { CommandRecord } from './journal.ts'
+import type { CommandRecord } from './journal/journal.ts'
 import type { Unsettled } from './progress.ts'
 import { sendSegment } from './send.ts'
 import {
@@ -29,7 +29,10 @@ export async function submitCommand(assigned: Assignment): Promise<Verdict> {
   let refusal: number | undefined
   for (const segment of segmentsOf(plan, reference)) {
     const step = await proceed(job, segment, refusal)
-    if (step.kind !== 'settled') return step
+    if (step.kind !== 'settled') {
+      if (assigned.delivery.isFirst) await journal.noteUnsent(command.messageId)
+      return step
+    }
     if (step.result.outcome === 'REJECTED') refusal ??= step.result.commandStatus ?? NO_STATUS
   }
   journal.forget(command.messageId)
@@ -50,7 +53,7 @@ async function openRecord(job: Assignment, isLong: boolean): Promise<CommandReco
   if (delivery.isFirst && !isLong && !journal.remembers(messageId)) return journal.openNew(messageId)
   const record = await journal.open(messageId)
   if (delivery.isFirst || record.isKnown) return record
-  const results = await published.of(messageId, delivery.storedAt)
+  const results = await published.of(messageId, delivery.storedAt, job.giveBack)
   for (const [index, result] of results ?? []) record.writeBehind(index, { state: 'published', result })
   return results === undefined ? undefined : record
 }

@@ -88,6 +88,15 @@ describe('contracts', () => {
     expect(encode(wrong)).not.toContain('447700900123')
   })
 
+  it('names no key of metadata, which is the words of the client', () => {
+    const topic = TOPICS.find((candidate) => candidate.name === 'smpp.operator')
+    if (topic === undefined) throw new Error('smpp.operator is not catalogued')
+    const metadata = { 'private words': 1 }
+    const wrong = decode(topic, Buffer.from(encode({ ...examples.commandExample, metadata })))
+    expect(wrong).toMatchObject({ ok: false, errors: [{ path: 'metadata' }] })
+    expect(encode(wrong)).not.toContain('private words')
+  })
+
   it('catalogues every topic that has a schema, and mirrors only catalogued topics', () => {
     const names = new Set(catalogue({ partitions: 12, replicas: 3 }).map((spec) => spec.name))
     for (const topic of TOPICS) expect(names).toContain(topic.name)

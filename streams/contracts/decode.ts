@@ -21,7 +21,7 @@ const ERRORS_MAX = 20
 /**
  * Reads one record tolerantly [EV70]: unknown fields pass, `version` stands in for `schemaVersion`,
  * '1' for '1.0' [EV41]. Error messages name the field and the rule, never the value: values are
- * personal data.
+ * personal data, and so are the keys of metadata, which are the client's own words.
  */
 export function decode<V>(topic: Topic<V>, bytes: Buffer | Uint8Array | null): Decoded<V> {
   const parsed = parseJson(bytes)
@@ -38,9 +38,15 @@ export function decode<V>(topic: Topic<V>, bytes: Buffer | Uint8Array | null): D
   if (checked.success) return { ok: true, value: checked.data }
   const errors = checked.error.issues
     .slice(0, ERRORS_MAX)
-    .map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
+    .map((issue) => ({ path: fieldOf(issue.path), message: issue.message }))
   return { ok: false, reason: 'schema', errors }
 }
+
+function fieldOf(path: readonly PropertyKey[]): string {
+  const words = path.indexOf(METADATA)
+  return (words === -1 ? path : path.slice(0, words + 1)).map(String).join('.')
+}
+const METADATA = 'metadata'
 
 export const encode = (value: unknown): string => JSON.stringify(value)
 

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { bindOperator, type OperatorBindOptions, type OperatorBindReply } from '../bind.ts'
 import { createFramer } from '../framing.ts'
 import { decodePdu, encodePdu, type Pdu } from '../pdu.ts'
 import { Session, type BindReply, type SessionOptions } from '../session.ts'
@@ -13,7 +14,8 @@ export class Peer {
   /** Bytes that are no PDU that we know. */
   readonly unread: Buffer[] = []
   connections = 0
-  #socket: Socket | undefined
+  open = 0
+  readonly #sockets: Socket[] = []
   readonly #server: Server
   readonly #answer: Answering
 
@@ -27,35 +29,42 @@ export class Peer {
 
   #accept(socket: Socket): void {
     this.connections += 1
-    this.#socket = socket
+    this.open += 1
+    socket.on('close', () => (this.open -= 1))
+    this.#sockets.push(socket)
     const framer = createFramer()
     socket.on('data', (chunk: Buffer) => {
-      for (const frame of framer.push(chunk).frames) this.#take(frame)
+      for (const frame of framer.push(chunk).frames) this.#take(frame, socket)
     })
     socket.on('error', () => undefined)
   }
 
-  #take(frame: Buffer): void {
+  #take(frame: Buffer, socket: Socket): void {
     const read = decodePdu(frame)
     if (!read.ok) return void this.unread.push(frame)
     this.heard.push(read.pdu)
     const answer = this.#answer(read.pdu)
     // One write is one TCP segment: the reader finds all of it in one read.
-    if (answer.length > 0) this.send(Buffer.concat(answer))
+    if (answer.length > 0) socket.write(Buffer.concat(answer))
   }
 
   heardOf(command: string): readonly Pdu[] {
     return this.heard.filter((pdu) => pdu.command === command)
   }
 
+  /** To whoever has connected last. */
   send(bytes: Buffer): void {
-    this.#socket?.write(bytes)
+    this.sendTo(this.#sockets.length - 1, bytes)
+  }
+
+  sendTo(connection: number, bytes: Buffer): void {
+    this.#sockets[connection]?.write(bytes)
   }
 
   /** `reset` tears the line down with RST. */
   hangUp(reset = false): void {
-    if (reset) this.#socket?.resetAndDestroy()
-    else this.#socket?.end()
+    if (reset) this.#sockets.at(-1)?.resetAndDestroy()
+    else this.#sockets.at(-1)?.end()
   }
 
   async listen(): Promise<number> {
@@ -66,7 +75,7 @@ export class Peer {
   }
 
   close(): void {
-    this.#socket?.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
   }
 }
@@ -90,30 +99,59 @@ export const HOOKS: SessionOptions['hooks'] = {
   strayResponse: () => {},
 }
 
+const LINK: Omit<OperatorBindOptions, 'bindMode' | 'newId'> = {
+  tls: null,
+  connectMs: 5_000,
+  bindMs: 5_000,
+  responseMs: 5_000,
+  enquireLinkMs: 30_000,
+  enquireLinkTimeoutMs: 10_000,
+  unbindMs: 1_000,
+  leaveMs: 5_000,
+  unansweredMs: 60_000,
+  elapsed: () => performance.now(),
+  hooks: HOOKS,
+  onDeliver: () => Promise.resolve(0),
+}
+
 export async function sessionWith(peer: Peer, change: Partial<SessionOptions> = {}): Promise<Session> {
   const port = await peer.listen()
   closing.push(() => peer.close())
   const session = new Session({
+    ...LINK,
     id: 'session',
     host: '127.0.0.1',
     port,
-    tls: null,
-    connectMs: 5_000,
-    bindMs: 5_000,
-    responseMs: 5_000,
-    enquireLinkMs: 30_000,
-    enquireLinkTimeoutMs: 10_000,
-    unbindMs: 1_000,
-    leaveMs: 5_000,
-    unansweredMs: 60_000,
-    hooks: HOOKS,
-    onDeliver: () => Promise.resolve(0),
     onLeaving: () => {},
     onClosed: () => {},
     ...change,
   })
   closing.push(() => session.drop('end of the test'))
   return session
+}
+
+/** Two sessions, a transmitter and then a receiver. */
+export async function pairWith(
+  peer: Peer,
+  change: Partial<OperatorBindOptions> = {},
+): Promise<OperatorBindReply> {
+  const port = await peer.listen()
+  closing.push(() => peer.close())
+  const credentials = {
+    operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',
+    host: '127.0.0.1',
+    port,
+    systemId: 'us',
+    password: 'secret',
+    systemType: '',
+    tpsLimit: 1,
+    bindMode: 'TRANSCEIVER' as const,
+    backupOperatorId: null,
+  }
+  const bindMode = 'TRANSMITTER+RECEIVER' as const
+  const reply = await bindOperator(credentials, { ...LINK, bindMode, newId: () => 'session', ...change })
+  if (reply.kind === 'bound') closing.push(() => reply.bind.drop('end of the test'))
+  return reply
 }
 
 export const bind = (session: Session): Promise<BindReply> =>

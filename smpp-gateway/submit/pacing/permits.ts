@@ -33,7 +33,11 @@ redis.call('ZREMRANGEBYSCORE', key, '(' .. string.format('%.0f', now + horizon),
 local newest = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
 local first = now
 if newest then first = math.max(now, tonumber(newest) + spacing) end
-redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', first - 1000000))
+-- The newest stays, however old: the next permit is reckoned from it.
+if newest then
+  local old = math.min(first - 1000000, tonumber(newest) - 1)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', old))
+end
 local given = 0
 while given < wanted do
   local at = first + given * spacing
@@ -44,7 +48,7 @@ while given < wanted do
   given = given + 1
 end
 if given > 0 then
-  redis.call('PEXPIRE', key, 2000)
+  redis.call('PEXPIRE', key, math.ceil(2000 + spacing / 1000))
   return {given, math.floor(first - now)}
 end
 if first > now + horizon then return {0, math.floor(first - now - horizon)} end

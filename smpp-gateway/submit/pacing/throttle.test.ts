@@ -123,6 +123,10 @@ describe('CON-5.2 fault G16: permits are spread over the second', () => {
   })
 })
 
+let newcomers = 0
+/** A recipient of whom nothing is known. */
+const newcomer = (): string => `+44${(newcomers += 1)}`
+
 const rated = async (throttle: Throttle, spanMs: number, limit: number): Promise<number> => {
   const times: number[] = []
   const over = new AbortController()
@@ -140,15 +144,15 @@ describe('CON-5.4 fault G16: a refusal cuts the rate', () => {
   it('[TP3] to 70 %, once a second at most, and back by 2 % of the limit a second', async () => {
     const throttle = throttleOn(shared())
     const at = now()
-    throttle.refused(at, false)
-    throttle.refused(at, false)
+    throttle.refused(at, newcomer())
+    throttle.refused(at, newcomer())
     expect(throttle.part).toBeCloseTo(0.7)
     const rate = await rated(throttle, 1_000, 200)
     expect(rate).toBeGreaterThan(0.7 * 190)
     expect(rate).toBeLessThan(0.74 * 200)
     await vi.advanceTimersByTimeAsync(9_000)
     expect(throttle.part).toBeCloseTo(0.9)
-    throttle.refused(now(), false)
+    throttle.refused(now(), newcomer())
     expect(throttle.part).toBeCloseTo(0.63)
     await vi.advanceTimersByTimeAsync(20_000)
     expect(throttle.part).toBe(1)
@@ -158,29 +162,54 @@ describe('CON-5.4 fault G16: a refusal cuts the rate', () => {
     const throttle = throttleOn(shared())
     const early = now()
     await vi.advanceTimersByTimeAsync(5_000)
-    throttle.refused(now(), false)
+    throttle.refused(now(), newcomer())
     await vi.advanceTimersByTimeAsync(2_000)
-    throttle.refused(early, false)
+    throttle.refused(early, newcomer())
     expect(throttle.part).toBeCloseTo(0.74)
   })
 
-  it('one recipient who is always refused, while the others are taken, slows nobody for long', async () => {
+  it('one recipient who is always refused, while the others are taken, slows nobody for long, however many messages are his', async () => {
     const throttle = throttleOn(shared())
-    expect(throttle.refused(now(), false)).toBe(false)
-    for (let tries = 0; tries < 20; tries += 1) {
-      throttle.accepted()
+    expect(throttle.refused(now(), '+1')).toBe(false)
+    for (let message = 0; message < 20; message += 1) {
+      throttle.accepted(newcomer())
       await vi.advanceTimersByTimeAsync(2_000)
-      expect(throttle.refused(now(), true)).toBe(true)
+      expect(throttle.refused(now(), '+1')).toBe(true)
     }
     expect(throttle.part).toBe(1)
   })
 
+  it('a recipient who is taken now and then is not meant: his refusals are about the rate', async () => {
+    const throttle = throttleOn(shared())
+    for (let message = 0; message < 5; message += 1) {
+      for (const recipient of ['+1', '+2']) throttle.accepted(recipient)
+      await vi.advanceTimersByTimeAsync(2_000)
+      for (const recipient of ['+1', '+2']) expect(throttle.refused(now(), recipient)).toBe(false)
+    }
+    expect(throttle.part).toBeLessThan(0.4)
+  })
+
+  it('a rate that rises again is not waited for at the old one', async () => {
+    const throttle = throttleOn(shared())
+    for (let second = 0; second < 60; second += 1) {
+      throttle.refused(now(), '+1')
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    const first = throttle.take(1, never)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await first).toBe(true)
+    // At the rate of this moment it would be its turn in about 14 s.
+    let isPermitted = false
+    void throttle.take(1, never).then(() => (isPermitted = true))
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect(isPermitted).toBe(true)
+  })
+
   it('an operator that refuses everything is asked now and then', async () => {
     const throttle = throttleOn(shared())
-    throttle.refused(now(), false)
     for (let second = 0; second < 60; second += 1) {
+      throttle.refused(now(), '+1')
       await vi.advanceTimersByTimeAsync(1_000)
-      throttle.refused(now(), true)
     }
     expect(throttle.part).toBeGreaterThanOrEqual(0.05)
     expect(throttle.part).toBeLessThan(0.1)

@@ -23,6 +23,8 @@ const MARGIN = 1.01
 const REFILL_MS = HORIZON_MS / 2
 /** A permit that nobody has used for so long lapses: together they would make a burst. */
 const STALE_MS = 25
+/** With a rate below one a second the next permit is far away, and the rate may rise before it. */
+const ASK_AGAIN_MS = 1_000
 /** A timer cannot be set more finely. */
 const TIMER_MS = 1
 /** Shorter waits are those for Redis. */
@@ -73,6 +75,11 @@ export class Throttle {
     return this.#rate.part
   }
 
+  /** No PDU waits for a permit. */
+  get isFree(): boolean {
+    return this.#waiting.size === 0
+  }
+
   /** Resolves to true when it is a PDU's turn; false when `signal` aborts first. */
   take(limit: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false)
@@ -98,13 +105,13 @@ export class Throttle {
       await sleep(Math.ceil(waitMs))
   }
 
-  accepted(): void {
-    this.#rate.accepted()
+  accepted(recipient: string): void {
+    this.#rate.accepted(recipient)
   }
 
-  /** True when the refusal is about the message and not about the rate. */
-  refused(sentAt: number, wasRefusedBefore: boolean): boolean {
-    return this.#rate.refused(sentAt, wasRefusedBefore)
+  /** True when the refusal is about the recipient and not about the rate. */
+  refused(sentAt: number, recipient: string): boolean {
+    return this.#rate.refused(sentAt, recipient)
   }
 
   #go(): void {
@@ -143,7 +150,7 @@ export class Throttle {
   #keep({ count, inMs }: Permits, spacingMs: number): void {
     const now = this.#options.now()
     for (let at = 0; at < count; at += 1) this.#permits.push(now + inMs + at * spacingMs)
-    this.#askAt = count === 0 ? now + inMs : now
+    this.#askAt = count === 0 ? now + Math.min(inMs, ASK_AGAIN_MS) : now
   }
 
   #dropStale(): void {

@@ -1,5 +1,5 @@
-import { backoffMs } from '../../streams/platform/backoff.ts'
-import type { Tries } from './progress.ts'
+import { backoffMs } from '../../../streams/platform/backoff.ts'
+import type { Tries } from '../progress.ts'
 
 /**
  * The next delay of a command that its operator did not take ([ST2] to [ST4]), and the count with
@@ -21,8 +21,11 @@ export function nextTry(
 const doubling = (maxMs: number) => ({ firstMs: 1_000, maxMs, jitter: 0, random: () => 0 })
 const DOUBLING = { throttle: doubling(30_000), transient: doubling(60_000) }
 
-/** At most this part of the operator's rate goes to commands that come again. */
-const SHARE = 0.5
+/**
+ * No turn is further away. The rate at which a line is made says little about the rate a minute
+ * later, and a command that comes too early only asks again.
+ */
+const TURN_MS_MAX = 60_000
 
 /**
  * Turns for commands that come again. JetStream delivers what is due before anything that is new,
@@ -47,25 +50,30 @@ export class RetryTurns {
     this.#savedAt = now()
   }
 
-  /** A delay of at least `delayMs`, at whose end it is this command's turn. */
-  after(delayMs: number, ratePerSecond: number): number {
+  /**
+   * The delay until its turn, ms, for a command that has to go back. `ratePerSecond`: what of the
+   * operator's rate is left to commands that come again. A line longer than a minute
+   * begins anew, so that a crowd comes evenly and not all at the end of the minute.
+   */
+  after(ratePerSecond: number): number {
     const now = this.#now()
-    const dueAt = Math.max(now + delayMs, this.#nextAt)
-    this.#nextAt = Math.max(this.#nextAt, now) + 1_000 / (ratePerSecond * SHARE)
-    return Math.ceil(dueAt - now)
+    const at = this.#nextAt > now + TURN_MS_MAX ? now : Math.max(now, this.#nextAt)
+    this.#nextAt = at + 1_000 / ratePerSecond
+    return Math.max(1, Math.ceil(at - now))
   }
 
   /**
-   * 0 for a command that has come again at its turn, otherwise the delay until it has one: after an
-   * outage all that became due meanwhile comes at once.
+   * 0 for a command that may be worked on, otherwise the delay until its turn: after an outage all
+   * that became due meanwhile comes at once. Where nobody else wants the operator there are no
+   * turns: it would only stand idle.
    */
-  admit(ratePerSecond: number): number {
+  admit(ratePerSecond: number, isIdle: boolean): number {
     const now = this.#now()
-    const perMs = (ratePerSecond * SHARE) / 1_000
+    const perMs = ratePerSecond / 1_000
     const savedMax = Math.max(this.#savedMin, 1_000 * perMs)
     this.#saved = Math.min(savedMax, this.#saved + (now - this.#savedAt) * perMs)
     this.#savedAt = now
-    if (this.#saved < 1) return Math.max(1, this.after(0, ratePerSecond))
+    if (this.#saved < 1) return isIdle ? 0 : this.after(ratePerSecond)
     this.#saved -= 1
     return 0
   }

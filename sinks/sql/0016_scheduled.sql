@@ -3,6 +3,9 @@ SET LOCAL ROLE migrator;
 
 ALTER TABLE orch.sms_messages ADD COLUMN send_at timestamptz;
 
+-- requeue: the few messages that are still SCHEDULED although they are overdue [DB74].
+CREATE INDEX ix_sms_messages_scheduled ON orch.sms_messages (send_at) WHERE status = 'SCHEDULED';
+
 -- A partition was made LIKE its parent before it was attached, so it keeps a constraint of its own when the parent drops it.
 ALTER TABLE orch.sms_messages DROP CONSTRAINT sms_messages_status_check;
 DO $$
