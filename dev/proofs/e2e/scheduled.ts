@@ -52,7 +52,7 @@ export class Client {
   }
 }
 
-/** What the log holds about a message: its path, its commands, and how often it was billed and told. */
+/** What the log holds about a message: its path, its commands, how often it was billed and told. */
 export async function tracesOf({ stack, partitions }: Platform, messageId: string) {
   const log = connectKafka({ brokers: stack.kafkaBrokers.split(','), clientId: 'e2e' })
   const own = <V extends { readonly messageId: string }>(values: readonly V[]): readonly V[] =>
