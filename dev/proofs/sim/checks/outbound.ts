@@ -60,23 +60,31 @@ export function checkOutbound(
   }
 }
 
-/** What a routing engine that answered like this must have led to. */
+/** SCHEDULED first, or not at all; then cancelled by somebody, or on its way. */
 function checkEnd(
   world: World,
-  { request, valid, cancelled }: Accepted,
+  message: Accepted,
   journey: Journey,
   outcomes: readonly string[],
   say: Complain,
 ): void {
-  const isScheduled = request.sendAt !== undefined
+  const isScheduled = message.request.sendAt !== undefined
   if ((journey.path[0] === 'SCHEDULED') !== isScheduled) say(`began as ${journey.path[0]}`)
-  const path = journey.path.slice(isScheduled ? 1 : 0)
+  if (journey.path.at(-1) !== 'CANCELLED') return checkRouted(world, message, journey, outcomes, say)
+  if (!message.cancelled || outcomes.length > 0) say('was cancelled by nobody, or has an outcome')
+}
+
+/** What a routing engine that answered like this must have led to. */
+function checkRouted(
+  world: World,
+  { request, valid }: Accepted,
+  journey: Journey,
+  outcomes: readonly string[],
+  say: Complain,
+): void {
+  const path = journey.path.filter((status) => status !== 'SCHEDULED')
   checkTries(world, request.messageId, path, say)
   const told = path.join(' ')
-  if (told === 'CANCELLED') {
-    if (!cancelled || outcomes.length > 0) say(`was cancelled by nobody, or has an outcome`)
-    return
-  }
   if (!valid) {
     if (told !== 'QUEUED FAILED') say(`an invalid message went ${told}`)
     return
