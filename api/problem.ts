@@ -52,7 +52,10 @@ export const PROBLEMS = {
   DEPENDENCY_UNAVAILABLE: {
     status: 503,
     title: 'Dependency unavailable',
-    detail: 'nothing was accepted; try again later',
+    // Not "nothing was accepted": the database may have stored it and not been able to say so.
+    detail:
+      'something that the answer needs is away; what was submitted may have been accepted, ' +
+      'so repeat it under the same Idempotency-Key',
   },
   OVERLOADED: {
     status: 503,

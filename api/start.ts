@@ -3,7 +3,8 @@ import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
 import { watchFlags } from './middleware/flags.ts'
 import { listen, type Listener } from './listener.ts'
-import { messageReader } from './reading/message-reader.ts'
+import { fairShare } from './reading/fair-share.ts'
+import { messageReader, sharedFairly } from './reading/message-reader.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { createCancel } from './submit/cancel.ts'
 import { groupCommit } from './submit/group-commit.ts'
@@ -46,7 +47,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
     cancel: createCancel({ ...around, ...backends }),
-    reader: messageReader(reads),
+    reader: sharedFairly(messageReader(reads), fairShare(backends.readShare)),
     ready: readinessOf({
       database: backends.probe,
       draining: () => listener?.draining === true,

@@ -1,4 +1,4 @@
-import { headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node'
+import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/transport-node'
 import { encode } from '../streams/contracts/decode.ts'
 import { natsMessageId } from '../streams/contracts/subjects.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
@@ -74,11 +74,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
 const NO_TRACE: TraceHeaders = {}
 const MESSAGE_ID = 'Nats-Msg-Id'
 
+/** Made at once: setting one after the other checks each name anew, and these are fixed ones. */
 function headersOf<V extends Event>(topic: Topic<V>, event: V, trace: TraceHeaders): MsgHdrs {
-  const headers = natsHeaders()
-  for (const [name, value] of Object.entries({ ...topic.headers(event), ...trace })) headers.set(name, value)
-  headers.set(MESSAGE_ID, natsMessageId(topic.name, event.eventId))
-  return headers
+  const given: Record<string, string[]> = { [MESSAGE_ID]: [natsMessageId(topic.name, event.eventId)] }
+  for (const [name, value] of Object.entries(topic.headers(event))) given[name] = [value]
+  for (const [name, value] of Object.entries(trace)) given[name] = [value]
+  return MsgHdrsImpl.fromRecord(given)
 }
 
 /** In few sizes: those that wait equally long share a timer. */

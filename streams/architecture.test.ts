@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'streams/log/kafka/',
     folders: ['streams/log/', 'streams/platform/'],
-    packages: ['fzstd', 'lz4-napi', 'node:*'],
+    packages: ['@node-rs/crc32', 'fzstd', 'lz4-napi', 'node:*'],
   },
   {
     from: 'streams/runtime/',

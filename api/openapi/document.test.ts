@@ -15,7 +15,7 @@ afterAll(() => app.close())
 
 describe('the document', () => {
   // When the change is meant: npm test -- --pure api/openapi -u
-  test('MIG-5.1 that is committed is the one that is served', async () => {
+  test('MIG-7.1 that is committed is the one that is served', async () => {
     const { json, headers } = await app.call('/openapi.json')
     expect(headers['content-type']).toMatch(/^application\/json/)
     expect(json).toEqual(apiDocument())

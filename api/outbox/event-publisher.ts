@@ -1,7 +1,7 @@
-import { errors, headers as natsHeaders, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
+import { errors, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
-import { acknowledged, type Acknowledged } from '../../streams/nats/acknowledged.ts'
-import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
+import { AckedPublishes, PublishFailed } from '../../streams/nats/acked-publishes.ts'
+import type { NatsLink } from '../../streams/nats/link.ts'
 import type { Instruments } from '../instruments.ts'
 
 /** One event on its way to NATS: what an outbox row holds. */
@@ -26,11 +26,11 @@ export interface EventPublisher {
 
 export interface PublisherOptions {
   readonly link: NatsLink
-  /** Whose inboxes the acknowledgements come to [NU2]. */
-  readonly user: string
   /** Put before every subject, so that tests can share a server. */
   readonly subjectPrefix?: string
   readonly instruments: Instruments
+  /** Monotonic ms. */
+  readonly monotonic: () => number
 }
 
 /**
@@ -38,55 +38,42 @@ export interface PublisherOptions {
  * The client library would keep it in memory without a bound, although the outbox already holds it.
  */
 export function eventPublisher(options: PublisherOptions): EventPublisher {
-  const { link, subjectPrefix = '', instruments } = options
-  const streams = streamsOf(options)
-  const tried = async (event: Publication, ackMsMax: number): Promise<Published> => {
-    try {
-      const subject = `${subjectPrefix}${event.subject}`
-      const { payload } = event
-      const answer = await streams().publish({ subject, payload, headers: headersOf(event), ackMsMax })
-      if (answer.kind === 'stored') return { kind: 'acknowledged' }
-      const isTooLarge = answer.kind === 'refused' && answer.code === MESSAGE_TOO_LARGE
-      return isTooLarge ? refused('larger than max_msg_size of the stream') : { kind: 'unknown' }
-    } catch (error) {
-      // Counted below, and the outbox repeats it, or puts it aside.
-      return unsent(error)
-    }
-  }
+  const { link, subjectPrefix = '', instruments, monotonic } = options
+  const streams = new AckedPublishes({ link, now: monotonic })
   return {
     get connected() {
       return link.connection !== undefined
     },
     async publish(event, ackMsMax) {
-      const published = await tried(event, ackMsMax)
-      if (published.kind !== 'acknowledged')
+      try {
+        const payload = utf8.encode(event.payload)
+        await streams.publish(`${subjectPrefix}${event.subject}`, payload, headersOf(event), ackMsMax)
+        return { kind: 'acknowledged' }
+      } catch (error) {
+        // The outbox repeats it, or puts it aside.
         instruments.publishErrors.inc({ stream: streamOf(event.subject) })
-      return published
+        const reason = refusalOf(error)
+        return reason === undefined ? { kind: 'unknown' } : { kind: 'refused', reason }
+      }
     },
   }
 }
 
-/** Of the connection of the moment: the link opens another should the library give one up. */
-function streamsOf({ link, user }: PublisherOptions): () => Acknowledged {
-  const made = new WeakMap<NatsConnection, Acknowledged>()
-  return () => {
-    const connection = connectionOf(link)
-    const known = made.get(connection) ?? acknowledged(connection, user)
-    made.set(connection, known)
-    return known
-  }
-}
+const utf8 = new TextEncoder()
 
-// "message size exceeds maximum allowed" of the JetStream API. Of what a stream refuses only this
-// depends on the event alone. A stream that is missing or full is mended on the other side.
+// "message size exceeds maximum allowed" of the JetStream API.
 const MESSAGE_TOO_LARGE = 10_054
 
-const refused = (reason: string): Published => ({ kind: 'refused', reason })
-
-function unsent(error: unknown): Published {
-  if (error instanceof errors.InvalidArgumentError) return refused('no valid subject, headers or size')
-  if (error instanceof errors.InvalidSubjectError) return refused('no valid subject')
-  return { kind: 'unknown' }
+/**
+ * Only what depends on the event alone. A stream that is missing or full, or a right that is
+ * missing, is mended on the other side.
+ */
+function refusalOf(error: unknown): string | undefined {
+  if (error instanceof errors.InvalidArgumentError) return 'no valid subject, headers or size'
+  if (error instanceof errors.InvalidSubjectError) return 'no valid subject'
+  if (error instanceof PublishFailed && error.code === MESSAGE_TOO_LARGE)
+    return 'larger than max_msg_size of the stream'
+  return undefined
 }
 
 function headersOf(event: Publication): MsgHdrs {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { inTenant, type Database, type Statement } from '../postgres.ts'
 import type { Identity } from '../middleware/token.ts'
+import type { FairShare } from './fair-share.ts'
 import { cursorOf, selectList, type ListQuery } from './message-list.ts'
 import { MessageView, messageView, VIEW_COLUMNS } from './message-view.ts'
 
@@ -63,6 +64,13 @@ export const messageReader = (database: Database): MessageReader => ({
     const hasMore = views.length > messages.length && last !== undefined
     return { messages, nextCursor: hasMore ? cursorOf(last) : null }
   },
+})
+
+/** Slow reads of one tenant must not keep those of all others waiting [ER19]. */
+export const sharedFairly = (reader: MessageReader, share: FairShare): MessageReader => ({
+  message: (whose, messageId) => share.run(whose.tenantId, () => reader.message(whose, messageId)),
+  segments: (whose, messageId) => share.run(whose.tenantId, () => reader.segments(whose, messageId)),
+  list: (whose, query) => share.run(whose.tenantId, () => reader.list(whose, query)),
 })
 
 const SELECT_MESSAGE: Statement = {

@@ -11,7 +11,7 @@ import { SEND_EXAMPLE, sendOperation } from './send.ts'
 import { keyOf, shadowed, submitHead, type SubmitDeps } from './submit-head.ts'
 
 /** [ER14] */
-const BULK_BYTES_MAX = 2 * 1024 * 1024
+export const BULK_BYTES_MAX = 2 * 1024 * 1024
 /** [SM12] */
 export const ELEMENTS_MAX = 500
 /**

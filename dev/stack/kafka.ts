@@ -75,7 +75,8 @@ const serverProperties = (node: KafkaNode, nodes: readonly KafkaNode[], data: st
     'num.partitions': 4,
     ...copiesOf(nodes.length),
     ...(nodes.length > 1 ? QUICK_CLUSTER : {}),
-    'offsets.topic.num.partitions': 4,
+    // They spread groups over brokers. On one, each only adds to a transaction of several groups.
+    'offsets.topic.num.partitions': nodes.length === 1 ? 1 : 4,
     'transaction.state.log.num.partitions': 4,
     // How long a broker rests that finds the transaction before still writing its markers, which
     // takes it 2 to 5 ms. The default of 20 ms is what a transaction waits that follows at once.

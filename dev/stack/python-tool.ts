@@ -6,18 +6,18 @@ import { findProgram } from './install.ts'
 import { stackRoot } from './run-folder.ts'
 
 /**
- * A program of Python with exactly the packages of `requirements`, in an environment of its own
+ * A Python with exactly the packages of `requirements`, in an environment of its own
  * below the cache: installed once, and again when the list changes. It is built beside its place
  * and moved there as a whole, so what is there is complete.
  *
- * @returns the path of the program.
+ * @returns the path of the interpreter. The scripts beside it name the place where they were built.
  */
-export async function pythonTool(requirements: string, program: string): Promise<string> {
+export async function pythonWith(requirements: string): Promise<string> {
   const list = readFileSync(requirements)
   const name = `python-${createHash('sha256').update(list).digest('hex').slice(0, 16)}`
   const home = join(stackRoot, 'cache', name)
   if (!existsSync(home)) await install(requirements, home)
-  return join(home, 'bin', program)
+  return join(home, 'bin', 'python')
 }
 
 async function install(requirements: string, home: string): Promise<void> {
@@ -25,7 +25,6 @@ async function install(requirements: string, home: string): Promise<void> {
   if (python === undefined) throw new Error('This needs python3 with its module venv (Debian: python3-venv).')
   mkdirSync(join(stackRoot, 'cache'), { recursive: true })
   const building = `${home}.${process.pid}`
-  // Scripts name the interpreter by its path, so the environment says where it will be.
   await runOrExplain('python3 -m venv (Debian: python3-venv)', python, ['-m', 'venv', building])
   const pip = [
     '-m',

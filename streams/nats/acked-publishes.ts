@@ -5,6 +5,13 @@ import { connectionOf, newInbox, type NatsLink } from './link.ts'
 /** JetStream does not hold the message, or has not said so in time. */
 export class PublishFailed extends Error {
   override readonly name = 'PublishFailed'
+  /** `err_code` of the JetStream API when a stream has refused it. */
+  readonly code: number | undefined
+
+  constructor(message: string, code?: number) {
+    super(message)
+    this.code = code
+  }
 }
 
 export interface AckedPublishesOptions {
@@ -114,8 +121,8 @@ function failureIn(answer: Msg): Error | undefined {
     return new PublishFailed(
       answer.headers?.code === NO_RESPONDERS ? 'no stream takes the subject' : 'empty acknowledgement',
     )
-  const said = answer.json<{ stream?: unknown; error?: { description?: unknown } }>()
-  if (said.error !== undefined) return new PublishFailed(String(said.error.description))
+  const said = answer.json<{ stream?: unknown; error?: { description?: unknown; err_code?: number } }>()
+  if (said.error !== undefined) return new PublishFailed(String(said.error.description), said.error.err_code)
   return said.stream === undefined || said.stream === ''
     ? new PublishFailed('acknowledged by nobody')
     : undefined

@@ -68,7 +68,7 @@ const inboxPrefixes = new WeakMap<NatsConnection, string>()
 export const newInbox = (connection: NatsConnection): string => createInbox(inboxPrefixes.get(connection))
 
 /** [NU2] */
-export const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
+const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
 
 /**
  * Returns at once and connects in the background, for ever, so that a process may start while NATS

@@ -9,9 +9,7 @@ import { freePort } from '../../stack/ports.ts'
 import { KannelBox } from './box.ts'
 
 export interface BearerboxOptions {
-  /**
-   * Of the operator. While nobody listens there, messages are kept, and each second a bind tried.
-   */
+  /** Of the operator. While nobody listens there, messages are kept, and binds tried. */
   readonly port: number
   readonly systemId: string
   readonly password: string

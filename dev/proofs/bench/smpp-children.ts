@@ -42,8 +42,11 @@ export class Part {
   }
 }
 
-/** In a part: what it was given. */
-export const given = (): unknown => JSON.parse(process.argv[2] ?? '{}')
+/** In a part: what it was given. It ends with the benchmark, however that ends. */
+export function given(): unknown {
+  process.once('disconnect', () => process.exit(1))
+  return JSON.parse(process.argv[2] ?? '{}')
+}
 
 /** In a part. */
 export const tell = (message: { readonly kind: string; readonly [field: string]: unknown }): void =>

@@ -24,6 +24,8 @@ const COMMANDS = 'SMPP_OUTBOUND'
 const RECEIPTS = 'SMS_DLR'
 const PUBLISHED_AT_ONCE = 500
 const POLL_MS = 20
+/** The load is not what is measured. */
+const PATIENT_MS = 120_000
 
 /** The last three digits choose what the simulator does: 916 sends no receipt. */
 const LAST_DIGITS = { withReceipt: '000', withoutReceipt: '916' }
@@ -80,7 +82,11 @@ export class Load {
         const given = headers()
         for (const [name, value] of Object.entries(dispatchCommands.headers(command))) given.set(name, value)
         const msgID = natsMessageId(dispatchCommands.name, command.eventId)
-        return client.publish(commandSubject(this.operatorId), encode(command), { headers: given, msgID })
+        return client.publish(commandSubject(this.operatorId), encode(command), {
+          headers: given,
+          msgID,
+          timeout: PATIENT_MS,
+        })
       })
       await Promise.all(group)
     }
