@@ -29,6 +29,11 @@ export const PROBLEMS = {
     title: 'Idempotency conflict',
     detail: 'the Idempotency-Key was used with another body',
   },
+  NOT_CANCELLABLE: {
+    status: 409,
+    title: 'Not cancellable',
+    detail: 'only a message that is SCHEDULED, before its sendAt, can be cancelled',
+  },
   REQUEST_TOO_LARGE: { status: 413, title: 'Request too large', detail: 'the body is over the limit' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,

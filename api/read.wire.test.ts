@@ -47,6 +47,7 @@ describe('GET /v1/sms/{messageId}', () => {
       metadata: {},
       callbackUrl: null,
       expiresAt: new Date(Date.parse(enqueuedAt) + 48 * 3_600_000).toISOString(),
+      sendAt: null,
       status: 'QUEUED',
       attemptCount: 0,
       operatorId: null,

@@ -7,6 +7,7 @@ import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
 import { Problem } from './problem.ts'
 import { addBulk } from './routes/bulk.ts'
+import { addCancel, type CancelDeps } from './routes/cancel.ts'
 import { addEstimate } from './routes/estimate.ts'
 import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
@@ -17,7 +18,11 @@ import { addSend } from './routes/send.ts'
 import type { SubmitDeps } from './routes/submit-head.ts'
 import type { ApiMiddleware, ApiRouter, ApiState } from './state.ts'
 
-export interface AppDeps extends HealthDeps, Omit<SubmitDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
+export interface AppDeps
+  extends HealthDeps,
+    Omit<SubmitDeps, 'identify'>,
+    Omit<ReadDeps, 'identify'>,
+    Omit<CancelDeps, 'identify'> {
   readonly credentials: Credentials
   /** What may be in flight [ER19]. */
   readonly gate: Admission
@@ -50,6 +55,7 @@ function routes(deps: AppDeps): Router<ApiState> {
   refuseOtherMethods(router, ['/v1/sms/send', '/v1/sms/bulk', '/v1/sms/estimate'])
   addMessages(router, { ...deps, identify })
   addMessage(router, { ...deps, identify })
+  addCancel(router, { ...deps, identify })
   addSegments(router, { ...deps, identify })
   return router
 }

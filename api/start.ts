@@ -6,6 +6,7 @@ import { listen, type Listener } from './listener.ts'
 import { fairShare } from './reading/fair-share.ts'
 import { messageReader, sharedFairly } from './reading/message-reader.ts'
 import { sleep } from '../streams/platform/backoff.ts'
+import { createCancel } from './submit/cancel.ts'
 import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
@@ -45,6 +46,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       cache: redisReplyCache(redis, instruments),
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
+    cancel: createCancel({ ...around, ...backends }),
     reader: sharedFairly(messageReader(reads), fairShare(backends.readShare)),
     ready: readinessOf({
       database: backends.probe,

@@ -1,5 +1,5 @@
 import { bridgeMarks } from '../streams/contracts/operators.ts'
-import { INBOUND_MIRRORS, type Mirror } from '../streams/contracts/subjects.ts'
+import { INBOUND_DURABLES, type Mirror } from '../streams/contracts/subjects.ts'
 import type { LogClient } from '../streams/log/port.ts'
 import type { Sleep } from '../streams/platform/backoff.ts'
 import type { Logger } from '../streams/platform/logger.ts'
@@ -62,8 +62,8 @@ export function startBridges(options: BridgesOptions): Bridges {
   )
   const writer = log.writer()
   const shared = { ...options, instruments, deadLetters: deadLetters(log, writer, now) }
-  for (const mirror of INBOUND_MIRRORS)
-    inbound.set(mirror.durable, mirrorInbound({ ...shared, mirror, link: options.linkOf(mirror) }))
+  for (const [durable, mirrors] of INBOUND_DURABLES)
+    inbound.set(durable, mirrorInbound({ ...shared, mirrors, linkOf: options.linkOf }))
   const outbound = mirrorOutbound(shared)
   const lag = watchLag({
     log,

@@ -1,4 +1,5 @@
 import { bulkOperation } from '../routes/bulk.ts'
+import { cancelOperation } from '../routes/cancel.ts'
 import { estimateOperation } from '../routes/estimate.ts'
 import { segmentsOperation } from '../routes/message-segments.ts'
 import { messageOperation } from '../routes/message.ts'
@@ -13,5 +14,6 @@ export const OPERATIONS: readonly Operation[] = [
   estimateOperation,
   messagesOperation,
   messageOperation,
+  cancelOperation,
   segmentsOperation,
 ]

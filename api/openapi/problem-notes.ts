@@ -76,6 +76,13 @@ const NOTES: Readonly<Record<ProblemCode, ProblemNote>> = {
     fault: 'yours',
     retry: 'No. A new message needs a new key; for a repetition send the body of the first time.',
   },
+  NOT_CANCELLABLE: {
+    meaning:
+      'The message is not SCHEDULED any more, or its `sendAt` has passed. `errors` says its status, which is ' +
+      'CANCELLED when an earlier request has cancelled it.',
+    fault: 'yours',
+    retry: NEVER,
+  },
   REQUEST_TOO_LARGE: {
     meaning: 'One message has more than 64 KB, or a bulk more than 2 MB.',
     fault: 'yours',

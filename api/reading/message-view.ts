@@ -4,8 +4,7 @@ import type { Row } from '../postgres.ts'
 const at = z.iso.datetime()
 
 /**
- * The reply of [H3], as yet without `sendAt` [RD1]. Instants are ISO 8601 UTC, null where nothing
- * has happened yet.
+ * The reply of [H3] [RD1]. Instants are ISO 8601 UTC, null where nothing has happened yet.
  */
 export const MessageView = z.object({
   messageId: z.string(),
@@ -15,6 +14,7 @@ export const MessageView = z.object({
   metadata: z.record(z.string(), z.string()),
   callbackUrl: z.string().nullable(),
   expiresAt: at,
+  sendAt: at.nullable().describe('SCHEDULED until then; null: sent at once.'),
   status: z.string(),
   // [RT2]
   attemptCount: z.number().describe('Retries of the routing so far; 0 when the first try succeeded.'),
@@ -32,7 +32,7 @@ export type MessageView = z.infer<typeof MessageView>
 
 /** The columns that `messageView` reads. The text of a message is not among them. */
 export const VIEW_COLUMNS = `message_id, to_msisdn, from_sender, message_type, metadata, callback_url, expires_at,
-  status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error, segment_count, dlr_status,
+  send_at, status, attempt_count, operator_id, route_id, enqueued_at, processed_at, last_error, segment_count, dlr_status,
   dlr_received_at, status_updated_at`
 
 const instant = z.date().transform((date) => date.toISOString())
@@ -45,6 +45,7 @@ const MessageRow = z.object({
   metadata: z.record(z.string(), z.string()).nullable(),
   callback_url: z.string().nullable(),
   expires_at: instant,
+  send_at: instant.nullable(),
   status: z.string(),
   attempt_count: z.number(),
   operator_id: z.string().nullable(),
@@ -68,6 +69,7 @@ export function messageView(row: Row): MessageView {
     metadata: message.metadata ?? {},
     callbackUrl: message.callback_url,
     expiresAt: message.expires_at,
+    sendAt: message.send_at,
     status: message.status,
     attemptCount: message.attempt_count,
     operatorId: message.operator_id,

@@ -127,6 +127,26 @@ describe('POST /v1/sms/bulk', () => {
     expect((await bulk([goodBody, goodBody])).headers['idempotency-replayed']).toBe(header)
   })
 
+  test('[SM8] an element with sendAt is SCHEDULED, and a bad one is refused by its field', async () => {
+    const sendAt = '2026-04-20T08:00:00.000Z'
+    const scheduled = { ...reply, status: 'SCHEDULED' as const, sendAt }
+    await start({
+      outcome: async ({ command }) => ({
+        kind: 'accepted',
+        reply: command.sendAt === undefined ? reply : scheduled,
+      }),
+    })
+    const answer = await bulk([goodBody, { ...goodBody, sendAt }, { ...goodBody, sendAt: 'soon' }])
+    expect(answer.json).toMatchObject({
+      results: [
+        { status: 'QUEUED' },
+        { status: 'SCHEDULED', sendAt },
+        { status: 'REJECTED', error: { errors: [{ path: 'messages[2].sendAt' }] } },
+      ],
+    })
+    expect(app.submitted[0]?.items.map(({ command }) => command.sendAt)).toEqual([undefined, sendAt])
+  })
+
   test('a misspelt field is named beside its element', async () => {
     await start()
     expect((await bulk([goodBody, { ...goodBody, calbackUrl: 'x' }])).json).toMatchObject({

@@ -132,7 +132,7 @@ function resultOf({ index, parsed, outcome }: Element, requestId: string): Resul
   }
   if (outcome?.kind !== 'accepted' && outcome?.kind !== 'replayed')
     return rejected(index, problemBody(new Problem('IDEMPOTENCY_CONFLICT'), requestId))
-  const { messageId, status, segmentCount, encoding, enqueuedAt } = outcome.reply
+  const { messageId, status, segmentCount, encoding, enqueuedAt, sendAt } = outcome.reply
   const warnings = parsed.warnings.map((warning) => within(index, warning))
   return {
     index,
@@ -141,6 +141,7 @@ function resultOf({ index, parsed, outcome }: Element, requestId: string): Resul
     segmentCount,
     encoding,
     enqueuedAt,
+    ...(sendAt !== undefined && { sendAt }),
     ...(warnings.length > 0 && { warnings }),
   }
 }

@@ -18,6 +18,7 @@ const view: MessageView = {
   metadata: {},
   callbackUrl: null,
   expiresAt: '2026-04-20T10:23:40.000Z',
+  sendAt: null,
   status: 'SENT',
   attemptCount: 1,
   operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',

@@ -24,6 +24,7 @@ export const MESSAGE_EXAMPLE = {
   metadata: { campaignId: 'camp-001' },
   callbackUrl: null,
   expiresAt: '2026-04-20T10:23:40.000Z',
+  sendAt: null,
   status: 'DELIVERED',
   attemptCount: 0,
   operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',

@@ -63,6 +63,8 @@ describe('ORC-1.2 the body is validated by schema', () => {
     ['a metadata value of 257', { ...good, metadata: { k: 'v'.repeat(257) } }, 'metadata'],
     ['a metadata number', { ...good, metadata: { k: 1 } }, 'metadata'],
     ['an expiry that is no instant', { ...good, expiresAt: 'tomorrow' }, 'expiresAt'],
+    ['a sendAt that is no instant', { ...good, sendAt: 1776507820000 }, 'sendAt'],
+    ['a sendAt without a zone', { ...good, sendAt: '2026-04-18T12:00:00' }, 'sendAt'],
   ])('%s is an invalid payload that names the field', (_, input, path) => {
     expect(refusal(input)).toEqual({ code: 'INVALID_PAYLOAD', paths: [path] })
   })
@@ -87,6 +89,41 @@ test.each([
 ])('fault A7: an expiry %s is judged apart from the body', (_, expiresAt, faults) => {
   expect(parse({ ...good, expiresAt }).ok).toBe(true)
   expect(timingFaults({ expiresAt }, nowMs)).toHaveLength(faults)
+})
+
+test.each([
+  ['now', { sendAt: '2026-04-18T10:23:40.000Z' }, ['sendAt']],
+  ['yesterday', { sendAt: '2026-04-17T10:23:40.000Z' }, ['sendAt']],
+  ['a moment ahead', { sendAt: '2026-04-18T10:23:40.001Z' }, []],
+  ['7 days ahead', { sendAt: '2026-04-25T10:23:40.000Z' }, []],
+  ['more than 7 days ahead', { sendAt: '2026-04-25T10:23:40.001Z' }, ['sendAt']],
+  [
+    'with its expiry',
+    { sendAt: '2026-04-19T10:00:00.000Z', expiresAt: '2026-04-19T10:00:00.000Z' },
+    ['expiresAt'],
+  ],
+  ['before its expiry', { sendAt: '2026-04-19T10:00:00.000Z', expiresAt: '2026-04-19T10:00:00.001Z' }, []],
+  ['48 h before it', { sendAt: '2026-04-24T10:00:00.000Z', expiresAt: '2026-04-26T10:00:00.000Z' }, []],
+  [
+    'longer before it',
+    { sendAt: '2026-04-24T10:00:00.000Z', expiresAt: '2026-04-26T10:00:00.001Z' },
+    ['expiresAt'],
+  ],
+])('[SM8] [SM7] a sendAt %s is judged apart from the body, and expiresAt from it', (_, times, paths) => {
+  expect(parse({ ...good, ...times }).ok).toBe(true)
+  expect(timingFaults(times, nowMs).map(({ path }) => path)).toEqual(paths)
+})
+
+test('[SM8] a sendAt is taken in UTC, and its fault is told beside the others', () => {
+  expect(parse({ ...good, sendAt: '2026-04-18T14:23:40+02:00' })).toMatchObject({
+    command: { sendAt: '2026-04-18T12:23:40.000Z' },
+    warnings: [],
+  })
+  const sendAt = '2026-04-17T10:23:40.000Z'
+  expect(refusal({ ...good, to: '12', sendAt, expiresAt: 'x' })).toEqual({
+    code: 'INVALID_PAYLOAD',
+    paths: ['to', 'expiresAt', 'sendAt'],
+  })
 })
 
 describe('PLT-8 the special codes', () => {

@@ -12,6 +12,8 @@ export const METADATA_VALUE_CHARS_MAX = 256
  * How long a message may wait before it is worthless, when the client does not ask for less [SM7].
  */
 export const LIFETIME_MS_MAX = 48 * 3_600_000
+/** How far ahead a message may be asked to be sent [SM8]. */
+export const SEND_AHEAD_MS_MAX = 7 * 86_400_000
 
 // NUL and half of a surrogate pair can be written in JSON. Postgres stores them neither as text nor
 // as jsonb.
@@ -48,8 +50,7 @@ const instantOf = z.iso
   .transform((value) => new Date(value).toISOString())
 
 /**
- * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8]. Unknown fields are ignored
- * and named in the reply [SM1].
+ * The body of [H1]: [SM2] to [SM9]. Unknown fields are ignored and named in the reply [SM1].
  */
 export const SubmitBody = z.object(
   {
@@ -84,15 +85,18 @@ export const SubmitBody = z.object(
       .describe(`Given back with the message; at most ${METADATA_ENTRIES_MAX} entries.`)
       .exactOptional(),
     expiresAt: instantOf
-      .describe('Not sent after this; in the future, at most 48 hours away, which is also the default.')
+      .describe('Not sent after this; at most 48 hours after sendAt or now, which is also the default.')
+      .exactOptional(),
+    sendAt: instantOf
+      .describe('SCHEDULED until then, and can be cancelled; in the future, at most 7 days away.')
       .exactOptional(),
   },
   'must be an object',
 )
 
 /**
- * A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave
- * one, `metadata` only when there is any.
+ * A submit in normal form: what its fingerprint is taken of. `expiresAt` and `sendAt` only when the
+ * client gave one, `metadata` only when there is any.
  */
 export type SubmitCommand = z.infer<typeof SubmitBody>
 
@@ -155,7 +159,12 @@ export function warningsAbout(input: unknown, known: readonly string[]): readonl
     .map((name) => ({ path: name.slice(0, WARNED_NAME_CHARS_MAX), message: 'unknown field, ignored' }))
 }
 
-const Times = z.object({ expiresAt: instantOf })
+const readable = instantOf.optional().catch(undefined)
+const Times = z.object({ expiresAt: readable, sendAt: readable })
+interface Times {
+  readonly expiresAt?: string | undefined
+  readonly sendAt?: string | undefined
+}
 
 /** Beside the other faults of a body, so that a client learns of all at once. */
 function timingFaultsOf(input: unknown, nowMs: number): readonly Fault[] {
@@ -165,13 +174,26 @@ function timingFaultsOf(input: unknown, nowMs: number): readonly Fault[] {
 
 /**
  * Apart from the schema, because only a new message is judged by the clock: a repeated request gets
- * its stored reply, however late it comes [SM7].
+ * its stored reply, however late it comes [SM7], [SM8].
  */
-export function timingFaults({ expiresAt }: Pick<SubmitCommand, 'expiresAt'>, nowMs: number): Fault[] {
-  if (expiresAt === undefined) return []
-  const aheadMs = Date.parse(expiresAt) - nowMs
-  if (aheadMs > 0 && aheadMs <= LIFETIME_MS_MAX) return []
-  return [{ path: 'expiresAt', message: 'must be in the future, at most 48 hours away' }]
+export function timingFaults({ expiresAt, sendAt }: Times, nowMs: number): Fault[] {
+  const faults: Fault[] = []
+  if (!isWithin(sendAt, nowMs, SEND_AHEAD_MS_MAX))
+    faults.push({ path: 'sendAt', message: 'must be in the future, at most 7 days away' })
+  const startMs = Math.max(nowMs, sendAt === undefined ? nowMs : Date.parse(sendAt))
+  if (!isWithin(expiresAt, startMs, LIFETIME_MS_MAX)) {
+    const after =
+      sendAt === undefined ? 'in the future, at most 48 hours away' : 'at most 48 hours after sendAt'
+    faults.push({ path: 'expiresAt', message: `must be ${after}` })
+  }
+  return faults
+}
+
+/** Of an instant that was not given nothing is asked. */
+const isWithin = (instant: string | undefined, afterMs: number, atMostMs: number): boolean => {
+  if (instant === undefined) return true
+  const aheadMs = Date.parse(instant) - afterMs
+  return aheadMs > 0 && aheadMs <= atMostMs
 }
 
 type Issue = z.core.$ZodIssue

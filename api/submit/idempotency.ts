@@ -10,10 +10,12 @@ export const KEY_LIFETIME_MS = 48 * 3_600_000
 /** The 202 of a submit. Its members have this order also when it is replayed out of jsonb. */
 export const SubmitReply = z.object({
   messageId: uuid,
-  status: z.literal('QUEUED'),
+  status: z.enum(['QUEUED', 'SCHEDULED']),
   segmentCount: z.number().int().min(1),
   encoding: z.enum(['GSM7', 'UCS2']),
   enqueuedAt: instant,
+  /** Of a message that is SCHEDULED [SM8]. */
+  sendAt: instant.exactOptional(),
 })
 export type SubmitReply = z.infer<typeof SubmitReply>
 

@@ -137,6 +137,7 @@ const messageRow = ({ request, reply, claim }: NewMessage) => ({
   enqueued_at: request.enqueuedAt,
   status_updated_at: request.enqueuedAt,
   expires_at: request.expiresAt,
+  send_at: request.sendAt,
 })
 
 const keyRow = ({ request, reply, claim }: NewMessage) =>

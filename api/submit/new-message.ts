@@ -19,11 +19,18 @@ export function newMessage(
   claim: KeyClaim | undefined,
 ): NewMessage {
   const request = requestEvent(chance, identity, command)
-  const { messageId, segmentCount, encoding, enqueuedAt } = request
+  const { messageId, segmentCount, encoding, enqueuedAt, sendAt } = request
   return {
     request,
     publication: publicationOf(request, trace),
-    reply: { messageId, status: 'QUEUED', segmentCount, encoding, enqueuedAt },
+    reply: {
+      messageId,
+      status: sendAt === undefined ? 'QUEUED' : 'SCHEDULED',
+      segmentCount,
+      encoding,
+      enqueuedAt,
+      ...(sendAt !== undefined && { sendAt }),
+    },
     claim,
   }
 }
@@ -37,6 +44,7 @@ function requestEvent(
   const nowMs = now()
   const messageId = newId()
   const enqueuedAt = new Date(nowMs).toISOString()
+  const startMs = command.sendAt === undefined ? nowMs : Date.parse(command.sendAt)
   return {
     schemaVersion: SCHEMA_VERSION,
     eventId: requestEventId(messageId),
@@ -48,7 +56,7 @@ function requestEvent(
     encoding: encodingOf(command.body),
     segmentCount: segmentCount(command.body),
     enqueuedAt,
-    expiresAt: command.expiresAt ?? new Date(nowMs + LIFETIME_MS_MAX).toISOString(),
+    expiresAt: command.expiresAt ?? new Date(startMs + LIFETIME_MS_MAX).toISOString(),
   }
 }
 

@@ -134,6 +134,36 @@ describe('a new message', () => {
     expect(JSON.parse(published[0]?.payload ?? '')).toMatchObject({ expiresAt })
   })
 
+  test('[SM8] [SM7] with sendAt is SCHEDULED, says so in its reply, and lives 48 h from then', async () => {
+    const sendAt = '2026-04-20T08:00:00.000Z'
+    const expected = { kind: 'accepted', reply: { ...reply, status: 'SCHEDULED', sendAt } }
+    expect(await submit({ command: { ...command, sendAt } })).toEqual(expected)
+    const event = OutboundRequest.parse(JSON.parse(published[0]?.payload ?? ''))
+    expect(event).toMatchObject({ sendAt, expiresAt: '2026-04-22T08:00:00.000Z' })
+  })
+
+  test('[SM14] sendAt belongs to what a key stands for: with another one it is a conflict', async () => {
+    const sendAt = '2026-04-20T08:00:00.000Z'
+    await submit({ command: { ...command, sendAt } })
+    expect(await submit({ command: { ...command, sendAt } })).toMatchObject({
+      kind: 'replayed',
+      reply: { status: 'SCHEDULED', sendAt },
+    })
+    expect(await submit()).toEqual({ kind: 'conflict' })
+    expect(await submit({ command: { ...command, sendAt: '2026-04-20T08:00:00.001Z' } })).toEqual({
+      kind: 'conflict',
+    })
+  })
+
+  test('[SM8] repeated after its sendAt it gets the stored reply; new it is refused', async () => {
+    const sendAt = '2026-04-18T10:23:41.500Z'
+    const kind = async (key: string) =>
+      (await submit({ command: { ...command, sendAt }, idempotencyKey: key }))?.kind
+    expect(await kind('a')).toBe('accepted')
+    nowMs += 2_500
+    expect([await kind('a'), await kind('b')]).toEqual(['replayed', 'untimely'])
+  })
+
   test('without a key touches no cache', async () => {
     await submit({ idempotencyKey: undefined })
     expect(steps).toEqual(['insert', 'publish'])

@@ -82,6 +82,7 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     newId,
     ready: async () => ({ ready: true, details: {} }),
     credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
+    cancel: async () => ({ kind: 'unknown' }),
     reader: {
       message: async () => undefined,
       segments: async () => undefined,

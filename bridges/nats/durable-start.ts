@@ -41,7 +41,8 @@ export async function startOf(
   spec: DurableSpec,
   given: { readonly marks?: DurableMarks | undefined; readonly isUnmarkedAllowed?: boolean | undefined },
 ): Promise<Start> {
-  if (spec.isOnce !== true || given.isUnmarkedAllowed === true) return EVERYTHING
+  const isFree = spec.isOnce !== true || given.isUnmarkedAllowed === true
+  if (isFree || spec.filter === undefined) return EVERYTHING
   const last = await manager.streams.getMessage(spec.stream, { last_by_subj: spec.filter })
   if (last === null) return EVERYTHING
   const mark = await given.marks?.(spec)

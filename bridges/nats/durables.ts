@@ -1,15 +1,16 @@
 import {
   commandDurable,
   commandSubject,
-  INBOUND_MIRRORS,
+  INBOUND_DURABLES,
   type InboundMirror,
 } from '../../streams/contracts/subjects.ts'
 
-/** A pull durable with explicit acks and one filter subject. */
+/** A pull durable with explicit acks. */
 export interface DurableSpec {
   readonly stream: string
   readonly name: string
-  readonly filter: string
+  /** One subject; undefined: all of the stream. A list is what nats-server 2.9 does not know. */
+  readonly filter: string | undefined
   readonly ackWaitMs: number
   /** Messages delivered and not yet acknowledged, over all readers; -1 without a bound. */
   readonly maxAckPending: number
@@ -49,7 +50,9 @@ const HEALTH_ACK_PENDING = 1_000
 
 export function durables(options: DurableOptions): readonly DurableSpec[] {
   return [
-    ...INBOUND_MIRRORS.map((mirror) => mirrorDurable(mirror, options)),
+    ...[...INBOUND_DURABLES.values()].flatMap(([mirror, ...more]) =>
+      mirror === undefined ? [] : [mirrorDurable(mirror, more.length > 0, options)],
+    ),
     ...options.operatorIds.map(gatewayDurable),
     ...HEALTH_READERS.map((name) => ({
       stream: HEALTH_STREAM,
@@ -61,10 +64,10 @@ export function durables(options: DurableOptions): readonly DurableSpec[] {
   ]
 }
 
-const mirrorDurable = (mirror: InboundMirror, options: DurableOptions): DurableSpec => ({
+const mirrorDurable = (mirror: InboundMirror, isShared: boolean, options: DurableOptions): DurableSpec => ({
   stream: mirror.stream,
   name: mirror.durable,
-  filter: mirror.subject,
+  filter: isShared ? undefined : mirror.subject,
   ackWaitMs: INBOUND_ACK_WAIT_MS,
   maxAckPending: mirrorAckPending(mirror, options),
 })

@@ -10,7 +10,12 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
-import { DUPLICATE_WINDOW_MS, STREAMS, type StreamSpec } from '../../streams/contracts/subjects.ts'
+import {
+  DUPLICATE_WINDOW_MS,
+  INBOUND_MIRRORS,
+  STREAMS,
+  type StreamSpec,
+} from '../../streams/contracts/subjects.ts'
 import { backoffMs, type Sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import { connectionOf, type NatsLink } from '../../streams/nats/link.ts'
@@ -105,7 +110,6 @@ const streamConfig = (spec: StreamSpec, replicas: number): OurStream => ({
 })
 
 const FIXED_OF_STREAM = [
-  'subjects',
   'retention',
   'storage',
   'duplicate_window',
@@ -120,29 +124,30 @@ async function ensureStream(manager: JetStreamManager, wanted: OurStream): Promi
   }
   const { config } = found
   for (const field of FIXED_OF_STREAM) refuseDifference(`stream ${wanted.name}`, field, config, wanted)
+  // A subject that is new to the stream loses nothing; one that is not ours is for a person.
+  const { subjects } = wanted
+  if (!config.subjects.every((one) => subjects.includes(one)))
+    throw differs(`stream ${wanted.name}`, 'subjects')
   // A shorter age would delete messages at once: that is for a person to decide.
   if (config.max_age === 0 || config.max_age > wanted.max_age)
     throw differs(`stream ${wanted.name}`, 'max_age')
-  if (config.max_age === wanted.max_age && config.num_replicas === wanted.num_replicas) return
-  await manager.streams.update(wanted.name, { max_age: wanted.max_age, num_replicas: wanted.num_replicas })
+  const { max_age, num_replicas } = wanted
+  const isSame = config.max_age === max_age && config.num_replicas === num_replicas
+  if (isSame && config.subjects.length === subjects.length) return
+  await manager.streams.update(wanted.name, { subjects, max_age, num_replicas })
 }
 
 type OurDurable = Required<
   Pick<
     ConsumerConfig,
-    | 'durable_name'
-    | 'filter_subject'
-    | 'ack_policy'
-    | 'replay_policy'
-    | 'ack_wait'
-    | 'max_deliver'
-    | 'max_ack_pending'
+    'durable_name' | 'ack_policy' | 'replay_policy' | 'ack_wait' | 'max_deliver' | 'max_ack_pending'
   >
->
+> &
+  Pick<ConsumerConfig, 'filter_subject'>
 
 const durableConfig = (spec: DurableSpec): OurDurable => ({
   durable_name: spec.name,
-  filter_subject: spec.filter,
+  ...(spec.filter !== undefined && { filter_subject: spec.filter }),
   ack_policy: AckPolicy.Explicit,
   replay_policy: ReplayPolicy.Instant,
   ack_wait: nanos(spec.ackWaitMs),
@@ -168,11 +173,24 @@ async function ensureDurable(
   verifyDurable(spec, config, wanted)
   const { ack_wait, max_deliver, max_ack_pending } = wanted
   const changed = CHANGEABLE_OF_DURABLE.some((field) => config[field] !== wanted[field])
-  if (changed)
-    await manager.consumers.update(spec.stream, spec.name, { ack_wait, max_deliver, max_ack_pending })
+  const widened = isWidened(spec, config)
+  if (!changed && !widened) return
+  const update = { ack_wait, max_deliver, max_ack_pending }
+  // The client drops a filter when it is there as undefined, which its types do not know.
+  if (widened) Reflect.set(update, 'filter_subject', undefined)
+  await manager.consumers.update(spec.stream, spec.name, update)
 }
 
 const CHANGEABLE_OF_DURABLE = ['ack_wait', 'max_deliver', 'max_ack_pending'] as const
+
+/**
+ * It served one of its subjects and is to serve all of its stream. The others are new to the
+ * stream, so there is nothing of them before what it has delivered. Its filter is taken away and
+ * not made a pattern: nats-server 2.9.10 then counts what is pending, and delivers none of it.
+ */
+const isWidened = (spec: DurableSpec, { filter_subject }: Partial<ConsumerConfig>): boolean =>
+  spec.filter === undefined &&
+  INBOUND_MIRRORS.some(({ durable, subject }) => durable === spec.name && subject === filter_subject)
 
 function verifyDurable(spec: DurableSpec, found: Partial<ConsumerConfig>, wanted: OurDurable): void {
   const what = `durable ${spec.stream}/${spec.name}`
@@ -180,7 +198,7 @@ function verifyDurable(spec: DurableSpec, found: Partial<ConsumerConfig>, wanted
   refuseDifference(what, 'ack_policy', found, wanted)
   // Where the stream has this one subject only, no filter is the same, and some servers forget it.
   const unfiltered = (found.filter_subject ?? '') === ''
-  if (unfiltered && hasOneSubject(spec)) return
+  if ((unfiltered && hasOneSubject(spec)) || isWidened(spec, found)) return
   refuseDifference(what, 'filter_subject', found, wanted)
 }
 

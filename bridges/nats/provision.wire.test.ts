@@ -1,7 +1,7 @@
-import { AckPolicy, RetentionPolicy, type JetStreamManager } from '@nats-io/jetstream'
+import { AckPolicy, jetstream, RetentionPolicy, type JetStreamManager } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { INBOUND_MIRRORS, STREAMS } from '../../streams/contracts/subjects.ts'
+import { INBOUND_DURABLES, STREAMS } from '../../streams/contracts/subjects.ts'
 import { durables } from './durables.ts'
 import { provisionNats, ProvisionError } from './provision.ts'
 import { OwnNats } from '../../streams/nats/testing/own-nats.suite.ts'
@@ -64,7 +64,7 @@ describe('provisioning', () => {
     }
     const names = durables(OPTIONS).map(({ name }) => name)
     expect(names).toEqual([
-      ...INBOUND_MIRRORS.map(({ durable }) => durable),
+      ...INBOUND_DURABLES.keys(),
       `smpp-connector-${OPERATOR}`,
       'routing-engine-health',
       'ops-health-consumer',
@@ -119,6 +119,34 @@ describe('provisioning', () => {
     const error = await problem()
     expect(error).toBeInstanceOf(ProvisionError)
     expect(String(error)).toContain(`smpp-connector-${OPERATOR} exists with another ${field}`)
+  })
+
+  test('[EV7] what served requests only serves cancels too, and goes on where it was', async () => {
+    await manager.streams.add({
+      name: 'SMS_OUTBOUND',
+      subjects: ['sms.outbound.request'],
+      duplicate_window: nanos(600_000),
+      max_age: nanos(86_400_000),
+    })
+    await manager.consumers.add('SMS_OUTBOUND', {
+      durable_name: 'orch-consumer',
+      filter_subject: 'sms.outbound.request',
+      ack_policy: AckPolicy.Explicit,
+    })
+    const client = jetstream(nc)
+    await client.publish('sms.outbound.request', 'first')
+    const consumer = await client.consumers.get('SMS_OUTBOUND', 'orch-consumer')
+    await (await consumer.next())?.ackAck()
+    await provisionNats(manager, OPTIONS)
+    await provisionNats(manager, OPTIONS)
+    const { config } = await manager.streams.info('SMS_OUTBOUND')
+    expect(config.subjects).toEqual(['sms.outbound.request', 'sms.outbound.cancel'])
+    await client.publish('sms.outbound.request', 'second')
+    await client.publish('sms.outbound.cancel', 'third')
+    const next = [await consumer.next(), await consumer.next()].map((message) => message?.string())
+    expect(next).toEqual(['second', 'third'])
+    const durable = await manager.consumers.info('SMS_OUTBOUND', 'orch-consumer')
+    expect([durable.config.filter_subject ?? '', durable.config.ack_wait]).toEqual(['', nanos(10_000)])
   })
 
   test('a health durable that the routing engine made itself, without a filter, is as good as ours', async () => {

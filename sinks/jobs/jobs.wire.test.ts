@@ -254,6 +254,32 @@ describe('the jobs', () => {
     expect(await count('orch.outbox')).toBe(0)
   })
 
+  it('[DB74] a SCHEDULED message is left alone until it is overdue for an hour, and a CANCELLED one for good', async () => {
+    await scene.admin.query('TRUNCATE orch.outbox, orch.sms_messages')
+    await insertMessage(scene)
+    const sendAtMs = Date.parse(ENQUEUED_AT) + 7 * 24 * 3_600_000
+    const set = (status: string) =>
+      scene.admin.query('UPDATE orch.sms_messages SET status = $1, send_at = $2, expires_at = $3', [
+        status,
+        new Date(sendAtMs),
+        new Date(sendAtMs + 48 * 3_600_000),
+      ])
+    await set('SCHEDULED')
+    for (const at of [Date.parse(ENQUEUED_AT) + 2 * 3_600_000, sendAtMs, sendAtMs + 59 * 60_000]) {
+      nowMs = at
+      await run('requeue')
+    }
+    expect(await count('orch.outbox')).toBe(0)
+    nowMs = sendAtMs + 3_600_000
+    await set('CANCELLED')
+    await run('requeue')
+    expect(await count('orch.outbox')).toBe(0)
+    await set('SCHEDULED')
+    await run('requeue')
+    const [row] = await scene.rows('SELECT payload FROM orch.outbox')
+    expect(OutboundRequest.strict().parse(row?.['payload']).sendAt).toBe(new Date(sendAtMs).toISOString())
+  })
+
   it('[DB75] a report that was missed is made up for, also when the clock was wrong meanwhile', async () => {
     await scene.admin.query('TRUNCATE dlr.quarantine_daily, dlr.quarantined_dlrs')
     await scene.admin.query(

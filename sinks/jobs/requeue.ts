@@ -24,6 +24,7 @@ const Row = z.object({
   metadata: z.record(z.string(), z.string()).nullable(),
   enqueued_at: z.date(),
   expires_at: z.date(),
+  send_at: z.date().nullable(),
 })
 
 /** Where a page ends; the text keeps the microseconds that a Date would lose. */
@@ -38,30 +39,34 @@ const BEFORE_ALL: Place = {
  * [DB74]: what is still QUEUED after an hour may have been lost between NATS and the log by age
  * ([F5]). It is published once more. A request that was seen is dropped by its messageId [O4]. What
  * waits in the outbox is left alone; what was put aside there gets a new try, made from the message
- * itself. A row that makes no request stops none of the others.
+ * itself. A row that makes no request stops none of the others. What is SCHEDULED is left alone
+ * until it is overdue for an hour: then its request may have been lost in the same way.
  */
 export const requeue: Job = {
   name: 'requeue',
   schedule: hourly,
   run: async ({ relay }, run) => {
     let requeued = 0
-    for (let place: Place | undefined = BEFORE_ALL; place !== undefined && requeued < ROWS_MAX; ) {
-      const rows = await pageAfter(relay, place, run.nowMs)
-      const events = rows.flatMap((row) => eventOf(row, run.refused))
-      if (events.length > 0)
-        requeued += (await relay.query(REPLACE_OUTBOX, [JSON.stringify(events.map(outboxRow))])).rowCount ?? 0
-      place = rows.length < PAGE_ROWS ? undefined : Place.parse(rows.at(-1))
-    }
+    for (const select of [SELECT_QUEUED, SELECT_OVERDUE])
+      for (let place: Place | undefined = BEFORE_ALL; place !== undefined && requeued < ROWS_MAX; ) {
+        const rows = await pageAfter(relay, select, place, run.nowMs)
+        const events = rows.flatMap((row) => eventOf(row, run.refused))
+        if (events.length > 0)
+          requeued +=
+            (await relay.query(REPLACE_OUTBOX, [JSON.stringify(events.map(outboxRow))])).rowCount ?? 0
+        place = rows.length < PAGE_ROWS ? undefined : Place.parse(rows.at(-1))
+      }
     return requeued
   },
 }
 
 async function pageAfter(
   relay: Queryable,
+  select: string,
   { enqueued_text, message_id }: Place,
   nowMs: number,
 ): Promise<readonly unknown[]> {
-  const { rows } = await relay.query<Record<string, unknown>>(SELECT_QUEUED, [
+  const { rows } = await relay.query<Record<string, unknown>>(select, [
     new Date(nowMs - 48 * HOUR_MS),
     new Date(nowMs - HOUR_MS),
     new Date(nowMs),
@@ -75,17 +80,22 @@ async function pageAfter(
  * The outbox row of a message carries the message's own instant, whoever has written it, so the
  * index on it finds the row [SM24].
  */
-export const SELECT_QUEUED = `
+const selectWaiting = (isDue: string) => `
   SELECT message_id, tenant_id, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-    callback_url, metadata, enqueued_at, expires_at, enqueued_at::text AS enqueued_text
+    callback_url, metadata, enqueued_at, expires_at, send_at, enqueued_at::text AS enqueued_text
   FROM orch.sms_messages AS message
-  WHERE status = 'QUEUED' AND enqueued_at BETWEEN $1 AND $2 AND expires_at > $3
+  WHERE ${isDue} AND expires_at > $3
     AND (enqueued_at, message_id) > ($4::timestamptz, $5::uuid)
     AND NOT EXISTS (
       SELECT FROM orch.outbox
       WHERE created_at = message.enqueued_at AND msg_id = message.message_id::text AND dead_at IS NULL
     )
   ORDER BY enqueued_at, message_id LIMIT ${PAGE_ROWS}`
+
+export const SELECT_QUEUED = selectWaiting(`status = 'QUEUED' AND enqueued_at BETWEEN $1 AND $2`)
+const SELECT_OVERDUE = selectWaiting(
+  `status = 'SCHEDULED' AND send_at BETWEEN $1 AND $2 AND enqueued_at >= $1::timestamptz - interval '7 days'`,
+)
 
 const REPLACE_OUTBOX = `
   WITH given AS (
@@ -128,6 +138,7 @@ function requestOf(row: z.infer<typeof Row>) {
     segmentCount: row.segment_count,
     enqueuedAt,
     expiresAt: row.expires_at.toISOString(),
+    ...(row.send_at !== null && { sendAt: row.send_at.toISOString() }),
     ...(row.callback_url !== null && { callbackUrl: row.callback_url }),
     ...(row.metadata !== null && { metadata: row.metadata }),
   }

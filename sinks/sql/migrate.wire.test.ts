@@ -5,6 +5,8 @@ import { pathToFileURL } from 'node:url'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../dev/database.ts'
+import { ensurePartitions } from '../postgres/partitions.ts'
+import { MESSAGE_STATUSES } from '../../streams/domain/statuses.ts'
 import { addressFromEnv, EXAMPLE_TIME, openScene, type Scene } from '../testing/scene.suite.ts'
 import { migrate, MigrationChanged } from './migrate.ts'
 
@@ -67,6 +69,25 @@ describe('migrations', () => {
     await rm(folder, { recursive: true })
   })
 
+  it('DAT-1 widen the statuses of partitions that are there already, and of those that follow', async () => {
+    const old = await createDatabase(addressFromEnv('DATABASE_URL'), `sinks_old_${process.pid}`, now)
+    const folder = await copyOfMigrations()
+    const later = (await readdir(folder)).filter((name) => name >= '0008')
+    await Promise.all(later.map((name) => rm(join(folder, name))))
+    const taken = await withClient(old.url, async (client) => {
+      await client.query('DROP SCHEMA orch, dlr, smpp CASCADE; DELETE FROM public.schema_migrations')
+      await migrate({ client, now, folder: urlOf(folder) })
+      await ensurePartitions({ client, now, monthsAhead: 0, monthsBack: 0 })
+      await migrate({ client, now })
+      await ensurePartitions({ client, now, monthsAhead: 1, monthsBack: 0 })
+      const intoMonth = (at: string) => client.query(INSERT_ALL_STATUSES, [MESSAGE_STATUSES, at])
+      return [await intoMonth('2026-04-18T00:00:00Z'), await intoMonth('2026-05-18T00:00:00Z')]
+    })
+    expect(taken.map(({ rowCount }) => rowCount)).toEqual([13, 13])
+    await rm(folder, { recursive: true })
+    await old.drop()
+  })
+
   it('can run in two databases and twice in one at the same time', async () => {
     const names = ['a', 'b'].map((letter) => `sinks_race_${letter}_${process.pid}`)
     const admin = addressFromEnv('DATABASE_URL')
@@ -126,6 +147,7 @@ describe('tables', () => {
         'enqueued_at timestamp with time zone NN',
         'status_updated_at timestamp with time zone NN',
         'expires_at timestamp with time zone NN',
+        'send_at timestamp with time zone',
         'processed_at timestamp with time zone',
         'created_at timestamp with time zone NN',
         'updated_at timestamp with time zone NN',
@@ -133,12 +155,13 @@ describe('tables', () => {
     )
   })
 
-  it('DAT-3 sms_messages has its key and its five indexes', async () => {
+  it('DAT-3 sms_messages has its key and its six indexes', async () => {
     expect(await indexesOf('orch.sms_messages')).toEqual([
       'ix_sms_messages_account_id_enqueued_at: btree (account_id, enqueued_at DESC)',
       'ix_sms_messages_idempotency_hash: btree (idempotency_hash) WHERE (idempotency_hash IS NOT NULL)',
       'ix_sms_messages_operator_id_status: btree (operator_id, status)',
       `ix_sms_messages_queued: btree (enqueued_at, message_id) WHERE (status = 'QUEUED'::text)`,
+      `ix_sms_messages_scheduled: btree (send_at) WHERE (status = 'SCHEDULED'::text)`,
       'ix_sms_messages_tenant_id_status: btree (tenant_id, status)',
       'sms_messages_pkey: btree (message_id, enqueued_at)',
     ])
@@ -162,6 +185,14 @@ describe('tables', () => {
     await expect(insert).rejects.toThrow(`violates check constraint "sms_messages_${column}_check"`)
   })
 
+  it('DAT-1 sms_messages takes every status of [SC4]', async () => {
+    const { rowCount } = await scene.admin.query(INSERT_ALL_STATUSES, [
+      MESSAGE_STATUSES,
+      '2026-04-18T00:00:00Z',
+    ])
+    expect(rowCount).toBe(13)
+  })
+
   it('DAT-6 idempotency_keys is found by its hash and purged by expires_at', async () => {
     expect(await indexesOf('orch.idempotency_keys')).toEqual([
       'idempotency_keys_pkey: btree (hash)',
@@ -180,6 +211,12 @@ describe('tables', () => {
     ])
   })
 })
+
+const INSERT_ALL_STATUSES = `
+  INSERT INTO orch.sms_messages (message_id, tenant_id, account_id, to_msisdn, from_sender, body, segment_count,
+    message_type, encoding, status, enqueued_at, status_updated_at, expires_at)
+  SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '', '', '', 1, 'SMS', 'GSM7', status, $2, now(), now()
+  FROM unnest($1::text[]) AS status`
 
 async function copyOfMigrations(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'))

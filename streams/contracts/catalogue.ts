@@ -1,6 +1,7 @@
 import {
   dispatchCommands,
   dispatchRefusals,
+  outboundCancels,
   outboundDeadLetters,
   outboundRequests,
   outboundRetries,
@@ -47,6 +48,7 @@ const kept = (name: string, days: number): Keeping => ({
 /** Every topic that has a schema of its own. */
 export const TOPICS: readonly Topic<unknown>[] = [
   outboundRequests,
+  outboundCancels,
   outboundRetries,
   outboundDeadLetters,
   statusEvents,
@@ -66,9 +68,10 @@ export const TOPICS: readonly Topic<unknown>[] = [
   bridgeMarks,
 ]
 
-/** How [EV3] to [EV28] keep their topics; as yet without [EV7]. */
+/** How [EV3] to [EV28] keep their topics. */
 const KEEPING: readonly Keeping[] = [
   kept('sms.outbound.request', 7),
+  kept('sms.outbound.cancel', 7),
   kept('sms.outbound.retry', 7),
   kept('sms.outbound.deadletter', 30),
   kept('sms.events.status', 7),

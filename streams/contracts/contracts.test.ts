@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { catalogue, changelogSpec, deadLetterSpec, TOPICS } from './catalogue.ts'
 import { decode, encode } from './decode.ts'
 import * as examples from './examples.ts'
-import { INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
+import { INBOUND_DURABLES, INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
 
 const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
   'sms.outbound.request': [examples.requestExample],
+  'sms.outbound.cancel': [examples.cancelExample],
   'sms.outbound.retry': [examples.retryExample],
   'sms.outbound.deadletter': [examples.deadLetterExample],
   'sms.events.status': [examples.statusExample],
@@ -105,6 +106,15 @@ describe('contracts', () => {
     }
   })
 
+  it('[EV7] a durable that serves several subjects serves all of its stream: it has no filter', () => {
+    const shared = [...INBOUND_DURABLES.values()].filter(({ length }) => length > 1)
+    expect(shared.map(([first]) => first?.durable)).toEqual(['orch-consumer'])
+    for (const mirrors of shared) {
+      const stream = STREAMS.find(({ name }) => name === mirrors[0]?.stream)
+      expect(stream?.subjects).toEqual(mirrors.map(({ subject }) => subject))
+    }
+  })
+
   it('fault R8: [W1] acknowledges on two disks where a topic has three copies, and asks one copy for itself', () => {
     const leastOf = (replicas: number) =>
       new Set(specsWith(replicas).map(({ config }) => config['min.insync.replicas']))
@@ -122,6 +132,7 @@ describe('contracts', () => {
     )
     for (const name of [
       'sms.outbound.request',
+      'sms.outbound.cancel',
       'smpp.submit.result',
       'dlr.segment.facts',
       'sms.dlr.aggregated.v1',

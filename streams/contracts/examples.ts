@@ -3,6 +3,7 @@ import type { BridgeMark, OperatorHealth } from './operators.ts'
 import type {
   DispatchCommand,
   DispatchRefused,
+  OutboundCancel,
   OutboundDeadLetter,
   OutboundRequest,
   OutboundRetry,
@@ -56,6 +57,10 @@ export const requestExample: OutboundRequest = {
   ...envelope('71e6b2de-c54b-5149-bc4d-1925e4067659', enqueuedAt),
   ...content,
 }
+
+const cancelled = envelope('e9ccdf3f-c0c1-5da7-8290-a4a8234ccd08', '2026-04-18T10:24:10.000Z')
+const sendAt = '2026-04-18T12:00:00.000Z'
+export const cancelExample: OutboundCancel = { ...cancelled, ...ids, enqueuedAt, sendAt }
 
 export const retryExample: OutboundRetry = {
   ...envelope('a2e83961-c590-51d0-9e8f-59d04d292b86', '2026-04-18T10:23:40.210Z'),

@@ -15,9 +15,9 @@ import {
 } from './topic.ts'
 
 /**
- * The way out: request, retry, dead letter, status, command. In a request `to`, `from` and `body`
- * are plain strings. A request with readable identity but wrong content must reach FAILED with a
- * reason [O5], not vanish into a dead-letter topic. So `outbound` checks the content itself.
+ * The way out: request, cancel, retry, dead letter, status, command. In a request `to`, `from` and
+ * `body` are plain strings. A request with readable identity but wrong content must reach FAILED
+ * with a reason [O5], not vanish into a dead-letter topic. So `outbound` checks the content itself.
  */
 const content = {
   ...ids,
@@ -29,6 +29,8 @@ const content = {
   segmentCount: segmentTotal,
   enqueuedAt: instant,
   expiresAt: instant,
+  /** The message is SCHEDULED until then [T13]. */
+  sendAt: instant.exactOptional(),
   callbackUrl: z.string().exactOptional(),
   metadata: metadata.exactOptional(),
 }
@@ -37,6 +39,14 @@ const content = {
 export const OutboundRequest = z.object({ ...envelope, ...content })
 export type OutboundRequest = z.infer<typeof OutboundRequest>
 export const outboundRequests = topic('sms.outbound.request', OutboundRequest, (request) => request.messageId)
+
+/**
+ * [SC14]: the client does not want the message any more [T15]. `sendAt` is that of the message, and
+ * says how long the order is worth keeping where it comes before its request.
+ */
+export const OutboundCancel = z.object({ ...envelope, ...ids, enqueuedAt: instant, sendAt: instant })
+export type OutboundCancel = z.infer<typeof OutboundCancel>
+export const outboundCancels = topic('sms.outbound.cancel', OutboundCancel, (cancel) => cancel.messageId)
 
 /** [SC2]: the retry now scheduled. */
 export const OutboundRetry = z.object({

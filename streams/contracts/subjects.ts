@@ -17,6 +17,7 @@ export interface Mirror {
 }
 
 export interface InboundMirror extends Mirror {
+  /** Several mirrors may share one, if their subjects are all of the stream [EV7]. */
   readonly durable: string
 }
 
@@ -26,7 +27,7 @@ const DAY_MS = 24 * HOUR_MS
 export const DUPLICATE_WINDOW_MS = 600_000
 
 export const STREAMS: readonly StreamSpec[] = [
-  { name: 'SMS_OUTBOUND', subjects: ['sms.outbound.request'], maxAgeMs: DAY_MS },
+  { name: 'SMS_OUTBOUND', subjects: ['sms.outbound.request', 'sms.outbound.cancel'], maxAgeMs: DAY_MS },
   { name: 'SMS_RETRY', subjects: ['sms.outbound.retry'], maxAgeMs: 7 * DAY_MS },
   { name: 'SMS_DLQ', subjects: ['sms.outbound.deadletter'], maxAgeMs: 30 * DAY_MS },
   { name: 'SMS_EVENTS', subjects: ['sms.events.status'], maxAgeMs: 7 * DAY_MS },
@@ -52,10 +53,16 @@ export const SUBMIT_RESULT_MIRROR = inbound('smpp.submit.result', 'SMPP_EVENTS',
 
 export const INBOUND_MIRRORS: readonly InboundMirror[] = [
   inbound('sms.outbound.request', 'SMS_OUTBOUND', 'orch-consumer'),
+  inbound('sms.outbound.cancel', 'SMS_OUTBOUND', 'orch-consumer'),
   SUBMIT_RESULT_MIRROR,
   inbound('sms.dlr.inbound', 'SMS_DLR', 'dlr-processor'),
   inbound('operator.health', 'OPERATOR_EVENTS', 'health-mirror'),
 ]
+
+/** The mirrors of each inbound durable, by its name. */
+export const INBOUND_DURABLES: ReadonlyMap<string, readonly InboundMirror[]> = new Map(
+  INBOUND_MIRRORS.map(({ durable }) => [durable, INBOUND_MIRRORS.filter((one) => one.durable === durable)]),
+)
 
 export const OUTBOUND_MIRRORS: readonly Mirror[] = [
   outbound('sms.outbound.retry', 'SMS_RETRY'),

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import {
   aggregatedEventId,
   billingEventId,
+  cancelEventId,
   commandEventId,
   deadLetterEventId,
   EVENT_NAMESPACE,
@@ -106,6 +107,7 @@ test('PLT-2 the namespace is itself the v5 id of events.sms.ghasi.io in the DNS 
 const named = (name: string): string => referenceUuidV5(EVENT_NAMESPACE, name)
 
 test('PLT-2 the ids that have no example follow the names of [EV61]', () => {
+  expect(cancelEventId(messageId)).toBe(named(`cancel|${messageId}`))
   expect(releasedReceiptEventId(messageId)).toBe(named(`release|${messageId}`))
   expect(quarantineRowId(messageId)).toBe(named(`quarantine|${messageId}`))
   expect(lateRowId(messageId)).toBe(named(`late|${messageId}`))

@@ -41,6 +41,9 @@ function sha1OfName(name: string): string {
 /** `sms.outbound.request`. */
 export const requestEventId = (messageId: string): string => eventIdOf(`request|${messageId}`)
 
+/** `sms.outbound.cancel`. */
+export const cancelEventId = (messageId: string): string => eventIdOf(`cancel|${messageId}`)
+
 /** `sms.events.status`; `seq` is that of the transition. */
 export const statusEventId = (messageId: string, seq: number): string =>
   eventIdOf(`status|${messageId}|${seq}`)

@@ -7,9 +7,9 @@ import {
   TERMINAL_SEGMENT_STATUSES,
 } from './statuses.ts'
 
-test('DAT-1 the message statuses are those of [SC4], as yet eleven', () => {
+test('DAT-1 the message statuses are those of [SC4], all thirteen', () => {
   expect(MESSAGE_STATUSES.join(', ')).toBe(
-    'QUEUED, ROUTING, ROUTED, SENT, DELIVERED, UNDELIVERED, EXPIRED, REJECTED, FAILED, PARTIAL, DEAD_LETTER',
+    'SCHEDULED, CANCELLED, QUEUED, ROUTING, ROUTED, SENT, DELIVERED, UNDELIVERED, EXPIRED, REJECTED, FAILED, PARTIAL, DEAD_LETTER',
   )
 })
 

@@ -1,5 +1,7 @@
-/** Where a message stands [SC4]; as yet without SCHEDULED and CANCELLED. */
+/** Where a message stands [SC4]. */
 export const MESSAGE_STATUSES = [
+  'SCHEDULED',
+  'CANCELLED',
   'QUEUED',
   'ROUTING',
   'ROUTED',

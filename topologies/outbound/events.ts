@@ -72,7 +72,8 @@ export function statusEvent(
   return event
 }
 
-const isRouted = (step: Transition): boolean => step.status !== 'QUEUED' && step.status !== 'ROUTING'
+const BEFORE_ROUTED: ReadonlySet<string> = new Set(['SCHEDULED', 'CANCELLED', 'QUEUED', 'ROUTING'])
+const isRouted = (step: Transition): boolean => !BEFORE_ROUTED.has(step.status)
 
 export const retryEvent = (
   request: OutboundRequest,
@@ -137,6 +138,7 @@ export function commandEvent(
     routeId: route.routeId,
     routedAt: at,
   }
+  if (request.sendAt !== undefined) command.sendAt = request.sendAt
   if (request.callbackUrl !== undefined) command.callbackUrl = request.callbackUrl
   if (request.metadata !== undefined) command.metadata = request.metadata
   return command

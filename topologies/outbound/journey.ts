@@ -11,6 +11,7 @@ import { canMove } from '../../streams/domain/message/lifecycle.ts'
 import type { MessageStatus } from '../../streams/domain/statuses.ts'
 import type { Scope } from '../../streams/dsl/processor.ts'
 import type { NoteName } from '../notes.ts'
+import { dueMs } from './due.ts'
 import {
   commandEvent,
   deadLetterEvent,
@@ -24,7 +25,7 @@ import {
 import {
   MESSAGE_LIFETIME_MS,
   RUNS_MAX,
-  type Message,
+  type MessageRow,
   type Run,
   type Transition,
   type TakenRoute,
@@ -38,7 +39,7 @@ export const emits = {
   command: dispatchCommands,
   fact: segmentFacts,
 }
-export type OutboundScope = Scope<Message, typeof emits, 'retry' | 'expire', NoteName>
+export type OutboundScope = Scope<MessageRow, typeof emits, 'retry' | 'send' | 'expire', NoteName>
 
 export interface Continuation {
   readonly run: Run
@@ -126,7 +127,8 @@ function tellMore(scope: OutboundScope, request: OutboundRequest, place: Placed)
 function keep(scope: OutboundScope, given: Continuation, run: Run): void {
   const last = run.steps.at(-1)
   if (last === undefined) throw new Error(`run ${run.position} has no steps`)
-  const waits = last.status === 'ROUTING'
+  const { request } = given
+  const waits = last.status === 'ROUTING' || last.status === 'SCHEDULED'
   const { tenantId, accountId, segmentCount, enqueuedAt } = given.about
   scope.put({
     tenantId,
@@ -136,9 +138,13 @@ function keep(scope: OutboundScope, given: Continuation, run: Run): void {
     status: last.status,
     seq: run.firstSeq + run.steps.length - 1,
     attemptCount: last.attempt,
-    ...(waits && given.request !== null && { request: given.request }),
+    ...(waits && request !== null && { request }),
     runs: [...given.earlier, run].slice(-(given.runsMax ?? RUNS_MAX)),
   })
-  scope.arm('expire', last.at + MESSAGE_LIFETIME_MS)
+  const sendAt = request?.sendAt
+  const notBeforeMs = sendAt === undefined ? 0 : Date.parse(sendAt)
+  scope.arm('expire', Math.max(last.at, notBeforeMs) + MESSAGE_LIFETIME_MS)
   if (last.retryAt !== undefined) scope.arm('retry', last.retryAt)
+  if (last.status === 'SCHEDULED' && sendAt !== undefined) scope.arm('send', dueMs(sendAt, last.at))
+  else scope.disarm('send')
 }

@@ -28,9 +28,9 @@ export const TakenRoute = z.object({
 export type TakenRoute = z.infer<typeof TakenRoute>
 
 /**
- * What one input record has caused, the timers that it armed included: request, dead-letter replay
- * or outcome. Every event of the run is a function of the record and of this, which is how a
- * re-read emits the same bytes.
+ * What one input record has caused, the timers that it armed included: request, dead-letter
+ * replay, cancel or outcome. Every event of the run is a function of the record and of this, which
+ * is how a re-read emits the same bytes.
  */
 export const Run = z.object({
   position: z.string(),
@@ -44,8 +44,8 @@ export const Run = z.object({
 export type Run = z.infer<typeof Run>
 
 /**
- * `request` is there only while it may be needed: what has been sent or given up keeps no text and
- * no numbers.
+ * `request` is there only while it may be needed: what has been sent, given up or cancelled keeps
+ * no text and no numbers.
  */
 export const Message = z.object({
   tenantId: uuid,
@@ -61,9 +61,25 @@ export const Message = z.object({
 export type Message = z.infer<typeof Message>
 
 /**
+ * A cancel whose request has not come yet [T15]: NATS was away, and what waits for it has no order.
+ */
+export const WaitingCancel = z.object({ tenantId: uuid, accountId: uuid, isCancelled: z.literal(true) })
+export type WaitingCancel = z.infer<typeof WaitingCancel>
+
+/** What the store keeps for a messageId. */
+export const MessageRow = z.union([Message, WaitingCancel])
+export type MessageRow = z.infer<typeof MessageRow>
+
+export const messageOf = (row: MessageRow | undefined): Message | undefined =>
+  row === undefined || 'isCancelled' in row ? undefined : row
+
+/** Of the last transition; 0 without one. No later one may be earlier. */
+export const lastAt = (message: Message | undefined): number => message?.runs.at(-1)?.steps.at(-1)?.at ?? 0
+
+/**
  * A message is replayed by hand, so more runs than this are a loop. The oldest is then dropped and
  * not repeated any more.
  */
 export const RUNS_MAX = 16
-/** Counted from the last transition [DB91]. */
+/** Counted from the last transition, and not before the instant to send at [DB91]. */
 export const MESSAGE_LIFETIME_MS = 96 * 3_600_000

@@ -4,7 +4,7 @@ import { isFinal } from '../../streams/domain/message/lifecycle.ts'
 import { isReadAgain } from '../read-again.ts'
 import { refusedFact } from './events.ts'
 import { noteRefusal, proceed, tell, type OutboundScope } from './journey.ts'
-import type { Message, Run, Transition } from './message.ts'
+import { messageOf, type Message, type Run, type Transition } from './message.ts'
 
 /**
  * [T10] of a message that is SENT: NATS will never take its command, so no operator has it. The
@@ -15,7 +15,8 @@ export function takeRefusal(
   scope: OutboundScope,
   runsMax: number | undefined,
 ): void {
-  const { state, position } = scope
+  const { position } = scope
+  const state = messageOf(scope.state)
   const known = state?.runs.find((run) => isReadAgain(scope, run.position))
   if (state !== undefined && known !== undefined) return tellRefusal(refused, scope, known)
   if (state === undefined || !isAbout(refused, state)) return noteOther(refused, scope)
@@ -36,7 +37,7 @@ const isAbout = (refused: DispatchRefused, state: Message): boolean =>
 
 /** A refusal that came before is a duplicate; one of a message with an outcome contradicts it. */
 function noteOther(refused: DispatchRefused, scope: OutboundScope): void {
-  const { state } = scope
+  const state = messageOf(scope.state)
   if (state !== undefined && state.seq > refused.seq && !isFinal(state.status))
     return scope.note('orch.stage', { stage: 'publish', result: 'duplicate' })
   noteRefusal(scope, state?.status ?? null, 'DEAD_LETTER')
@@ -66,6 +67,7 @@ function requestIn(command: DispatchCommand): OutboundRequest {
     enqueuedAt: command.enqueuedAt,
     expiresAt: command.expiresAt,
   }
+  if (command.sendAt !== undefined) request.sendAt = command.sendAt
   if (command.callbackUrl !== undefined) request.callbackUrl = command.callbackUrl
   if (command.metadata !== undefined) request.metadata = command.metadata
   return request

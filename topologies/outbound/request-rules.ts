@@ -36,6 +36,10 @@ const RULES: readonly Rule[] = [
     broken: ({ enqueuedAt, expiresAt }) => expiresAt <= enqueuedAt,
     says: 'expiresAt is not after enqueuedAt',
   },
+  {
+    broken: ({ sendAt, expiresAt }) => sendAt !== undefined && expiresAt <= sendAt,
+    says: 'expiresAt is not after sendAt',
+  },
 ]
 
 /** What is wrong with the request's content; null when it can be sent. */

@@ -10,6 +10,7 @@ interface Notes {
 
 /** Which step of the pipeline a message has passed when it reaches a status [M6]. */
 const PASSED: Readonly<Partial<Record<MessageStatus, NoteFields>>> = {
+  SCHEDULED: { stage: 'idempotency', result: 'ok' },
   QUEUED: { stage: 'idempotency', result: 'ok' },
   ROUTING: { stage: 'validate', result: 'ok' },
   ROUTED: { stage: 'route', result: 'ok' },
@@ -29,7 +30,8 @@ export function noteStep(scope: Notes, { step, previous }: Placed): void {
     scope.note('orch.dead_letter', { messageId, status, attempt, reason: error.code })
     scope.note('orch.stage', { stage: stageBefore(previous), result: 'fail' })
   } else {
-    const passed = PASSED[status]
+    // Once a message: what was SCHEDULED has been counted.
+    const passed = previous === 'SCHEDULED' ? undefined : PASSED[status]
     if (passed !== undefined) scope.note('orch.stage', passed)
   }
 }

@@ -4,7 +4,10 @@ import type { Logger } from '../../../streams/platform/logger.ts'
 import { jetstreamOf, type NatsLink } from '../../../streams/nats/link.ts'
 
 /** What is used of a message that a durable delivers. */
-export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'data' | 'headers' | 'ack' | 'working'>
+export type Delivered = Pick<
+  JsMsg,
+  'seq' | 'subject' | 'timestampNanos' | 'data' | 'headers' | 'ack' | 'working'
+>
 
 export interface DurableReaderOptions {
   readonly link: NatsLink

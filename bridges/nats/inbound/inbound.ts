@@ -1,5 +1,5 @@
 import type { ConsumerInfo } from '@nats-io/jetstream'
-import type { InboundMirror } from '../../../streams/contracts/subjects.ts'
+import type { InboundMirror, Mirror } from '../../../streams/contracts/subjects.ts'
 import type { Topic } from '../../../streams/contracts/topic.ts'
 import type { LogClient, LogWriter, OutRecord } from '../../../streams/log/port.ts'
 import { backoffMs, type Sleep } from '../../../streams/platform/backoff.ts'
@@ -14,8 +14,9 @@ import { inboundRecord, storedMessage, topicNamed } from './record.ts'
 import { mirrorSpan } from '../spans.ts'
 
 export interface InboundOptions {
-  readonly mirror: InboundMirror
-  readonly link: NatsLink
+  /** All of one durable: each takes its own subject to its own topic. */
+  readonly mirrors: readonly InboundMirror[]
+  readonly linkOf: (mirror: Mirror) => NatsLink
   readonly log: LogClient
   readonly deadLetters: DeadLetters
   readonly instruments: Instruments
@@ -44,7 +45,7 @@ const RECORD_BYTES_MAX = 1_000_000
 const RETRY = { firstMs: 100, maxMs: 10_000, jitter: 0.2 }
 
 /**
- * Mirrors one durable to its topic, at least once [O2]: a message is acknowledged when its record
+ * Mirrors one durable to its topics, at least once [O2]: a message is acknowledged when its record
  * is durable, in the order delivered. While the log is away nothing is acknowledged and nothing
  * refused. The messages stay here, and the same batch is tried again. Every ack_wait/3 the server
  * hears that they are being worked on.
@@ -59,19 +60,27 @@ export function mirrorInbound(options: InboundOptions): InboundBridge {
 
 class InboundLoop implements InboundBridge {
   readonly #options: InboundOptions
-  readonly #topic: Topic<unknown>
+  /** Names the durable: mirrors of one have the same stream. */
+  readonly #mirror: InboundMirror
+  readonly #topics: ReadonlyMap<string, Topic<unknown>>
   readonly #writer: LogWriter
   readonly #reader: Pick<DurableReader, 'active' | 'start' | 'close'>
   readonly #unacknowledged = new UnacknowledgedMessages<Delivered>()
+  readonly #link: NatsLink
   readonly #stop = new AbortController()
   readonly #done: Promise<unknown>
-  #partitions = 0
+  #partitions: ReadonlyMap<string, number> = new Map()
   #wake: (() => void) | undefined
 
   constructor(options: InboundOptions) {
-    const { mirror, link, pollMs, sleep, random, logger } = options
+    const { mirrors, linkOf, pollMs, sleep, random, logger } = options
+    const [mirror] = mirrors
+    if (mirror === undefined) throw new Error('an inbound bridge needs a mirror')
+    const link = linkOf(mirror)
     this.#options = options
-    this.#topic = topicNamed(mirror.topic)
+    this.#mirror = mirror
+    this.#link = link
+    this.#topics = new Map(mirrors.map(({ subject, topic }) => [subject, topicNamed(topic)]))
     this.#writer = options.log.writer()
     const readerOf = options.readerOf ?? ((given: DurableReaderOptions) => new DurableReader(given))
     this.#reader = readerOf({
@@ -132,13 +141,13 @@ class InboundLoop implements InboundBridge {
    * the messages again.
    */
   async #insist(step: () => Promise<void>): Promise<boolean> {
-    const { sleep, random, logger, mirror } = this.#options
+    const { sleep, random, logger } = this.#options
     for (let attempt = 1; ; attempt += 1) {
       try {
         await step()
         return true
       } catch (error) {
-        logger.warn('bridge.log_write_failed', { topic: mirror.topic, attempt, error })
+        logger.warn('bridge.log_write_failed', { topic: this.#mirror.topic, attempt, error })
         await sleep(backoffMs(attempt, { ...RETRY, random }), this.#stop.signal)
         if (this.#stop.signal.aborted) return false
       }
@@ -146,28 +155,39 @@ class InboundLoop implements InboundBridge {
   }
 
   async #store(batch: readonly Delivered[]): Promise<void> {
-    const { mirror, now } = this.#options
-    if (this.#partitions === 0) this.#partitions = await this.#countPartitions()
+    if (this.#partitions.size === 0) this.#partitions = await this.#countPartitions()
     const records: OutRecord[] = []
     for (const message of batch) {
-      const record = inboundRecord(this.#topic, this.#partitions, storedMessage(message), now())
-      if (bytesOf(record) <= RECORD_BYTES_MAX) records.push(record)
+      const record = this.#recordOf(message)
+      if (record !== undefined && bytesOf(record) <= RECORD_BYTES_MAX) records.push(record)
       else await this.#refuse(message)
     }
-    const spans = records.map((record) => mirrorSpan(record.headers ?? {}, mirror.subject))
+    // A subject has the name of its topic here: what differs is outbound only [EV1].
+    const spans = records.map((record) => mirrorSpan(record.headers ?? {}, record.topic))
     if (records.length > 0) await this.#writer.write(records)
     for (const end of spans) end()
   }
 
-  async #countPartitions(): Promise<number> {
-    const { log, mirror } = this.#options
-    const found = (await log.admin.partitions([mirror.topic])).get(mirror.topic)
-    if (found === undefined) throw new Error(`topic ${mirror.topic} does not exist`)
+  /** Undefined for a subject that somebody else has added to the stream. */
+  #recordOf(message: Delivered): OutRecord | undefined {
+    const topic = this.#topics.get(message.subject)
+    const partitions = topic && this.#partitions.get(topic.name)
+    if (topic === undefined || partitions === undefined) return undefined
+    return inboundRecord(topic, partitions, storedMessage(message), this.#options.now())
+  }
+
+  async #countPartitions(): Promise<ReadonlyMap<string, number>> {
+    const { log, mirrors } = this.#options
+    const found = await log.admin.partitions(mirrors.map(({ topic }) => topic))
+    for (const { topic } of mirrors) if (!found.has(topic)) throw new Error(`topic ${topic} does not exist`)
     return found
   }
 
   async #refuse(message: Delivered): Promise<void> {
-    const { mirror, deadLetters, instruments, logger } = this.#options
+    const { deadLetters, instruments, logger } = this.#options
+    const mirror = this.#mirror
+    const isKnown = this.#topics.has(message.subject)
+    const why = `a message of ${message.data.length} bytes is too large for the log`
     await deadLetters.write({
       sourceTopic: mirror.stream,
       sourcePartition: 0,
@@ -175,28 +195,32 @@ class InboundLoop implements InboundBridge {
       key: null,
       payload: Buffer.from(message.data),
       reason: 'refused',
-      errors: [{ path: '', message: `a message of ${message.data.length} bytes is too large for the log` }],
+      errors: [{ path: '', message: isKnown ? why : 'no topic mirrors its subject' }],
     })
     instruments.deadLetters.inc({ subject: mirror.topic })
     logger.error('bridge.refused', { subject: mirror.subject, stream: mirror.stream, offset: message.seq })
   }
 
   #acknowledge(batch: readonly Delivered[]): void {
-    const { instruments, mirror, now } = this.#options
+    const { instruments, now, mirrors } = this.#options
     for (const message of batch) this.#unacknowledged.acknowledge(message)
-    instruments.in.inc({ subject: mirror.topic }, batch.length)
-    instruments.lastProgress.set({ subject: mirror.topic }, now() / 1_000)
+    for (const { subject, topic } of mirrors) {
+      const count = batch.filter((message) => message.subject === subject).length
+      if (count > 0) instruments.in.inc({ subject: topic }, count)
+    }
+    instruments.lastProgress.set({ subject: this.#mirror.topic }, now() / 1_000)
   }
 
   async #stayAlive(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#options.sleep(INBOUND_ACK_WAIT_MS / 3, this.#stop.signal)
-      if (this.#options.link.connection !== undefined) this.#unacknowledged.working()
+      if (this.#link.connection !== undefined) this.#unacknowledged.working()
     }
   }
 
   #observe(info: ConsumerInfo): void {
-    const { instruments, mirror, now } = this.#options
+    const { instruments, now } = this.#options
+    const mirror = this.#mirror
     const lag = info.num_pending + info.num_ack_pending
     instruments.lag.set({ subject: mirror.topic }, lag)
     if (lag === 0) instruments.lastProgress.set({ subject: mirror.topic }, now() / 1_000)

@@ -3,7 +3,12 @@ import { jetstream, type JetStreamManager } from '@nats-io/jetstream'
 import { headers, nanos, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { encode } from '../../../streams/contracts/decode.ts'
-import { healthExample, inboundReceiptExample, requestExample } from '../../../streams/contracts/examples.ts'
+import {
+  cancelExample,
+  healthExample,
+  inboundReceiptExample,
+  requestExample,
+} from '../../../streams/contracts/examples.ts'
 import { memoryLog, type MemoryLog } from '../../../streams/log/memory.ts'
 import type { MemoryFaults } from '../../../streams/log/memory/faults.ts'
 import { partitionOf } from '../../../streams/log/partitioner.ts'
@@ -23,6 +28,7 @@ import {
 } from '../testing/scene.suite.ts'
 
 const REQUESTS = 'sms.outbound.request'
+const CANCELS = 'sms.outbound.cancel'
 const RECEIPTS = 'sms.dlr.inbound'
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -107,6 +113,9 @@ async function publishUntil(stop: AbortSignal, acknowledged: string[]): Promise<
 const payloads = (records: readonly LogRecord[]): readonly string[] =>
   records.map(({ value }) => value?.toString() ?? '')
 
+const partitionsOf = (records: readonly LogRecord[]): ReadonlyMap<string, number> =>
+  new Map(records.map(({ key, partition }) => [String(key), partition]))
+
 /** Instead of 10 s, so that a test of redelivery is not all waiting. */
 const redeliverAfter = (ms: number): Promise<unknown> =>
   manager.consumers.update('SMS_OUTBOUND', 'orch-consumer', { ack_wait: nanos(ms) })
@@ -159,6 +168,21 @@ describe('NATS to the log', () => {
       expect(payloads(own).map((text) => eventOf(text).stat)).toEqual(stats)
     }
     await untilAcknowledged('SMS_DLR', 'dlr-processor')
+  })
+
+  test('[EV7] one durable takes requests and cancels, each to its topic and the partition of its message', async () => {
+    const bridges = await start()
+    const sent = await publishRequests(20)
+    const cancels = sent.map(({ messageId }) => encode({ ...cancelExample, messageId }))
+    for (const [n, payload] of cancels.entries()) await publish(CANCELS, payload, `${CANCELS}:${n}`)
+    await untilAcknowledged('SMS_OUTBOUND', 'orch-consumer')
+    const requests = await recordsOf(log, REQUESTS)
+    const cancelled = await recordsOf(log, CANCELS)
+    expect(new Set(payloads(requests))).toEqual(new Set(sent.map(({ payload }) => payload)))
+    expect(new Set(payloads(cancelled))).toEqual(new Set(cancels))
+    expect(partitionsOf(cancelled)).toEqual(partitionsOf(requests))
+    expect(await metricOf(bridges.metrics, 'bridge_in_total', CANCELS)).toBe(20)
+    expect(await metricOf(bridges.metrics, 'bridge_in_total', REQUESTS)).toBe(20)
   })
 
   test('what cannot be read is mirrored without a key and not judged', async () => {

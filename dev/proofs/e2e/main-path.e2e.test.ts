@@ -13,6 +13,7 @@ import { SAMPLE_IDENTITY } from '../demo/traffic.ts'
 import { startPlatform, type Platform } from '../../local/platform.ts'
 import { KILLABLE } from '../../local/services.ts'
 import { startStack, type Stack } from '../../stack/stack.ts'
+import { Client, tracesOf } from './scheduled.ts'
 
 /**
  * The whole system: real broker, NATS, Postgres, Redis, SMPP over TCP, every service a process of
@@ -143,6 +144,26 @@ describe('the platform', () => {
       table: false,
     })
     expect(report.violations).toEqual([])
+  })
+
+  it('ORC-10.1 ORC-10.2 sends what is scheduled at its instant, and never what was cancelled before', async () => {
+    const client = new Client(platform)
+    const sendAtMs = Date.now() + 12_000
+    const [kept, cancelled] = [await client.schedule(sendAtMs), await client.schedule(sendAtMs)]
+    expect([kept.status, cancelled.status]).toEqual(['SCHEDULED', 'SCHEDULED'])
+    expect((await client.call('DELETE', `/${cancelled.messageId}`)).status).toBe(202)
+    expect(await client.untilStatus(cancelled.messageId, 'CANCELLED')).toBe('CANCELLED')
+    expect(await client.untilStatus(kept.messageId, 'DELIVERED')).toBe('DELIVERED')
+    for (const { messageId } of [kept, cancelled]) {
+      const late = await client.call('DELETE', `/${messageId}`)
+      expect(Problem.parse(await late.json())).toMatchObject({ status: 409, code: 'NOT_CANCELLABLE' })
+    }
+    const sent = await tracesOf(platform, kept.messageId)
+    expect(sent.path).toEqual(['SCHEDULED', 'QUEUED', 'ROUTING', 'ROUTED', 'SENT', 'DELIVERED'])
+    expect([sent.commands.length, sent.billed, sent.told]).toEqual([1, 1, 1])
+    expect(Date.parse(sent.commands[0]?.routedAt ?? '')).toBeGreaterThanOrEqual(sendAtMs)
+    const never = await tracesOf(platform, cancelled.messageId)
+    expect(never).toEqual({ path: ['SCHEDULED', 'CANCELLED'], commands: [], billed: 0, told: 0 })
   })
 
   it('PLT-5 loses and doubles nothing when every service is killed once on the way', async () => {

@@ -4,7 +4,7 @@ import { INBOUND_ACK_WAIT_MS } from '../../../bridges/nats/durables.ts'
 import { deadLetters } from '../../../bridges/nats/outbound/dead-letters.ts'
 import { mirrorOutbound } from '../../../bridges/nats/outbound/mirrors.ts'
 import type { Publisher } from '../../../bridges/nats/outbound/publish.ts'
-import { INBOUND_MIRRORS, type Mirror } from '../../../streams/contracts/subjects.ts'
+import { INBOUND_DURABLES, type Mirror } from '../../../streams/contracts/subjects.ts'
 import type { MemoryClient } from '../../../streams/log/memory/client.ts'
 import {
   partitionKey,
@@ -33,7 +33,7 @@ const NO_LINK: NatsLink = {
   close: () => Promise.resolve(),
 }
 
-export const MIRRORED = INBOUND_MIRRORS.filter(({ topic }) => topic !== 'operator.health')
+const MIRRORED = [...INBOUND_DURABLES].filter(([durable]) => durable !== 'health-mirror')
 
 export interface BridgeOptions {
   readonly name: string
@@ -81,15 +81,15 @@ export class BridgeProcess {
       random: () => dice.next(),
       deadLetters: deadLetters(log, writer, () => time.wallMs),
     }
-    const inbound = MIRRORED.map((mirror) => {
-      const durable = nats.durable(mirror.stream, {
-        name: mirror.durable,
-        filter: mirror.subject,
+    const inbound = MIRRORED.map(([name, mirrors]) => {
+      const durable = nats.durable(mirrors[0]?.stream ?? '', {
+        name,
+        subjects: mirrors.map(({ subject }) => subject),
         ackWaitMs: INBOUND_ACK_WAIT_MS,
         maxAckPending: options.ackPendingMax,
       })
       const reader = plant.reader?.(durableReader(durable, this.life)) ?? durableReader(durable, this.life)
-      return mirrorInbound({ ...shared, mirror, link: NO_LINK, pollMs: 1000, readerOf: reader })
+      return mirrorInbound({ ...shared, mirrors, linkOf: () => NO_LINK, pollMs: 1000, readerOf: reader })
     })
     const outbound = mirrorOutbound({
       ...shared,

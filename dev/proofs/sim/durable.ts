@@ -20,7 +20,7 @@ export interface StoredMessage {
 export interface DurableOptions {
   readonly stream: Stream
   readonly name: string
-  readonly filter: string
+  readonly subjects: readonly string[]
   readonly ackWaitMs: number
   readonly maxAckPending: number
 }
@@ -48,7 +48,7 @@ interface Pending {
  */
 export class Durable {
   readonly name: string
-  readonly filter: string
+  readonly subjects: readonly string[]
   readonly stream: Stream
   readonly #options: DurableOptions
   readonly #ground: Ground
@@ -60,7 +60,7 @@ export class Durable {
 
   constructor(options: DurableOptions, ground: Ground) {
     this.name = options.name
-    this.filter = options.filter
+    this.subjects = options.subjects
     this.stream = options.stream
     this.#options = options
     this.#ground = ground
@@ -109,7 +109,7 @@ export class Durable {
   }
 
   #wants({ subject, atMs }: StoredMessage): boolean {
-    return subject === this.#options.filter && this.#ground.time.wallMs - atMs < this.stream.maxAgeMs
+    return this.subjects.includes(subject) && this.#ground.time.wallMs - atMs < this.stream.maxAgeMs
   }
 
   #reader(): DurableUser | undefined {
@@ -137,11 +137,12 @@ export class Durable {
   }
 
   #handed(pending: Pending, life: Life): Delivered {
-    const { seq, headers, data, atMs } = pending.message
+    const { seq, subject, headers, data, atMs } = pending.message
     const generation = this.#generation
     const isCurrent = (): boolean => generation === this.#generation && this.#pending.has(seq)
     return {
       seq,
+      subject,
       headers,
       data,
       timestampNanos: BigInt(atMs) * 1_000_000n,

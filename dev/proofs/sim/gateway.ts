@@ -64,11 +64,11 @@ export class Gateway {
       options.nats.durable('SMPP_OUTBOUND', {
         ...shared,
         name: commandDurable(operatorId),
-        filter: commandSubject(operatorId),
+        subjects: [commandSubject(operatorId)],
       }),
     )
     this.#start()
-    const dead = { ...shared, name: 'replay', filter: 'sms.outbound.deadletter' }
+    const dead = { ...shared, name: 'replay', subjects: ['sms.outbound.deadletter'] }
     const life = new Life(options.time)
     options.nats.durable('SMS_DLQ', dead).attach({ life, deliver: (message) => this.#repair(message) })
   }
@@ -104,7 +104,8 @@ export class Gateway {
     const { floor } = durable
     durable.lose(floor)
     const above = durable.stream.messages.slice(floor)
-    for (const { data, subject } of above) if (durable.filter === subject) this.#doubt(commandIn(data))
+    for (const { data, subject } of above)
+      if (durable.subjects.includes(subject)) this.#doubt(commandIn(data))
   }
 
   /** Time has passed: what operators have held back comes now. */

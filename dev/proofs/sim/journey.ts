@@ -2,9 +2,10 @@ import type { OutboundRequest, StatusEvent } from '../../../streams/contracts/ou
 import { eventId, HOUR_MS, instant, operatorOf } from './checks/ids.ts'
 import { canonical, headerOf, type Complain, type Reading } from './readings.ts'
 
-/** The table of transitions, [T1] to [T12], stated again. */
+/** The table of transitions, [T1] to [T15], stated again. */
 const LEGAL: Readonly<Record<string, readonly string[]>> = {
-  none: ['QUEUED'],
+  none: ['QUEUED', 'SCHEDULED'],
+  SCHEDULED: ['QUEUED', 'CANCELLED'],
   QUEUED: ['FAILED', 'ROUTING'],
   ROUTING: ['ROUTED', 'FAILED', 'ROUTING', 'DEAD_LETTER'],
   ROUTED: ['SENT', 'DEAD_LETTER'],

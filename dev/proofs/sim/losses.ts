@@ -18,6 +18,7 @@ import type { VirtualTime } from './virtual-time.ts'
  */
 const INPUTS = [
   'sms.outbound.request',
+  'sms.outbound.cancel',
   'smpp.submit.result',
   'sms.dlr.inbound',
   'dlr.lookup',

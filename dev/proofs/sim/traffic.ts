@@ -1,4 +1,4 @@
-import type { OutboundRequest } from '../../../streams/contracts/outbound.ts'
+import type { OutboundCancel, OutboundRequest } from '../../../streams/contracts/outbound.ts'
 import type { Dice } from './dice.ts'
 import { eventId, HOUR_MS, instant, MINUTE_MS, OPERATORS } from './checks/ids.ts'
 import type { RouteScript, Routing } from './routing.ts'
@@ -6,6 +6,7 @@ import type { Sender } from './sender.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export const REQUESTS = 'sms.outbound.request'
+export const CANCELS = 'sms.outbound.cancel'
 export const RESULTS = 'smpp.submit.result'
 export const RECEIPTS = 'sms.dlr.inbound'
 
@@ -13,6 +14,8 @@ export const RECEIPTS = 'sms.dlr.inbound'
 export interface Accepted {
   readonly request: OutboundRequest
   readonly valid: boolean
+  /** Somebody does not want it any more; perhaps too late. */
+  readonly cancelled: boolean
 }
 
 export interface TrafficOptions {
@@ -44,12 +47,25 @@ export function sendTraffic(options: TrafficOptions): Map<string, Accepted> {
     const atMs = dice.int(0, spreadMs)
     sender.after(atMs, { ...sending, id: request.messageId })
     if (dice.chance(0.15)) sender.after(atMs + dice.int(0, 5000), sending)
+    if (message.cancelled) sendCancel(options, request, atMs)
   }
-  for (const topic of [REQUESTS, RESULTS, RECEIPTS]) {
+  for (const topic of [REQUESTS, CANCELS, RESULTS, RECEIPTS]) {
     if (dice.chance(0.2)) sender.after(dice.int(0, spreadMs), garbage(dice, topic))
   }
   if (dice.chance(0.1)) flood(options)
   return accepted
+}
+
+/** Before or behind the request, before or behind its instant, and sometimes twice. */
+function sendCancel({ dice, sender }: TrafficOptions, request: OutboundRequest, atMs: number): void {
+  const { messageId, tenantId, accountId, enqueuedAt, sendAt = enqueuedAt } = request
+  const id = eventId('cancel', messageId)
+  const ids = { messageId, tenantId, accountId }
+  const occurredAt = enqueuedAt
+  const value: OutboundCancel = { schemaVersion: '1.0', eventId: id, occurredAt, ...ids, enqueuedAt, sendAt }
+  const cancelMs = Math.max(0, atMs + dice.int(-2000, SCHEDULED_MS_MAX))
+  sender.after(cancelMs, { topic: CANCELS, id, value })
+  if (dice.chance(0.3)) sender.after(cancelMs + dice.int(0, 5000), { topic: CANCELS, value })
 }
 
 /** What nobody sent, and an operator that does not stop reporting on it. */
@@ -81,6 +97,8 @@ function flood({ dice, time, sender }: TrafficOptions): void {
   }
 }
 
+const SCHEDULED_MS_MAX = 20_000
+
 function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepted {
   const messageId = eventId('sim-message', dice.next(), n)
   const parts = dice.pick([1, 1, 1, 1, 2, 3])
@@ -90,6 +108,7 @@ function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepte
     operatorId: dice.pick(OPERATORS).operatorId,
   })
   const enqueuedAt = time.wallMs - dice.int(0, 1000)
+  const sendAtMs = dice.chance(0.25) ? enqueuedAt + dice.int(1, SCHEDULED_MS_MAX) : undefined
   const request: OutboundRequest = {
     schemaVersion: '1.0',
     eventId: eventId('request', messageId),
@@ -105,11 +124,12 @@ function newMessage({ dice, time, routing }: TrafficOptions, n: number): Accepte
     encoding: 'GSM7',
     segmentCount: valid ? parts : parts + 1,
     enqueuedAt: instant(enqueuedAt),
-    expiresAt: instant(enqueuedAt + 48 * HOUR_MS),
+    expiresAt: instant((sendAtMs ?? enqueuedAt) + 48 * HOUR_MS),
+    ...(sendAtMs !== undefined && { sendAt: instant(sendAtMs) }),
     ...(dice.chance(0.3) && { callbackUrl: 'https://example.org/hook' }),
     ...(dice.chance(0.3) && { metadata: { campaignId: `c${n}` } }),
   }
-  return { request, valid }
+  return { request, valid, cancelled: sendAtMs !== undefined && dice.chance(0.5) }
 }
 
 const garbage = (dice: Dice, topic: string) => ({

@@ -3,7 +3,7 @@ import { MESSAGE_STATUSES, type MessageStatus, OUTCOMES } from '../statuses.ts'
 export type DeadLetterReason = 'validation' | 'no_route' | 'publish_fail' | 'max_attempts'
 
 export interface Transition {
-  /** The code of its rule, [T1] to [T12]. */
+  /** The code of its rule, [T1] to [T15]. */
   readonly id: string
   /** Null: no state yet. */
   readonly from: MessageStatus | null
@@ -14,8 +14,8 @@ export interface Transition {
 }
 
 /**
- * Every move a message can make, as yet [T1] to [T12]. Each emits one `sms.events.status` with seq
- * + 1 [T20]. [T10] has two rows: a command that cannot be written, and one that NATS refused.
+ * Every move a message can make, [T1] to [T15]. Each emits one `sms.events.status` with seq + 1
+ * [T20]. [T10] has two rows: a command that cannot be written, and one that NATS refused.
  */
 export const TRANSITIONS = [
   { id: 'T1', from: null, cause: 'first sms.outbound.request', to: ['QUEUED'] },
@@ -49,6 +49,9 @@ export const TRANSITIONS = [
   },
   { id: 'T11', from: 'SENT', cause: 'sms.dlr.aggregated.v1', to: OUTCOMES },
   { id: 'T12', from: 'DEAD_LETTER', cause: 'operator replay', to: ['ROUTING'] },
+  { id: 'T13', from: null, cause: 'first sms.outbound.request with sendAt', to: ['SCHEDULED'] },
+  { id: 'T14', from: 'SCHEDULED', cause: 'timer at sendAt', to: ['QUEUED'] },
+  { id: 'T15', from: 'SCHEDULED', cause: 'sms.outbound.cancel', to: ['CANCELLED'] },
 ] as const satisfies readonly Transition[]
 
 /** DEAD_LETTER is not among them: an operator may replay it [T12]. */
@@ -59,6 +62,7 @@ export const FINAL_STATUSES = [
   'EXPIRED',
   'REJECTED',
   'PARTIAL',
+  'CANCELLED',
 ] as const satisfies readonly MessageStatus[]
 export type FinalStatus = (typeof FINAL_STATUSES)[number]
 

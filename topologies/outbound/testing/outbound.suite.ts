@@ -1,11 +1,13 @@
-import { requestExample } from '../../../streams/contracts/examples.ts'
+import { cancelExample, requestExample } from '../../../streams/contracts/examples.ts'
 import type { Route } from '../../../streams/contracts/lookups.ts'
 import {
   dispatchCommands,
+  outboundCancels,
   outboundDeadLetters,
   outboundRequests,
   outboundRetries,
   statusEvents,
+  type OutboundCancel,
   type OutboundRequest,
 } from '../../../streams/contracts/outbound.ts'
 import type { Answer, Question } from '../../../streams/contracts/question.ts'
@@ -54,6 +56,10 @@ export class World {
 
   request(changes: Partial<OutboundRequest> = {}, options: PipeOptions = {}): number {
     return this.driver.pipe(outboundRequests, { ...requestExample, ...changes }, options)
+  }
+
+  cancel(changes: Partial<OutboundCancel> = {}, options: PipeOptions = {}): number {
+    return this.driver.pipe(outboundCancels, { ...cancelExample, ...changes }, options)
   }
 
   /** All that was emitted since the last look, checked against its schema. */

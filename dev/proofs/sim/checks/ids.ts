@@ -51,6 +51,7 @@ export const canonicalRulesOf = (operatorId: string): readonly ('exact' | 'hex2d
 /** What comes from outside or belongs to the bridges, and is no topology's word. */
 export const EDGES: readonly string[] = [
   'sms.outbound.request',
+  'sms.outbound.cancel',
   'smpp.submit.result',
   'sms.dlr.inbound',
   'operator.health',

@@ -22,7 +22,7 @@ export interface Spared {
 const NOBODY: Spared = { isTouched: () => false, mayBeUnread: () => false }
 
 /**
- * [T1] to [T12] and [O1] to [O10], stated again: every message walks a legal path that its routing
+ * [T1] to [T15] and [O1] to [O10], stated again: every message walks a legal path that its routing
  * explains, and each step of it is published exactly once.
  */
 export function checkOutbound(
@@ -60,15 +60,29 @@ export function checkOutbound(
   }
 }
 
-/** What a routing engine that answered like this must have led to. */
+/** SCHEDULED first, or not at all; then cancelled by somebody, or on its way. */
 function checkEnd(
+  world: World,
+  message: Accepted,
+  journey: Journey,
+  outcomes: readonly string[],
+  say: Complain,
+): void {
+  const isScheduled = message.request.sendAt !== undefined
+  if ((journey.path[0] === 'SCHEDULED') !== isScheduled) say(`began as ${journey.path[0]}`)
+  if (journey.path.at(-1) !== 'CANCELLED') return checkRouted(world, message, journey, outcomes, say)
+  if (!message.cancelled || outcomes.length > 0) say('was cancelled by nobody, or has an outcome')
+}
+
+/** What a routing engine that answered like this must have led to. */
+function checkRouted(
   world: World,
   { request, valid }: Accepted,
   journey: Journey,
   outcomes: readonly string[],
   say: Complain,
 ): void {
-  const { path } = journey
+  const path = journey.path.filter((status) => status !== 'SCHEDULED')
   checkTries(world, request.messageId, path, say)
   const told = path.join(' ')
   if (!valid) {
@@ -79,8 +93,8 @@ function checkEnd(
   if (path.includes('SENT')) return checkSent(path.at(-1), outcomes, script, say)
   if (outcomes.length > 0) say(`was never sent, and has the outcome ${outcomes.join(' ')}`)
   if (path.at(-1) === 'DEAD_LETTER') {
-    if (journey.isOrdered(path.length))
-      say(`its dead letter at seq ${path.length} was ordered to be replayed and was not`)
+    if (journey.isOrdered(journey.path.length))
+      say(`its dead letter at seq ${journey.path.length} was ordered to be replayed and was not`)
     return
   }
   const isRefused = script === 'absent' || script === 'refused'

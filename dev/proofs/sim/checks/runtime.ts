@@ -39,7 +39,13 @@ const OTHERS = ['operator.health', 'bridge.marks', 'bridge.deadletter']
  * Inputs may come twice, and what is derived without state from an input that comes twice does so
  * too.
  */
-const REPEATED = ['sms.outbound.request', 'smpp.submit.result', 'sms.dlr.inbound', 'dlr.sent']
+const REPEATED = [
+  'sms.outbound.request',
+  'sms.outbound.cancel',
+  'smpp.submit.result',
+  'sms.dlr.inbound',
+  'dlr.sent',
+]
 
 /**
  * Each event once, where its key says, and none marked as replayed while nobody has moved a cursor.
