@@ -10,6 +10,8 @@ export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER
  */
 export interface OperatorBind {
   readonly mode: BindMode
+  /** How many binds it stands for. */
+  readonly binds: number
   /** While its transmitting session is bound and not about to end. */
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
@@ -126,6 +128,7 @@ function operatorBindOf(
   void leaving.then(() => leave('the other session ends'))
   return {
     mode,
+    binds: 1,
     leaving,
     closed,
     drop,

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util'
-import { deadLetterTopicOf } from '../contracts/topic.ts'
+import { deadLetterTopicOf, uuid } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
 import { asText, type TopologyDescription } from '../dsl/describe.ts'
 import type { LogClient, TopicSpec } from '../log/port.ts'
 import type { Logger } from '../platform/logger.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
+import { idsInWords, operatorIds } from './operator-ids.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
 import { checkProfiles } from './check-profiles.ts'
@@ -19,10 +20,11 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   topics [--markdown]
   stories [--json]
   operators check FILE
+  operators ids OPERATOR
   deadletters list [--topic TOPIC] [--limit N]
   deadletters show ID [--payload]
   deadletters requeue ID --reason TEXT [--actor NAME]
-FILE holds what OPERATOR_OPTIONS does. TOPIC is the one that a record could not be read from. What concerns dead letters needs KAFKA_BROKERS.`
+FILE holds what OPERATOR_OPTIONS does. TOPIC is the one that a record could not be read from. OPERATOR is an operatorId. What concerns dead letters or ids needs KAFKA_BROKERS.`
 
 export interface Terminal {
   readonly topologies: readonly TopologyDescription[]
@@ -127,6 +129,15 @@ const checkOperators: Command = (terminal, _options, path) => {
   return Promise.resolve(0)
 }
 
+const reportIds: Command = async (terminal, _options, operatorId) => {
+  if (!uuid.safeParse(operatorId).success || operatorId === undefined)
+    return misused(terminal, 'The id of the operator is missing or no lower-case uuid.')
+  return connected(terminal, async (log) => {
+    terminal.say(idsInWords(operatorId, await operatorIds(log, operatorId)))
+    return 0
+  })
+}
+
 /** Lines of a list unless told otherwise. */
 const LIST_MAX = 1000
 
@@ -180,6 +191,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['topics', listTopics],
   ['stories', showStories],
   ['operators check', checkOperators],
+  ['operators ids', reportIds],
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],
