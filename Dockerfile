@@ -21,7 +21,8 @@ FROM dependencies AS production-dependencies
 RUN npm prune --omit=dev --no-audit --no-fund
 
 FROM node:20.19.2-bookworm-slim AS service
-ENV NODE_ENV=production HOST=0.0.0.0
+# MiB: what a service makes lives for a round or a request; with Node's 16 much of it is copied before it dies.
+ENV NODE_ENV=production HOST=0.0.0.0 NODE_OPTIONS=--max-semi-space-size=64
 WORKDIR /app
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist

@@ -6,6 +6,7 @@ import type { Closers } from '../streams/platform/process.ts'
 import type { ApiConfig } from './config.ts'
 import { eventPublisher, type EventPublisher } from './outbox/event-publisher.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
+import type { FairShareOptions } from './reading/fair-share.ts'
 import { deleteDelivered, type DeliveredRows } from './outbox/deletion.ts'
 import { startRelay } from './outbox/relay.ts'
 import { connectDatabase, openPool, type Database } from './postgres.ts'
@@ -28,6 +29,7 @@ export interface Backends {
   readonly database: Database
   /** Of reads alone: lists that take long must not keep another tenant's submits waiting [ER19]. */
   readonly reads: Database
+  readonly readShare: FairShareOptions
   /**
    * Of the readiness alone: a flood that holds every other connection must not turn it red [H32].
    */
@@ -40,6 +42,8 @@ export interface Backends {
 /** Twenty connections per process [DB59]: for submits, reads, readiness and outbox. */
 const SERVICE_POOL = { connectionsMax: 12, connectMsMax: 2_000, statementMsMax: 2_500 }
 const READ_POOL = { ...SERVICE_POOL, connectionsMax: 5 }
+/** Of the connections of reads, for one tenant [ER19]. */
+const READ_SHARE: FairShareOptions = { placesMax: 3, waitMsMax: READ_POOL.connectMsMax }
 const PROBE_POOL = { connectionsMax: 1, connectMsMax: 1_000, statementMsMax: 1_000 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 
@@ -64,15 +68,15 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
   const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, subjectPrefix, instruments })
-  const delivered = closers.add('outbox deletion', deleteDelivered(outbox, instruments), (open) =>
-    open.close(),
-  )
+  const publisher = eventPublisher({ link, subjectPrefix, instruments, monotonic: () => performance.now() })
+  const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
+  const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
   closers.add('relay', relay, (open) => open.close())
   return {
     instruments,
     database: connectDatabase(pool, SERVICE_POOL, instruments),
+    readShare: READ_SHARE,
     reads: connectDatabase(reads, READ_POOL, instruments),
     probe: connectDatabase(probe, PROBE_POOL, instruments),
     redis,

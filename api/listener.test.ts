@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { call, rawCall } from './testing/call.suite.ts'
+import { exchange, rawCall } from './testing/call.suite.ts'
 import { fakeApp, goodBody, goodHeaders, reply, type FakeApp, type Fakes } from './testing/fake-app.suite.ts'
 import { until } from './testing/until.suite.ts'
 import { listen, type Listener } from './listener.ts'
@@ -83,7 +83,7 @@ test('fault A11: slow headers are cut soon after their limit, not at the half mi
 }, 60_000)
 
 test('fault A9: an idle connection outlives those of the gateway', async () => {
-  const answer = await call((await start()).url, { headers: { Connection: 'keep-alive' } })
+  const answer = await exchange((await start()).url, { headers: { Connection: 'keep-alive' } })
   expect(answer.headers['keep-alive']).toBe('timeout=75')
 })
 
@@ -99,11 +99,11 @@ test('fault A9: a stopping process serves on while readiness is red, and refuses
   })
   const { port } = listener
   const url = `http://127.0.0.1:${port}/`
-  const before = call(url)
+  const before = exchange(url)
   await until(() => open.length === 1)
   const closed = listener.close()
   expect(listener.draining).toBe(true)
-  const during = call(url)
+  const during = exchange(url)
   await until(() => open.length === 2)
   await until(() => isRefused(port))
   for (const answer of open) answer()

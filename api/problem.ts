@@ -2,7 +2,7 @@ import { problemType } from '../streams/contracts/problem.ts'
 
 /**
  * The problems that this API answers with, as RFC 9457 describes them [ER1]. Of [ER3] to [ER22] it
- * lacks RATE_LIMITED, which is Kong's, and those of routes and limits that do not exist yet.
+ * lacks those of routes that do not exist yet.
  */
 export const PROBLEMS = {
   INVALID_PAYLOAD: { status: 400, title: 'Invalid payload', detail: 'the body does not follow the schema' },
@@ -40,12 +40,17 @@ export const PROBLEMS = {
     title: 'Expectation failed',
     detail: 'of the header Expect only 100-continue is known',
   },
+  /** Kong's [ER16]; never answered here, but its page is. */
+  RATE_LIMITED: { status: 429, title: 'Rate limited', detail: 'too many requests of this account' },
   HEADERS_TOO_LARGE: { status: 431, title: 'Headers too large', detail: 'the headers are over 16 KiB' },
   INTERNAL: { status: 500, title: 'Internal error', detail: 'a defect; it has been recorded' },
   DEPENDENCY_UNAVAILABLE: {
     status: 503,
     title: 'Dependency unavailable',
-    detail: 'nothing was accepted; try again later',
+    // Not "nothing was accepted": the database may have stored it and not been able to say so.
+    detail:
+      'something that the answer needs is away; what was submitted may have been accepted, ' +
+      'so repeat it under the same Idempotency-Key',
   },
   OVERLOADED: {
     status: 503,

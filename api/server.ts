@@ -12,10 +12,12 @@ import { addHealth, type HealthDeps } from './routes/health.ts'
 import { addMessage, type ReadDeps } from './routes/message.ts'
 import { addMessages } from './routes/messages.ts'
 import { addSegments } from './routes/message-segments.ts'
-import { addSend, type SendDeps } from './routes/send.ts'
+import { addDocs } from './routes/docs.ts'
+import { addSend } from './routes/send.ts'
+import type { SubmitDeps } from './routes/submit-head.ts'
 import type { ApiMiddleware, ApiRouter, ApiState } from './state.ts'
 
-export interface AppDeps extends HealthDeps, Omit<SendDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
+export interface AppDeps extends HealthDeps, Omit<SubmitDeps, 'identify'>, Omit<ReadDeps, 'identify'> {
   readonly credentials: Credentials
   /** What may be in flight [ER19]. */
   readonly gate: Admission
@@ -40,6 +42,7 @@ function routes(deps: AppDeps): Router<ApiState> {
   const router = new Router<ApiState>({ sensitive: true, strict: true })
   const identify = identified(deps.credentials)
   addHealth(router, deps)
+  addDocs(router)
   router.use('/v1/sms', switchedOn(deps.flags))
   addSend(router, { ...deps, identify })
   addBulk(router, { ...deps, identify })

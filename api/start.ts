@@ -3,7 +3,8 @@ import { openBackends, type Surroundings } from './backends.ts'
 import type { ApiConfig } from './config.ts'
 import { watchFlags } from './middleware/flags.ts'
 import { listen, type Listener } from './listener.ts'
-import { messageReader } from './reading/message-reader.ts'
+import { fairShare } from './reading/fair-share.ts'
+import { messageReader, sharedFairly } from './reading/message-reader.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
@@ -44,7 +45,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       cache: redisReplyCache(redis, instruments),
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
-    reader: messageReader(reads),
+    reader: sharedFairly(messageReader(reads), fairShare(backends.readShare)),
     ready: readinessOf({
       database: backends.probe,
       draining: () => listener?.draining === true,
@@ -63,7 +64,10 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
 }
 
 function credentialsOf(config: ApiConfig, now: () => number): Credentials {
-  const keys = signingKeys({ fetchKeys: remoteKeySet(config.JWT_JWKS_URL), now })
+  const keys = signingKeys({
+    fetchKeys: remoteKeySet(config.JWT_JWKS_URL),
+    monotonicMs: () => performance.now(),
+  })
   const verify = tokenVerifier(keys, {
     issuer: config.JWT_ISSUER,
     audience: config.JWT_AUDIENCE,

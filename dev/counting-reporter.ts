@@ -17,6 +17,5 @@ export class CountingReporter implements Reporter {
   }
 }
 
-// Vitest loads a reporter by its module's default export.
-// oxlint-disable-next-line import/no-default-export
+// oxlint-disable-next-line import/no-default-export -- Vitest loads a reporter by its default export.
 export default CountingReporter

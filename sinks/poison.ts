@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { encode } from '../streams/contracts/decode.ts'
 import { topicDeadLetter, type Undeliverable } from '../streams/contracts/dead-letter.ts'
 import { deadLetterTopicOf } from '../streams/contracts/topic.ts'
-import type { LogRecord, LogWriter } from '../streams/log/port.ts'
+import { partitionKey, type LogRecord, type LogWriter } from '../streams/log/port.ts'
 import type { Batch } from '../streams/runtime/consume.ts'
 import type { Observation } from './observe.ts'
 import { StatementFailed } from './postgres/statement.ts'
@@ -20,12 +20,27 @@ export interface Recourse {
 /**
  * A sink that never stands still for a record. What Postgres refuses for its values is found by
  * halving the batch, put aside, and the rest is stored; each half in a transaction of its own, in
- * log order. Any other failure goes on as it was: the batch comes again.
+ * log order. Any other failure goes on as it was: the batch comes again, and what was put aside of
+ * it is not put aside once more.
  */
-export const unstoppable = (sink: Sink, recourse: Recourse): Sink => ({
-  ...sink,
-  handle: (batch) => store(sink, batch, recourse),
-})
+export function unstoppable(sink: Sink, recourse: Recourse): Sink {
+  // Of the batches in hand only, so a partition holds no more than one batch here.
+  const aside = new Map<string, Set<number>>()
+  const putAside = async (record: LogRecord, cause: StatementFailed): Promise<void> => {
+    const place = partitionKey(record)
+    const done = aside.get(place) ?? new Set()
+    if (done.has(record.offset)) return
+    await recourse.putAside(record, cause)
+    aside.set(place, done.add(record.offset))
+  }
+  return {
+    ...sink,
+    handle: async (batch) => {
+      await store(sink, batch, { ...recourse, putAside })
+      aside.delete(partitionKey(batch))
+    },
+  }
+}
 
 async function store(sink: Sink, batch: Batch, recourse: Recourse, asked = false): Promise<void> {
   try {

@@ -10,7 +10,7 @@ import { deliverTo } from './receipts/deliver.ts'
 import { watchFailover } from './operator/failover.ts'
 import { gatewayMetrics, type GatewayMetrics, type OperatorMetrics } from './metrics.ts'
 import { createHealth } from './operator/health-events.ts'
-import { createJournal } from './submit/journal.ts'
+import { createJournal } from './submit/journal/journal.ts'
 import { Operator } from './operator/operator.ts'
 import { sharedPermits } from './submit/pacing/permits.ts'
 import { PublishedResults } from './submit/redelivery/published-results.ts'
@@ -165,6 +165,7 @@ function bindOptions(
     unansweredMs,
     bindMode,
     newId,
+    elapsed,
     hooks: sessionHooks(operatorId, metrics, logger),
     onDeliver: deliverTo({ operatorId, profile, elapsed, publisher, recent, metrics, logger, now }),
   }

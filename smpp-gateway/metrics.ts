@@ -145,26 +145,18 @@ type Instruments = ReturnType<typeof traffic> & ReturnType<typeof session> & Ret
 function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
   const operator = { operator_id: operatorId }
   return {
+    ...perPdu(to, operator),
     state: (state) => {
       for (const name of OPERATOR_STATES) to.states.set({ ...operator, state: name }, name === state ? 1 : 0)
     },
-    submitted: (status, seconds) => {
-      to.submits.inc({ ...operator, status })
-      to.durations.observe(operator, seconds)
-    },
-    receipt: (stat) => to.receipts.inc({ ...operator, status: STAT_LABELS.has(stat) ? stat : 'OTHER' }),
     correlationMiss: () => to.misses.inc(operator),
     acceptedWithoutId: () => to.withoutId.inc(operator),
     mobileOriginated: () => to.originated.inc(operator),
-    throughputDenied: () => to.denied.inc(operator),
     throughputUsed: (read) => void to.used.set(operatorId, read),
     throughputFallback: (active) => to.fallback.set(operator, active ? 1 : 0),
     reconnectAttempt: () => to.reconnects.inc(operator),
     bindPaused: (isPaused) => to.paused.set(operator, isPaused ? 1 : 0),
     enquireLinkTimeout: () => to.enquire.inc(operator),
-    bytesSent: (bytes) => to.sent.inc(operator, bytes),
-    bytesReceived: (bytes) => to.received.inc(operator, bytes),
-    longMessageSegment: (strategy) => to.long.inc({ ...operator, strategy }),
     inDoubt: (policy) => to.doubt.inc({ ...operator, policy }),
     lateAnswer: () => to.late.inc(operator),
     uncertain: () => to.uncertain.inc(operator),
@@ -174,5 +166,40 @@ function viewOf(to: Instruments, operatorId: string): OperatorMetrics {
     encodingHintIgnored: () => to.hints.inc(operator),
     invalidCommand: () => to.invalid.inc(operator),
     faultyCommand: () => to.faulty.inc(operator),
+  }
+}
+
+type PerPdu = Pick<
+  OperatorMetrics,
+  'submitted' | 'receipt' | 'bytesSent' | 'bytesReceived' | 'longMessageSegment' | 'throughputDenied'
+>
+
+/** Counts in the series of each label, which `make` finds once. */
+function seriesOf<L extends string>(make: (label: L) => { inc(): void }): (label: L) => void {
+  const made = new Map<L, { inc(): void }>()
+  return (label) => {
+    const series = made.get(label) ?? make(label)
+    made.set(label, series)
+    series.inc()
+  }
+}
+
+/** The series of what every PDU counts are looked up once: a look-up costs more than the count. */
+function perPdu(to: Instruments, operator: { readonly operator_id: string }): PerPdu {
+  const submits = seriesOf((status: string) => to.submits.labels({ ...operator, status }))
+  const receipts = seriesOf((status: string) => to.receipts.labels({ ...operator, status }))
+  const long = seriesOf((strategy: string) => to.long.labels({ ...operator, strategy }))
+  const durations = to.durations.labels(operator)
+  const [sent, received, denied] = [to.sent, to.received, to.denied].map((each) => each.labels(operator))
+  return {
+    submitted: (status, seconds) => {
+      submits(status)
+      durations.observe(seconds)
+    },
+    receipt: (stat) => receipts(STAT_LABELS.has(stat) ? stat : 'OTHER'),
+    longMessageSegment: long,
+    throughputDenied: () => denied?.inc(),
+    bytesSent: (bytes) => sent?.inc(bytes),
+    bytesReceived: (bytes) => received?.inc(bytes),
   }
 }

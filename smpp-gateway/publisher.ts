@@ -1,8 +1,9 @@
-import { headers as natsHeaders } from '@nats-io/transport-node'
+import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/transport-node'
 import { encode } from '../streams/contracts/decode.ts'
 import { natsMessageId } from '../streams/contracts/subjects.ts'
 import type { Topic } from '../streams/contracts/topic.ts'
-import { jetstreamOf, type NatsLink } from '../streams/nats/link.ts'
+import { AckedPublishes } from '../streams/nats/acked-publishes.ts'
+import type { NatsLink } from '../streams/nats/link.ts'
 import { backoffMs, type Sleep } from '../streams/platform/backoff.ts'
 import type { Logger } from '../streams/platform/logger.ts'
 
@@ -43,16 +44,13 @@ const RETRY = { firstMs: 250, maxMs: 30_000, jitter: 0.2 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const { nats, ackMs, elapsed, sleep, random, logger } = options
-  const publish: Publisher['publish'] = async (topic, event, trace = {}) => {
-    const headers = natsHeaders()
-    for (const [name, value] of Object.entries({ ...topic.headers(event), ...trace }))
-      headers.set(name, value)
+  const acked = new AckedPublishes({ link: nats, now: elapsed })
+  const publish: Publisher['publish'] = async (topic, event, trace = NO_TRACE) => {
+    const headers = headersOf(topic, event, trace)
     try {
-      const msgID = natsMessageId(topic.name, event.eventId)
-      const startedAt = elapsed()
-      if (nats.connection === undefined) await nats.whenConnected(AbortSignal.timeout(ackMs))
-      const timeout = Math.max(1, ackMs - (elapsed() - startedAt))
-      await jetstreamOf(nats).publish(topic.name, encode(event), { headers, msgID, timeout })
+      const payload = Buffer.from(encode(event))
+      const withinMs = nats.connection === undefined ? await leftWhenConnected(nats, ackMs, elapsed) : ackMs
+      await acked.publish(topic.name, payload, headers, withinMs)
       return true
     } catch (error) {
       // NATS away, a full disk and a missing stream all look alike here: the event is not known to
@@ -71,4 +69,26 @@ export function createPublisher(options: PublisherOptions): Publisher {
       return false
     },
   }
+}
+
+const NO_TRACE: TraceHeaders = {}
+const MESSAGE_ID = 'Nats-Msg-Id'
+
+/** Made at once: setting one after the other checks each name anew, and these are fixed ones. */
+function headersOf<V extends Event>(topic: Topic<V>, event: V, trace: TraceHeaders): MsgHdrs {
+  const given: Record<string, string[]> = { [MESSAGE_ID]: [natsMessageId(topic.name, event.eventId)] }
+  for (const [name, value] of Object.entries(topic.headers(event))) given[name] = [value]
+  for (const [name, value] of Object.entries(trace)) given[name] = [value]
+  return MsgHdrsImpl.fromRecord(given)
+}
+
+/** In few sizes: those that wait equally long share a timer. */
+const LEFT_STEP_MS = 250
+
+/** What the wait for a connection leaves of `ackMs`. */
+async function leftWhenConnected(nats: NatsLink, ackMs: number, elapsed: () => number): Promise<number> {
+  const startedAt = elapsed()
+  await nats.whenConnected(AbortSignal.timeout(ackMs))
+  const leftMs = ackMs - (elapsed() - startedAt)
+  return Math.max(LEFT_STEP_MS, leftMs - (leftMs % LEFT_STEP_MS))
 }

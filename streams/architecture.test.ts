@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'streams/log/kafka/',
     folders: ['streams/log/', 'streams/platform/'],
-    packages: ['fzstd', 'lz4-napi', 'node:*'],
+    packages: ['@node-rs/crc32', 'fzstd', 'lz4-napi', 'node:*'],
   },
   {
     from: 'streams/runtime/',
@@ -129,7 +129,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'smpp-gateway/',
     folders: [...EDGE, 'streams/nats/'],
-    packages: ['zod', 'smpp', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*', ...NATS],
+    packages: ['zod', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*', ...NATS],
   },
   { from: 'dev/', folders: [''], packages: ['*'] },
 ]

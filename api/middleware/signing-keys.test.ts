@@ -18,7 +18,7 @@ const header = (kid: string): JWTHeaderParameters => ({ alg: 'RS256', kid })
 function scene() {
   const provider = { asked: 0, away: false, kids: ['k1'], now: 1_776_507_820_000 }
   const find = signingKeys({
-    now: () => provider.now,
+    monotonicMs: () => provider.now,
     fetchKeys: async () => {
       provider.asked += 1
       if (provider.away) throw new Error('away')

@@ -4,7 +4,12 @@ import { DependencyUnavailable } from '../problem.ts'
 export interface SigningKeysOptions {
   /** Gives the provider's JWKS; rejects when it cannot be had. */
   readonly fetchKeys: () => Promise<JSONWebKeySet>
-  readonly now: () => number
+  /**
+   * A clock that nobody sets: these are ages of keys. After a jump of the wall clock good keys
+   * would count as too old, or no refresh would be tried until the time of the last one comes
+   * again.
+   */
+  readonly monotonicMs: () => number
 }
 
 /** [ID7]: older keys are looked for anew, behind the requests. */
@@ -29,29 +34,29 @@ interface KeySet {
  * happens once in 30 s whatever tokens come: a flood of invented kids must not become a flood on
  * the provider. Throws DependencyUnavailable only when there is no set at all.
  */
-export function signingKeys({ fetchKeys, now }: SigningKeysOptions): JWTVerifyGetKey {
+export function signingKeys({ fetchKeys, monotonicMs }: SigningKeysOptions): JWTVerifyGetKey {
   let current: KeySet | undefined
   let triedMs = Number.NEGATIVE_INFINITY
   let refreshing: Promise<void> | undefined
 
   const refresh = (everyMs: number): Promise<void> => {
-    if (refreshing === undefined && now() - triedMs < everyMs) return Promise.resolve()
+    if (refreshing === undefined && monotonicMs() - triedMs < everyMs) return Promise.resolve()
     refreshing ??= load().finally(() => (refreshing = undefined))
     return refreshing
   }
   const load = async (): Promise<void> => {
-    triedMs = now()
+    triedMs = monotonicMs()
     const keys = await fetchKeys()
-    current = { find: createLocalJWKSet(keys), fetchedMs: now() }
+    current = { find: createLocalJWKSet(keys), fetchedMs: monotonicMs() }
   }
   const usable = (): KeySet | undefined =>
-    current !== undefined && now() - current.fetchedMs < LAST_GOOD_MS ? current : undefined
+    current !== undefined && monotonicMs() - current.fetchedMs < LAST_GOOD_MS ? current : undefined
 
   const keySet = async (): Promise<KeySet> => {
     const known = usable()
     if (known === undefined) return first()
     // The last good keys serve meanwhile; why this failed is told when they, too, are too old.
-    if (now() - known.fetchedMs >= FRESH_MS) refresh(REFRESH_EVERY_MS).catch(() => undefined)
+    if (monotonicMs() - known.fetchedMs >= FRESH_MS) refresh(REFRESH_EVERY_MS).catch(() => undefined)
     return known
   }
   const first = async (): Promise<KeySet> => {

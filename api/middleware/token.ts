@@ -2,6 +2,7 @@ import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
 import { uuid } from '../../streams/contracts/topic.ts'
 import { DependencyUnavailable } from '../problem.ts'
+import { verifiedTokens } from './verified-tokens.ts'
 
 /**
  * On whose behalf a request is made. Everything that is read or written is narrowed by tenant and
@@ -53,7 +54,7 @@ export const ROLE_SCOPES: Readonly<Record<string, readonly Scope[]>> = {
 const SCOPES: readonly Scope[] = ['sms:send', 'sms:read']
 const ADMIN_ROLE = 'platform.admin'
 
-const TOKEN_AGE_MAX = '24h'
+const TOKEN_AGE_SECONDS_MAX = 24 * 3_600
 // Two hosts' clocks are never equal; a token fresh from its issuer must not look as if it came from
 // the future.
 const CLOCK_TOLERANCE_SECONDS = 5
@@ -65,14 +66,19 @@ export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): Tok
     issuer: options.issuer,
     audience: options.audience,
     requiredClaims: ['exp'],
-    maxTokenAge: TOKEN_AGE_MAX,
+    maxTokenAge: TOKEN_AGE_SECONDS_MAX,
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
   }
+  const verified = verifiedTokens<TokenClaims>(options.now)
   return async (token) => {
+    const known = verified.get(token)
+    if (known !== undefined) return known
     try {
       const currentDate = new Date(options.now())
       const { payload } = await jwtVerify(token, keys, { ...rules, currentDate })
-      return claimsOf(payload, options.tenantClaim)
+      const claims = claimsOf(payload, options.tenantClaim)
+      if (claims !== undefined) verified.add(token, claims, goodUntilMs(payload))
+      return claims
     } catch (error) {
       if (isTokenFault(error)) return undefined
       // A key of the set that cannot be used (too short, unreadable) is the provider's fault.
@@ -80,6 +86,10 @@ export function tokenVerifier(keys: JWTVerifyGetKey, options: TokenOptions): Tok
     }
   }
 }
+
+/** By its own times; whether it was good from a moment on cannot change any more. */
+const goodUntilMs = ({ exp = 0, iat = 0 }: JWTPayload): number =>
+  Math.min(exp, iat + TOKEN_AGE_SECONDS_MAX) * 1_000
 
 const isTokenFault = (error: unknown): boolean =>
   error instanceof errors.JOSEError && !(error instanceof errors.JWKSInvalid)

@@ -1,5 +1,4 @@
-import type { Pool } from 'pg'
-import type { Instruments } from '../instruments.ts'
+import type { Database } from '../postgres.ts'
 
 /**
  * An outbox row by what its writer knows of it: the writer may insert rows but not read their
@@ -28,7 +27,7 @@ const WAIT_MS = 50
 /** Some ten seconds of the busiest process; the relay takes over what is dropped. */
 const PENDING_MAX = 20_000
 
-export function deleteDelivered(pool: Pool, instruments: Instruments): DeliveredRows {
+export function deleteDelivered(database: Database): DeliveredRows {
   let pending: DeliveredRow[] = []
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
@@ -38,7 +37,7 @@ export function deleteDelivered(pool: Pool, instruments: Instruments): Delivered
     timer = undefined
     running = running.then(async () => {
       for (let batch = pending.splice(0, BATCH_MAX); batch.length > 0; batch = pending.splice(0, BATCH_MAX))
-        await deleteBatch(pool, instruments, batch)
+        await deleteBatch(database, batch)
     })
     return running
   }
@@ -53,22 +52,19 @@ export function deleteDelivered(pool: Pool, instruments: Instruments): Delivered
   }
 }
 
-const DELETE_DELIVERED = {
-  text: `DELETE FROM orch.outbox WHERE created_at = ANY($1::timestamptz[]) AND event_id = ANY($2::uuid[])`,
-}
+/** A crash of the server brings back rows whose events NATS knows: one more publish each. */
+const WITHOUT_SYNC = { text: `SELECT set_config('synchronous_commit', 'off', true)` }
+const DELETE_DELIVERED = `DELETE FROM orch.outbox
+  WHERE created_at = ANY($1::timestamptz[]) AND event_id = ANY($2::uuid[])`
 
-async function deleteBatch(
-  pool: Pool,
-  instruments: Instruments,
-  batch: readonly DeliveredRow[],
-): Promise<void> {
+async function deleteBatch(database: Database, batch: readonly DeliveredRow[]): Promise<void> {
   const createdAts = [...new Set(batch.map((row) => row.createdAt))]
   const eventIds = batch.map((row) => row.eventId)
   try {
-    await pool.query({ ...DELETE_DELIVERED, values: [createdAts, eventIds] })
+    const deletion = { text: DELETE_DELIVERED, values: [createdAts, eventIds] }
+    await database.transaction('outbox_delete', [WITHOUT_SYNC, deletion])
   } catch {
-    // Forgotten on purpose: the relay publishes these rows again under the same ids and deletes
-    // them.
-    instruments.postgresErrors.inc({ op: 'outbox_delete' })
+    // Counted, and forgotten on purpose: the relay publishes these rows again under the same ids
+    // and deletes them.
   }
 }

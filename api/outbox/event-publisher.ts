@@ -1,7 +1,7 @@
-import { JetStreamApiError } from '@nats-io/jetstream'
-import { errors, headers as natsHeaders } from '@nats-io/transport-node'
+import { errors, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import { INBOUND_MIRRORS } from '../../streams/contracts/subjects.ts'
-import { jetstreamOf, type NatsLink } from '../../streams/nats/link.ts'
+import { AckedPublishes, PublishFailed } from '../../streams/nats/acked-publishes.ts'
+import type { NatsLink } from '../../streams/nats/link.ts'
 import type { Instruments } from '../instruments.ts'
 
 /** One event on its way to NATS: what an outbox row holds. */
@@ -29,24 +29,25 @@ export interface PublisherOptions {
   /** Put before every subject, so that tests can share a server. */
   readonly subjectPrefix?: string
   readonly instruments: Instruments
+  /** Monotonic ms. */
+  readonly monotonic: () => number
 }
 
 /**
  * A publish without a connection fails at once, so that submits are taken while NATS is away [F4].
  * The client library would keep it in memory without a bound, although the outbox already holds it.
  */
-export function eventPublisher({ link, subjectPrefix = '', instruments }: PublisherOptions): EventPublisher {
+export function eventPublisher(options: PublisherOptions): EventPublisher {
+  const { link, subjectPrefix = '', instruments, monotonic } = options
+  const streams = new AckedPublishes({ link, now: monotonic })
   return {
     get connected() {
       return link.connection !== undefined
     },
     async publish(event, ackMsMax) {
       try {
-        await jetstreamOf(link).publish(`${subjectPrefix}${event.subject}`, event.payload, {
-          msgID: event.msgId,
-          headers: headersOf(event),
-          timeout: ackMsMax,
-        })
+        const payload = utf8.encode(event.payload)
+        await streams.publish(`${subjectPrefix}${event.subject}`, payload, headersOf(event), ackMsMax)
         return { kind: 'acknowledged' }
       } catch (error) {
         // The outbox repeats it, or puts it aside.
@@ -58,6 +59,8 @@ export function eventPublisher({ link, subjectPrefix = '', instruments }: Publis
   }
 }
 
+const utf8 = new TextEncoder()
+
 // "message size exceeds maximum allowed" of the JetStream API.
 const MESSAGE_TOO_LARGE = 10_054
 
@@ -68,13 +71,14 @@ const MESSAGE_TOO_LARGE = 10_054
 function refusalOf(error: unknown): string | undefined {
   if (error instanceof errors.InvalidArgumentError) return 'no valid subject, headers or size'
   if (error instanceof errors.InvalidSubjectError) return 'no valid subject'
-  if (error instanceof JetStreamApiError && error.code === MESSAGE_TOO_LARGE)
+  if (error instanceof PublishFailed && error.code === MESSAGE_TOO_LARGE)
     return 'larger than max_msg_size of the stream'
   return undefined
 }
 
-function headersOf(event: Publication): ReturnType<typeof natsHeaders> {
+function headersOf(event: Publication): MsgHdrs {
   const headers = natsHeaders()
+  headers.set('Nats-Msg-Id', event.msgId)
   for (const [name, value] of Object.entries(event.headers)) headers.set(name, value)
   return headers
 }

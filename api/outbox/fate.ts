@@ -27,7 +27,7 @@ const Counted = z.object({ id: z.string(), attempts: z.number() })
 const REFUSALS_MAX = 5
 /** The relay has time: a slow NATS still gets everything. */
 const ACK_MS_MAX = 5_000
-const WAIT_MS_MAX = 300_000
+export const WAIT_MS_MAX = 300_000
 
 /** After the try that follows `attempts` others: 2, 4, 8 ... s. */
 export const waitMs = (attempts: number): number => Math.min(WAIT_MS_MAX, 2_000 * 2 ** Math.min(attempts, 20))

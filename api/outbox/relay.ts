@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { sleep } from '../../streams/platform/backoff.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import type { EventPublisher } from './event-publisher.ts'
-import { fateOf, waitMs, type Left } from './fate.ts'
+import { fateOf, WAIT_MS_MAX, waitMs, type Left } from './fate.ts'
 import type { Instruments } from '../instruments.ts'
 import { codeOf } from '../postgres.ts'
 
@@ -110,6 +110,7 @@ async function relayBatch(options: RelayOptions): Promise<number> {
 }
 
 async function relayLocked(client: PoolClient, options: RelayOptions): Promise<number> {
+  await client.query(BRING_BACK, [new Date(options.now()), new Date(options.now() + SET_MS_MAX)])
   const { rows } = await client.query(
     `SELECT id, subject, msg_id, headers, payload, attempts FROM orch.outbox
      WHERE dead_at IS NULL AND next_try_at <= $1 ORDER BY next_try_at LIMIT ${BATCH_MAX} FOR UPDATE SKIP LOCKED`,
@@ -122,6 +123,14 @@ async function relayLocked(client: PoolClient, options: RelayOptions): Promise<n
   await client.query(UPDATE_LEFT, [JSON.stringify(left)])
   return fates.length
 }
+
+/** Beyond this no try is ever set: the clock was ahead when it was, and has been put right. */
+const SET_MS_MAX = 2 * WAIT_MS_MAX
+
+const BRING_BACK = `
+  UPDATE orch.outbox SET next_try_at = $1 WHERE id = ANY(ARRAY(
+    SELECT id FROM orch.outbox WHERE dead_at IS NULL AND next_try_at > $2 LIMIT ${BATCH_MAX} FOR UPDATE SKIP LOCKED
+  ))`
 
 const UPDATE_LEFT = `
   UPDATE orch.outbox SET attempts = outbox.attempts + 1, next_try_at = left_row.next_try_at,

@@ -8,7 +8,7 @@ import type { EventPublisher, Publication, Published } from './event-publisher.t
 import { createInstruments } from '../instruments.ts'
 import { deleteDelivered } from './deletion.ts'
 import { startRelay, type Relay } from './relay.ts'
-import { openPool } from '../postgres.ts'
+import { connectDatabase, openPool } from '../postgres.ts'
 import { serverUrl } from '../testing/real-api.suite.ts'
 
 let database: TemporaryDatabase
@@ -124,6 +124,35 @@ describe('PLT-5 [F1] the outbox relay', () => {
     expect(await left()).toEqual([{ event_id: second, attempts: 2 }])
   })
 
+  test('a clock that was a day ahead and is put right keeps no row waiting for that day', async () => {
+    const rows = await insert(600, before(-86_400_000))
+    const tomorrow = nowMs + 86_400_000
+    const real = nowMs
+    await relayWith(
+      async () => false,
+      async (relay) => {
+        nowMs = tomorrow + 5_000
+        await relay.runOnce()
+        nowMs = real
+        await relay.runOnce()
+        await relay.runOnce()
+      },
+    )
+    const tried = await left()
+    expect(tried).toHaveLength(rows.length)
+    expect(tried.filter(({ attempts }) => attempts === 0)).toEqual([])
+  })
+
+  test('a try that is due in five minutes is no such jump', async () => {
+    await insert(1, before(-300_000))
+    await relayWith(
+      async () => true,
+      async (relay) => {
+        expect(await relay.runOnce()).toBe(0)
+      },
+    )
+  })
+
   test('takes at most 500, the oldest first', async () => {
     await insert(500, before(9_000))
     const [youngest] = await insert(1, before(8_000))
@@ -217,7 +246,8 @@ test('delivered rows are deleted together, and only those', async () => {
   const createdAt = before(0)
   const [first, second, third] = await insert(3, createdAt)
   if (first === undefined || second === undefined) throw new Error('three rows were inserted')
-  const delivered = deleteDelivered(relayPool, instruments)
+  const relayDatabase = connectDatabase(relayPool, { statementMsMax: 5_000 }, instruments)
+  const delivered = deleteDelivered(relayDatabase)
   delivered.add({ eventId: first, createdAt })
   delivered.add({ eventId: second, createdAt })
   await delivered.close()

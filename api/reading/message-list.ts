@@ -75,6 +75,27 @@ const Filters = z.strictObject(
 
 const METADATA_PREFIX = 'metadata.'
 
+/** What may be asked, for the reference. */
+export const LIST_PARAMETERS = [
+  { name: 'status', description: 'In this status.', schema: Filters.shape.status },
+  { name: 'to', description: 'To this number.', schema: Filters.shape.to },
+  { name: 'from', description: 'From this sender.', schema: Filters.shape.from },
+  { name: 'since', description: 'Accepted then or later.', schema: Filters.shape.since },
+  { name: 'until', description: 'Accepted before then.', schema: Filters.shape.until },
+  {
+    name: 'metadata',
+    description: 'Whose metadata hold this, at most 5: `metadata.campaignId=camp-001`.',
+    schema: z.record(z.templateLiteral([METADATA_PREFIX, z.string()]), z.string()),
+    isFreeForm: true,
+  },
+  {
+    name: 'limit',
+    description: `Messages a page; ${LIMIT_DEFAULT} when not given.`,
+    schema: z.int().min(1).max(LIMIT_MAX).optional(),
+  },
+  { name: 'cursor', description: 'The `nextCursor` of the page before.', schema: z.string().optional() },
+] as const
+
 /** Every parameter once: of two nobody could say which was meant. */
 export function parseQuery(parameters: URLSearchParams): ParsedQuery {
   const names = [...parameters.keys()]

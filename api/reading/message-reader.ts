@@ -1,20 +1,22 @@
 import { z } from 'zod'
 import { inTenant, type Database, type Statement } from '../postgres.ts'
 import type { Identity } from '../middleware/token.ts'
+import type { FairShare } from './fair-share.ts'
 import { cursorOf, selectList, type ListQuery } from './message-list.ts'
-import { messageView, VIEW_COLUMNS, type MessageView } from './message-view.ts'
+import { MessageView, messageView, VIEW_COLUMNS } from './message-view.ts'
 
 type Reader = Pick<Identity, 'tenantId' | 'accountId'>
 
 /** One segment in the reply of [H4], see [RD4]. */
-export interface SegmentView {
-  readonly messageId: string
-  readonly segmentIndex: number
-  readonly totalSegments: number
-  readonly status: string
-  readonly errorCode: string | null
-  readonly receivedAt: string | null
-}
+export const SegmentView = z.object({
+  messageId: z.string(),
+  segmentIndex: z.int().min(1),
+  totalSegments: z.int().min(1),
+  status: z.string(),
+  errorCode: z.string().nullable(),
+  receivedAt: z.iso.datetime().nullable(),
+})
+export type SegmentView = z.infer<typeof SegmentView>
 
 /**
  * What a client may read. Undefined for a message of another tenant or account, as for none [RD2].
@@ -27,11 +29,12 @@ export interface MessageReader {
   list(reader: Reader, query: ListQuery): Promise<MessagePage>
 }
 
-export interface MessagePage {
-  readonly messages: readonly MessageView[]
+export const MessagePage = z.object({
+  messages: z.array(MessageView),
   /** Null on the last page. */
-  readonly nextCursor: string | null
-}
+  nextCursor: z.string().nullable(),
+})
+export type MessagePage = z.infer<typeof MessagePage>
 
 /** Reads the primary: a replica may be more than the allowed two seconds behind [RD3]. */
 export const messageReader = (database: Database): MessageReader => ({
@@ -61,6 +64,13 @@ export const messageReader = (database: Database): MessageReader => ({
     const hasMore = views.length > messages.length && last !== undefined
     return { messages, nextCursor: hasMore ? cursorOf(last) : null }
   },
+})
+
+/** Slow reads of one tenant must not keep those of all others waiting [ER19]. */
+export const sharedFairly = (reader: MessageReader, share: FairShare): MessageReader => ({
+  message: (whose, messageId) => share.run(whose.tenantId, () => reader.message(whose, messageId)),
+  segments: (whose, messageId) => share.run(whose.tenantId, () => reader.segments(whose, messageId)),
+  list: (whose, query) => share.run(whose.tenantId, () => reader.list(whose, query)),
 })
 
 const SELECT_MESSAGE: Statement = {

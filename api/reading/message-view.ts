@@ -1,32 +1,34 @@
 import { z } from 'zod'
 import type { Row } from '../postgres.ts'
 
+const at = z.iso.datetime()
+
 /**
  * The reply of [H3], as yet without `sendAt` [RD1]. Instants are ISO 8601 UTC, null where nothing
  * has happened yet.
  */
-export interface MessageView {
-  readonly messageId: string
-  readonly to: string
-  readonly from: string
-  readonly messageType: string
-  readonly metadata: Readonly<Record<string, string>>
-  readonly callbackUrl: string | null
-  readonly expiresAt: string
-  readonly status: string
-  /** Retries of the routing so far [RT2]; 0 when the first try succeeded. */
-  readonly attemptCount: number
-  readonly operatorId: string | null
-  readonly routeId: string | null
-  readonly enqueuedAt: string
-  readonly processedAt: string | null
-  /** A problem (RFC 9457). */
-  readonly lastError: unknown
-  readonly segmentCount: number
-  readonly dlrStatus: string | null
-  readonly dlrReceivedAt: string | null
-  readonly statusUpdatedAt: string
-}
+export const MessageView = z.object({
+  messageId: z.string(),
+  to: z.string(),
+  from: z.string(),
+  messageType: z.string(),
+  metadata: z.record(z.string(), z.string()),
+  callbackUrl: z.string().nullable(),
+  expiresAt: at,
+  status: z.string(),
+  // [RT2]
+  attemptCount: z.number().describe('Retries of the routing so far; 0 when the first try succeeded.'),
+  operatorId: z.string().nullable(),
+  routeId: z.string().nullable(),
+  enqueuedAt: at,
+  processedAt: at.nullable(),
+  lastError: z.unknown().describe('A problem (RFC 9457), or null.'),
+  segmentCount: z.number(),
+  dlrStatus: z.string().nullable(),
+  dlrReceivedAt: at.nullable(),
+  statusUpdatedAt: at,
+})
+export type MessageView = z.infer<typeof MessageView>
 
 /** The columns that `messageView` reads. The text of a message is not among them. */
 export const VIEW_COLUMNS = `message_id, to_msisdn, from_sender, message_type, metadata, callback_url, expires_at,

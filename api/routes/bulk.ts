@@ -1,18 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
-import { admitted } from '../middleware/admission.ts'
-import { jsonBody } from '../middleware/body.ts'
-import { allowed } from '../middleware/identity.ts'
-import { counted, submitMeasured } from '../middleware/metrics.ts'
-import { spanned } from '../middleware/trace.ts'
+import { FaultSchema, IDEMPOTENCY_KEY, SUBMIT_HEADERS, type Operation } from '../openapi/operation.ts'
+import { PROBLEM } from '../openapi/schemas.ts'
 import { Problem, problemBody, type Fault, type ProblemBody } from '../problem.ts'
 import { identityOf, type ApiMiddleware, type ApiRouter } from '../state.ts'
-import { parseCommand, type ParsedCommand } from '../submit/command.ts'
+import { parseCommand, SubmitBody, type ParsedCommand } from '../submit/command.ts'
+import { SubmitReply } from '../submit/idempotency.ts'
 import type { SubmitOutcome } from '../submit/submit.ts'
-import { keyOf, shadowed, type SendDeps } from './send.ts'
+import { SEND_EXAMPLE, sendOperation } from './send.ts'
+import { keyOf, shadowed, submitHead, type SubmitDeps } from './submit-head.ts'
 
 /** [ER14] */
-const BULK_BYTES_MAX = 2 * 1024 * 1024
+export const BULK_BYTES_MAX = 2 * 1024 * 1024
 /** [SM12] */
 export const ELEMENTS_MAX = 500
 /**
@@ -22,19 +21,55 @@ export const PLACES = 16
 /** Elements read in one turn of the event loop: nobody else waits longer than these take. */
 const SLICE = 25
 
+const index = z.int().min(0)
+const BulkReply = z.object({
+  results: z.array(
+    z.union([
+      SubmitReply.extend({ index, warnings: z.array(FaultSchema).exactOptional() }),
+      z.object({ index, status: z.literal('REJECTED'), error: PROBLEM.schema }),
+    ]),
+  ),
+  accepted: z.int().min(0),
+  rejected: z.int().min(0),
+})
+
+export const bulkOperation: Operation = {
+  method: 'post',
+  path: '/v1/sms/bulk',
+  id: 'sendSmsBulk',
+  summary: 'Submit up to 500 messages',
+  description:
+    'Every element is decided by itself: the valid ones are stored, each other one says why not. With an ' +
+    '`Idempotency-Key` element i has the key followed by `:i`.',
+  scope: 'sms:send',
+  parameters: [IDEMPOTENCY_KEY],
+  request: {
+    name: 'BulkRequest',
+    schema: z.object({ messages: z.array(SubmitBody).min(1).max(ELEMENTS_MAX) }),
+    description: '1 to 500 messages.',
+    example: { messages: [SEND_EXAMPLE] },
+  },
+  success: {
+    status: 202,
+    headers: SUBMIT_HEADERS,
+    body: {
+      name: 'BulkReply',
+      schema: BulkReply,
+      description: 'One result for each message, in order.',
+      example: {
+        results: [{ index: 0, ...Object(sendOperation.success.body.example) }],
+        accepted: 1,
+        rejected: 0,
+      },
+    },
+  },
+  problems: [],
+}
+
 /** [H2]: `POST /v1/sms/bulk`. */
-export const addBulk = (router: ApiRouter, deps: SendDeps): void => {
-  router.post(
-    '/v1/sms/bulk',
-    counted(deps.instruments, 'bulk'),
-    submitMeasured(deps.instruments, deps.now),
-    spanned('orch.http.submit'),
-    deps.identify,
-    allowed('sms:send'),
-    admitted(deps.gate, PLACES),
-    jsonBody(BULK_BYTES_MAX),
-    bulk(deps),
-  )
+export const addBulk = (router: ApiRouter, deps: SubmitDeps): void => {
+  const head = submitHead(deps, { route: 'bulk', places: PLACES, bytesMax: BULK_BYTES_MAX })
+  router.post('/v1/sms/bulk', ...head, bulk(deps))
 }
 
 const Envelope = z.object({ messages: z.array(z.unknown()).min(1).max(ELEMENTS_MAX) })
@@ -48,7 +83,7 @@ interface Element {
 type Result = { readonly index: number; readonly status: string } & Readonly<Record<string, unknown>>
 
 const bulk =
-  ({ submit, now, instruments, flags }: SendDeps): ApiMiddleware =>
+  ({ submit, now, instruments, flags }: SubmitDeps): ApiMiddleware =>
   async (ctx) => {
     const isShadow = shadowed(ctx, flags())
     const elements = await read(ctx.state.json, now())

@@ -1,46 +1,59 @@
 import { trace } from '@opentelemetry/api'
-import { parseCommand, type ParsedCommand } from '../submit/command.ts'
-import { parseKey } from '../submit/idempotency.ts'
-import type { Flags } from '../middleware/flags.ts'
-import type { Instruments } from '../instruments.ts'
-import { admitted, type Admission } from '../middleware/admission.ts'
-import { jsonBody } from '../middleware/body.ts'
-import { allowed } from '../middleware/identity.ts'
-import { counted, submitMeasured } from '../middleware/metrics.ts'
-import { spanned } from '../middleware/trace.ts'
+import { z } from 'zod'
+import { FaultSchema, IDEMPOTENCY_KEY, SUBMIT_HEADERS, type Operation } from '../openapi/operation.ts'
 import { Problem } from '../problem.ts'
-import { identityOf, type ApiContext, type ApiMiddleware, type ApiRouter } from '../state.ts'
-import type { Submit } from '../submit/submit.ts'
+import { identityOf, type ApiMiddleware, type ApiRouter } from '../state.ts'
+import { parseCommand, SubmitBody, type ParsedCommand } from '../submit/command.ts'
+import { SubmitReply } from '../submit/idempotency.ts'
+import { keyOf, shadowed, submitHead, type SubmitDeps } from './submit-head.ts'
 
 /** [ER14]. Kong refuses the same. */
 export const SEND_BYTES_MAX = 64 * 1024
 
-export interface SendDeps {
-  readonly identify: ApiMiddleware
-  readonly gate: Admission
-  readonly submit: Submit
-  readonly instruments: Instruments
-  readonly now: () => number
-  readonly flags: () => Flags
+export const SEND_EXAMPLE = {
+  to: '+447700900123',
+  from: 'GHASI',
+  body: 'Your code is 4711',
+  metadata: { campaignId: 'camp-001' },
+}
+
+export const sendOperation: Operation = {
+  method: 'post',
+  path: '/v1/sms/send',
+  id: 'sendSms',
+  summary: 'Submit one message',
+  description:
+    'Stores the message and answers before it is sent. Unknown fields are ignored and named in `warnings`.',
+  scope: 'sms:send',
+  parameters: [IDEMPOTENCY_KEY],
+  request: { name: 'SubmitRequest', schema: SubmitBody, description: 'One message.', example: SEND_EXAMPLE },
+  success: {
+    status: 202,
+    headers: SUBMIT_HEADERS,
+    body: {
+      name: 'SubmitReply',
+      schema: SubmitReply.extend({ warnings: z.array(FaultSchema).exactOptional() }),
+      description: 'The message is stored, or has been by an earlier request of the same key.',
+      example: {
+        messageId: '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7',
+        status: 'QUEUED',
+        segmentCount: 1,
+        encoding: 'GSM7',
+        enqueuedAt: '2026-04-18T10:23:40.000Z',
+      },
+    },
+  },
+  problems: ['INVALID_DESTINATION', 'SMS_BODY_TOO_LONG', 'IDEMPOTENCY_CONFLICT'],
 }
 
 /** [H1]: `POST /v1/sms/send`, in the order of [SM23]. */
-export const addSend = (router: ApiRouter, deps: SendDeps): void => {
-  router.post(
-    '/v1/sms/send',
-    counted(deps.instruments, 'send'),
-    submitMeasured(deps.instruments, deps.now),
-    spanned('orch.http.submit'),
-    deps.identify,
-    allowed('sms:send'),
-    admitted(deps.gate),
-    jsonBody(SEND_BYTES_MAX),
-    send(deps),
-  )
+export const addSend = (router: ApiRouter, deps: SubmitDeps): void => {
+  const head = submitHead(deps, { route: 'send', places: 1, bytesMax: SEND_BYTES_MAX })
+  router.post('/v1/sms/send', ...head, send(deps))
 }
 
 const send =
-  ({ submit, now, flags }: SendDeps): ApiMiddleware =>
+  ({ submit, now, flags }: SubmitDeps): ApiMiddleware =>
   async (ctx) => {
     const isShadow = shadowed(ctx, flags())
     const { command, warnings } = validated(ctx.state.json, now())
@@ -68,19 +81,3 @@ const validated = (json: unknown, nowMs: number): Taken =>
     if (parsed.ok) return parsed
     throw new Problem(parsed.code, parsed.errors)
   })
-
-export function keyOf(ctx: ApiContext): string | undefined {
-  const header = ctx.req.headers['idempotency-key']
-  if (header === undefined) return undefined
-  const key = typeof header === 'string' ? parseKey(header) : undefined
-  if (key !== undefined) return key
-  throw new Problem('INVALID_HEADER', [
-    { path: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters, bare or quoted' },
-  ])
-}
-
-/** [FL2]. Asked once a request: the flag may change while it is being worked on. */
-export function shadowed(ctx: ApiContext, { shadow }: Flags): boolean {
-  if (shadow) ctx.set('X-Shadow', 'true')
-  return shadow
-}

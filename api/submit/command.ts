@@ -18,6 +18,9 @@ export const LIFETIME_MS_MAX = 48 * 3_600_000
 // oxlint-disable-next-line no-control-regex -- NUL is exactly what is looked for.
 const UNSTORABLE = /\u0000|\p{Surrogate}/u
 
+const SENDER =
+  'must be E.164, a short code of 3 to 8 digits, or at most 11 characters of the GSM alphabet with a letter'
+
 /** What Postgres can store, and so what it can be asked for. */
 export const text = z
   .string('must be a string')
@@ -48,13 +51,10 @@ const instantOf = z.iso
  * The body of [H1]: [SM2] to [SM9], as yet without `sendAt` [SM8]. Unknown fields are ignored
  * and named in the reply [SM1].
  */
-const Fields = z.object(
+export const SubmitBody = z.object(
   {
-    to: destination,
-    from: text.refine(
-      (value) => senderKind(value) !== null,
-      'must be E.164, a short code of 3 to 8 digits, or at most 11 characters of the GSM alphabet with a letter',
-    ),
+    to: destination.describe('The number in international form, `+` first; taken in E.164.'),
+    from: text.refine((value) => senderKind(value) !== null, SENDER).describe(`The sender; ${SENDER}.`),
     body: text
       .transform((value) => value.trim())
       .pipe(
@@ -62,9 +62,15 @@ const Fields = z.object(
           .string()
           .min(1, 'must not be empty')
           .max(BODY_CHARS_MAX, `must have at most ${BODY_CHARS_MAX} characters`),
-      ),
-    messageType: z.enum(['SMS', 'FLASH_SMS'], 'must be SMS or FLASH_SMS').default('SMS'),
-    callbackUrl: callbackUrl.exactOptional(),
+      )
+      .describe(`The text, trimmed: 1 to ${BODY_CHARS_MAX} characters (UTF-16 units).`),
+    messageType: z
+      .enum(['SMS', 'FLASH_SMS'], 'must be SMS or FLASH_SMS')
+      .default('SMS')
+      .describe('FLASH_SMS is shown at once and not kept.'),
+    callbackUrl: callbackUrl
+      .describe('Called with the outcome: https, a public host, no user or password.')
+      .exactOptional(),
     metadata: z
       .record(
         text.max(METADATA_KEY_CHARS_MAX),
@@ -75,8 +81,11 @@ const Fields = z.object(
         (map) => Object.keys(map).length <= METADATA_ENTRIES_MAX,
         `must have at most ${METADATA_ENTRIES_MAX} entries`,
       )
+      .describe(`Given back with the message; at most ${METADATA_ENTRIES_MAX} entries.`)
       .exactOptional(),
-    expiresAt: instantOf.exactOptional(),
+    expiresAt: instantOf
+      .describe('Not sent after this; in the future, at most 48 hours away, which is also the default.')
+      .exactOptional(),
   },
   'must be an object',
 )
@@ -85,7 +94,7 @@ const Fields = z.object(
  * A submit in normal form: what its fingerprint is taken of. `expiresAt` only when the client gave
  * one, `metadata` only when there is any.
  */
-export type SubmitCommand = z.infer<typeof Fields>
+export type SubmitCommand = z.infer<typeof SubmitBody>
 
 export type ParsedCommand =
   | { readonly ok: true; readonly command: SubmitCommand; readonly warnings: readonly Fault[] }
@@ -102,27 +111,28 @@ export interface Refusal {
  * Of a command that is taken the times are judged later, by `timingFaults`.
  */
 export function parseCommand(input: unknown, nowMs: number): ParsedCommand {
-  const parsed = Fields.safeParse(input)
+  const parsed = SubmitBody.safeParse(input)
   if (parsed.success)
     return {
       ok: true,
       command: normalForm(parsed.data),
-      warnings: warningsAbout(input, Object.keys(Fields.shape)),
+      warnings: warningsAbout(input, Object.keys(SubmitBody.shape)),
     }
   const { issues } = parsed.error
   const errors = [...issues.map(faultOf), ...timingFaultsOf(input, nowMs)]
   return { ok: false, code: codeOf(errors, issues), errors }
 }
 
-const EstimateFields = Fields.pick({ to: true, body: true })
+/** What an estimate needs of a submit [H14]. */
+export const EstimateBody = SubmitBody.pick({ to: true, body: true })
 
-/** What an estimate needs of a submit [H14]; the same faults under the same codes. */
+/** The same faults under the same codes. */
 export function parseEstimate(
   input: unknown,
 ):
-  | { readonly ok: true; readonly command: z.infer<typeof EstimateFields> }
+  | { readonly ok: true; readonly command: z.infer<typeof EstimateBody> }
   | ({ readonly ok: false } & Refusal) {
-  const parsed = EstimateFields.safeParse(input)
+  const parsed = EstimateBody.safeParse(input)
   if (parsed.success) return { ok: true, command: parsed.data }
   const errors = parsed.error.issues.map(faultOf)
   return { ok: false, code: codeOf(errors, parsed.error.issues), errors }

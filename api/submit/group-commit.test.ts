@@ -82,7 +82,23 @@ describe('submits at the same time', () => {
     expect(calls.map(({ ids }) => ids)).toEqual([['a'], ['b'], ['c', 'd']])
   })
 
-  test('but no longer than the bound, and not when there are enough of them', async () => {
+  test('they are all taken then, up to the bound of one transaction', async () => {
+    for (const id of ['a', 'b']) {
+      void insert(id)
+      await settled()
+    }
+    for (let index = 0; index < 70; index++) void insert(String(index))
+    await settled()
+    expect(calls).toHaveLength(2)
+    calls[0]?.end()
+    await settled()
+    expect(calls[2]?.ids).toHaveLength(64)
+    calls[1]?.end()
+    await settled()
+    expect(calls[3]?.ids).toEqual(['64', '65', '66', '67', '68', '69'])
+  })
+
+  test('but those that have waited long pass the ones under way, which must be stuck', async () => {
     for (const id of ['a', 'b', 'c']) {
       void insert(id)
       await settled()
@@ -90,22 +106,49 @@ describe('submits at the same time', () => {
     wakes[0]?.()
     await settled()
     expect(calls.map(({ ids }) => ids)).toEqual([['a'], ['b'], ['c']])
-    for (let index = 0; index < 64; index++) void insert(String(index))
-    await settled()
-    expect(calls.at(-1)?.ids).toHaveLength(64)
   })
 
-  test('no more than eight transactions are under way, however many come', async () => {
+  test('nobody passes on behalf of one that has not waited', async () => {
+    for (const id of ['a', 'b', 'c']) {
+      void insert(id)
+      await settled()
+    }
+    calls[0]?.end()
+    await settled()
+    void insert('d')
+    await settled()
+    wakes[0]?.()
+    await settled()
+    expect(calls.map(({ ids }) => ids)).toEqual([['a'], ['b'], ['c']])
+  })
+
+  test('no more than six transactions are under way, however many come', async () => {
     for (let round = 0; round < 20; round++) {
       void insert(`m${round}`)
       await settled()
       for (const wake of wakes.splice(0)) wake()
       await settled()
     }
-    expect(calls).toHaveLength(8)
+    expect(calls).toHaveLength(6)
     for (const { end } of calls.splice(0)) end()
     await settled()
-    expect(calls.flatMap(({ ids }) => ids)).toHaveLength(12)
+    expect(calls.flatMap(({ ids }) => ids)).toHaveLength(14)
+  })
+
+  test('one that has got its answer elsewhere by then is left out', async () => {
+    let isAnswered = false
+    for (const id of ['a', 'b']) {
+      void insert(id)
+      await settled()
+    }
+    const known = store.insert([messageOf('known')], { isAnswered: () => isAnswered })
+    void insert('c')
+    await settled()
+    isAnswered = true
+    calls[0]?.end()
+    expect(await known).toEqual(['taken'])
+    await settled()
+    expect(calls.at(-1)?.ids).toEqual(['c'])
   })
 })
 
@@ -127,6 +170,19 @@ describe('a group that fails', () => {
       expect((await answers).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     },
   )
+
+  test('is tried again by four at a time, while new ones go on in groups', async () => {
+    for (let index = 0; index < 10; index++) void insert(String(index)).catch(() => undefined)
+    await settled()
+    calls[0]?.end(databaseError('55P03'))
+    await settled()
+    void insert('new')
+    await settled()
+    expect(calls.slice(1).map(({ ids }) => ids)).toEqual([['0'], ['1'], ['2'], ['3'], ['new']])
+    calls[1]?.end()
+    await settled()
+    expect(calls.slice(6).map(({ ids }) => ids)).toEqual([['4']])
+  })
 
   test('with an unknown outcome is not tried again: what may be stored must not be stored twice', async () => {
     const answers = Promise.allSettled([insert('a'), insert('b')])

@@ -7,17 +7,26 @@ export interface GroupOptions {
   readonly sleep: (ms: number) => Promise<void>
 }
 
-/** A group of this size need not wait for more: one statement for it is large enough. */
+/** A larger group costs a message hardly less, and its first message waits for the last. */
 const ROWS_MAX = 64
-/** How long a message waits for others, at most, while transactions are under way. */
-const WAIT_MS = 5
-/** Transactions that need not wait: while there are fewer, a message goes at once. */
+/**
+ * While so many transactions are under way others are gathered, however long it takes: each ends
+ * within milliseconds, and the more have come by then, the less each costs.
+ */
 const BUSY_FROM = 2
+/**
+ * Unless it takes so long that the ones under way must be stuck, behind a lock or a slow disk. Then
+ * one more passes them.
+ */
+const STUCK_AFTER_MS = 25
 /** So many connections may be held by groups; bulks and lone retries have the others. */
-const GROUPS_MAX = 8
+const GROUPS_MAX = 6
+/** Of a group that was taken apart; all at once they would be a flood of our own making. */
+const LONE_MAX = 4
 
 interface Waiting {
   readonly message: NewMessage
+  readonly isAnswered: () => boolean
   readonly resolve: (insertion: Insertion) => void
   readonly reject: (error: unknown) => void
 }
@@ -40,61 +49,80 @@ export function groupCommit(options: GroupOptions): MessageStore {
       const [message, ...more] = messages
       const isPlain = more.length === 0 && how.replaceExpired !== true && how.rollBack !== true
       if (message === undefined || !isPlain) return store.insert(messages, how)
-      return [await one(message)]
+      return [await one(message, how.isAnswered ?? (() => false))]
     },
   }
 }
 
 /** Puts a message into the next group; resolves with what became of it. */
-function gatherer({ store, sleep }: GroupOptions): (message: NewMessage) => Promise<Insertion> {
+type Gather = (message: NewMessage, isAnswered: () => boolean) => Promise<Insertion>
+
+function gatherer({ store, sleep }: GroupOptions): Gather {
   let queue: Waiting[] = []
-  let underWay = 0
+  const alone: Waiting[] = []
+  let groups = 0
+  let lone = 0
   let isTimed = false
   let isCalled = false
 
-  const start = (): void => {
-    const group = queue.slice(0, ROWS_MAX)
-    queue = queue.slice(ROWS_MAX)
-    underWay += 1
-    void commit(store, group).finally(() => {
-      underWay -= 1
+  const startGroup = (): void => {
+    for (const { resolve } of queue.filter((waiting) => waiting.isAnswered())) resolve('taken')
+    const unanswered = queue.filter((waiting) => !waiting.isAnswered())
+    const group = unanswered.slice(0, ROWS_MAX)
+    queue = unanswered.slice(ROWS_MAX)
+    if (group.length === 0) return
+    groups += 1
+    void commit(store, group).then((apart) => {
+      groups -= 1
+      alone.push(...apart)
       pump()
     })
   }
-  const mayStart = (): boolean =>
-    queue.length > 0 && underWay < GROUPS_MAX && (underWay < BUSY_FROM || queue.length >= ROWS_MAX)
+  const startLone = (waiting: Waiting): void => {
+    lone += 1
+    void commit(store, [waiting]).then(() => {
+      lone -= 1
+      pump()
+    })
+  }
+  const mayStart = (): boolean => queue.length > 0 && groups < BUSY_FROM
   const pump = (): void => {
     isCalled = false
-    while (mayStart()) start()
-    if (queue.length > 0 && underWay < GROUPS_MAX && !isTimed) void startLater()
+    for (const waiting of alone.splice(0, LONE_MAX - lone)) startLone(waiting)
+    while (mayStart()) startGroup()
+    if (queue.length > 0 && !isTimed) void passLater()
   }
-  const startLater = async (): Promise<void> => {
+  const passLater = async (): Promise<void> => {
+    const [first] = queue
     isTimed = true
-    await sleep(WAIT_MS)
+    await sleep(STUCK_AFTER_MS)
     isTimed = false
-    if (queue.length > 0 && underWay < GROUPS_MAX) start()
+    // The one that was first then is still waiting.
+    if (queue.length > 0 && queue[0] === first && groups < GROUPS_MAX) startGroup()
     pump()
   }
 
-  return (message) =>
+  return (message, isAnswered) =>
     new Promise((resolve, reject) => {
-      queue.push({ message, resolve, reject })
-      // Not at once: what comes in this turn goes together.
-      if (!isCalled) queueMicrotask(pump)
+      queue.push({ message, isAnswered, resolve, reject })
+      // Not at once: what the sockets hold in this turn of the event loop goes together.
+      if (!isCalled) setImmediate(pump)
       isCalled = true
     })
 }
 
-async function commit(store: MessageStore, group: readonly Waiting[]): Promise<void> {
+/** Gives those that have to be tried by themselves; all others have been answered. */
+async function commit(store: MessageStore, group: readonly Waiting[]): Promise<readonly Waiting[]> {
   try {
     const insertions = await store.insert(
       group.map(({ message }) => message),
       { isGroup: group.length > 1 },
     )
     group.forEach(({ resolve }, index) => resolve(insertions[index] ?? 'taken'))
+    return []
   } catch (error) {
-    if (group.length > 1 && isOfOneRow(error))
-      await Promise.all(group.map((waiting) => commit(store, [waiting])))
-    else for (const { reject } of group) reject(error)
+    if (group.length > 1 && isOfOneRow(error)) return group
+    for (const { reject } of group) reject(error)
+    return []
   }
 }

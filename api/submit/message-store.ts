@@ -34,6 +34,11 @@ export interface InsertOptions {
    * of them wants.
    */
   readonly isGroup?: boolean
+  /**
+   * Asked when the transaction of a group begins: a message that has got its answer by then counts
+   * as taken.
+   */
+  readonly isAnswered?: () => boolean
   /** Shadow mode [FL2]: the answers are those of a real insertion, and nothing is stored. */
   readonly rollBack?: boolean
 }
@@ -44,11 +49,9 @@ const GROUP_LOCK_MS_MAX = 250
 export const messageStore = (database: Database): MessageStore => ({
   async insert(messages, { replaceExpired = false, isGroup = false, rollBack } = {}) {
     const tenants = byTenant(messages)
-    const statements = tenants.flatMap(([tenantId, ofTenant]) => {
-      const expired = replaceExpired ? ofTenant.flatMap(forgetExpiredKey) : []
-      return inTenant(tenantId, [...expired, insertMessages(tenantId, ofTenant)])
-    })
+    const expired = replaceExpired ? tenants.flatMap(forgetExpiredKeys) : []
     const lockMsMax = isGroup ? GROUP_LOCK_MS_MAX : undefined
+    const statements = [...expired, storeSubmits(tenants)]
     const results = await database.transaction('submit', statements, { lockMsMax, rollBack })
     const rows = results.flatMap((result) => result.rows)
     const stored = new Set(rows.flatMap((row) => StoredRow.safeParse(row).data?.stored_id ?? []))
@@ -63,11 +66,16 @@ export const messageStore = (database: Database): MessageStore => ({
   },
 })
 
+interface OfTenant {
+  readonly tenantId: string
+  readonly messages: readonly NewMessage[]
+}
+
 /**
  * Tenants and the keys of each in one order everywhere: two transactions that want the same keys
  * would otherwise wait for each other for ever.
  */
-function byTenant(messages: readonly NewMessage[]): (readonly [string, readonly NewMessage[]])[] {
+function byTenant(messages: readonly NewMessage[]): readonly OfTenant[] {
   const tenants = new Map<string, NewMessage[]>()
   for (const message of messages) {
     const { tenantId } = message.request
@@ -77,7 +85,7 @@ function byTenant(messages: readonly NewMessage[]): (readonly [string, readonly 
   }
   return [...tenants]
     .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .map(([tenantId, ofTenant]) => [tenantId, ofTenant.toSorted(byHash)] as const)
+    .map(([tenantId, ofTenant]) => ({ tenantId, messages: ofTenant.toSorted(byHash) }))
 }
 
 const byHash = (left: NewMessage, right: NewMessage): number =>
@@ -93,59 +101,28 @@ export const storedReplyOf = ({ request, reply }: NewMessage, claim: KeyClaim): 
   reply,
 })
 
-/**
- * Any number of messages of one tenant, as one JSON parameter: one statement whatever their number,
- * parsed once and without a name, so that a pooler between us and Postgres may give each
- * transaction another connection. Of two equal keys the first row wins. The outbox row carries the
- * instant of the message: by its index it is found again for deletion. Until two seconds later it
- * is left to the process that wrote it [SM24].
- */
-const INSERT_MESSAGES = `
-  WITH given AS (
-    SELECT * FROM jsonb_to_recordset($2::jsonb) AS given(
-      message_id uuid, account_id uuid, to_msisdn text, from_sender text, body text, segment_count smallint,
-      message_type text, encoding text, status text, hash text, callback_url text, metadata jsonb,
-      enqueued_at timestamptz, expires_at timestamptz, event_id uuid, subject text, msg_id text, headers jsonb,
-      payload jsonb, fingerprint text, reply jsonb, key_ends timestamptz
-    )
-  ),
-  claimed AS (
-    INSERT INTO orch.idempotency_keys (
-      hash, tenant_id, account_id, message_id, request_fingerprint, response_body, created_at, expires_at
-    )
-    SELECT hash, $1::uuid, account_id, message_id, fingerprint, reply, enqueued_at, key_ends
-    FROM given WHERE hash IS NOT NULL ORDER BY hash
-    ON CONFLICT (hash) DO NOTHING
-    RETURNING message_id
-  ),
-  free AS (
-    SELECT * FROM given WHERE hash IS NULL OR message_id IN (SELECT message_id FROM claimed)
-  ),
-  message AS (
-    INSERT INTO orch.sms_messages (
-      message_id, tenant_id, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-      status, idempotency_hash, callback_url, metadata, enqueued_at, status_updated_at, expires_at
-    )
-    SELECT message_id, $1::uuid, account_id, to_msisdn, from_sender, body, segment_count, message_type, encoding,
-      status, hash, callback_url, metadata, enqueued_at, enqueued_at, expires_at
-    FROM free
-  ),
-  event AS (
-    INSERT INTO orch.outbox (event_id, tenant_id, subject, msg_id, headers, payload, created_at, next_try_at)
-    SELECT event_id, $1::uuid, subject, msg_id, headers, payload, enqueued_at, enqueued_at + interval '2 seconds'
-    FROM free
-  )
-  SELECT message_id AS stored_id FROM free`
-
 const StoredRow = z.object({ stored_id: z.string() })
 
-const insertMessages = (tenantId: string, messages: readonly NewMessage[]): Statement => ({
-  text: INSERT_MESSAGES,
-  values: [tenantId, JSON.stringify(messages.map(rowOf))],
+/**
+ * One call whatever the number of messages and tenants. Without a name, so that a pooler between us
+ * and Postgres may give each transaction another connection. Of two equal keys the first row wins.
+ */
+const storeSubmits = (tenants: readonly OfTenant[]): Statement => ({
+  text: 'SELECT stored_id FROM orch.store_submits($1)',
+  values: [JSON.stringify(tenants.map(rowsOf))],
 })
 
-const rowOf = ({ request, publication, reply, claim }: NewMessage) => ({
+const rowsOf = ({ tenantId, messages }: OfTenant) => ({
+  tenant_id: tenantId,
+  messages: messages.map(messageRow),
+  keys: messages.flatMap(keyRow),
+  events: messages.map(eventRow),
+})
+
+/** By the columns of the table; those left out have the defaults of the function. */
+const messageRow = ({ request, reply, claim }: NewMessage) => ({
   message_id: request.messageId,
+  tenant_id: request.tenantId,
   account_id: request.accountId,
   to_msisdn: request.to,
   from_sender: request.from,
@@ -154,17 +131,43 @@ const rowOf = ({ request, publication, reply, claim }: NewMessage) => ({
   message_type: request.messageType,
   encoding: request.encoding,
   status: reply.status,
+  idempotency_hash: claim?.hash,
   callback_url: request.callbackUrl,
   metadata: request.metadata,
   enqueued_at: request.enqueuedAt,
+  status_updated_at: request.enqueuedAt,
   expires_at: request.expiresAt,
+})
+
+const keyRow = ({ request, reply, claim }: NewMessage) =>
+  claim === undefined
+    ? []
+    : [
+        {
+          hash: claim.hash,
+          tenant_id: request.tenantId,
+          account_id: request.accountId,
+          message_id: request.messageId,
+          request_fingerprint: claim.fingerprint,
+          response_body: reply,
+          created_at: request.enqueuedAt,
+          expires_at: keyLifeEnds(request.enqueuedAt),
+        },
+      ]
+
+const eventRow = ({ request, publication }: NewMessage) => ({
+  message_id: request.messageId,
   event_id: request.eventId,
+  tenant_id: request.tenantId,
   subject: publication.subject,
   msg_id: publication.msgId,
   headers: publication.headers,
   payload: request,
-  ...(claim && { ...claim, reply, key_ends: keyLifeEnds(request.enqueuedAt) }),
+  created_at: request.enqueuedAt,
 })
+
+const forgetExpiredKeys = ({ tenantId, messages }: OfTenant): readonly Statement[] =>
+  inTenant(tenantId, messages.flatMap(forgetExpiredKey))
 
 const forgetExpiredKey = ({ request, claim }: NewMessage): readonly Statement[] =>
   claim === undefined

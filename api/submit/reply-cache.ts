@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { backoffMs } from '../../streams/platform/backoff.ts'
 import { maskDigits, type Logger } from '../../streams/platform/logger.ts'
@@ -35,24 +36,47 @@ export function connectRedis(url: string, logger: Logger, random: () => number):
   return redis
 }
 
-export const redisReplyCache = (redis: Redis, instruments: Instruments): ReplyCache => ({
-  async get(hash) {
-    try {
-      const stored = await redis.get(keyOf(hash))
-      if (stored === null) return undefined
-      instruments.cacheHits.inc()
-      return StoredReply.parse(JSON.parse(stored))
-    } catch {
-      // Away or unreadable: counted, and the same as not found, because Postgres decides.
-      instruments.redisErrors.inc({ op: 'get' })
-      return undefined
-    }
-  },
-  async set(hash, stored) {
-    try {
-      await redis.set(keyOf(hash), JSON.stringify(stored), 'EX', KEY_LIFETIME_MS / 1000)
-    } catch {
-      instruments.redisErrors.inc({ op: 'set' })
-    }
-  },
-})
+export function redisReplyCache(redis: Redis, instruments: Instruments): ReplyCache {
+  const find = inOneTurn((keys) => redis.mget(keys))
+  return {
+    async get(hash) {
+      try {
+        const stored = await find(keyOf(hash))
+        if (stored === null) return undefined
+        instruments.cacheHits.inc()
+        return StoredReply.parse(JSON.parse(stored))
+      } catch {
+        // Away or unreadable: counted, and the same as not found, because Postgres decides.
+        instruments.redisErrors.inc({ op: 'get' })
+        return undefined
+      }
+    },
+    async set(hash, stored) {
+      try {
+        await redis.set(keyOf(hash), JSON.stringify(stored), 'EX', KEY_LIFETIME_MS / 1000)
+      } catch {
+        instruments.redisErrors.inc({ op: 'set' })
+      }
+    },
+  }
+}
+
+type Found = string | null
+
+/** What is asked for in one turn of the event loop is one command. */
+function inOneTurn(ask: (keys: string[]) => Promise<Found[]>): (key: string) => Promise<Found> {
+  let keys: string[] = []
+  let answers: Promise<Found[]> | undefined
+  const send = async (): Promise<Found[]> => {
+    await nextTurn()
+    const asked = keys
+    keys = []
+    answers = undefined
+    return ask(asked)
+  }
+  return async (key) => {
+    const place = keys.push(key) - 1
+    answers ??= send()
+    return (await answers)[place] ?? null
+  }
+}

@@ -32,6 +32,11 @@ let published: Publication[]
 let delivered: DeliveredRow[]
 let acknowledges: boolean
 let nowMs: number
+/** Resolves when the transactions that are under way have ended. */
+let transactions: Promise<void>
+/** Resolves when the cache answers. */
+let looks: Promise<void>
+let isAway: boolean
 
 beforeEach(() => {
   steps = []
@@ -42,10 +47,16 @@ beforeEach(() => {
   delivered = []
   acknowledges = true
   nowMs = Date.parse(enqueuedAt)
+  transactions = Promise.resolve()
+  looks = Promise.resolve()
+  isAway = false
 })
 
 const store: MessageStore = {
-  insert: async (messages, { replaceExpired = false, rollBack = false } = {}) => {
+  insert: async (messages, { replaceExpired = false, rollBack = false, isAnswered } = {}) => {
+    await transactions
+    if (isAnswered?.() === true) return messages.map(() => 'taken')
+    if (isAway) throw new DependencyUnavailable('postgres', new Error('away'))
     steps.push(`${replaceExpired ? 'replace' : 'insert'}${rollBack ? ' rolled back' : ''}`)
     return messages.map(() => insertions.shift() ?? 'stored')
   },
@@ -60,6 +71,7 @@ const use = () =>
     cache: {
       get: async (hash) => {
         steps.push('cache.get')
+        await looks
         return cache.get(hash)
       },
       set: async (hash, stored) => {
@@ -73,6 +85,7 @@ const use = () =>
       publish: async (event) => {
         steps.push('publish')
         published.push(event)
+        await looks
         return { kind: acknowledges ? 'acknowledged' : 'unknown' }
       },
     },
@@ -148,11 +161,25 @@ describe('ORC-1.4 a used key', () => {
   })
   const replayed = { kind: 'replayed', reply: { ...reply, messageId: accountId } }
 
-  test('found in the cache is answered from there', async () => {
+  test('found in the cache before its transaction begins is answered from there', async () => {
     await submit()
     steps.length = 0
+    transactions = new Promise((resolve) => void setImmediate(resolve))
     expect(await submit()).toEqual({ kind: 'replayed', reply })
     expect(steps).toEqual(['cache.get'])
+  })
+
+  test('found in the cache is answered although Postgres is away, and nothing else is', async () => {
+    await submit()
+    isAway = true
+    expect(await submit()).toEqual({ kind: 'replayed', reply })
+    await expect(submit({ idempotencyKey: 'another' })).rejects.toBeInstanceOf(DependencyUnavailable)
+  })
+
+  test('that Postgres finds free is new, whatever the cache says meanwhile', async () => {
+    cache.set(claim.hash, stored())
+    looks = new Promise((resolve) => void setImmediate(resolve))
+    expect(await submit()).toEqual({ kind: 'accepted', reply })
   })
 
   test('found in Postgres is answered from there, and nothing is published', async () => {

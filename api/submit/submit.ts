@@ -60,16 +60,24 @@ interface Entry extends SubmitItem {
  * Takes messages in the order of [SM23]: the key's reply if it has one, else one transaction, then
  * the cache and the publish side by side. Once the transaction has committed a message is accepted,
  * whatever fails after it: the outbox relay publishes what was not acknowledged. Throws
- * DependencyUnavailable when Postgres is away.
+ * DependencyUnavailable when Postgres is away and Redis does not know the key.
  */
 export const createSubmit =
   (deps: SubmitDeps): Submit =>
   async (request) => {
     const entries = request.items.map((item): Entry => ({ ...item, claim: claimFor(request, item) }))
-    await lookIntoCache(deps, entries)
-    await refuseUntimely(deps, request, entries)
-    for (let insertion = 1; insertion <= INSERTIONS_MAX && open(entries).length > 0; insertion++)
-      await insertOpen(deps, request, open(entries), insertion > 1)
+    const looked = lookIntoCache(deps, entries)
+    // One message does not wait for Redis [SM15]: Postgres would say the same, and while other
+    // transactions are under way the answer of Redis comes before its own begins.
+    if (entries.length > 1) await looked
+    try {
+      await refuseUntimely(deps, request, entries, looked)
+      for (let insertion = 1; insertion <= INSERTIONS_MAX && open(entries).length > 0; insertion++)
+        await insertOpen(deps, request, open(entries), insertion > 1)
+    } catch (error) {
+      await looked
+      if (open(entries).length > 0) throw error
+    }
     return entries.map((entry) => counted(deps, entry))
   }
 
@@ -100,17 +108,24 @@ async function lookIntoCache({ cache, now }: SubmitDeps, entries: readonly Entry
 }
 
 function settle(entry: Entry, stored: StoredReply | undefined, nowMs: number): void {
-  if (entry.claim === undefined || stored === undefined) return
+  if (entry.outcome !== undefined || entry.claim === undefined || stored === undefined) return
   const verdict = judge(entry.claim, stored, nowMs)
   if (verdict === 'conflict') entry.outcome = { kind: 'conflict' }
   if (verdict === 'replay') entry.outcome = { kind: 'replayed', reply: stored.reply }
 }
 
 /** Only what is new is judged by the clock [SM7], and what is new Postgres decides [SM15]. */
-async function refuseUntimely(deps: SubmitDeps, request: SubmitRequest, entries: readonly Entry[]) {
+async function refuseUntimely(
+  deps: SubmitDeps,
+  request: SubmitRequest,
+  entries: readonly Entry[],
+  looked: Promise<void>,
+): Promise<void> {
   const faultsOf = ({ command }: Entry): Fault[] => timingFaults(command, deps.now())
-  const untimely = open(entries).filter((entry) => faultsOf(entry).length > 0)
-  await settleFromPostgres(deps, request, untimely)
+  const untimely = entries.filter((entry) => faultsOf(entry).length > 0)
+  if (untimely.length === 0) return
+  await looked
+  await settleFromPostgres(deps, request, open(untimely))
   for (const entry of open(untimely)) entry.outcome = { kind: 'untimely', errors: faultsOf(entry) }
 }
 
@@ -130,7 +145,11 @@ async function insertOpen(
   const messages = entries.map(({ command, claim }) => newMessage(deps, request, command, claim))
   const attributes = spanAttributes(messages)
   const insertions = await inSpan('api', 'orch.pg.insert', { attributes }, () =>
-    deps.store.insert(messages, { replaceExpired, rollBack: request.isShadow === true }),
+    deps.store.insert(messages, {
+      replaceExpired,
+      rollBack: request.isShadow === true,
+      isAnswered: () => open(entries).length === 0,
+    }),
   )
   const stored = messages.filter((_, index) => insertions[index] === 'stored')
   entries.forEach((entry, index) => {
@@ -142,16 +161,14 @@ async function insertOpen(
   await settleFromPostgres(deps, request, open(entries))
 }
 
-/** Never fails: these messages are accepted already. */
+/** Never fails: these messages are accepted already. Nobody waits for the cache: it may forget. */
 async function handOn(deps: SubmitDeps, messages: readonly NewMessage[]): Promise<void> {
-  const cached = messages.map(
-    async (message) =>
-      message.claim && deps.cache.set(message.claim.hash, storedReplyOf(message, message.claim)),
-  )
+  for (const message of messages)
+    if (message.claim !== undefined)
+      void deps.cache.set(message.claim.hash, storedReplyOf(message, message.claim))
   await inSpan('api', 'orch.nats.publish', { attributes: spanAttributes(messages) }, () =>
     Promise.all(messages.map((message) => publish(deps, message))),
   )
-  await Promise.all(cached)
   for (const message of messages) logSubmitted(deps.logger, message)
 }
 

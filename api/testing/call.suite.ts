@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { checkAnswer } from './conformance.suite.ts'
 
 export interface Answer {
   readonly status: number
@@ -15,8 +16,22 @@ export interface CallOptions {
   readonly body?: string | Buffer
 }
 
-/** One HTTP request on a connection of its own. */
-export function call(url: string, { method = 'GET', headers = {}, body }: CallOptions = {}): Promise<Answer> {
+/**
+ * One HTTP request of a client, on a connection of its own. Fails when the answer is not one that
+ * the OpenAPI document allows [H8].
+ */
+export async function call(url: string, options: CallOptions = {}): Promise<Answer> {
+  const answer = await exchange(url, options)
+  // The answer to a HEAD has no body that could fit.
+  if (options.method !== 'HEAD') checkAnswer(options.method ?? 'GET', url, answer)
+  return answer
+}
+
+/** The same with a server that is not the API. */
+export function exchange(
+  url: string,
+  { method = 'GET', headers = {}, body }: CallOptions = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const lines = Object.entries(headers).flatMap(([name, value]) =>
       [value].flat().flatMap((line) => [name, line]),

@@ -48,7 +48,6 @@ export interface PlatformOptions {
  * per topology.
  */
 const LOCAL_PARTITIONS = 4
-const LOCAL_COMMIT_MS = 20
 const LISTENERS_MAX = 50
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
@@ -106,7 +105,7 @@ async function surroundings(
     runPath,
     jwksUrl: identity.jwksUrl,
     partitions: options.partitions ?? LOCAL_PARTITIONS,
-    commitMs: options.commitMs ?? LOCAL_COMMIT_MS,
+    commitMs: options.commitMs,
   }
 }
 
@@ -123,6 +122,7 @@ function portsOf(found: Readonly<Record<string, number>>): Ports {
     topologies: port('topologies'),
     bridges: port('bridges'),
     sinks: port('sinks'),
+    jobs: port('jobs'),
     gateway: port('gateway'),
     api: port('api'),
     smpp: port('smpp'),

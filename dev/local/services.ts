@@ -14,6 +14,7 @@ export const SERVICE_NAMES = [
   'topologies',
   'bridges',
   'sinks',
+  'jobs',
   'gateway',
   'api',
 ] as const
@@ -30,7 +31,8 @@ export interface Surroundings {
   readonly runPath: string
   readonly jwksUrl: string
   readonly partitions: number
-  readonly commitMs: number
+  /** Undefined: as in production. */
+  readonly commitMs: number | undefined
 }
 
 const HOST = '127.0.0.1'
@@ -104,6 +106,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     topologies: spec('topologies', 'topologies/main.ts', topologiesEnv(given)),
     bridges: spec('bridges', 'bridges/main.ts', { OPERATOR_IDS: operatorIds() }),
     sinks: spec('sinks', 'sinks/main.ts', {}),
+    jobs: spec('jobs', 'sinks/jobs/main.ts', {}),
     gateway: spec('gateway', 'smpp-gateway/main.ts', {
       OPERATOR_IDS: operatorIds(),
       OPERATOR_OPTIONS: operatorOptions(),
@@ -124,8 +127,8 @@ const topologiesEnv = ({ runPath, ports, commitMs }: Surroundings): Record<strin
   STATE_DIR: join(runPath, 'state'),
   ROUTING_ENGINE_URL: `${HOST}:${ports['routing-engine']}`,
   OPERATOR_OPTIONS: operatorOptions(),
-  COMMIT_MS: String(commitMs),
-  // Nine processes share a few cores here: 200 ms would measure the machine and not the routing
+  ...(commitMs !== undefined && { COMMIT_MS: String(commitMs) }),
+  // Ten processes share a few cores here: 200 ms would measure the machine and not the routing
   // engine.
   ROUTING_DEADLINE_MS: '2000',
 })

@@ -18,7 +18,7 @@ process.exitCode = await withStack(async (stack, abort) => {
     const report = await runDemo(platform, { messages: SAMPLE_MESSAGES, kill: [], abort, table: true })
     for (const violation of report.violations) say(`VIOLATION ${violation}`)
     const token = await platform.identity.token(SAMPLE_IDENTITY)
-    const metrics = [ports.api, ports.topologies, ports.bridges, ports.sinks, ports.gateway]
+    const metrics = [ports.api, ports.topologies, ports.bridges, ports.sinks, ports.jobs, ports.gateway]
     console.log(
       [
         '',

@@ -77,6 +77,7 @@ export const programs = {
   },
   mvn: plain('mvn', 'maven'),
   perl: plain('perl', 'perl'),
+  bearerbox: plain('bearerbox', 'kannel'),
   'net-smpp': { name: 'Net::SMPP of Perl', packages: ['libnet-smpp-perl'], find: findNetSmpp },
 } as const satisfies Record<string, Program>
 

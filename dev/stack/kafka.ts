@@ -75,8 +75,12 @@ const serverProperties = (node: KafkaNode, nodes: readonly KafkaNode[], data: st
     'num.partitions': 4,
     ...copiesOf(nodes.length),
     ...(nodes.length > 1 ? QUICK_CLUSTER : {}),
-    'offsets.topic.num.partitions': 4,
+    // They spread groups over brokers. On one, each only adds to a transaction of several groups.
+    'offsets.topic.num.partitions': nodes.length === 1 ? 1 : 4,
     'transaction.state.log.num.partitions': 4,
+    // How long a broker rests that finds the transaction before still writing its markers, which
+    // takes it 2 to 5 ms. The default of 20 ms is what a transaction waits that follows at once.
+    'add.partitions.to.txn.retry.backoff.ms': 2,
     // The default waits 3 s for more members at the first join of every group.
     'group.initial.rebalance.delay.ms': 0,
     'num.network.threads': 2,

@@ -3,33 +3,15 @@ import { createLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { serveOperations } from '../../streams/platform/operations-server.ts'
 import { runProcess, type Closers } from '../../streams/platform/process.ts'
-import { openPool } from '../postgres/pool.ts'
 import { jobsConfig } from './config.ts'
 import { jobsWith, monthsObserver } from './jobs.ts'
+import { closeJobPools, openJobPools } from './pools.ts'
 import { jobRunner, type Runner } from './runner.ts'
 import type { Job, JobPools } from './schedule.ts'
 
 const SERVICE = 'jobs'
 const config = jobsConfig()
 const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL })
-/** A connection holds the row of the job, another does its work. */
-const CONNECTIONS_MAX = 3
-
-function openPools(closers: Closers): JobPools {
-  const open = (role: keyof typeof config.addresses) =>
-    closers.add(
-      `pool ${role}`,
-      openPool({
-        url: config.addresses[role],
-        applicationName: `jobs-${role}`,
-        connectionsMax: CONNECTIONS_MAX,
-        onIdleError: (error) => logger.warn('postgres.connection_lost', { operation: role, error }),
-      }),
-      (pool) => pool.end(),
-    )
-  return { migrator: open('migrator'), relay: open('relay'), dlr: open('dlr'), smpp: open('smpp') }
-}
-
 async function runOne(name: string, jobs: readonly Job[], runner: Runner): Promise<void> {
   const job = jobs.find((known) => known.name === name)
   if (job === undefined)
@@ -52,7 +34,9 @@ async function serve(pools: JobPools, metrics: Metrics, closers: Closers): Promi
 
 await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
-  const pools = openPools(closers)
+  const lost = (operation: string, error: Error) =>
+    logger.warn('postgres.connection_lost', { operation, error })
+  const pools = closers.add('pools', openJobPools(config.addresses, lost), closeJobPools)
   const jobs = jobsWith(logger)
   const runner = jobRunner({ jobs, pools, metrics, logger, now: Date.now })
   const [name] = process.argv.slice(2)

@@ -3,7 +3,7 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import type { Metrics } from '../../streams/platform/metrics.ts'
 import { inTransaction } from '../postgres/pool.ts'
 import type { Queryable } from '../postgres/statement.ts'
-import { isDue, type Job, type JobPools } from './schedule.ts'
+import { isDue, type Job, type JobPools, type JobRun } from './schedule.ts'
 
 export interface RunnerOptions {
   readonly jobs: readonly Job[]
@@ -27,52 +27,93 @@ const LastRun = z.object({ succeeded_at: z.date().nullable() })
 
 /** What is due is known from the table, so that a new process neither repeats nor forgets a run. */
 export function jobRunner(options: RunnerOptions): Runner {
-  const { jobs, pools, logger, now } = options
-  const instruments = instrumentsOf(options.metrics)
-
-  /** False: another process has the row, and so the job. */
-  const claimed = async (job: Job, isWanted: (lastMs: number | undefined) => boolean): Promise<boolean> => {
-    // The row must be there before it can be locked, also by the process that comes second.
-    await pools.migrator.query('INSERT INTO orch.job_runs (job) VALUES ($1) ON CONFLICT DO NOTHING', [
-      job.name,
-    ])
-    return inTransaction(pools.migrator, async (client) => {
-      const last = await lockRow(client, job.name)
-      if (last === undefined) return false
-      const lastMs = last.succeeded_at?.getTime()
-      if (lastMs !== undefined) instruments.succeeded.set({ job: job.name }, lastMs / 1000)
-      if (isWanted(lastMs)) await run(job, client)
-      return true
-    })
-  }
-
-  /** `client` holds the row until the job is done. */
-  const run = async (job: Job, client: Queryable): Promise<void> => {
-    const rows = await job.run(pools, now())
-    const succeededAt = new Date(now())
-    await client.query('UPDATE orch.job_runs SET succeeded_at = $2 WHERE job = $1', [job.name, succeededAt])
-    instruments.succeeded.set({ job: job.name }, succeededAt.getTime() / 1000)
-    logger.info('job.done', { operation: job.name, records: rows })
-  }
+  const { jobs, logger, now } = options
+  const work: Work = { ...options, instruments: instrumentsOf(options) }
   return {
     async runDue() {
       for (const job of jobs) {
         try {
-          await claimed(job, (lastMs) => isDue(job.schedule, lastMs, now()))
+          await claimed(work, job, (lastMs) => isDue(job.schedule, lastMs, now()))
         } catch (error) {
-          instruments.failed.inc({ job: job.name })
+          work.instruments.failed.inc({ job: job.name })
           logger.error('job.failed', { operation: job.name, error })
         }
       }
     },
-    runNow: (job) => claimed(job, () => true),
+    runNow: (job) => claimed(work, job, () => true),
   }
 }
 
-const instrumentsOf = (metrics: Metrics) => ({
-  succeeded: metrics.gauge('job_last_success_timestamp_seconds', 'When a job last succeeded', ['job']),
-  failed: metrics.counter('job_failures_total', 'Runs that failed', ['job']),
-})
+interface Work extends RunnerOptions {
+  readonly instruments: ReturnType<typeof instrumentsOf>
+}
+
+/** False: another process has the row, and so the job. */
+async function claimed(
+  work: Work,
+  job: Job,
+  isWanted: (lastMs: number | undefined) => boolean,
+): Promise<boolean> {
+  const { migrator } = work.pools
+  // The row must be there before it can be locked, also by the process that comes second.
+  await migrator.query('INSERT INTO orch.job_runs (job) VALUES ($1) ON CONFLICT DO NOTHING', [job.name])
+  const end = await inTransaction(migrator, async (client): Promise<End> => {
+    // This connection waits while another works, for longer than a server may have patience.
+    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
+    const last = await lockRow(client, job.name)
+    if (last === undefined) return { kind: 'busy' }
+    const lastMs = last.succeeded_at?.getTime()
+    work.instruments.succeeded.set({ job: job.name }, (lastMs ?? 0) / 1000)
+    return isWanted(lastMs) ? attempt(work, job, lastMs, client) : { kind: 'over' }
+  })
+  if (end.kind === 'failed') throw end.error
+  return end.kind === 'over'
+}
+
+/** `client` holds the row until the job is done; a failure is kept there like a success. */
+async function attempt(
+  { pools, logger, now, instruments }: Work,
+  job: Job,
+  lastMs: number | undefined,
+  client: Queryable,
+): Promise<End> {
+  const refused: JobRun['refused'] = (messageId, paths) => {
+    instruments.refused.inc({ job: job.name })
+    logger.error('job.row_refused', { operation: job.name, messageId, paths })
+  }
+  try {
+    const rows = await job.run(pools, { nowMs: now(), lastMs, refused })
+    logger.info('job.done', { operation: job.name, records: rows })
+  } catch (error) {
+    await keepEnd(client, job.name, 'failed_at', now())
+    return { kind: 'failed', error }
+  }
+  const succeededMs = now()
+  await keepEnd(client, job.name, 'succeeded_at', succeededMs)
+  instruments.succeeded.set({ job: job.name }, succeededMs / 1000)
+  return { kind: 'over' }
+}
+
+type End = { readonly kind: 'busy' | 'over' } | { readonly kind: 'failed'; readonly error: unknown }
+
+/** Every job has its series from the start on: what has never succeeded stands at 0 [A23]. */
+function instrumentsOf({ metrics, jobs }: RunnerOptions) {
+  const label = ['job'] as const
+  const period = metrics.gauge('job_period_seconds', 'How often a job is to run', label)
+  const succeeded = metrics.gauge('job_last_success_timestamp_seconds', 'When a job last succeeded', label)
+  const failed = metrics.counter('job_failures_total', 'Runs that failed', label)
+  const refused = metrics.counter('job_refused_rows_total', 'Rows that a job could not take', label)
+  for (const { name, schedule } of jobs) {
+    period.set({ job: name }, schedule.everyMs / 1000)
+    succeeded.set({ job: name }, 0)
+    failed.inc({ job: name }, 0)
+    refused.inc({ job: name }, 0)
+  }
+  return { succeeded, failed, refused }
+}
+
+const keepEnd = (client: Queryable, job: string, column: 'succeeded_at' | 'failed_at', atMs: number) =>
+  client.query(`UPDATE orch.job_runs SET ${column} = $2 WHERE job = $1`, [job, new Date(atMs)])
 
 async function lockRow(client: Queryable, job: string): Promise<z.infer<typeof LastRun> | undefined> {
   const { rows } = await client.query(

@@ -30,3 +30,10 @@ it('a job is due once, also when it was missed for days or has never run', () =>
     ),
   )
 })
+
+it('a job that succeeded in the future is due: a clock was put right, or it would wait for that day', () => {
+  expect(isDue(dailyAt(2, 0), at('10:00:00') + 86_400_000, at('10:00:00'))).toBe(true)
+  expect(isDue(hourly, at('10:59:59'), at('10:00:00'))).toBe(true)
+  // The clocks of two processes are never quite the same.
+  expect(isDue(hourly, at('10:04:59'), at('10:00:00'))).toBe(false)
+})

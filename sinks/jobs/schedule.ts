@@ -21,16 +21,26 @@ export const everyQuarter: Schedule = { everyMs: 15 * MINUTE_MS, afterMs: 0 }
 export const lastDueMs = ({ everyMs, afterMs }: Schedule, nowMs: number): number =>
   Math.floor((nowMs - afterMs) / everyMs) * everyMs + afterMs
 
-/** Also when it was missed, however long ago: a job that has never succeeded is due at once. */
+/** So far may the clocks of two processes be apart. */
+const SKEW_MS_MAX = 5 * MINUTE_MS
+
+/**
+ * Also when it was missed, however long ago: a job that has never succeeded is due at once. So is
+ * one that succeeded in the future: a clock has been put right, and until then it would not run.
+ */
 export const isDue = (schedule: Schedule, succeededMs: number | undefined, nowMs: number): boolean =>
-  succeededMs === undefined || succeededMs < lastDueMs(schedule, nowMs)
+  succeededMs === undefined || succeededMs < lastDueMs(schedule, nowMs) || succeededMs > nowMs + SKEW_MS_MAX
 
 /** One connection a role: a job can do what its role can do [DB50] to [DB57]. */
-export interface JobPools {
-  readonly migrator: Pool
-  readonly relay: Pool
-  readonly dlr: Pool
-  readonly smpp: Pool
+export type JobPools = Readonly<Record<'migrator' | 'relay' | 'dlr' | 'smpp', Pool>>
+
+/** What a run of a job may know and say. */
+export interface JobRun {
+  readonly nowMs: number
+  /** When the job last succeeded; undefined: never. */
+  readonly lastMs: number | undefined
+  /** A row that the job cannot take is told and counted, and stays where it is. */
+  readonly refused: (messageId: string, paths: readonly string[]) => void
 }
 
 export interface Job {
@@ -39,5 +49,5 @@ export interface Job {
   /**
    * Idempotent; may be ended anywhere and run again. Gives the number of rows that it has changed.
    */
-  readonly run: (pools: JobPools, nowMs: number) => Promise<number>
+  readonly run: (pools: JobPools, run: JobRun) => Promise<number>
 }

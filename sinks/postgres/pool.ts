@@ -4,6 +4,8 @@ export interface PoolOptions {
   readonly url: string
   readonly applicationName: string
   readonly connectionsMax: number
+  /** How long one statement may take. Default: what is right for one batch of a sink. */
+  readonly statementMsMax?: number
   /** A connection that died while idle; the pool replaces it. */
   readonly onIdleError: (error: Error) => void
 }
@@ -16,13 +18,14 @@ const CONNECT_MS_MAX = 5_000
 const STATEMENT_MS_MAX = 30_000
 
 export function openPool(options: PoolOptions): Pool {
+  const { statementMsMax = STATEMENT_MS_MAX } = options
   const pool = new Pool({
     connectionString: options.url,
     application_name: options.applicationName,
     max: options.connectionsMax,
     connectionTimeoutMillis: CONNECT_MS_MAX,
-    statement_timeout: STATEMENT_MS_MAX,
-    query_timeout: STATEMENT_MS_MAX + CONNECT_MS_MAX,
+    statement_timeout: statementMsMax,
+    query_timeout: statementMsMax + CONNECT_MS_MAX,
     keepAlive: true,
   })
   pool.on('error', options.onIdleError)

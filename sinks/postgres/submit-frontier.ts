@@ -1,7 +1,7 @@
 import type { DlrRecord } from '../../streams/contracts/receipts.ts'
 import { partitionKey, type LogClient } from '../../streams/log/port.ts'
 import { markReceived } from './smpp/correlations.ts'
-import type { Queryable } from './statement.ts'
+import { StatementFailed, type Queryable } from './statement.ts'
 
 /**
  * Where a partition of `smpp.submit.result` stands: what it held when asked, and how far the sink
@@ -43,17 +43,26 @@ export class SubmitResultsPending extends Error {
 export function markAfterSubmit(
   frontier: SubmitFrontier,
 ): (client: Queryable, records: readonly DlrRecord[], partition: number) => Promise<void> {
-  // By partition: the batch that waits, known by its first record, and the end that it waits for.
-  const waiting = new Map<number, { readonly first: string | undefined; readonly end: number }>()
+  // By partition: the batch that waits and the end that it waits for. A part of it waits for the
+  // same end: a batch with a record that no table takes comes in parts, and comes again as a whole.
+  const waiting = new Map<number, { readonly eventIds: ReadonlySet<string>; readonly end: number }>()
   return async (client, records, partition) => {
-    const first = records[0]?.eventId
     const wait = waiting.get(partition)
-    const end = wait?.first === first ? wait?.end : undefined
+    const end = records.every(({ eventId }) => wait?.eventIds.has(eventId)) ? wait?.end : undefined
     const mayMiss = end !== undefined && (await frontier.taken(partition)) >= end
-    const missing = await markReceived(client, records)
-    waiting.delete(partition)
-    if (missing === 0 || mayMiss) return
-    waiting.set(partition, { first, end: end ?? (await frontier.end(partition)) })
+    const noteEnd = async (): Promise<void> => {
+      if (end !== undefined) return
+      const eventIds = new Set(records.map(({ eventId }) => eventId))
+      waiting.set(partition, { eventIds, end: await frontier.end(partition) })
+    }
+    try {
+      const missing = await markReceived(client, records)
+      if (missing === 0 || mayMiss) return
+    } catch (error) {
+      if (error instanceof StatementFailed && error.isPoison) await noteEnd()
+      throw error
+    }
+    await noteEnd()
     throw new SubmitResultsPending('submit results of this partition have not been taken yet')
   }
 }

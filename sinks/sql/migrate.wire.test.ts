@@ -133,11 +133,12 @@ describe('tables', () => {
     )
   })
 
-  it('DAT-3 sms_messages has its key and four indexes', async () => {
+  it('DAT-3 sms_messages has its key and its five indexes', async () => {
     expect(await indexesOf('orch.sms_messages')).toEqual([
       'ix_sms_messages_account_id_enqueued_at: btree (account_id, enqueued_at DESC)',
       'ix_sms_messages_idempotency_hash: btree (idempotency_hash) WHERE (idempotency_hash IS NOT NULL)',
       'ix_sms_messages_operator_id_status: btree (operator_id, status)',
+      `ix_sms_messages_queued: btree (enqueued_at, message_id) WHERE (status = 'QUEUED'::text)`,
       'ix_sms_messages_tenant_id_status: btree (tenant_id, status)',
       'sms_messages_pkey: btree (message_id, enqueued_at)',
     ])
@@ -173,6 +174,7 @@ describe('tables', () => {
       `idx_mc_expires_at: btree (expires_at) WHERE ((status)::text = 'SUBMITTED'::text)`,
       'idx_mc_message_id: btree (message_id)',
       'idx_mc_operator_msg: btree (operator_id, operator_message_id)',
+      `ix_mc_over_expires_at: btree (expires_at) WHERE ((status)::text <> 'SUBMITTED'::text)`,
       'message_correlations_pkey: btree (id)',
       'uq_operator_msg: btree (operator_id, operator_message_id)',
     ])

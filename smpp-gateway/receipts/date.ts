@@ -1,3 +1,5 @@
+import { BoundedMap } from '../../streams/platform/bounded-map.ts'
+
 /** Local time by number of digits: YYMMDDhhmm, YYMMDDhhmmss, YYYYMMDDhhmm, YYYYMMDDhhmmss. */
 const LOCAL_FORMS: readonly RegExp[] = [
   /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/,
@@ -25,8 +27,21 @@ const AHEAD_MS_MAX = 10 * MINUTE_MS
  * @param timeZone the operator's, an IANA name; a form that names its own zone does not need it
  */
 export function receiptInstant(text: string, timeZone: string, receivedAtMs: number): string | null {
-  const possible = readings(text, timeZone).filter((atMs) => atMs <= receivedAtMs + AHEAD_MS_MAX)
+  const possible = knownReadings(text, timeZone).filter((atMs) => atMs <= receivedAtMs + AHEAD_MS_MAX)
   return possible.length === 0 ? null : new Date(Math.max(...possible)).toISOString()
+}
+
+/** Most receipts of a minute bear the same date, and to read one takes nine expressions. */
+const READINGS_MAX = 1_000
+const known = new BoundedMap<string, readonly number[]>(READINGS_MAX)
+
+function knownReadings(text: string, timeZone: string): readonly number[] {
+  const key = `${timeZone} ${text}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const read = readings(text, timeZone)
+  known.set(key, read)
+  return read
 }
 
 function readings(text: string, timeZone: string): readonly number[] {

@@ -66,10 +66,13 @@ export function readReceipt(pdu: Pdu, context: ReceiptContext): InboundReceipt {
   const errorCode = read.err ?? networkError(pdu)
   const { operatorId, receivedAt, session } = context
   const rawPayload = rawPayloadOf(pdu, text)
-  const unnamed = { session, sequence: pdu.sequence, payload: JSON.stringify(rawPayload) }
+  const isNamed = operatorMessageId !== ''
+  const unnamed = isNamed
+    ? {}
+    : { unnamed: { session, sequence: pdu.sequence, payload: JSON.stringify(rawPayload) } }
   return {
     schemaVersion: SCHEMA_VERSION,
-    eventId: receiptEventId({ operatorId, operatorMessageId, stat, receivedAt, unnamed }),
+    eventId: receiptEventId({ operatorId, operatorMessageId, stat, receivedAt, ...unnamed }),
     occurredAt: receivedAt,
     operatorId,
     operatorMessageId,

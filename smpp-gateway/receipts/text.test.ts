@@ -33,6 +33,37 @@ describe('CON-5.8 receipt texts', () => {
     expect(parseReceiptText(text).isStrict).toBe(expected)
   })
 
+  it('reads the plain form as the rules for all others do', () => {
+    const digits = fc.stringMatching(/^\d{1,14}$/)
+    const receipt = fc.record({
+      id: fc.stringMatching(/^[\w-]{1,20}$/),
+      counts: fc.tuple(digits, digits),
+      dates: fc.tuple(digits, digits),
+      stat: fc.constantFrom('DELIVRD', 'UNDELIV', 'SENT', 'X'),
+      err: fc.stringMatching(/^\w{1,5}$/),
+      end: fc.constantFrom(
+        '',
+        ' text:',
+        ' Text:id:2 stat:REJECTD',
+        ' text:a\nb',
+        '\n',
+        ' TEXT:x',
+        ' more:1',
+        '.5',
+        ',x',
+        '\0',
+      ),
+    })
+    fc.assert(
+      fc.property(receipt, ({ id, counts: [sub, dlvrd], dates: [from, to], stat, err, end }) => {
+        const dates = `submit date:${from} done date:${to}`
+        const text = `id:${id} sub:${sub} dlvrd:${dlvrd} ${dates} stat:${stat} err:${err}${end}`
+        // A blank before it, and it is plain no more.
+        expect(parseReceiptText(text)).toEqual(parseReceiptText(` ${text}`))
+      }),
+    )
+  })
+
   it('never believes the sender: keys after text: are his words', () => {
     const forged = 'id:1 stat:UNDELIV err:011 text:id:2 stat:DELIVRD err:000'
     expect(read(forged)).toEqual({ id: '1', stat: 'UNDELIV', err: '011' })

@@ -20,8 +20,9 @@ export class AnswerWatch {
 
   /** Also late: it still shows that the operator answers. */
   answered(): void {
-    clearTimeout(this.#timer)
-    this.#timer = this.#open > 0 ? setTimeout(this.#dead, this.#unansweredMs) : undefined
+    // Moved and not made anew: this happens for every submit.
+    if (this.#open > 0 && this.#timer !== undefined) this.#timer.refresh()
+    else this.#rest()
   }
 
   /** A submit is no longer waited for, answered or not. */
@@ -30,6 +31,10 @@ export class AnswerWatch {
   }
 
   stop(): void {
+    this.#rest()
+  }
+
+  #rest(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
   }

@@ -212,11 +212,16 @@ describe('SMPP 3.4 sections 4.6 to 4.12: what the operator asks', () => {
     expect(link.peer.heard.map(({ command }) => command)).toEqual(['bind_transceiver', 'enquire_link_resp'])
   })
 
-  it.each(['submit_sm', 'query_sm', 'cancel_sm', 'bind_receiver'])(
+  it.each([
+    ['submit_sm', encodePdu('submit_sm', 8)],
+    ['bind_receiver', encodePdu('bind_receiver', 8)],
+    ['query_sm', Buffer.from('0000001400000003000000000000000800000000', 'hex')],
+    ['cancel_sm', Buffer.from('000000180000000800000000000000080000000000000000', 'hex')],
+  ])(
     '2.3: %s is nothing that an operator may ask, and is answered generic_nack 0x03',
-    async (command) => {
+    async (_command, frame) => {
       const link = await boundTo()
-      link.peer.send(encodePdu(command, 8))
+      link.peer.send(frame)
       await expect.poll(() => link.peer.heardOf('generic_nack')).toMatchObject([{ sequence: 8, status: 3 }])
       await expectAlive(link)
     },

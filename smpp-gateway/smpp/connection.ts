@@ -83,7 +83,7 @@ function attach(socket: Socket, options: ConnectionOptions): Connection {
     output.flush()
     socket.destroy()
   }
-  const output = corked(socket, options.hooks)
+  const output = joined(socket, options.hooks)
   socket.on('data', (chunk: Buffer) => {
     options.hooks.received(chunk.length)
     const { frames, broken } = framer.push(chunk)
@@ -107,7 +107,8 @@ function attach(socket: Socket, options: ConnectionOptions): Connection {
   socket.once('close', () => options.onClosed(reason))
   return {
     send: (bytes) => {
-      if (socket.writableLength > UNSENT_BYTES_MAX) return destroy('the operator does not read')
+      if (socket.writableLength + output.waiting > UNSENT_BYTES_MAX)
+        return destroy('the operator does not read')
       output.send(bytes)
     },
     destroy,
@@ -128,23 +129,38 @@ const drained = (socket: Socket): Promise<void> =>
     socket.once('close', done)
   })
 
-/** All PDUs of one turn of the event loop leave in one system call. */
-function corked(socket: Socket, hooks: WireHooks): { send(bytes: Buffer): void; flush(): void } {
-  let isCorked = false
+interface Output {
+  /** Octets that wait for the end of this turn of the event loop. */
+  readonly waiting: number
+  send(bytes: Buffer): void
+  flush(): void
+}
+
+/**
+ * All PDUs of one turn of the event loop leave in one system call, and as one buffer: many small
+ * ones cost more there than to join them.
+ */
+function joined(socket: Socket, hooks: WireHooks): Output {
+  let frames: Buffer[] = []
+  let waiting = 0
   const flush = (): void => {
-    if (!isCorked) return
-    isCorked = false
-    socket.uncork()
-  }
-  const send = (bytes: Buffer): void => {
-    if (socket.destroyed || !socket.writable) return
-    if (!isCorked) {
-      isCorked = true
-      socket.cork()
-      setImmediate(flush)
-    }
+    if (frames.length === 0 || socket.destroyed || !socket.writable) return
+    const bytes = frames.length === 1 ? frames[0] : Buffer.concat(frames, waiting)
+    frames = []
+    waiting = 0
+    if (bytes === undefined) return
     hooks.sent(bytes.length)
     socket.write(bytes)
   }
-  return { send, flush }
+  return {
+    get waiting() {
+      return waiting
+    },
+    send: (bytes) => {
+      if (socket.destroyed || !socket.writable) return
+      if (frames.push(bytes) === 1) setImmediate(flush)
+      waiting += bytes.length
+    },
+    flush,
+  }
 }

@@ -1,3 +1,4 @@
+import { Deadlines } from '../../streams/platform/deadlines.ts'
 import { SEQUENCE_MAX, type Pdu } from './pdu.ts'
 
 /**
@@ -13,7 +14,6 @@ export type Reply =
 interface Waiting {
   readonly command: string
   readonly settle: (reply: Reply) => void
-  readonly timer: NodeJS.Timeout
 }
 
 interface Overdue {
@@ -42,47 +42,50 @@ export interface Pending {
  * 7.2, response timer). A submit_sm stays known after its deadline, because a late response still
  * says what became of it [S9].
  *
+ * @param now monotonic, in ms
  * @param lastSequence the number before the first one
  */
-export function createPending(lastSequence = 0): Pending {
+export function createPending(now: () => number, lastSequence = 0): Pending {
   const waiting = new Map<number, Waiting>()
   const overdue = createOverdue()
   const idleListeners: (() => void)[] = []
   let last = lastSequence
   const nextSequence = (): number => {
-    do last = last === SEQUENCE_MAX ? 1 : last + 1
+    do last = after(last)
     while (waiting.has(last) || overdue.commandOf(last) !== undefined)
     return last
   }
+  const deadlines = new Deadlines<number>({ now, onExpired: (sequence) => expire(sequence) })
   const finish = (sequence: number, reply: Reply): boolean => {
     const found = waiting.get(sequence)
     if (found === undefined) return false
-    clearTimeout(found.timer)
+    deadlines.delete(sequence)
     waiting.delete(sequence)
     found.settle(reply)
     if (waiting.size === 0) for (const listener of idleListeners.splice(0)) listener()
     return true
   }
-  const expire = (sequence: number, command: string): void => {
-    const late = command === 'submit_sm' ? overdue.keep(sequence, command) : NOTHING
-    finish(sequence, { kind: 'timeout', late })
+  const expire = (sequence: number): void => {
+    const isSubmit = waiting.get(sequence)?.command === 'submit_sm'
+    finish(sequence, { kind: 'timeout', late: isSubmit ? overdue.keep(sequence, 'submit_sm') : NOTHING })
   }
   return {
     open: (command, timeoutMs) => {
       const sequence = nextSequence()
       const reply = new Promise<Reply>((settle) => {
-        const timer = setTimeout(() => expire(sequence, command), timeoutMs)
-        waiting.set(sequence, { command, settle, timer })
+        waiting.set(sequence, { command, settle })
       })
+      deadlines.set(sequence, timeoutMs)
       return { sequence, reply }
     },
     answer: (pdu) => {
       const asked = waiting.get(pdu.sequence)?.command ?? overdue.commandOf(pdu.sequence)
-      if (pdu.command !== `${asked}_resp` && pdu.command !== 'generic_nack') return false
+      if (!answers(pdu, asked)) return false
       return finish(pdu.sequence, { kind: 'answered', pdu }) || overdue.settle(pdu.sequence, pdu)
     },
     close: () => {
       for (const sequence of waiting.keys()) finish(sequence, { kind: 'closed' })
+      deadlines.clear()
       overdue.close()
     },
     get size() {
@@ -92,6 +95,11 @@ export function createPending(lastSequence = 0): Pending {
       waiting.size === 0 ? Promise.resolve() : new Promise((resolve) => idleListeners.push(resolve)),
   }
 }
+
+const after = (sequence: number): number => (sequence === SEQUENCE_MAX ? 1 : sequence + 1)
+
+const answers = ({ command }: Pdu, asked: string | undefined): boolean =>
+  command === `${asked}_resp` || command === 'generic_nack'
 
 interface Overdues {
   commandOf(sequence: number): string | undefined

@@ -1,4 +1,13 @@
-import smpp from 'smpp'
+import {
+  COMMAND_BY_ID,
+  COMMAND_BY_NAME,
+  RESPONSE_BIT,
+  TLVS,
+  type Command,
+  type Field,
+  type FieldKind,
+  type Tlv,
+} from './commands.ts'
 
 /** The codec: bytes to PDU and back. Nothing here decides what a PDU means. */
 export interface Pdu {
@@ -10,7 +19,7 @@ export interface Pdu {
   readonly tlvs: ReadonlyMap<number, Buffer>
 }
 
-type FieldValue = string | number | Buffer | readonly unknown[]
+type FieldValue = string | number | Buffer
 
 export type PduRead =
   | { readonly ok: true; readonly pdu: Pdu }
@@ -20,21 +29,73 @@ export type PduRead =
 export type PduFields = Readonly<Record<string, string | number | Buffer>>
 
 export const HEADER_BYTES = 16
+const TLV_HEAD_BYTES = 4
 /** SMPP 3.4 section 3.2: sequence numbers of requests that we send. */
 export const SEQUENCE_MAX = 0x7fffffff
 
-const RESPONSE_BIT = 0x80000000
+type Value = PduFields[string]
 
 /**
- * The library's encoder without its filters: they guess an alphabet and a data_coding (wrongly:
- * Latin-1 before UCS-2).
+ * `fields` that are absent are 0 or empty. A PDU with an error status has no body.
+ *
+ * @throws RangeError for a short_message of more than 255 octets
  */
-class RawPdu extends smpp.PDU {
-  override _filter(): void {}
+export function encodePdu(command: string, sequence: number, fields: PduFields = {}, status = 0): Buffer {
+  const { id, fields: body } = commandOf(command)
+  const tlvs = status === 0 ? TLVS.filter(({ name }) => fields[name] !== undefined) : []
+  let length = HEADER_BYTES
+  if (status === 0) {
+    for (const { name, kind } of body) length += sizeOf(kind, fields[name])
+    for (const { name, kind } of tlvs) length += TLV_HEAD_BYTES + tlvSizeOf(kind, fields[name])
+  }
+  const frame = Buffer.allocUnsafe(length)
+  writeHeader(frame, id, status, sequence)
+  let at = HEADER_BYTES
+  if (status === 0) for (const { name, kind } of body) at = write(frame, at, kind, fields[name])
+  for (const tlv of tlvs) at = writeTlv(frame, at, tlv, fields[tlv.name])
+  return frame
 }
 
-export function encodePdu(command: string, sequence: number, fields: PduFields = {}, status = 0): Buffer {
-  return new RawPdu(command, { ...fields, sequence_number: sequence, command_status: status }).toBuffer()
+function commandOf(name: string): Command {
+  const command = COMMAND_BY_NAME.get(name)
+  if (command === undefined) throw new TypeError(`${name} is no command`)
+  return command
+}
+
+function writeHeader(frame: Buffer, id: number, status: number, sequence: number): void {
+  frame.writeUInt32BE(frame.length, 0)
+  frame.writeUInt32BE(id, 4)
+  frame.writeUInt32BE(status, 8)
+  frame.writeUInt32BE(sequence, 12)
+}
+
+const lengthOf = (value: Value | undefined): number =>
+  typeof value === 'object' || typeof value === 'string' ? value.length : 0
+
+/** NUL behind a text, and the count before octets, take one octet. */
+const sizeOf = (kind: FieldKind, value: Value | undefined): number =>
+  kind === 'octet' ? 1 : 1 + lengthOf(value)
+/** A TLV counts its octets in its head. */
+const tlvSizeOf = (kind: FieldKind, value: Value | undefined): number =>
+  sizeOf(kind, value) - (kind === 'octets' ? 1 : 0)
+
+/** Answers where the next field begins. */
+function write(frame: Buffer, at: number, kind: FieldKind, value: Value | undefined): number {
+  if (kind === 'octet') return frame.writeUInt8(typeof value === 'number' ? value : 0, at)
+  if (kind === 'octets') return writeOctets(frame, frame.writeUInt8(lengthOf(value), at), value)
+  return frame.writeUInt8(0, writeOctets(frame, at, value))
+}
+
+function writeOctets(frame: Buffer, at: number, value: Value | undefined): number {
+  if (typeof value === 'string') return at + frame.write(value, at, 'latin1')
+  if (typeof value === 'object') return at + value.copy(frame, at)
+  return at
+}
+
+function writeTlv(frame: Buffer, at: number, { tag, kind }: Tlv, value: Value | undefined): number {
+  frame.writeUInt16BE(tag, at)
+  const body = frame.writeUInt16BE(tlvSizeOf(kind, value), at + 2)
+  return kind === 'octets' ? writeOctets(frame, body, value) : write(frame, body, kind, value)
 }
 
 export const isResponse = (pdu: Pdu): boolean =>
@@ -48,23 +109,14 @@ export const isResponse = (pdu: Pdu): boolean =>
 export function decodePdu(frame: Buffer): PduRead {
   const id = frame.readUInt32BE(4)
   const sequence = frame.readUInt32BE(12)
-  const spec = smpp.commandsById[id]
-  if (spec === undefined) return { ok: false, reason: 'unknown_command', sequence }
-  try {
-    const { fields, end } = readFields(frame, spec.params ?? {}, isResponseId(frame))
-    const pdu = {
-      command: spec.command,
-      status: frame.readUInt32BE(8),
-      sequence,
-      fields,
-      tlvs: readTlvs(frame, end),
-    }
-    return { ok: true, pdu }
-  } catch {
-    // The library reads past the end of a cut body. Which field it was does not matter: the peer's
-    // framing is not to be trusted.
-    return { ok: false, reason: 'malformed', sequence }
-  }
+  const command = COMMAND_BY_ID.get(id)
+  if (command === undefined) return { ok: false, reason: 'unknown_command', sequence }
+  const fields: Record<string, FieldValue> = {}
+  const end = readFields(frame, command.fields, fields, isResponseId(frame))
+  if (end === undefined) return { ok: false, reason: 'malformed', sequence }
+  const status = frame.readUInt32BE(8)
+  const tlvs = end < frame.length ? readTlvs(frame, end) : NO_TLVS
+  return { ok: true, pdu: { command: command.name, status, sequence, fields, tlvs } }
 }
 
 /**
@@ -73,24 +125,35 @@ export function decodePdu(frame: Buffer): PduRead {
  */
 export const isResponseId = (frame: Buffer): boolean => (frame.readUInt32BE(4) & RESPONSE_BIT) !== 0
 
-type Params = NonNullable<NonNullable<(typeof smpp.commandsById)[number]>['params']>
-
+/** Answers where the fields end; undefined when the body ends too early. */
 function readFields(
   frame: Buffer,
-  params: Params,
+  fields: readonly Field[],
+  into: Record<string, FieldValue>,
   mayEndEarly: boolean,
-): { fields: Record<string, FieldValue>; end: number } {
-  const fields: Record<string, FieldValue> = {}
+): number | undefined {
   let at = HEADER_BYTES
-  for (const [name, { type }] of Object.entries(params)) {
-    if (at >= frame.length && mayEndEarly) break
-    if (at >= frame.length) throw new RangeError('the body ends too early')
-    const value = type.read(frame, at)
-    fields[name] = value
-    at += type.size(value)
+  for (const { name, kind } of fields) {
+    if (at >= frame.length) return mayEndEarly ? at : undefined
+    const first = frame[at] ?? 0
+    if (kind === 'octet') {
+      into[name] = first
+      at += 1
+    } else if (kind === 'octets') {
+      into[name] = frame.subarray(at + 1, at + 1 + first)
+      at += 1 + first
+    } else {
+      const nul = first === 0 ? at : frame.indexOf(0, at)
+      // A text at the end without its NUL is one all the same.
+      const end = nul === -1 ? frame.length : nul
+      into[name] = end === at ? '' : frame.toString('latin1', at, end)
+      at = end + 1
+    }
   }
-  return { fields, end: at }
+  return at
 }
+
+const NO_TLVS: ReadonlyMap<number, Buffer> = new Map()
 
 /**
  * Each value is exactly its length octets: the library reads a text TLV up to the next NUL and so

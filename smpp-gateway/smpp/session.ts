@@ -31,6 +31,8 @@ export interface SessionOptions {
   /** How long open requests may finish when the operator wants the session to end [ST5]. */
   readonly leaveMs: number
   readonly unansweredMs: number
+  /** Monotonic ms. */
+  readonly elapsed: () => number
   readonly hooks: SessionHooks
   /** A short message from the operator; the status that it resolves to is the answer. */
   readonly onDeliver: (pdu: Pdu, session: string) => Promise<number>
@@ -97,7 +99,7 @@ const DELIVERIES: ReadonlySet<string> = new Set(['deliver_sm', 'data_sm'])
  */
 export class Session {
   readonly #options: SessionOptions
-  readonly #pending = createPending()
+  readonly #pending
   #state: State = 'idle'
   #connection: Connection | undefined
   readonly #line: LineWatch
@@ -107,6 +109,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#pending = createPending(options.elapsed)
     this.#line = new LineWatch(options, {
       ask: () => void this.#request('enquire_link', {}, options.enquireLinkTimeoutMs),
       dead: () => {

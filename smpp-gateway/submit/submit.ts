@@ -2,7 +2,7 @@ import { encodingOf } from '../../streams/domain/message/text-segments.ts'
 import { conclude, concluded } from './conclude.ts'
 import { concludeUncertain, mayResubmit, noteDoubt } from './doubt.ts'
 import { planOf, segmentsOf, type Segment } from './encode.ts'
-import type { CommandRecord } from './journal.ts'
+import type { CommandRecord } from './journal/journal.ts'
 import type { Unsettled } from './progress.ts'
 import { sendSegment } from './send.ts'
 import {

@@ -50,11 +50,14 @@ const METADATA = 'metadata'
 
 export const encode = (value: unknown): string => JSON.stringify(value)
 
+// Made once: making one costs several times its use.
+const DECODER = new TextDecoder()
+
 function parseJson(bytes: Buffer | Uint8Array | null): unknown {
   if (bytes === null) return undefined
   try {
     const parsed: unknown = JSON.parse(
-      Buffer.isBuffer(bytes) ? bytes.toString('utf8') : new TextDecoder().decode(bytes),
+      Buffer.isBuffer(bytes) ? bytes.toString('utf8') : DECODER.decode(bytes),
     )
     return parsed
   } catch {

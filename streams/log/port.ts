@@ -122,6 +122,8 @@ export interface LogAdmin {
   /** Partition count by topic; a topic that does not exist is absent from the answer. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>
   bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>>
+  /** The ends alone, for whoever asks often. All that was readable before the call is below. */
+  ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>>
   /**
    * The group's cursors, by `partitionKey`; partitions without one are absent. A cursor that a
    * transaction is about to move is waited for, and `retriable` if that takes long. `asTheyAre`:
@@ -283,9 +285,7 @@ export interface LogTransactions {
 
 /** Idempotent writer, acknowledged by all replicas. */
 export interface LogWriter {
-  /**
-   * Resolves when all records are durable. On rejection some may be: write again with the same ids.
-   */
+  /** All are durable when it resolves; some when it rejects: write again with the same ids. */
   write(records: readonly OutRecord[]): Promise<Written>
   close(): Promise<void>
 }

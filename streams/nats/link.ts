@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream'
 import {
   connect,
+  createInbox,
   credsAuthenticator,
   type NatsConnection,
   type NodeConnectionOptions,
@@ -60,6 +61,14 @@ export function jetstreamOf(link: NatsLink): JetStreamClient {
   clients.set(connection, made)
   return made
 }
+
+const inboxPrefixes = new WeakMap<NatsConnection, string>()
+
+/** A subject for answers on this connection, where its user may listen [NU2]. */
+export const newInbox = (connection: NatsConnection): string => createInbox(inboxPrefixes.get(connection))
+
+/** [NU2] */
+const inboxPrefixOf = (user: string): string => `_INBOX_${user}`
 
 /**
  * Returns at once and connects in the background, for ever, so that a process may start while NATS
@@ -145,6 +154,7 @@ class ReconnectingLink implements NatsLink {
     const connection = await connect(this.#settings)
     if (this.#stop.signal.aborted) return connection.close()
     this.#opened = connection
+    inboxPrefixes.set(connection, inboxPrefixOf(this.#options.user))
     this.#use(connection)
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') this.#use(undefined)
@@ -177,7 +187,7 @@ function connectionOptions({ url, user, credsFile, caFile }: NatsOptions): NodeC
   return {
     servers: servers.map((server) => server.host),
     name: user,
-    inboxPrefix: `_INBOX_${user}`,
+    inboxPrefix: inboxPrefixOf(user),
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,

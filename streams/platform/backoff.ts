@@ -18,6 +18,12 @@ export function backoffMs(attempt: number, options: BackoffOptions): number {
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 
 /**
+ * Reason of an abort that only ends a sleep. Without one, each makes a DOMException with its stack,
+ * which costs more than all the rest of a sleep.
+ */
+export const NO_LONGER = 'no longer waited for'
+
+/**
  * Resolves early, without an error, when `signal` aborts: the caller looks at the signal anyway.
  */
 export const sleep: Sleep = (ms, signal) =>

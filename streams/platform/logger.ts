@@ -47,6 +47,8 @@ export interface LogFields {
   readonly body_len?: number | undefined
   readonly address?: string | undefined
   readonly signal?: string | undefined
+  /** A date, as in a daily report. */
+  readonly day?: string | undefined
   /** Recorded as type and masked text; never with its stack, which may quote values. */
   readonly error?: unknown
 }
@@ -147,6 +149,7 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   body_len: 'figure',
   address: 'text',
   signal: 'text',
+  day: 'text',
   error: 'text',
 }
 const FIELD_NAMES = new Map(Object.entries(FIELDS))

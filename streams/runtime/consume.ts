@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '../log/port.ts'
 import type { Sleep } from '../platform/backoff.ts'
-import { PacedCursors } from './consuming/paced-cursors.ts'
+import { PacedCursors, type Mover } from './consuming/paced-cursors.ts'
 import { PartitionReader } from './consuming/partition-reader.ts'
 import type { Standing } from './watch/standing.ts'
 
@@ -31,8 +31,10 @@ export interface PartitionOwner {
   open(): Promise<void>
   /** As `ConsumeOptions.handle`. */
   handle(batch: Batch): Promise<void>
-  /** Moves the cursor past a batch that is handled, in one transaction with what belongs to it. */
-  commit(batch: Batch, cursor: Cursor): Promise<void>
+  /** Synchronous. The batch is handled; its cursor moves later, with those of batches after it. */
+  done(batch: Batch): void
+  /** Moves the cursor past all that is done, in one transaction with what belongs to it. */
+  commit(cursor: Cursor): Promise<void>
   /** Synchronous. The group has a new generation: what was proven of the ownership is too old. */
   doubt(): void
   close(): Promise<void>
@@ -115,8 +117,12 @@ class PartitionedConsumption implements Consumption {
     this.#cursors = new PacedCursors({
       ...options,
       commit: (cursors) => this.#consumer.commit(cursors),
-      movers: () => this.#readers.values(),
+      movers: () => this.#cursorsHeld(),
     })
+  }
+
+  *#cursorsHeld(): Iterable<Mover> {
+    for (const { cursor } of this.#readers.values()) yield cursor
   }
 
   start(): Promise<void> {

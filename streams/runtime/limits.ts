@@ -32,7 +32,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   bytesPerTopicMax: 8 * 1024 * 1024,
   timersPerRoundMax: 1000,
   commitMs: 100,
-  quietCommitMs: 20,
+  quietCommitMs: 45,
   transactionTimeoutMs: 15_000,
   restoreBytesMax: 4 * 1024 * 1024,
   shortChangelogMsMax: 60_000,

@@ -57,14 +57,17 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('compact' as const) }),
 )
 
-/** A member as `consume` runs it: open at an assignment, then a batch at a time from the cursor. */
+/**
+ * A member as `consume` runs it: open at an assignment, then a batch at a time from the cursor,
+ * which moves after any number of them.
+ */
 class Member {
   readonly #commands: Commands
   readonly #owner: Owner
   #isOpen = false
   #next = 0
   #batch: Awaited<ReturnType<Commands['batch']>> | undefined
-  #isHandled = false
+  #hasMoved = false
 
   constructor(commands: Commands, owner: Owner) {
     this.#commands = commands
@@ -78,20 +81,20 @@ class Member {
   }
 
   async handle(size: number): Promise<void> {
-    if (!this.#isOpen || this.#isHandled) return
+    if (!this.#isOpen) return
     this.#batch ??= await this.#commands.batch(this.#next, this.#next + size)
     const batch = this.#batch
-    if (batch.records.length === 0) this.#batch = undefined
-    else this.#isHandled = await this.#survives(() => this.#owner.partition.handle(batch))
+    if (batch.records.length > 0 && !(await this.#survives(() => this.#owner.partition.handle(batch)))) return
+    this.#batch = undefined
+    if (batch.records.length === 0) return
+    this.#owner.partition.done(batch)
+    this.#next = batch.next
+    this.#hasMoved = true
   }
 
   async commit(): Promise<void> {
-    const batch = this.#batch
-    if (!this.#isOpen || !this.#isHandled || batch === undefined) return
-    if (!(await this.#survives(() => this.#owner.commit(batch)))) return
-    this.#next = batch.next
-    this.#batch = undefined
-    this.#isHandled = false
+    if (!this.#isOpen || !this.#hasMoved) return
+    if (await this.#survives(() => this.#owner.move(this.#next))) this.#hasMoved = false
   }
 
   async #survives(step: () => Promise<void>): Promise<boolean> {
@@ -111,7 +114,7 @@ class Member {
   #shut(): void {
     this.#isOpen = false
     this.#batch = undefined
-    this.#isHandled = false
+    this.#hasMoved = false
   }
 }
 

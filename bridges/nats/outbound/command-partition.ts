@@ -133,15 +133,21 @@ export class CommandPartition implements PartitionOwner, CommandGate {
     return this.#options.publish(batch, this)
   }
 
-  async commit(batch: Batch, cursor: Cursor): Promise<void> {
-    const before = this.#mark ?? NO_MARK
+  /**
+   * NATS has it, so nothing of it leaves again from here. An owner after us may find it beyond the
+   * mark in the stream.
+   */
+  done(batch: Batch): void {
     const { sequences } = this.#unmarked
-    const mark: Mark = { ...advanced(before, batch.records), topicId: this.#topicId, sequences }
-    await this.#commit([...this.#refusals, this.#recordOf(mark)], [cursor])
-    this.#mark = mark
+    const before = this.#mark ?? NO_MARK
+    this.#mark = { ...advanced(before, batch.records), topicId: this.#topicId, sequences }
     this.#unmarked.marked(sequences)
-    this.#refusals = []
     this.#tried.clear()
+  }
+
+  async commit(cursor: Cursor): Promise<void> {
+    await this.#commit([...this.#refusals, this.#recordOf(this.#mark ?? NO_MARK)], [cursor])
+    this.#refusals = []
   }
 
   doubt(): void {

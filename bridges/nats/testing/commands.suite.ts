@@ -152,7 +152,12 @@ export class Owner {
   }
 
   commit(batch: Batch): Promise<void> {
-    return this.partition.commit(batch, { ...AT, next: batch.next, metadata: '' })
+    this.partition.done(batch)
+    return this.move(batch.next)
+  }
+
+  move(next: number): Promise<void> {
+    return this.partition.commit({ ...AT, next, metadata: '' })
   }
 
   /** From the cursor to the end. */

@@ -60,6 +60,7 @@ const prefixedAdmin = (admin: LogAdmin, prefix: string, there: Renamed): LogAdmi
     ensureTopics: (specs) => admin.ensureTopics(specs.map((spec) => ({ ...spec, name: prefix + spec.name }))),
     partitions: async (topics) => named(await admin.partitions(topics.map((topic) => prefix + topic))),
     bounds: async (at) => named(await admin.bounds(at.map(there))),
+    ends: async (at) => named(await admin.ends(at.map(there))),
     committed: async (group, at, how) => {
       const found = await admin.committed(group, at.map(there), how)
       const cursors = at.flatMap((one): [string, Cursor][] => {

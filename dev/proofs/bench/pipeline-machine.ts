@@ -26,14 +26,15 @@ const TICK_MS = 10
 /** The load, and the main program around it. */
 const SELF = 'bench'
 
-export function machineInstant(): MachineInstant {
+/** `more` names processes that were not started by the stack or the platform, by their pids. */
+export function machineInstant(more: ReadonlyMap<number, string> = new Map()): MachineInstant {
   const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softIrq = 0, steal = 0] = cpuLine()
   const busyTicks = user + nice + system + irq + softIrq + steal
   return {
     atMs: performance.now(),
     busyTicks,
     totalTicks: busyTicks + idle + wait,
-    ticksOf: ticksByName(processes(), ownNames()),
+    ticksOf: ticksByName(processes(), new Map([...ownNames(), ...more])),
   }
 }
 

@@ -19,7 +19,7 @@ import { tableOf } from './pipeline-table.ts'
  * accepted in the interval. `platformBusyShare` and `cpuMsPerMessage` leave out what else runs on
  * the machine. Latencies are those of the messages of the interval.
  *
- * `--partitions 4`, `--commit-ms 20` and `--warm-up 500` (messages) change what is measured,
+ * `--partitions 4`, `--commit-ms 100` and `--warm-up 500` (messages) change what is measured,
  * `--profiles DIR` leaves a CPU profile of every service.
  */
 const { values } = parseArgs({
@@ -29,7 +29,7 @@ const { values } = parseArgs({
     messages: { type: 'string', default: '3000' },
     'warm-up': { type: 'string', default: '500' },
     partitions: { type: 'string', default: '4' },
-    'commit-ms': { type: 'string', default: '20' },
+    'commit-ms': { type: 'string', default: '100' },
     profiles: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },

@@ -1,36 +1,22 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
-import { AckPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
-import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
-import { Histogram } from 'prom-client'
 import { z } from 'zod'
-import { operatorSettings, TIMINGS } from '../../../smpp-gateway/config.ts'
-import { createGateway } from '../../../smpp-gateway/gateway.ts'
-import { connectNats } from '../../../streams/nats/link.ts'
-import { connectRedis } from '../../../smpp-gateway/redis.ts'
-import { encode } from '../../../streams/contracts/decode.ts'
-import { commandExample } from '../../../streams/contracts/examples.ts'
-import {
-  commandDurable,
-  commandSubject,
-  DUPLICATE_WINDOW_MS,
-  STREAMS,
-} from '../../../streams/contracts/subjects.ts'
-import { sleep } from '../../../streams/platform/backoff.ts'
 import { flag, list, milliseconds, positive, readConfig } from '../../../streams/platform/config.ts'
-import { createLogger } from '../../../streams/platform/logger.ts'
-import { Metrics } from '../../../streams/platform/metrics.ts'
-import { startSmsc } from '../../neighbours/smsc/server.ts'
+import { ensurePrograms } from '../../stack/install.ts'
+import { Part } from './smpp-children.ts'
+import { measureKannel, type KannelFigures } from './smpp-kannel.ts'
+import { Load } from './smpp-load.ts'
 
 /**
  * Submits per second of one gateway process over one bind, by window: NATS command, permit and
  * journal in Redis, submit_sm, result on NATS, acknowledgement, and the receipt of each. The
- * commands lie in the stream before the clock starts, and the simulated operator runs in a process
- * of its own. Latencies are those of submit_sm until its response.
+ * commands lie in the stream before the clock starts, and it stops when the last command is
+ * acknowledged and the last receipt held. Gateway and simulated operator are processes of their
+ * own. Latencies are those of submit_sm until its response.
+ *
+ * Then the widest window in turn with Kannel's bearerbox, see smpp-kannel.ts.
  *
  * `npm run bench -- smpp --json` for one line of JSON. BENCH_WINDOWS ("1,10,100"), BENCH_MESSAGES
- * for each, BENCH_RECEIPTS and BENCH_LATENCY_MS (of the operator) vary it.
+ * for each, BENCH_RECEIPTS, BENCH_LATENCY_MS (of the operator) and BENCH_ROUNDS (with Kannel;
+ * 0: without it) vary it. BENCH_PROFILES: a folder for CPU profiles of the gateway.
  */
 const env = {
   NATS_URL: z.string(),
@@ -39,78 +25,13 @@ const env = {
   BENCH_MESSAGES: positive.default(20_000),
   BENCH_RECEIPTS: flag.default(true),
   BENCH_LATENCY_MS: milliseconds.default(0),
+  BENCH_ROUNDS: z.coerce.number().int().min(0).default(3),
+  BENCH_PROFILES: z.string().default(''),
 }
 type BenchConfig = ReturnType<typeof readConfig<typeof env>>
 
-const ACCOUNT = { systemId: 'bench', password: 'bench' }
-/** The last three digits choose what the simulator does: 916 sends no receipt. */
-const BEHAVIOUR = { withReceipt: '000', withoutReceipt: '916' }
-const NO_LIMIT = 1_000_000
-const PUBLISHED_AT_ONCE = 500
-
-async function simulate(): Promise<void> {
-  const smsc = await startSmsc({
-    operators: [{ ...ACCOUNT, responseDelayMs: Number(process.env['BENCH_LATENCY_MS'] ?? 0) }],
-  })
-  process.send?.({ port: smsc.port })
-  process.once('message', () => process.exit(0))
-}
-
-function startSimulator(): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(fileURLToPath(import.meta.url), ['simulate'], { execArgv: ['--import', 'tsx'] })
-  return new Promise((resolve, reject) => {
-    child.once('exit', () => reject(new Error('the simulator ended')))
-    child.once('message', (message) =>
-      resolve({ child, port: z.object({ port: z.number() }).parse(message).port }),
-    )
-  })
-}
-
-async function provision(nats: NatsConnection, operatorId: string): Promise<() => Promise<number>> {
-  const manager = await jetstreamManager(nats)
-  for (const { name, subjects, maxAgeMs } of STREAMS) {
-    await manager.streams.add({
-      name,
-      subjects: [...subjects],
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-      max_age: nanos(maxAgeMs),
-    })
-  }
-  await manager.consumers.add('SMPP_OUTBOUND', {
-    durable_name: commandDurable(operatorId),
-    filter_subject: commandSubject(operatorId),
-    ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(60_000),
-    max_ack_pending: -1,
-  })
-  return async () => {
-    const info = await manager.consumers.info('SMPP_OUTBOUND', commandDurable(operatorId))
-    return info.num_pending + info.num_ack_pending
-  }
-}
-
-async function publishCommands(nats: NatsConnection, operatorId: string, config: BenchConfig): Promise<void> {
-  const behaviour = config.BENCH_RECEIPTS ? BEHAVIOUR.withReceipt : BEHAVIOUR.withoutReceipt
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  const publish = (index: number): Promise<unknown> => {
-    const to = `+4477${String(index % 100_000).padStart(5, '0')}${behaviour}`
-    const command = {
-      ...commandExample,
-      operatorId,
-      to,
-      expiresAt,
-      messageId: randomUUID(),
-      eventId: randomUUID(),
-    }
-    return nats.request(commandSubject(operatorId), encode(command), { timeout: 10_000 })
-  }
-  for (let from = 0; from < config.BENCH_MESSAGES; from += PUBLISHED_AT_ONCE) {
-    const count = Math.min(PUBLISHED_AT_ONCE, config.BENCH_MESSAGES - from)
-    await Promise.all(Array.from({ length: count }, (_, at) => publish(from + at)))
-  }
-}
+/** As it is started in production, see docker-compose.redpanda.yml. */
+const GATEWAY_NODE_OPTIONS = ['--max-semi-space-size=64']
 
 interface Figures {
   readonly perSecond: number
@@ -118,118 +39,93 @@ interface Figures {
   readonly p99Ms: number
   readonly cpuMicrosPerSubmit: number
 }
+const Report = z.object({ p50Ms: z.number(), p99Ms: z.number(), cpuMicros: z.number() })
+const Listening = z.object({ port: z.number() })
 
-async function measureWindow(nats: NatsConnection, config: BenchConfig, window: number): Promise<Figures> {
-  const operatorId = randomUUID()
-  const remaining = await provision(nats, operatorId)
-  const simulator = await startSimulator()
-  await publishCommands(nats, operatorId, config)
-  const { secondsOfSubmits, bound, stop } = await startUnderTest(config, operatorId, window, simulator.port)
-  await bound()
-  const cpuBefore = process.cpuUsage()
+async function measureWindow(config: BenchConfig, window: number): Promise<Figures> {
+  const {
+    NATS_URL: natsUrl,
+    REDIS_URL: redisUrl,
+    BENCH_MESSAGES: messages,
+    BENCH_PROFILES: profiles,
+  } = config
+  const load = await Load.open(natsUrl)
+  const simulator = new Part('smpp-simulator.ts', { responseDelayMs: config.BENCH_LATENCY_MS })
+  const { port } = Listening.parse(await simulator.told('listening'))
+  await load.publish(messages, config.BENCH_RECEIPTS)
+  const profiling = profiles === '' ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles]
+  const { operatorId } = load
+  const given = { natsUrl, redisUrl, operatorId, window, port }
+  const gateway = new Part('smpp-gateway.ts', given, [...GATEWAY_NODE_OPTIONS, ...profiling])
+  await gateway.told('ready')
+  gateway.say('start')
+  await gateway.told('bound')
   const startedAt = performance.now()
-  while ((await remaining()) > 0) await sleep(20)
-  const seconds = (performance.now() - startedAt) / 1000
-  const cpu = process.cpuUsage(cpuBefore)
-  await stop()
-  simulator.child.removeAllListeners('exit')
-  simulator.child.send('stop')
-  await (await jetstreamManager(nats)).consumers.delete('SMPP_OUTBOUND', commandDurable(operatorId))
+  await load.done(config.BENCH_RECEIPTS ? messages : 0)
+  const seconds = (performance.now() - startedAt) / 1_000
+  gateway.say('report')
+  const { p50Ms, p99Ms, cpuMicros } = Report.parse(await gateway.told('report'))
+  await gateway.end()
+  await simulator.end()
+  await load.close()
+  const cpuMicrosPerSubmit = Math.round(cpuMicros / messages)
+  return { perSecond: Math.round(messages / seconds), p50Ms, p99Ms, cpuMicrosPerSubmit }
+}
+
+/**
+ * Both at the widest window, one after the other and in turn, so that what else the machine does
+ * meets both. The middle one of each counts.
+ */
+async function besideKannel(config: BenchConfig): Promise<BesideKannel> {
+  const window = Math.max(...config.BENCH_WINDOWS.map(Number))
+  const ours: number[] = []
+  const kannels: KannelFigures[] = []
+  for (let round = 0; round < config.BENCH_ROUNDS; round += 1) {
+    kannels.push(await measureKannel(window, config.BENCH_MESSAGES))
+    ours.push((await measureWindow(config, window)).perSecond)
+  }
+  const kannelPerSecond = middle(kannels.map(({ perSecond }) => perSecond))
   return {
-    perSecond: Math.round(config.BENCH_MESSAGES / seconds),
-    p50Ms: quantileMs(secondsOfSubmits, 0.5),
-    p99Ms: quantileMs(secondsOfSubmits, 0.99),
-    cpuMicrosPerSubmit: Math.round((cpu.user + cpu.system) / config.BENCH_MESSAGES),
+    kannelPerSecond,
+    ratioToKannel: Math.round((middle(ours) / kannelPerSecond) * 100) / 100,
+    pairs: ours.map((perSecond, at) => ({ perSecond, kannel: kannels[at] })),
   }
 }
 
-function quantileMs(seconds: readonly number[], part: number): number {
-  const sorted = seconds.toSorted((a, b) => a - b)
-  return Math.round((sorted[Math.floor(sorted.length * part)] ?? 0) * 100_000) / 100
+const middle = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+interface BesideKannel {
+  readonly kannelPerSecond: number | null
+  readonly ratioToKannel: number | null
+  readonly pairs?: readonly unknown[]
+  readonly kannelMissing?: string
 }
 
-async function measure(): Promise<void> {
-  const config = readConfig(env)
-  const nats = await connect({ servers: config.NATS_URL })
-  const windows: Record<string, Figures> = {}
-  for (const window of config.BENCH_WINDOWS)
-    windows[window] = await measureWindow(nats, config, Number(window))
-  await nats.close()
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ name: 'smpp', windows }))
-  else console.table(windows)
-}
-
-const elapsed = (): number => performance.now()
-
-interface UnderTest {
-  readonly secondsOfSubmits: readonly number[]
-  readonly bound: () => Promise<void>
-  readonly stop: () => Promise<void>
-}
-
-/** Buckets are too coarse for one bind: each observation is kept as well. */
-function observationsOf(metrics: Metrics, name: string): readonly number[] {
-  const metric = metrics.registry.getSingleMetric(name)
-  if (!(metric instanceof Histogram)) throw new Error(`${name} is no histogram`)
-  const kept: number[] = []
-  metric.observe = new Proxy(metric.observe.bind(metric), {
-    apply: (observe, self, given: Parameters<typeof metric.observe>) => {
-      const [, value]: readonly unknown[] = given
-      if (typeof value === 'number') kept.push(value)
-      Reflect.apply(observe, self, given)
-    },
-  })
-  return kept
-}
-
-async function startUnderTest(
-  config: BenchConfig,
-  operatorId: string,
-  window: number,
-  port: number,
-): Promise<UnderTest> {
-  // Lines are made as in production, and dropped: a pipe would measure its reader.
-  const logger = createLogger({ service: 'smpp-gateway', level: 'info', destination: { write: () => {} } })
-  const shared = connectRedis({ url: config.REDIS_URL, now: elapsed, logger })
-  const nats = connectNats({ url: config.NATS_URL, user: 'smpp-connector', logger })
-  const credentials = {
-    ...ACCOUNT,
-    operatorId,
-    port,
-    host: '127.0.0.1',
-    systemType: '',
-    tpsLimit: NO_LIMIT,
-    bindMode: 'TRANSCEIVER' as const,
-    backupOperatorId: null,
+/** A machine without Kannel still measures the gateway, and says what is missing. */
+async function compared(config: BenchConfig): Promise<BesideKannel> {
+  const none = { kannelPerSecond: null, ratioToKannel: null }
+  if (config.BENCH_ROUNDS === 0) return none
+  try {
+    await ensurePrograms(
+      ['bearerbox'],
+      (line) => console.error(`[bench] ${line}`),
+      new AbortController().signal,
+    )
+  } catch (error) {
+    const kannelMissing = error instanceof Error ? error.message : 'Kannel cannot be installed'
+    console.error(`[bench] not compared with Kannel: ${kannelMissing}`)
+    return { ...none, kannelMissing }
   }
-  const metrics = new Metrics().withProcessMetrics()
-  const gateway = createGateway({
-    operatorIds: [operatorId],
-    settings: { [operatorId]: operatorSettings({ window }) },
-    // Nobody else can hold the lease of an operator that was made up here.
-    timings: { ...TIMINGS, leaseMs: 1_000, leaseRenewMs: 300 },
-    fetchCredentials: () => Promise.resolve({ kind: 'found', credentials }),
-    now: Date.now,
-    random: Math.random,
-    newId: randomUUID,
-    metrics,
-    nats,
-    shared,
-    logger,
-    elapsed,
-    sleep,
-  })
-  const secondsOfSubmits = observationsOf(metrics, 'smpp_connector_submit_sm_duration_seconds')
-  gateway.start()
-  const stop = async (): Promise<void> => {
-    await gateway.stop()
-    await nats.close()
-    shared.close()
-  }
-  const bound = async (): Promise<void> => {
-    while (gateway.operators.get(operatorId)?.view.state !== 'BOUND') await sleep(1)
-  }
-  return { secondsOfSubmits, bound, stop }
+  return besideKannel(config)
 }
 
-await (process.argv[2] === 'simulate' ? simulate() : measure())
+const config = readConfig(env)
+const windows: Record<string, Figures> = {}
+for (const window of config.BENCH_WINDOWS) windows[window] = await measureWindow(config, Number(window))
+const comparison = await compared(config)
+if (process.argv.includes('--json')) console.log(JSON.stringify({ name: 'smpp', windows, ...comparison }))
+else {
+  console.table(windows)
+  console.table(comparison)
+}

@@ -16,6 +16,7 @@ import { silentLogger } from '../../../streams/platform/logger.ts'
 import { Metrics } from '../../../streams/platform/metrics.ts'
 import { Closers } from '../../../streams/platform/process.ts'
 import { createDatabase } from '../../database.ts'
+import { machineBetween, machineInstant } from './pipeline-machine.ts'
 import { startIdentityProvider } from '../../neighbours/identity-provider/identity.ts'
 
 /**
@@ -24,7 +25,8 @@ import { startIdentityProvider } from '../../neighbours/identity-provider/identi
  * turns, so that a slow moment of the machine meets both. Closed loop over 64 connections.
  *
  * `npm run bench -- submit --json`: the last line is {name, acceptedPerSecond, p50Ms, p95Ms, p99Ms,
- * bareInsertPerSecond, ratioToBareInsert}.
+ * bareInsertPerSecond, ratioToBareInsert, cpuMs}. `cpuMs` is processor time for one message, by
+ * process, which other work on the machine does not change as it changes the rates.
  */
 const env = {
   DATABASE_URL: z.string(),
@@ -85,18 +87,21 @@ async function measure(): Promise<void> {
   try {
     const { api, bare, calls } = await prepare(config, closers)
     const none: Call[] = [{ path: '/', headers: () => ({}) }]
-    await load(api, calls, 2)
-    await load(bare, none, 2)
-    const accepted: number[] = []
-    const bareRates: number[] = []
-    const latencies: number[] = []
+    await load(api.url, calls, 2)
+    await load(bare.url, none, 2)
+    const names = new Map([
+      [api.pid, 'api'],
+      [bare.pid, 'bare'],
+    ])
+    const rounds: Round[] = []
     for (let round = 0; round < config.BENCH_ROUNDS; round++) {
-      bareRates.push((await load(bare, none, config.BENCH_SECONDS)).length / config.BENCH_SECONDS)
-      const taken = await load(api, calls, config.BENCH_SECONDS)
-      accepted.push(taken.length / config.BENCH_SECONDS)
-      latencies.push(...taken)
+      const bareTaken = await load(bare.url, none, config.BENCH_SECONDS)
+      const before = machineInstant(names)
+      const latencies = await load(api.url, calls, config.BENCH_SECONDS)
+      const { cpuMs } = machineBetween(before, machineInstant(names))
+      rounds.push({ bare: bareTaken.length, latencies, cpuMs })
     }
-    report(values.json, mean(accepted), mean(bareRates), latencies)
+    report(values.json, rounds, config.BENCH_SECONDS)
   } finally {
     await closers.closeAll(silentLogger)
   }
@@ -139,7 +144,12 @@ async function prepare(config: z.infer<z.ZodObject<typeof env>>, closers: Closer
   return { api, bare, calls }
 }
 
-async function start(what: string, closers: Closers, given: Record<string, string>): Promise<string> {
+interface Server {
+  readonly url: string
+  readonly pid: number
+}
+
+async function start(what: string, closers: Closers, given: Record<string, string>): Promise<Server> {
   const child: ChildProcess = fork(fileURLToPath(import.meta.url), [`serve-${what}`], {
     execArgv: ['--import', 'tsx'],
     env: { ...process.env, ...given },
@@ -149,7 +159,8 @@ async function start(what: string, closers: Closers, given: Record<string, strin
     await once(open, 'exit')
   })
   const message = await new Promise<unknown>((resolve) => void child.once('message', resolve))
-  return `http://${ADDRESS}:${z.object({ port: z.number() }).parse(message).port}`
+  const { port } = z.object({ port: z.number() }).parse(message)
+  return { url: `http://${ADDRESS}:${port}`, pid: child.pid ?? 0 }
 }
 
 /** Latencies in ms of what was answered 202; anything else ends the benchmark. */
@@ -194,25 +205,34 @@ const post = (agent: Agent, url: string, given: Record<string, string>): Promise
     outgoing.end(BODY)
   })
 
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
+interface Round {
+  /** How many the bare route took. */
+  readonly bare: number
+  /** Of those that the API took. */
+  readonly latencies: readonly number[]
+  /** Spent while the API took them, by process. */
+  readonly cpuMs: ReadonlyMap<string, number>
+}
 
-function report(
-  isJson: boolean,
-  acceptedPerSecond: number,
-  bareInsertPerSecond: number,
-  latencies: number[],
-): void {
-  const sorted = latencies.toSorted((a, b) => a - b)
+function report(isJson: boolean, rounds: readonly Round[], seconds: number): void {
+  const sorted = rounds.flatMap(({ latencies }) => latencies).toSorted((a, b) => a - b)
+  const bare = rounds.reduce((sum, round) => sum + round.bare, 0)
   const quantileMs = (q: number) => Number((sorted[Math.floor(sorted.length * q)] ?? 0).toFixed(1))
+  const perSecond = (count: number) => Math.round(count / seconds / rounds.length)
   const result = {
     name: 'submit',
-    acceptedPerSecond: Math.round(acceptedPerSecond),
+    acceptedPerSecond: perSecond(sorted.length),
     p50Ms: quantileMs(0.5),
     p95Ms: quantileMs(0.95),
     p99Ms: quantileMs(0.99),
-    bareInsertPerSecond: Math.round(bareInsertPerSecond),
-    ratioToBareInsert: Number((acceptedPerSecond / bareInsertPerSecond).toFixed(2)),
+    bareInsertPerSecond: perSecond(bare),
+    ratioToBareInsert: Number((sorted.length / bare).toFixed(2)),
+    cpuMs: Object.fromEntries(
+      ['api', 'postgres', 'nats', 'redis', 'bench'].map((name) => {
+        const spentMs = rounds.reduce((sum, { cpuMs }) => sum + (cpuMs.get(name) ?? 0), 0)
+        return [name, Number((spentMs / sorted.length).toFixed(3))]
+      }),
+    ),
   }
   console.log(isJson ? JSON.stringify(result) : result)
 }

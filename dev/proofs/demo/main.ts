@@ -15,7 +15,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     kill: { type: 'string', default: '' },
     partitions: { type: 'string', default: '4' },
-    'commit-ms': { type: 'string', default: '20' },
+    'commit-ms': { type: 'string', default: '100' },
     'in-flight': { type: 'string', default: '32' },
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },

@@ -148,7 +148,10 @@ export class Journey {
     if (revived === undefined) return this.#request
     const died = revived.seq - 1
     const wanted = `${eventId('deadletter', this.#request.messageId, died)}:${died}`
-    const order = this.#orders.find(({ record }) => headerOf(record, 'dead-letter-replay') === wanted)
+    const orders = this.#orders.filter(({ record }) => headerOf(record, 'dead-letter-replay') === wanted)
+    // Of several, one may have been lost with its topic before anybody read it.
+    const isTaken = ({ record }: Reading<OutboundRequest>) => instant(record.timestamp) === revived.occurredAt
+    const order = orders.find(isTaken) ?? orders[0]
     if (order === undefined) return this.#request
     return { ...this.#request, expiresAt: instant(order.record.timestamp + 48 * HOUR_MS) }
   }

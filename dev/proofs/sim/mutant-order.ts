@@ -25,7 +25,9 @@ function withBounds(
       [...found].map(([key, one]) => [key, change(key, one, Math.max(one.start, cursors.get(key) ?? 0))]),
     )
   }
-  return { ...log, admin: { ...log.admin, bounds, committed } }
+  const ends: LogClient['admin']['ends'] = async (at) =>
+    new Map([...(await bounds(at))].map(([key, { end }]) => [key, end]))
+  return { ...log, admin: { ...log.admin, bounds, ends, committed } }
 }
 
 /**

@@ -65,6 +65,8 @@ describe('a planted defect of timing', () => {
     'bridge-marks-not-read',
     'bridge-mark-not-awaited',
     'bridge-publishes-without-id',
+    // Whose cursor is left behind last looks as if it had something to read.
+    'one-group-left-out',
   ]
   const mutants = Object.entries(MUTANTS).filter(([name]) => !needsNoFault.includes(name))
 

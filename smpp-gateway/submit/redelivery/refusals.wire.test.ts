@@ -1,7 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { submitResults } from '../../../streams/contracts/outbound.ts'
 import { commandDurable } from '../../../streams/contracts/subjects.ts'
-import { jetstreamOf } from '../../../streams/nats/link.ts'
+import { connectionOf } from '../../../streams/nats/link.ts'
 import { until } from '../../testing/invented.suite.ts'
 import { Rig } from '../../testing/rig.suite.ts'
 
@@ -22,17 +23,24 @@ it('[S1] a refusal that NATS does not take at once holds its place, and is not d
   await rig.openManagement(smsc.port)
   const running = await rig.startGateway({ timings: { workingMs: 100 } })
   await rig.bound(running)
-  const publish = vi.spyOn(jetstreamOf(running.nats), 'publish').mockRejectedValue(new Error('away'))
+  const connection = connectionOf(running.nats)
+  const publish = connection.publish.bind(connection)
+  let tries = 0
+  const spy = vi.spyOn(connection, 'publish').mockImplementation((subject, ...rest) => {
+    if (subject !== submitResults.name) return publish(subject, ...rest)
+    tries += 1
+    throw new Error('away')
+  })
   await rig.send({ body: '' })
   // The fifth try comes four seconds after the first.
-  await until(() => publish.mock.calls.length >= 5, 30_000)
+  await until(() => tries >= 5, 30_000)
   const manager = await jetstreamManager(rig.nats)
   const { num_redelivered, num_ack_pending } = await manager.consumers.info(
     'SMPP_OUTBOUND',
     commandDurable(rig.operatorId),
   )
   expect([num_redelivered, num_ack_pending]).toEqual([0, 1])
-  publish.mockRestore()
+  spy.mockRestore()
   await until(async () => (await rig.unacknowledged()) === 0, 30_000)
   expect(heard.results).toMatchObject([{ outcome: 'REJECTED' }])
 }, 90_000)

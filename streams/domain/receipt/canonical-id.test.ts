@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CANONICAL_ID_RULES, type CanonicalIdRule, canonicalOf } from './canonical-id.ts'
+import { type CanonicalIdRule, canonicalOf } from './canonical-id.ts'
 
 const meet = (submitted: string, received: string, rules: readonly CanonicalIdRule[]): boolean =>
   canonicalOf(submitted, 'submit', rules) === canonicalOf(received, 'receipt', rules)
@@ -100,7 +100,8 @@ describe('whatever the padding and the case', () => {
   })
 
   test('a second application of a rule that treats both sides alike changes nothing', () => {
-    const alike = CANONICAL_ID_RULES.filter((rule) => rule !== 'hex2dec' && rule !== 'dec2hex')
+    // A hyphen may hide zeros: taken away after them it bares what `zeros` would then take.
+    const alike: CanonicalIdRule[] = ['exact', 'hyphens', 'lower', 'zeros']
     const ids = fc.stringMatching(/^0{0,3}[0-9A-Za-z-]{0,20}$/)
     fc.assert(
       fc.property(ids, fc.subarray(alike), (id, rules) => {

@@ -4,11 +4,13 @@ import { describeGroups } from './codecs/apis.ts'
 import { UNKNOWN_MEMBER_ID, remedyFor } from './cluster/broker-error.ts'
 import { Attempts, PATIENT_MS_MAX } from './cluster/clock.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { Ends } from './cluster/ends.ts'
 import { Coordinator } from './cluster/coordinator.ts'
 import type { Repeatable } from './cluster/coordinator.ts'
 import type { Lane } from './wire/broker-connections.ts'
 import { cutBack } from './cluster/cut-back.ts'
 import { listBounds } from './cluster/list-bounds.ts'
+import { askOffsets, LATEST } from './cluster/list-offsets.ts'
 import { offsetCommitRequest, offsetsPayload } from './codecs/offset-commit-request.ts'
 import { offsetFetchRequest } from './codecs/offset-fetch-request.ts'
 import { outcomeOf } from './cluster/outcome.ts'
@@ -25,10 +27,14 @@ const NO_MEMBER = { memberId: '', groupGenerationId: -1 }
 export class KafkaAdmin implements LogAdmin {
   readonly #cluster: Cluster
   readonly #lane: Lane
+  readonly #ends: Ends
 
   constructor(cluster: Cluster, lane: Lane) {
     this.#cluster = cluster
     this.#lane = lane
+    this.#ends = new Ends(cluster, (nodeId, at) =>
+      askOffsets(cluster, lane, nodeId, { at, timestamp: LATEST }),
+    )
   }
 
   ensureTopics: LogAdmin['ensureTopics'] = (specs) =>
@@ -38,6 +44,10 @@ export class KafkaAdmin implements LogAdmin {
 
   bounds(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, Bounds>> {
     return this.#attempt(() => listBounds(this.#cluster, this.#lane, at))
+  }
+
+  ends(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
+    return this.#attempt(() => this.#ends.of(at))
   }
 
   deleteTopics: LogAdmin['deleteTopics'] = (topics) =>

@@ -20,6 +20,11 @@ export function memoryAdmin(broker: Broker, connection: Connection): LogAdmin {
         for (const one of at) topics.led(one)
         return boundsOf(broker, at)
       }),
+    ends: (at) =>
+      ask('ends', () => {
+        for (const one of at) topics.led(one)
+        return new Map(at.map((one) => [partitionKey(one), topics.partition(one).lastStable]))
+      }),
     committed: (group, at, how) =>
       ask('committed', () => {
         if (how !== 'asTheyAre') broker.transactions.assertSettled(group, at)

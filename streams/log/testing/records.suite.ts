@@ -181,6 +181,12 @@ export function recordCases(scene: () => Scene): void {
           [partitionKey(written), expect.objectContaining({ start: 0, end: 2 })],
         ]),
       )
+      expect(await scene().client.admin.ends([empty, written])).toEqual(
+        new Map([
+          [partitionKey(empty), 0],
+          [partitionKey(written), 2],
+        ]),
+      )
     })
 
     it('deletes topics', async () => {

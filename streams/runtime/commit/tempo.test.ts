@@ -71,6 +71,53 @@ describe('the next round', () => {
   })
 })
 
+describe('a task that waits with work', () => {
+  it('is told when the round of another begins, and then may begin itself', () => {
+    const { tempo, cycle } = world()
+    cycle(2)
+    const pauses: number[] = []
+    tempo.wants('b', () => pauses.push(tempo.pauseMs))
+    tempo.roundBegins('a')
+    expect(pauses).toEqual([0])
+  })
+
+  it('is waited for by the transaction until it has begun and handed in, or has no work', async () => {
+    const { tempo } = world()
+    tempo.roundBegins('a')
+    tempo.wants('b', () => {})
+    tempo.wants('c', () => {})
+    let isOver = false
+    const waiting = tempo.untilCollected((task) => task === 'a').then(() => (isOver = true))
+    tempo.wantsNot('c')
+    tempo.roundBegins('b')
+    await new Promise((resolve) => queueMicrotask(() => resolve(undefined)))
+    expect(isOver).toBe(false)
+    tempo.roundEnds('b')
+    await waiting
+  })
+
+  it('takes its turn when it is time', async () => {
+    const { time, tempo, cycle } = world()
+    cycle(2)
+    const startedMs = time.nowMs
+    await tempo.turn('b')
+    expect(time.nowMs - startedMs).toBe(18)
+    expect(tempo.pauseMs).toBe(0)
+  })
+
+  it('takes its turn in the company of another, and at once when it has begun', async () => {
+    const { time, tempo, cycle } = world()
+    cycle(2)
+    const startedMs = time.nowMs
+    const turn = tempo.turn('b')
+    tempo.roundBegins('a')
+    await turn
+    tempo.begins()
+    await tempo.turn('a')
+    expect(time.nowMs).toBe(startedMs)
+  })
+})
+
 describe('a transaction', () => {
   it('waits for rounds under way of tasks that have handed in nothing, but not for long', async () => {
     const { time, tempo } = world()

@@ -13,9 +13,9 @@ const SHARE = 1 / 2
 
 /**
  * When the tasks of a process begin their rounds, and when a transaction takes what they have come
- * to. What a transaction costs hardly depends on what it holds, so few are made: rounds begin
- * together, the later the longer the last transaction took, up to a bound. With little to do they
- * begin almost at once.
+ * to. What a transaction costs hardly depends on what it holds, so few are made: the rounds of all
+ * tasks that have work begin together, the later the longer the last transaction took, up to a
+ * bound. With little to do they begin almost at once.
  */
 export class Tempo {
   readonly #clock: Clock
@@ -28,6 +28,8 @@ export class Tempo {
   #startedMs = 0
   #tookMs = 0
   readonly #rounds = new Set<string>()
+  /** Tasks that wait with work, and how they are told that rounds begin. */
+  readonly #wanting = new Map<string, () => void>()
 
   constructor(clock: Clock, limits: TempoLimits) {
     this.#clock = clock
@@ -42,11 +44,34 @@ export class Tempo {
     return Math.min(commitMs, Math.max(quietCommitMs, this.#tookMs / SHARE)) - this.#sinceMs
   }
 
+  /** The task has work and waits; it is told when the others begin. */
+  wants(task: string, onBegin: () => void): void {
+    this.#wanting.set(task, onBegin)
+  }
+
+  /** The task has no work, or cannot get at it. */
+  wantsNot(task: string): void {
+    if (this.#wanting.delete(task)) this.notify()
+  }
+
+  /** Begins when it is time, or in company, unless it has begun. */
+  async turn(task: string): Promise<void> {
+    const wake = new Wake(this.#clock)
+    while (this.pauseMs > 0) {
+      this.wants(task, () => wake.notify())
+      await wake.wait(this.pauseMs)
+    }
+    this.roundBegins(task)
+  }
+
   /** The task will have something to commit. */
   roundBegins(task: string): void {
-    if (!this.#isCollecting) this.#beganMs = this.#nowMs
-    this.#isCollecting = true
+    this.#wanting.delete(task)
     this.#rounds.add(task)
+    if (this.#isCollecting) return
+    this.#beganMs = this.#nowMs
+    this.#isCollecting = true
+    for (const onBegin of this.#wanting.values()) onBegin()
   }
 
   roundEnds(task: string): void {
@@ -65,11 +90,14 @@ export class Tempo {
     this.#wake.notify()
   }
 
-  /** Waits for the rounds under way of tasks that have handed in nothing yet, but not for long. */
+  /**
+   * Waits for the rounds under way, and those about to begin, of tasks that have handed in nothing
+   * yet, but not for long.
+   */
   async untilCollected(hasHandedIn: (task: string) => boolean): Promise<void> {
     for (;;) {
       const patienceMs = this.#limits.commitMs - this.#sinceMs
-      if (patienceMs <= 0 || [...this.#rounds].every(hasHandedIn)) return
+      if (patienceMs <= 0 || [...this.#rounds, ...this.#wanting.keys()].every(hasHandedIn)) return
       await this.#wake.wait(patienceMs)
     }
   }

@@ -1,5 +1,5 @@
 import type { Cursor, LogConsumer } from '../../log/port.ts'
-import { backoffMs, type Sleep } from '../../platform/backoff.ts'
+import { backoffMs, NO_LONGER, type Sleep } from '../../platform/backoff.ts'
 import type { ConsumeOptions } from '../consume.ts'
 
 /** Between two commits of a busy reader; the first record after a quiet time waits for none. */
@@ -114,6 +114,6 @@ export class PacedCursors {
     const late = waitMs === undefined ? [] : [this.#options.sleep(waitMs, over.signal)]
     await Promise.race([held, ...late])
     this.#wake = undefined
-    over.abort()
+    over.abort(NO_LONGER)
   }
 }

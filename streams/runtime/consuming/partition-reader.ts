@@ -6,10 +6,11 @@ import {
   type LogRecord,
   type TopicPartition,
 } from '../../log/port.ts'
-import { backoffMs } from '../../platform/backoff.ts'
+import { backoffMs, NO_LONGER } from '../../platform/backoff.ts'
 import type { Batch, ConsumeOptions, PartitionOwner } from '../consume.ts'
-import type { Mover, PacedCursors } from './paced-cursors.ts'
+import type { PacedCursors } from './paced-cursors.ts'
 import { ReaderBuffer } from './reader-buffer.ts'
+import { OwnedCursor, SharedCursor, type ReaderCursor } from './reader-cursor.ts'
 import { Stops } from './stops.ts'
 import { metadataOf, startFrom } from './consumer-cursor.ts'
 import type { Standing } from '../watch/standing.ts'
@@ -29,20 +30,20 @@ export interface PartitionReaderOptions extends ConsumeOptions {
 }
 
 /**
- * One partition: a bounded buffer and a loop that hands batches over. Whoever owns the partition
- * moves its cursor with each of them; else it says how far it is done (paced-cursors.ts).
+ * One partition: a bounded buffer and a loop that hands batches over, and says of each that it is
+ * done (reader-cursor.ts).
  */
-export class PartitionReader implements Mover {
+export class PartitionReader {
   readonly #at: TopicPartition
   readonly #options: PartitionReaderOptions
   readonly #consumer: LogConsumer
   readonly #owner: PartitionOwner | undefined
+  readonly cursor: ReaderCursor
   readonly #stop = new AbortController()
   readonly #buffer: ReaderBuffer
   #paused = false
   #isOpen = false
   #metadata = ''
-  #unmoved: Cursor | undefined
   #stopped: LogError | undefined
   readonly #stops = new Stops()
   #hasFailed = false
@@ -63,6 +64,12 @@ export class PartitionReader implements Mover {
     this.#generation = options.generation
     this.#buffer = new ReaderBuffer(options.recordsMax)
     this.#owner = options.ownerOf?.(options.at)
+    this.cursor = this.#owner === undefined ? new SharedCursor(options.cursors) : this.#ownedBy(this.#owner)
+  }
+
+  #ownedBy(owner: PartitionOwner): OwnedCursor {
+    const { sleep } = this.#options
+    return new OwnedCursor({ owner, sleep, stop: this.#stop.signal, onDue: () => this.#wake?.() })
   }
 
   get buffered(): number {
@@ -73,17 +80,8 @@ export class PartitionReader implements Mover {
     return this.#hasFailed
   }
 
-  /** How far it is done, while the group does not know. */
-  get unmoved(): Cursor | undefined {
-    return this.#unmoved
-  }
-
-  moved(cursor: Cursor): void {
-    if (this.#unmoved === cursor) this.#unmoved = undefined
-  }
-
   start(): void {
-    this.#done = this.#run()
+    this.#done = this.#run().then(() => this.#leave())
   }
 
   /** The group has left the partition here in a newer generation. */
@@ -148,6 +146,10 @@ export class PartitionReader implements Mover {
     }
   }
 
+  async #leave(): Promise<void> {
+    if (this.#isOpen) await this.#insist(() => this.cursor.leave())
+  }
+
   /** Where that does not help this partition ends here, loudly, because nothing is skipped. */
   #mayOpenAgain(error: LogError): boolean {
     const { onFault, onStopped } = this.#options
@@ -181,7 +183,7 @@ export class PartitionReader implements Mover {
     this.#consumer.pause([this.#at])
     this.#buffer.reset(0)
     this.#paused = false
-    this.#unmoved = undefined
+    this.cursor.forget()
     this.#stopped = undefined
   }
 
@@ -202,8 +204,8 @@ export class PartitionReader implements Mover {
 
   async #work(): Promise<Step> {
     while (!this.#stop.signal.aborted) {
-      if (this.#buffer.size > 0) {
-        const step = await this.#one()
+      if (this.cursor.isDue || this.#buffer.size > 0) {
+        const step = this.cursor.isDue ? await this.#commit() : await this.#one()
         if (step !== 'done') return step
       } else if (this.#stopped !== undefined) return this.#atRest(this.#stopped)
       else await this.#pause()
@@ -212,17 +214,20 @@ export class PartitionReader implements Mover {
   }
 
   /** What was done is not to be repeated only because the partition is opened anew. */
-  async #atRest(stopped: LogError): Promise<LogError> {
-    await this.#options.cursors.flush()
-    return stopped
+  async #atRest(stopped: LogError): Promise<Step> {
+    const moved = await this.#commit()
+    return moved === 'done' ? stopped : moved
+  }
+
+  #commit(): Promise<Step> {
+    return this.#insist(() => this.cursor.commit())
   }
 
   async #one(): Promise<Step> {
     const batch: Batch = { ...this.#at, ...this.#buffer.batch() }
     const handled = await this.#insist(() => this.#handle(batch))
     if (handled !== 'done') return handled
-    const moved = await this.#moved(batch)
-    if (moved !== 'done') return moved
+    this.cursor.done(batch, this.#cursorAt(batch.next))
     this.#doubts = 0
     this.#buffer.drop(batch.records.length)
     this.#resumeWhenHalfEmpty()
@@ -239,31 +244,23 @@ export class PartitionReader implements Mover {
     this.#consumer.resume([this.#at])
   }
 
-  async #moved(batch: Batch): Promise<Step> {
-    const owner = this.#owner
-    const cursor = this.#cursor(batch.next)
-    if (owner !== undefined) return this.#insist(() => owner.commit(batch, cursor))
-    this.#unmoved = cursor
-    this.#options.cursors.done(batch.records.length)
-    return 'done'
-  }
-
-  #cursor(next: number): Cursor {
+  #cursorAt(next: number): Cursor {
     return { ...this.#at, next, metadata: this.#metadata }
   }
 
   /** Until there is something new: records, a generation, the end; or until the time is over. */
   #pause(waitMs?: number): Promise<void> {
-    const over = new AbortController()
     const woken = new Promise<void>((resolve) => {
       this.#wake = () => {
         this.#wake = undefined
-        over.abort()
         resolve()
       }
       if (this.#stop.signal.aborted) this.#wake()
     })
-    return waitMs === undefined ? woken : Promise.race([woken, this.#options.sleep(waitMs, over.signal)])
+    if (waitMs === undefined) return woken
+    const over = new AbortController()
+    void woken.then(() => over.abort(NO_LONGER))
+    return Promise.race([woken, this.#options.sleep(waitMs, over.signal)])
   }
 
   /**

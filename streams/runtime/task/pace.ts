@@ -1,4 +1,4 @@
-import { LogError, type LogClient } from '../../log/port.ts'
+import { LogError, partitionKey, type LogClient } from '../../log/port.ts'
 import type { Clock } from '../clock.ts'
 import type { Tempo } from '../commit/tempo.ts'
 import type { TaskLimits } from '../limits.ts'
@@ -7,9 +7,13 @@ import type { DueTimers } from './due-timers.ts'
 import type { Inputs } from './inputs.ts'
 import { assertSame, type Origin } from '../opening/origin.ts'
 import type { Sources } from '../opening/sources.ts'
+import { taskName, type TaskId } from '../watch/hooks.ts'
 import { Wake } from './wake.ts'
 
 export interface PaceOptions {
+  readonly id: TaskId
+  /** Its rounds first ask: they need not wait for others to do that, nor others for them. */
+  readonly asks: boolean
   readonly clock: Clock
   readonly time: LogTime
   readonly log: LogClient
@@ -58,7 +62,7 @@ export class Pace {
   open(origins: readonly Origin[]): Promise<void> {
     this.#origins = origins
     this.#stopped = undefined
-    return this.#look()
+    return this.#lookClosely()
   }
 
   /** What was handled could not be committed. */
@@ -76,30 +80,57 @@ export class Pace {
     while (!signal.aborted) {
       if (this.#stopped !== undefined) throw this.#stopped
       const nowMs = time.now()
+      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
+      const wants = some || inputs.needSightToMerge()
+      this.#tellTempo(wants)
       const pauseMs = this.#pauseMs()
-      if (this.#needsSight(nowMs, pauseMs <= 0)) {
-        await this.#look()
+      const look = this.#lookNeeded(nowMs, pauseMs <= 0)
+      if (look !== undefined) {
+        await (look === 'close' ? this.#lookClosely() : this.#look())
         continue
       }
-      const some = inputs.peek() !== undefined || timers.areDue(nowMs)
       if (some && pauseMs <= 0) return nowMs
-      await this.#wake.wait(some || inputs.needSightToMerge() ? pauseMs : timers.waitMs(nowMs))
+      await this.#wake.wait(wants ? pauseMs : timers.waitMs(nowMs))
     }
     return undefined
   }
 
-  #pauseMs(): number {
-    const { tempo, limits, inputs } = this.#options
-    return inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
+  /** Nobody is to wait for a task that does not go on. */
+  leave(): void {
+    this.#tellTempo(false)
   }
 
-  #needsSight(nowMs: number, isTime: boolean): boolean {
+  #tellTempo(wants: boolean): void {
+    const { tempo, id, asks } = this.#options
+    if (wants && !asks) tempo.wants(taskName(id), () => this.notify())
+    else tempo.wantsNot(taskName(id))
+  }
+
+  #pauseMs(): number {
+    const { tempo, limits, inputs, asks } = this.#options
+    return asks || inputs.size >= limits.recordsPerRoundMax ? 0 : tempo.pauseMs
+  }
+
+  #lookNeeded(nowMs: number, isTime: boolean): 'close' | 'quick' | undefined {
     const { clock, limits, timers, inputs } = this.#options
-    if (timers.needSight(nowMs) || (isTime && inputs.needSightToMerge())) return true
-    return Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs
+    if (Math.abs(clock.now() - this.#lookedMs) >= limits.topicsLookMs) return 'close'
+    return timers.needSight(nowMs) || (isTime && inputs.needSightToMerge()) ? 'quick' : undefined
   }
 
   async #look(): Promise<void> {
+    const { time, log, inputs, sources } = this.#options
+    const atMs = time.now()
+    const offered = inputs.offered()
+    const found = await log.admin.ends(sources.at)
+    const ends = new Map(sources.at.map((at) => [at.topic, found.get(partitionKey(at)) ?? 0]))
+    // It ends before what was read: it is another topic, or it was cut back.
+    const isShorter = [...offered].some(([topic, next]) => (ends.get(topic) ?? 0) < next)
+    if (isShorter) await this.#lookClosely()
+    else inputs.seen({ atMs, offered, ends })
+  }
+
+  /** Whether the topics are still those that the task has opened costs a question more. */
+  async #lookClosely(): Promise<void> {
     const { clock, time, log, inputs, sources } = this.#options
     this.#lookedMs = clock.now()
     const atMs = time.now()

@@ -1,6 +1,7 @@
 import type { Answer, Lookups, Question } from '../../contracts/question.ts'
 import type { GivenAnswers } from '../../dsl/execute.ts'
 import type { Questions } from '../../dsl/processor.ts'
+import { NO_LONGER } from '../../platform/backoff.ts'
 import type { Clock } from '../clock.ts'
 
 /**
@@ -67,7 +68,7 @@ export class Prefetcher {
     } catch {
       return { kind: 'unavailable', reason: 'INTERNAL', at: clock.now() }
     } finally {
-      answered.abort()
+      answered.abort(NO_LONGER)
       this.#leave()
     }
   }

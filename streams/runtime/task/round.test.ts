@@ -65,6 +65,7 @@ async function told({ records, due = [], ...setting }: Setting) {
     timersMax,
     nowMs: NOW_MS,
     breath: new Breath(clock),
+    begins: () => Promise.resolve(),
     ask: () => Promise.resolve(),
   })
   const effects = await round.run(inputs.take(recordsMax), loaded)

@@ -54,6 +54,8 @@ export interface RoundOptions {
   /** Timers are due up to here. */
   readonly nowMs: number
   readonly breath: Breath
+  /** Handlers come next: what they need is there. */
+  readonly begins: () => Promise<void>
   /** Adds what is asked to the answers. */
   readonly ask: (asked: readonly (Questions | null)[], answers: Answers) => Promise<void>
 }
@@ -97,7 +99,9 @@ export class Round {
       inputs.seenBefore(timer.dueMs)
       timers.add(timer, this.#batch)
     }
-    await this.#steps(await this.#prepared(records, due))
+    const read = await this.#prepared(records, due)
+    await this.#options.begins()
+    await this.#steps(read)
     table.onArmed = () => {}
     return this.#effects
   }
@@ -111,7 +115,7 @@ export class Round {
       if (turn !== undefined) await this.#fire(turn)
       else if (next !== undefined) {
         const asked = this.#questionsOf(next)
-        if (!this.#areAnswered(asked, 0)) await this.#ask(asked)
+        if (!this.#areAnswered(asked, 0)) await this.#askMidway(asked)
         this.#handle(next, asked)
         at += 1
       }
@@ -181,7 +185,7 @@ export class Round {
     const { timer, batch } = queued
     const asked = [this.#questionsOfTimer(timer)]
     if (!this.#areAnswered(asked, batch))
-      await this.#ask(
+      await this.#askMidway(
         timers
           .armed()
           .map((one) => this.#questionsOfTimer(one.timer))
@@ -231,6 +235,11 @@ export class Round {
     if (asked.length === 0) return true
     const isNew = (question: Question<unknown>): boolean => (this.#batches.get(idOf(question)) ?? 0) > after
     return asked.every((questions) => questions === null || Object.values(questions).every(isNew))
+  }
+
+  async #askMidway(asked: readonly (Questions | null)[]): Promise<void> {
+    await this.#ask(asked)
+    await this.#options.begins()
   }
 
   async #ask(asked: readonly (Questions | null)[]): Promise<void> {

@@ -11,7 +11,7 @@
  * - *origin*: where an input goes on when the task opens, and whether it is what was read before
  * - *standing*: `next` and signs of life of one input, for the position watch
  */
-import type { Questions } from '../../dsl/processor.ts'
+import type { ErasedProcessor, Questions } from '../../dsl/processor.ts'
 import { isReplayed, LogError, type LogRecord } from '../../log/port.ts'
 import { backoffMs } from '../../platform/backoff.ts'
 import { OwnedStore } from '../store/owned-store.ts'
@@ -63,6 +63,7 @@ export class Task {
   readonly #commits: Commits
   readonly #reading: Reading
   readonly #breath: Breath
+  readonly #asks: boolean
   #state: TaskState = 'opening'
   #store: Store | undefined
   #table: Table | undefined
@@ -85,7 +86,8 @@ export class Task {
     this.#reading = new Reading(topology, ledger.marks.all)
     const { signal } = this.#stop
     const { tempo } = options.committer
-    const pace = (this.#pace = new Pace({ ...options, tempo, inputs, timers, sources, signal }))
+    const asks = (this.#asks = topology.processors.some(asksFirst))
+    const pace = (this.#pace = new Pace({ ...options, id, asks, tempo, inputs, timers, sources, signal }))
     const counted = { timers, timerCount: this.#timerCount }
     this.#commits = new Commits({ ...options, ...counted, id, inputs, ledger, progress, pace })
     this.#opening = new Opening({ ...options, id, sources, local, ledger, progress, signal })
@@ -156,6 +158,7 @@ export class Task {
         attempt = 0
         await this.#run()
       } catch (error) {
+        this.#pace.leave()
         // What is in flight would be committed to a store that is being opened again.
         await this.#commits.settled()
         this.#table?.dropped()
@@ -228,6 +231,7 @@ export class Task {
       const nowMs = await this.#pace.work()
       if (nowMs !== undefined) await this.#round(nowMs)
     }
+    this.#pace.leave()
     await this.#commits.settled()
   }
 
@@ -236,7 +240,7 @@ export class Task {
     const task = taskName(this.id)
     // The index lacks what the round before has armed, and has what it has fired.
     if (this.#timers.mayBeDue(nowMs)) await this.#commits.settled()
-    tempo.roundBegins(task)
+    if (!this.#asks) tempo.roundBegins(task)
     try {
       const effects = await this.#handled(nowMs)
       if (isEmpty(effects)) await this.#timers.taken(this.#opened().store, [], [], nowMs)
@@ -267,6 +271,7 @@ export class Task {
       timersMax: limits.timersPerRoundMax,
       nowMs,
       breath: this.#breath,
+      begins: () => this.#options.committer.tempo.turn(taskName(this.id)),
       ask: (asked, answers) => this.#ask(asked, answers),
     })
     const effects = await round.run(records, due)
@@ -280,7 +285,6 @@ export class Task {
     // Others do not wait for an answer from outside.
     committer.tempo.roundEnds(taskName(this.id))
     await prefetcher.answer(asked, () => this.#progress.answered(), answers)
-    committer.tempo.roundBegins(taskName(this.id))
     hooks.asked(this.id, asked.filter((one) => one !== null).length, clock.now() - startedMs)
   }
 
@@ -289,3 +293,6 @@ export class Task {
     return { store: this.#store, table: this.#table }
   }
 }
+
+/** Records wait for an answer from outside; timers alone may, too, but then seldom. */
+const asksFirst = ({ on }: ErasedProcessor): boolean => [...on.values()].some(({ ask }) => ask !== undefined)

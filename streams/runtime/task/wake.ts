@@ -1,3 +1,4 @@
+import { NO_LONGER } from '../../platform/backoff.ts'
 import type { Clock } from '../clock.ts'
 
 /** Longest sleep: a jump of the wall clock is noticed after this at the latest. */
@@ -18,7 +19,7 @@ export class Wake {
 
   notify(): void {
     this.#notified = true
-    this.#interrupt?.abort()
+    this.#interrupt?.abort(NO_LONGER)
   }
 
   async wait(ms: number): Promise<void> {

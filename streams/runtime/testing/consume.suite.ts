@@ -200,10 +200,10 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
         await write(0, 'a')
         await start({ ownerOf: ({ partition }) => (partition === 0 ? owner : undefined) })
         await untilAt(1)
-        expect(owner.calls).toEqual(['open', 'handle a', 'commit 1'])
+        expect(owner.calls).toEqual(['open', 'handle a', 'done a', 'commit 1'])
         await write(0, 'b')
         await untilAt(2)
-        expect(owner.calls.slice(3)).toEqual(['handle b', 'commit 2'])
+        expect(owner.calls.slice(4)).toEqual(['handle b', 'done b', 'commit 2'])
       })
 
       it('fault R12: a fenced partition is closed until the group has assigned it in a newer generation', async () => {
@@ -215,7 +215,7 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
         await untilAt(1)
         const again = owner.calls.indexOf('open', 1)
         expect(owner.calls.slice(0, again)).toEqual(['open', 'handle a', 'doubt'])
-        expect(owner.calls.slice(again)).toEqual(['open', 'handle a', 'commit 1'])
+        expect(owner.calls.slice(again)).toEqual(['open', 'handle a', 'done a', 'commit 1'])
       })
 
       it('a commit of unknown outcome is settled by opening anew, and the cursor says what is done', async () => {
@@ -230,6 +230,21 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
         expect(owner.calls.filter((call) => call.startsWith('handle'))).toEqual(['handle a', 'handle b'])
       })
 
+      it('moves the cursor at an interval, and when the partition is left', async () => {
+        const owner = new NotingOwner(await fenced(log, group))
+        const consumption = await start({
+          ownerOf: ({ partition }) => (partition === 0 ? owner : undefined),
+        })
+        for (let n = 0; n < 20; n += 1) {
+          await write(0, `${n}`)
+          await until(() => owner.calls.includes(`done ${n}`), 'a batch that is done')
+        }
+        await stop(consumption)
+        expect(owner.calls.at(-1)).toBe('commit 20')
+        expect((await cursor())?.next).toBe(20)
+        expect(owner.calls.filter((call) => call.startsWith('commit')).length).toBeLessThan(20)
+      })
+
       it('repeats only the commit when nothing of it has happened', async () => {
         const owner = new NotingOwner(await fenced(log, group))
         await start({ ownerOf: ({ partition }) => (partition === 0 ? owner : undefined) })
@@ -237,7 +252,7 @@ export function consumeSuite(name: string, options: ConsumeSuiteOptions): void {
         owner.fail('commit', new LogError('retriable', 'not now'))
         await write(0, 'a')
         await untilAt(1)
-        expect(owner.calls).toEqual(['open', 'handle a', 'commit 1', 'commit 1'])
+        expect(owner.calls).toEqual(['open', 'handle a', 'done a', 'commit 1', 'commit 1'])
       })
     })
   })
@@ -307,7 +322,11 @@ class NotingOwner implements PartitionOwner {
     this.#failOnce('handle')
   }
 
-  async commit(_: Batch, cursor: Cursor): Promise<void> {
+  done(batch: Batch): void {
+    this.calls.push(`done ${valuesOf([batch]).join(' ')}`)
+  }
+
+  async commit(cursor: Cursor): Promise<void> {
     this.calls.push(`commit ${cursor.next}`)
     this.#failOnce('commit')
     await this.#moves.move(cursor)

@@ -1,15 +1,9 @@
 import { partitionKey } from '../../port.ts'
 import type { Bounds, TopicPartition } from '../../port.ts'
-import { listOffsets } from '../codecs/apis.ts'
 import { BrokerError } from './broker-error.ts'
 import type { Cluster } from './cluster.ts'
+import { askOffsets, EARLIEST, LATEST } from './list-offsets.ts'
 import type { Lane } from '../wire/broker-connections.ts'
-
-/** What ListOffsets takes for a time. With read_committed "latest" is the last stable offset. */
-const EARLIEST = -2
-const LATEST = -1
-
-const READ_COMMITTED = 1
 
 /** One attempt; forgets the leaders of what it could not list. */
 export async function listBounds(
@@ -48,19 +42,10 @@ async function list(
   at: readonly TopicPartition[],
   timestamp: number,
 ): Promise<Map<string, number>> {
-  const topics = at.map(({ topic, partition }) => ({ topic, partitions: [{ partition, timestamp }] }))
-  const call = listOffsets({ isolationLevel: READ_COMMITTED, topics })
-  const { responses } = await cluster.send(lane, nodeId, call)
   const offsets = new Map<string, number>()
-  for (const { topic, partitions } of responses) {
-    for (const { partition, errorCode, offset } of partitions) {
-      const key = partitionKey({ topic, partition })
-      if (errorCode !== 0) {
-        cluster.forgetTopic(topic)
-        throw new BrokerError(errorCode, 'ListOffsets', key)
-      }
-      offsets.set(key, Number(offset))
-    }
+  for (const [key, offset] of await askOffsets(cluster, lane, nodeId, { at, timestamp })) {
+    if (offset instanceof BrokerError) throw offset
+    offsets.set(key, offset)
   }
   return offsets
 }

@@ -42,11 +42,15 @@ interface Wanted {
 }
 
 /**
- * A fetch in vain comes back after this, and a partition that was resumed meanwhile has waited for
- * it. A whole answer is decoded at a stretch, so its size bounds how long nothing else runs (4 MiB:
+ * A whole answer is decoded at a stretch, so its size bounds how long nothing else runs (4 MiB:
  * about 10 ms).
  */
-const LIMITS = { waitMs: 100, bytesMax: 4 * 1024 * 1024, partitionBytesMax: 1024 * 1024 }
+const LIMITS = { bytesMax: 4 * 1024 * 1024, partitionBytesMax: 1024 * 1024 }
+
+/** After this a fetch in vain comes back. Most of what an idle broker does is to answer them. */
+const WAIT_MS = 500
+/** A partition that is resumed or sought meanwhile waits for it. */
+const SHORT_WAIT_MS = 100
 
 /** Keeps one fetch under way to every broker that leads a partition which may flow. */
 export class Fetcher {
@@ -131,7 +135,11 @@ export class Fetcher {
       const wanted = await this.#withoutCutBack(nodeId, all)
       if (wanted.length === 0) return
       const from = wanted.map(({ owned, offset, leaderEpoch }) => ({ ...owned.at, offset, leaderEpoch }))
-      const { errorCode, parts } = await cluster.send(lane, nodeId, ownCall(fetchRequest(from, LIMITS)))
+      const { errorCode, parts } = await cluster.send(
+        lane,
+        nodeId,
+        ownCall(fetchRequest(from, { ...LIMITS, waitMs: this.#waitMs() })),
+      )
       if (errorCode !== 0) throw new BrokerError(errorCode, 'Fetch')
       this.#failures.delete(nodeId)
       const byKey = new Map(wanted.map((one) => [partitionKey(one.owned.at), one]))
@@ -144,6 +152,11 @@ export class Fetcher {
       this.#busy.delete(nodeId)
       this.kick()
     }
+  }
+
+  #waitMs(): number {
+    const mayJoinSoon = this.#options.owned.all().some((one) => one.isPaused || one.position === null)
+    return mayJoinSoon ? SHORT_WAIT_MS : WAIT_MS
   }
 
   /** Without those of which the leader no longer has all that was read. */

@@ -1,6 +1,7 @@
-import { BoundedMap } from '../../streams/platform/bounded-map.ts'
-import type { SharedState } from '../redis.ts'
-import { NO_TRIES, progressIn, referenceIn, triesIn, type SegmentProgress, type Tries } from './progress.ts'
+import { BoundedMap } from '../../../streams/platform/bounded-map.ts'
+import type { SharedState } from '../../redis.ts'
+import { JournalWrites } from './writes.ts'
+import { NO_TRIES, progressIn, referenceIn, triesIn, type SegmentProgress, type Tries } from '../progress.ts'
 
 /**
  * Progress of the commands in work [S4]. It is in Redis [DB84] for the process that goes on after a
@@ -80,20 +81,22 @@ export function createJournal(shared: SharedState, onUnavailable: () => void): J
     if (answer === undefined) onUnavailable()
     return answer
   }
+  const writes = new JournalWrites(shared)
   const open: Journal['open'] = async (messageId) => {
+    writes.flush()
     const stored = asked(await shared.attempt((redis) => redis.hgetall(keyOf(messageId)))) ?? {}
     const known = remembered.get(messageId)
     const isKnown = known !== undefined || Object.keys(stored).length > 0
     const together = Object.assign(known ?? nothing(), combined(stored, known ?? nothing()))
     remembered.set(messageId, together)
-    return new Entry(messageId, together, isKnown, { shared, asked })
+    return new Entry(messageId, together, isKnown, { shared, writes, asked })
   }
   return {
     open,
     openNew: (messageId) => {
       const known = nothing()
       remembered.set(messageId, known)
-      return new Entry(messageId, known, false, { shared, asked, isUnread: true })
+      return new Entry(messageId, known, false, { shared, writes, asked, isUnread: true })
     },
     noteUnsent: async (messageId) => {
       const { segments, cleared } = remembered.get(messageId) ?? nothing()
@@ -126,6 +129,7 @@ function combined(stored: Readonly<Record<string, string>>, known: Remembered): 
 
 interface EntryOptions {
   readonly shared: SharedState
+  readonly writes: JournalWrites
   readonly asked: <T>(answer: T | undefined) => T | undefined
   readonly isUnread?: true
 }
@@ -162,7 +166,7 @@ class Entry implements CommandRecord {
   async write(index: number, progress: SegmentProgress): Promise<boolean> {
     if (this.#isUnread) return this.#first(String(index), progress)
     this.#remember(index, progress)
-    await this.#put({ [index]: JSON.stringify(progress) })
+    await this.#put(String(index), progress)
     return true
   }
 
@@ -176,7 +180,8 @@ class Entry implements CommandRecord {
       this.#known.segments.delete(index)
       this.#known.cleared.add(index)
     } else this.#remember(index, progress)
-    const { shared, asked } = this.#options
+    const { shared, writes, asked } = this.#options
+    writes.flush()
     const fields = { [TRIES]: JSON.stringify(tries), ...(progress && { [index]: JSON.stringify(progress) }) }
     const written = shared.attempt((redis) =>
       Promise.all([
@@ -195,7 +200,8 @@ class Entry implements CommandRecord {
 
   async keepReference(reference: number): Promise<void> {
     this.#known.reference = reference
-    const { shared, asked } = this.#options
+    const { shared, writes, asked } = this.#options
+    writes.flush()
     const written = shared.attempt((redis) =>
       Promise.all([redis.hset(this.#key, REFERENCE, reference), redis.expire(this.#key, TTL_S)]),
     )
@@ -203,12 +209,9 @@ class Entry implements CommandRecord {
   }
 
   async #first(field: string, progress: SegmentProgress): Promise<boolean> {
-    const { shared, asked } = this.#options
-    const written = await shared.attempt((redis) =>
-      Promise.all([redis.hsetnx(this.#key, field, JSON.stringify(progress)), redis.expire(this.#key, TTL_S)]),
-    )
-    const isTaken = asked(written)?.[0] === 0
-    if (isTaken) return false
+    const { writes, asked } = this.#options
+    const written = asked(await writes.write(this.#key, field, JSON.stringify(progress), 'new'))
+    if (written === false) return false
     this.#hasEnd = written !== undefined
     this.#isUnread = false
     this.#remember(Number(field), progress)
@@ -216,12 +219,11 @@ class Entry implements CommandRecord {
   }
 
   /** The key may be new in Redis, although this is not the first word on the command. */
-  async #put(fields: Readonly<Record<string, string>>): Promise<void> {
-    const { shared, asked } = this.#options
-    const written = shared.attempt((redis) =>
-      Promise.all([redis.hset(this.#key, fields), ...(this.#hasEnd ? [] : [redis.expire(this.#key, TTL_S)])]),
-    )
-    this.#hasEnd = asked(await written) !== undefined
+  async #put(field: string, progress: SegmentProgress): Promise<void> {
+    const { writes, asked } = this.#options
+    const mode = this.#hasEnd ? 'more' : 'first'
+    const written = asked(await writes.write(this.#key, field, JSON.stringify(progress), mode))
+    this.#hasEnd = written !== undefined
   }
 
   #remember(index: number, progress: SegmentProgress): void {
