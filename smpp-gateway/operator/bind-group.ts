@@ -99,7 +99,7 @@ export class BindGroup implements OperatorBind {
   }
 
   async #serve(lost: AbortSignal): Promise<void> {
-    for (let count = 1; ; count += 1) {
+    for (let count = 1; !this.#over.signal.aborted && !lost.aborted; count += 1) {
       const attempt = await this.#options.attempt()
       const isBound = attempt.kind === 'bound'
       if (isBound) count = 1
