@@ -30,6 +30,10 @@ export const noteLeaseAssumed = ({ operatorId, logger }: About): void =>
 export const noteHold = ({ operatorId, logger }: About, hold: Hold | null): void =>
   logger.info('smpp.session.hold', { operatorId, status: hold ?? 'none' })
 
+/** One of several binds [B21]; the operator's own state is told by `noteState`. */
+export const noteMissingBind = ({ operatorId, logger }: About, reason: string): void =>
+  logger.warn('smpp.bind.missing', { operatorId, reason })
+
 /** Nothing of the password, its length included [B15]. */
 export const noteLongPassword = ({ operatorId, logger }: About): void =>
   logger.warn('smpp.credentials.long_password', { operatorId })

@@ -1,5 +1,5 @@
 import { carrierOf, type Carrier } from '../submit/carrier.ts'
-import { attemptBind } from './attempt.ts'
+import { attemptBinds } from './bind-group.ts'
 import { holdLease, LEASE_WAITS, type Lease, type LeaseWait } from './lease.ts'
 import type { OperatorBind } from '../smpp/bind.ts'
 import { UNANSWERED } from '../smpp/session.ts'
@@ -64,6 +64,7 @@ export class Operator {
       operatorName: this.#terms.operatorName,
       state: this.#state,
       bindMode: this.#bind?.mode ?? null,
+      binds: this.#bind?.binds ?? 0,
       lastBoundAt: this.#lastBoundAt,
       reconnectAttempts: this.#attempts,
       hold: this.#hold,
@@ -107,6 +108,7 @@ export class Operator {
   reconnect(): void {
     if (this.#hold === 'paused') return this.resume()
     this.#wake.abort()
+    this.#bind?.retry()
   }
 
   /** [H18]. What is on its way to the operator is still answered. */
@@ -208,7 +210,7 @@ export class Operator {
 
   async #attempt(lost: AbortSignal): Promise<BindEnd> {
     if (this.#attempts > 0) this.#options.metrics.reconnectAttempt()
-    const bound = await attemptBind(this.#options, (terms) => (this.#terms = terms))
+    const bound = await attemptBinds(this.#options, (terms) => (this.#terms = terms))
     if (bound.kind !== 'bound') return bound
     if (!lost.aborted && !this.#stopping.signal.aborted)
       return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }

@@ -36,6 +36,8 @@ export interface OperatorView {
   readonly operatorName: string
   readonly state: OperatorState
   readonly bindMode: BindMode | null
+  /** How many of the agreed binds stand. */
+  readonly binds: number
   readonly lastBoundAt: string | null
   readonly reconnectAttempts: number
   readonly hold: Hold | null

@@ -1,19 +1,13 @@
-import { canonicalOf, type CanonicalIdRule, type IdSide } from '../../streams/domain/receipt/canonical-id.ts'
+import {
+  canonicalOf,
+  SEEN_RULES,
+  type CanonicalIdRule,
+  type IdSide,
+} from '../../streams/domain/receipt/canonical-id.ts'
 import { BoundedMap } from '../../streams/platform/bounded-map.ts'
 
 type Rules = readonly CanonicalIdRule[]
 
-/** What operators have been seen to do, the plainest first. */
-const CANDIDATES: readonly Rules[] = [
-  ['exact'],
-  ['lower'],
-  ['zeros'],
-  ['hyphens'],
-  ['lower', 'zeros'],
-  ['lower', 'hyphens'],
-  ['hex2dec'],
-  ['dec2hex'],
-]
 /** Receipts that agree before anything is said: one alone may meet a foreign submit by chance. */
 const AGREEING = 10
 /** Submits that are remembered while nothing is known yet. */
@@ -22,7 +16,7 @@ const SUBMITS_MAX = 1_000
  * Submits and receipts after which nothing more is to be learnt, as with an operator whose receipts
  * never meet: each look costs nine ids.
  */
-const WATCHED_MAX = 20_000
+const WATCHED_MAX = 5_000
 
 /**
  * Watches whether an operator's receipts meet its submit responses under the rules that are set,
@@ -32,7 +26,7 @@ const WATCHED_MAX = 20_000
 export class IdRuleLearner {
   readonly #rules: Rules
   readonly #learnt: (rules: Rules) => void
-  readonly #submitted = new BoundedMap<string, true>(SUBMITS_MAX * (CANDIDATES.length + 1))
+  readonly #submitted = new BoundedMap<string, true>(SUBMITS_MAX * (SEEN_RULES.length + 1))
   readonly #agreeing = new Map<Rules, number>()
   #watched = 0
   #isDone = false
@@ -44,12 +38,12 @@ export class IdRuleLearner {
 
   submitted(id: string): void {
     if (this.#isOver()) return
-    for (const rules of [this.#rules, ...CANDIDATES]) this.#submitted.set(keyOf(rules, id, 'submit'), true)
+    for (const rules of [this.#rules, ...SEEN_RULES]) this.#submitted.set(keyOf(rules, id, 'submit'), true)
   }
 
   received(ids: readonly string[]): void {
     if (this.#isOver()) return
-    const rules = [this.#rules, ...CANDIDATES].find((candidate) =>
+    const rules = [this.#rules, ...SEEN_RULES].find((candidate) =>
       ids.some((id) => this.#submitted.get(keyOf(candidate, id, 'receipt')) === true),
     )
     if (rules === undefined) return

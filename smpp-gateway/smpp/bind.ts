@@ -10,6 +10,8 @@ export type BindMode = 'TRANSCEIVER' | 'TRANSMITTER' | 'RECEIVER' | 'TRANSMITTER
  */
 export interface OperatorBind {
   readonly mode: BindMode
+  /** How many binds it stands for. */
+  readonly binds: number
   /** While its transmitting session is bound and not about to end. */
   readonly canSubmit: boolean
   submit(fields: PduFields): Promise<SubmitReply>
@@ -25,6 +27,8 @@ export interface OperatorBind {
   /** The operator wants the session to end [ST5]: what it has open it may still answer. */
   leave(reason: string): void
   drop(reason: string): void
+  /** Binds at once what it waits with [AD5]. */
+  retry(): void
 }
 
 export type OperatorBindReply =
@@ -126,9 +130,11 @@ function operatorBindOf(
   void leaving.then(() => leave('the other session ends'))
   return {
     mode,
+    binds: 1,
     leaving,
     closed,
     drop,
+    retry: () => {},
     unbind,
     leave,
     get canSubmit() {

@@ -1,41 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { encodePdu, type Pdu } from './pdu.ts'
-import type { SessionOptions } from './session.ts'
-import {
-  bind,
-  binding,
-  closePeers,
-  deliver,
-  HOOKS,
-  Peer,
-  sessionWith,
-  SUBMIT,
-  type Answering,
-} from './testing/peer.suite.ts'
+import { encodePdu } from './pdu.ts'
+import { bind, boundTo, closePeers, deliver, Peer, sessionWith, SUBMIT } from './testing/peer.suite.ts'
 
 afterEach(closePeers)
 
 /** SMPP 3.4, Issue 1.2, row by row: what the session must do, and in which section that stands. */
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
-
-async function boundTo(answer: Answering = () => [], change: Partial<SessionOptions> = {}) {
-  const peer = new Peer(binding(answer))
-  const reasons: string[] = []
-  let strays = 0
-  const taken: Pdu[] = []
-  const session = await sessionWith(peer, {
-    onClosed: (reason) => reasons.push(reason),
-    hooks: { ...HOOKS, strayResponse: () => (strays += 1) },
-    onDeliver: (pdu) => {
-      taken.push(pdu)
-      return Promise.resolve(0)
-    },
-    ...change,
-  })
-  expect(await bind(session)).toEqual({ kind: 'bound' })
-  return { peer, session, reasons, taken, strays: () => strays }
-}
 
 /** Alive: it still answers, and it still hears. */
 async function expectAlive({ peer }: { readonly peer: Peer }): Promise<void> {

@@ -8,6 +8,7 @@ import { encodePdu, type Pdu } from './pdu.ts'
 import {
   bind,
   binding,
+  boundTo,
   closePeers,
   deliver,
   HOOKS,
@@ -24,9 +25,7 @@ const answerTo = ({ sequence }: Pdu): Buffer =>
 
 describe('[ST5] the operator wants the session to end', () => {
   it('fault G12: answers to open submits are taken before its unbind is answered', async () => {
-    const peer = new Peer(binding())
-    const session = await sessionWith(peer)
-    await bind(session)
+    const { peer, session } = await boundTo()
     const open = [1, 2, 3].map(() => session.submit(SUBMIT))
     await expect.poll(() => peer.heardOf('submit_sm').length).toBe(3)
     peer.send(encodePdu('unbind', 77))
@@ -40,10 +39,7 @@ describe('[ST5] the operator wants the session to end', () => {
   })
 
   it('but not for longer than leaveMs', async () => {
-    const reasons: string[] = []
-    const peer = new Peer(binding())
-    const session = await sessionWith(peer, { leaveMs: 200, onClosed: (reason) => reasons.push(reason) })
-    await bind(session)
+    const { peer, session, reasons } = await boundTo(undefined, { leaveMs: 200 })
     const open = session.submit(SUBMIT)
     await expect.poll(() => peer.heardOf('submit_sm').length).toBe(1)
     peer.send(encodePdu('unbind', 77))
@@ -53,13 +49,12 @@ describe('[ST5] the operator wants the session to end', () => {
   })
 
   it('a receipt that waits for NATS is answered before we unbind', async () => {
-    const peer = new Peer(
-      binding((pdu) => (pdu.command === 'unbind' ? [encodePdu('unbind_resp', pdu.sequence)] : [])),
-    )
     const waiting: ((status: number) => void)[] = []
     const onDeliver = (): Promise<number> => new Promise((resolve) => void waiting.push(resolve))
-    const session = await sessionWith(peer, { onDeliver })
-    await bind(session)
+    const { peer, session } = await boundTo(
+      (pdu) => (pdu.command === 'unbind' ? [encodePdu('unbind_resp', pdu.sequence)] : []),
+      { onDeliver },
+    )
     peer.send(deliver(5))
     await expect.poll(() => waiting.length).toBe(1)
     const unbound = session.unbind(5_000)
@@ -78,33 +73,28 @@ const alive: Answering = (pdu) =>
 
 const answersOnce = (): Answering => {
   let answers = 1
-  return binding((pdu) => (pdu.command === 'submit_sm' && answers-- > 0 ? [answerTo(pdu)] : []))
+  return (pdu) => (pdu.command === 'submit_sm' && answers-- > 0 ? [answerTo(pdu)] : [])
 }
 
 describe('[B18] submits that nobody answers', () => {
   it('fault G21: end the link, although enquire_link is answered', async () => {
-    const reasons: string[] = []
     let told = 0
-    const session = await sessionWith(new Peer(binding(alive)), {
+    const { session, reasons } = await boundTo(alive, {
       enquireLinkMs: 20,
       responseMs: 50,
       unansweredMs: 300,
       hooks: { ...HOOKS, submitsUnanswered: () => (told += 1) },
-      onClosed: (reason) => reasons.push(reason),
     })
-    await bind(session)
     while (session.canSubmit) await session.submit(SUBMIT)
     expect([told, reasons]).toEqual([1, ['submits unanswered']])
   })
 
   it('are counted from the last answer, and a late one counts', async () => {
-    const peer = new Peer(binding())
-    const session = await sessionWith(peer, { responseMs: 100, unansweredMs: 1_500 })
-    await bind(session)
+    const { peer, session } = await boundTo(undefined, { responseMs: 100, unansweredMs: 6_000 })
     for (let turn = 0; turn < 4; turn += 1) {
       const reply = await session.submit(SUBMIT)
       if (reply.kind !== 'in_doubt') throw new Error(reply.kind)
-      await sleep(500)
+      await sleep(2_000)
       const last = peer.heardOf('submit_sm').at(-1)
       if (last !== undefined) peer.send(answerTo(last))
       expect(await reply.late).toMatchObject({ kind: 'answered' })
@@ -113,10 +103,9 @@ describe('[B18] submits that nobody answers', () => {
   })
 
   it('do not end a link that has nothing open', async () => {
-    const session = await sessionWith(new Peer(answersOnce()), { unansweredMs: 200 })
-    await bind(session)
+    const { session } = await boundTo(answersOnce(), { unansweredMs: 1_500 })
     expect(await session.submit(SUBMIT)).toMatchObject({ kind: 'answered' })
-    await sleep(500)
+    await sleep(2_500)
     expect(session.canSubmit).toBe(true)
   })
 })

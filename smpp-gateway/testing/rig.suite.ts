@@ -289,10 +289,10 @@ export class Rig {
   }
 
   /** As if another process had taken the lease. */
-  async setLease(token: string, ttlMs: number): Promise<void> {
+  async setLease(token: string, ttlMs: number, of = this.operatorId): Promise<void> {
     const shared = connectRedis({ url: envOf('REDIS_URL'), now: elapsed, logger: silentLogger })
     await until(() => shared.isUp)
-    await shared.attempt((redis) => redis.set(`smpp:lease:${this.operatorId}`, token, 'PX', ttlMs))
+    await shared.attempt((redis) => redis.set(`smpp:lease:${of}`, token, 'PX', ttlMs))
     shared.close()
   }
 

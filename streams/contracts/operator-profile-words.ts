@@ -12,13 +12,23 @@ export function profileInWords(profile: OperatorProfile): readonly string[] {
   ]
 }
 
-function linkOf({ tls, bindMode, window, rate, timers, unansweredMs, failoverAfterMs }: OperatorProfile) {
+function linkOf({
+  tls,
+  bindMode,
+  binds,
+  window,
+  rate,
+  timers,
+  unansweredMs,
+  failoverAfterMs,
+}: OperatorProfile) {
   const times = Object.entries(timers).map(([name, value]) => `${name} ${value}`)
   return [
     tls === null ? 'The link is in the clear.' : secured(tls),
     bindMode === undefined
       ? 'The credentials say how to bind; a transceiver that is refused becomes a transmitter and a receiver.'
       : `Binds as ${bindMode}, whatever the credentials say.`,
+    ...(binds === 1 ? [] : [`Up to ${binds} binds at a time, which share window and rate.`]),
     `At most ${window} submits are unanswered at a time${rate === undefined ? '' : `, and at most ${rate} leave in a second`}.`,
     ...(times.length === 0 ? [] : [`Timers of its own: ${times.join(', ')}.`]),
     `When no submit is answered for ${unansweredMs} ms, the link is closed and bound again.`,
@@ -64,10 +74,12 @@ const RULE_WORDS: Readonly<Record<OperatorProfile['idRules'][number], string>> =
   hyphens: 'without hyphens',
 }
 
+export const idRulesInWords = (rules: Readonly<OperatorProfile['idRules']>): string =>
+  (rules.length === 0 ? (['exact'] as const) : rules).map((rule) => RULE_WORDS[rule]).join(', then ')
+
 function receiptsOf({ idRules, receiptSource, receiptScope, timeZone }: OperatorProfile): readonly string[] {
-  const rules = (idRules.length === 0 ? (['exact'] as const) : idRules).map((rule) => RULE_WORDS[rule])
   return [
-    `Message ids are compared ${rules.join(', then ')}.`,
+    `Message ids are compared ${idRulesInWords(idRules)}.`,
     `Id and status come from ${SOURCE_WORDS[receiptSource]}.`,
     receiptScope === 'all'
       ? 'Every segment of a long message gets a receipt.'

@@ -60,6 +60,7 @@ const areTogether = (rules: readonly CanonicalIdRule[]): boolean =>
   !(rules.includes('hex2dec') && rules.includes('dec2hex'))
 
 export const WINDOW_MAX = 1_000
+const BINDS_MAX = 16
 
 /**
  * Everything in which one operator differs from another [PD2]. The defaults are right for one that
@@ -69,6 +70,9 @@ export const OperatorProfile = z
   .strictObject({
     /** Absent: as the credentials say, with the fallback of [B9]. */
     bindMode: z.enum(['TRANSCEIVER', 'TRANSMITTER+RECEIVER']).exactOptional(),
+    /** At the same time; a transmitter with its receiver counts once [B21]. */
+    binds: z.number().int().min(1).max(BINDS_MAX).default(1),
+    /** Unanswered submits of all binds together. */
     window: z.number().int().min(1).max(WINDOW_MAX).default(10),
     /** Submits a second; the lower of this and the credentials' `tpsLimit` applies. */
     rate: z.number().int().min(1).exactOptional(),

@@ -1,10 +1,11 @@
-import { deadLetterTopicOf } from '../contracts/topic.ts'
+import { deadLetterTopicOf, uuid } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
 import { asText } from '../dsl/describe.ts'
 import { checkProfiles } from './check-profiles.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
 import { JOB_COMMANDS } from './job-commands.ts'
 import { MESSAGE_COMMANDS } from './message-commands.ts'
+import { idsInWords, operatorIds } from './operator-ids.ts'
 import { OUTBOX_COMMANDS } from './outbox-commands.ts'
 import { asLine, asPage } from './show-dead-letters.ts'
 import { asTable } from './show-topics.ts'
@@ -88,6 +89,15 @@ const checkOperators: Command = (terminal, _options, path) => {
   return Promise.resolve(0)
 }
 
+const reportIds: Command = async (terminal, _options, operatorId) => {
+  if (operatorId === undefined || !uuid.safeParse(operatorId).success)
+    return misused(terminal, 'The id of the operator is missing or no lower-case uuid.')
+  return closing(terminal.connect, async (log) => {
+    terminal.say(idsInWords(operatorId, await operatorIds(log, operatorId)))
+    return 0
+  })
+}
+
 const list: Command = async (terminal, options) => {
   const limit = limitOf(terminal, options)
   if (limit === undefined) return 2
@@ -137,6 +147,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['topics', listTopics],
   ['stories', showStories],
   ['operators check', checkOperators],
+  ['operators ids', reportIds],
   ['deadletters list', list],
   ['deadletters show', show],
   ['deadletters requeue', putBack],

@@ -1,6 +1,7 @@
 import { TopicDeadLetter } from '../contracts/dead-letter.ts'
 import { deadLetterTopicOf } from '../contracts/topic.ts'
-import { partitionKey, type LogClient, type LogReader, type LogRecord, type OutRecord } from '../log/port.ts'
+import { partitionKey, type LogClient, type LogRecord, type OutRecord } from '../log/port.ts'
+import { recordsOf } from './records.ts'
 
 /**
  * The records that a topology could not read [SC21]. Payloads are personal data, so nothing here
@@ -15,10 +16,6 @@ export interface FoundDeadLetter {
   readonly letter: TopicDeadLetter
 }
 
-/** One fetch; a dead letter may be a record of 1 MB, in base64. */
-const FETCH_BYTES_MAX = 8 * 1024 * 1024
-const FETCH_WAIT_MS = 500
-
 /**
  * All dead letters of these topics up to the end at this moment, partition by partition. A topic
  * that does not exist has none. Throws LogError. A dead letter that is none is a programmer error.
@@ -27,21 +24,7 @@ export async function* deadLetters(
   log: LogClient,
   topics: readonly string[],
 ): AsyncGenerator<FoundDeadLetter> {
-  const partitions = await log.admin.partitions(topics)
-  const places = [...partitions].flatMap(([topic, count]) =>
-    Array.from({ length: count }, (_, partition) => ({ topic, partition })),
-  )
-  const bounds = await log.admin.bounds(places)
-  const reader = log.reader()
-  try {
-    for (const at of places) {
-      const { start, end } = bounds.get(partitionKey(at)) ?? { start: 0, end: 0 }
-      for await (const record of recordsBetween(reader, at, start, end))
-        yield { record, letter: letterOf(record) }
-    }
-  } finally {
-    await reader.close()
-  }
+  for await (const record of recordsOf(log, topics)) yield { record, letter: letterOf(record) }
 }
 
 /**
@@ -105,19 +88,6 @@ const originalRecord = ({ record, letter }: FoundDeadLetter, nowMs: number): Out
 })
 
 export const originalBytes = (letter: TopicDeadLetter): Buffer => Buffer.from(letter.payloadBase64, 'base64')
-
-async function* recordsBetween(
-  reader: LogReader,
-  at: { readonly topic: string; readonly partition: number },
-  start: number,
-  end: number,
-): AsyncGenerator<LogRecord> {
-  for (let next = start; next < end; ) {
-    const fetched = await reader.read(at, next, { bytesMax: FETCH_BYTES_MAX, waitMs: FETCH_WAIT_MS })
-    for (const record of fetched.records) if (record.offset < end) yield record
-    next = fetched.next
-  }
-}
 
 /** Says where, never what: the value holds the payload. */
 function letterOf(record: LogRecord): TopicDeadLetter {

@@ -64,6 +64,7 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   topics [--markdown]
   stories [--json]
   operators check FILE
+  operators ids OPERATOR
   deadletters list [--topic TOPIC] [--limit N]
   deadletters show ID [--payload]
   deadletters requeue ID --reason TEXT [--actor NAME]
@@ -74,8 +75,9 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   outbox release ID --reason TEXT [--actor NAME]
   jobs [--json]
   jobs run NAME
-FILE holds what OPERATOR_OPTIONS does. TOPIC is the one that a record could not be read from. CAUSE is validation, no_route, publish_fail or
-max_attempts. What concerns records (deadletters) needs KAFKA_BROKERS; what concerns tables (messages, outbox, jobs) needs DATABASE_URL.`
+FILE holds what OPERATOR_OPTIONS does. OPERATOR is an operatorId. TOPIC is the one that a record could not be read from. CAUSE is validation,
+no_route, publish_fail or max_attempts. What concerns records (operators ids, deadletters) needs KAFKA_BROKERS; what concerns tables (messages,
+outbox, jobs) needs DATABASE_URL.`
 
 export function misused(terminal: Terminal, complaint: string): ExitCode {
   terminal.complain(`${complaint}\n\n${USAGE}\n`)

@@ -171,3 +171,27 @@ export const SUBMIT = {
   destination_addr: '447700900123',
   short_message: Buffer.from('x'),
 }
+
+/** A session that is bound, with all that the test may look at. */
+export async function boundTo(
+  answer: Answering = () => [],
+  change: Partial<SessionOptions> = {},
+  tls?: TlsOptions,
+) {
+  const peer = new Peer(binding(answer), tls)
+  const reasons: string[] = []
+  let strays = 0
+  const taken: Pdu[] = []
+  const session = await sessionWith(peer, {
+    onClosed: (reason) => reasons.push(reason),
+    hooks: { ...HOOKS, strayResponse: () => (strays += 1) },
+    onDeliver: (pdu) => {
+      taken.push(pdu)
+      return Promise.resolve(0)
+    },
+    ...change,
+  })
+  const reply = await bind(session)
+  if (reply.kind !== 'bound') throw new Error(reply.kind)
+  return { peer, session, reasons, taken, strays: () => strays }
+}

@@ -4,6 +4,18 @@
 export const CANONICAL_ID_RULES = ['exact', 'lower', 'zeros', 'hex2dec', 'dec2hex', 'hyphens'] as const
 export type CanonicalIdRule = (typeof CANONICAL_ID_RULES)[number]
 
+/** What operators have been seen to need, the plainest first. */
+export const SEEN_RULES: readonly (readonly CanonicalIdRule[])[] = [
+  ['exact'],
+  ['lower'],
+  ['zeros'],
+  ['hyphens'],
+  ['lower', 'zeros'],
+  ['lower', 'hyphens'],
+  ['hex2dec'],
+  ['dec2hex'],
+]
+
 /** Which of the operator's two writings the id was read from. */
 export type IdSide = 'submit' | 'receipt'
 
