@@ -156,4 +156,15 @@ describe('[B21] several binds to one operator', () => {
     await until(() => heard.results.length === 10, 30_000)
     expect([bindsOf(running), viewOf(running)?.state]).toEqual([AGREED - 1, 'BOUND'])
   }, 60_000)
+
+  it('[B19] one that comes back under changed credentials takes the others with it', async () => {
+    const { smsc, running } = await openThree({}, { timings: { credentialsPollMs: 600_000 } })
+    await until(() => bindsOf(running) === AGREED, 20_000)
+    rig.setOperator(rig.operatorId, smsc.port, { systemId: rig.systemId, systemType: 'other' })
+    smsc.setFaults([{ on: 'submit_sm', times: 1, do: { kind: 'hang-up' } }])
+    await rig.send({ to: phone('916') })
+    await until(() => smsc.entries().filter(({ kind }) => kind === 'unbind').length >= AGREED - 1, 20_000)
+    await until(() => bindsOf(running) === AGREED && viewOf(running)?.state === 'BOUND', 20_000)
+    expect(refusalsOf(smsc)).toBe(0)
+  }, 60_000)
 })
