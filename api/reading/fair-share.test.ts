@@ -19,11 +19,15 @@ function scene(waitMsMax = 60_000) {
 }
 
 test('one tenant has so many places, and the others have theirs all the same', async () => {
-  const { run, begun } = scene()
+  const { run, begun, end } = scene()
   for (const name of ['a1', 'a2', 'a3']) void run('a', name)
   void run('b', 'b1')
   await settled()
   expect(begun).toEqual(['a1', 'a2', 'b1'])
+  // Or it would be refused when its time is over, after the test.
+  end('a1')
+  await settled()
+  expect(begun).toEqual(['a1', 'a2', 'b1', 'a3'])
 })
 
 test('whoever waits goes on in turn, also behind one that failed', async () => {
