@@ -36,7 +36,10 @@ export async function listBounds(
   return found
 }
 
-/** Of what one broker leads. The ids are as young as the ends. */
+/**
+ * Of what one broker leads, with the ids of the topics. Those may come of a question about the same
+ * topics that was under way already.
+ */
 export async function askEnds(
   cluster: Cluster,
   lane: Lane,
