@@ -4,6 +4,7 @@ import type { Smsc } from '../dev/neighbours/smsc/smsc.ts'
 import { hopTo, type UrlHop } from '../dev/stack/proxy/hop.ts'
 import { sleep } from '../streams/platform/backoff.ts'
 import { phone, until } from './testing/invented.suite.ts'
+import { withBackup } from './testing/backup.suite.ts'
 import { envOf, Rig, type RunningGateway } from './testing/rig.suite.ts'
 
 let rig: Rig
@@ -68,15 +69,7 @@ describe('[B3] a lease that is lost while its holder binds', () => {
 
 describe('[B3] a lease that is lost while the backup carries', () => {
   it('ends the pulling at once, although a bind is being tried', async () => {
-    const backupId = randomUUID()
-    await rig.openNats()
-    await rig.addDurable(rig.operatorId)
-    await rig.addDurable(backupId)
-    const heard = await rig.hear(rig.operatorId, backupId)
-    const own = await rig.openSmsc()
-    const other = await rig.openSmsc()
-    await rig.openManagement(own.port, { backupOperatorId: backupId })
-    rig.setOperator(backupId, other.port)
+    const { backupId, heard, own } = await withBackup(rig)
     const running = await rig.startGateway({
       operatorIds: [rig.operatorId, backupId],
       options: { [rig.operatorId]: { failoverAfterMs: 0 } },

@@ -6,6 +6,7 @@ import { Metrics } from '../../streams/platform/metrics.ts'
 import { serveOperations } from '../../streams/platform/operations-server.ts'
 import { phone, until } from '../testing/invented.suite.ts'
 import { PASSWORD, Rig, TOKEN, type RunningGateway } from '../testing/rig.suite.ts'
+import { withBackup } from '../testing/backup.suite.ts'
 import { sessionsRoute } from '../sessions-route.ts'
 
 let rig: Rig
@@ -28,15 +29,7 @@ async function serve({ gateway }: RunningGateway): Promise<string> {
 
 describe('CON-5.6 failover', () => {
   it('the backup carries the commands while the operator is down, and no longer than that', async () => {
-    const backupId = randomUUID()
-    await rig.openNats()
-    await rig.addDurable(rig.operatorId)
-    await rig.addDurable(backupId)
-    const heard = await rig.hear(rig.operatorId, backupId)
-    const own = await rig.openSmsc()
-    const other = await rig.openSmsc()
-    await rig.openManagement(own.port, { backupOperatorId: backupId })
-    rig.setOperator(backupId, other.port)
+    const { backupId, heard, own, other } = await withBackup(rig)
     const running = await rig.startGateway({
       operatorIds: [rig.operatorId, backupId],
       options: { [rig.operatorId]: { failoverAfterMs: 300 } },
@@ -69,15 +62,7 @@ describe('CON-5.6 failover', () => {
 
 describe('[FO3] a backup that is lost', () => {
   it('leaves no command behind with a due time far away', async () => {
-    const backupId = randomUUID()
-    await rig.openNats()
-    await rig.addDurable(rig.operatorId)
-    await rig.addDurable(backupId)
-    const heard = await rig.hear(rig.operatorId, backupId)
-    const own = await rig.openSmsc()
-    const other = await rig.openSmsc()
-    await rig.openManagement(own.port, { backupOperatorId: backupId })
-    rig.setOperator(backupId, other.port, { tpsLimit: 20 })
+    const { backupId, heard, own, other } = await withBackup(rig, { tpsLimit: 20 })
     const running = await rig.startGateway({
       operatorIds: [rig.operatorId, backupId],
       options: { [rig.operatorId]: { failoverAfterMs: 100 } },
