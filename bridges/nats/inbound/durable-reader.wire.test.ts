@@ -90,4 +90,5 @@ test('messages come in the order of the stream, whichever pull they answer', asy
   reader.start()
   for (const payload of payloads) nats.publish(SUBJECT, payload)
   await arrived(...payloads)
+  expect(log).toBe('')
 }, 120_000)
