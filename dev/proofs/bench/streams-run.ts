@@ -24,6 +24,8 @@ export interface Effort {
   readonly records: number
   readonly warmUp: number
   readonly latencySeconds: number
+  /** Records; 0: half of what the job can do. */
+  readonly latencyPerSecond: number
   /** Commit interval: Kafka Streams' default under exactly_once_v2. */
   readonly commitMs: number
   /** Where to leave a CPU profile of every member; '' for none. */
@@ -84,7 +86,7 @@ export async function runCase(
     const restored = await restore(place, given.keys, start)
     await fillInput(place, effort.warmUp + effort.records, given.keys)
     const full = await start(effort.warmUp + effort.records, effort.warmUp).done
-    const half = Math.round(full.run.perSecond / 2)
+    const half = effort.latencyPerSecond || Math.round(full.run.perSecond / 2)
     const { ages, done } = await endToEnd(place, start, half, effort.latencySeconds)
     return {
       ...given,
