@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { YOUNG_SPACE } from '../../local/service.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 import { fillInput, fillState, provision, remove, type Place } from './streams-fill.ts'
 import { feed, readAges } from './streams-latency.ts'
@@ -137,7 +138,7 @@ function startMember(options: MemberOptions): Member {
   const child = fork(
     fileURLToPath(new URL('streams-member.ts', import.meta.url)),
     Object.entries(given).map(([option, value]) => `--${option}=${value}`),
-    { execArgv: ['--import', 'tsx', ...profiling] },
+    { execArgv: [YOUNG_SPACE, '--import', 'tsx', ...profiling] },
   )
   const running = told(child, 'running').then(() => undefined)
   const done = told(child, 'done').then(async (figures) => {

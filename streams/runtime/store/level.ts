@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { z } from 'zod'
 import type { Sleep } from '../../platform/backoff.ts'
-import { Slices } from '../../platform/slices.ts'
+import { inSlices } from '../../platform/slices.ts'
 import {
   checkpointAfter,
   EMPTY_CHECKPOINT,
@@ -197,6 +197,13 @@ function put(batch: ReturnType<Level['batch']>, { store, key, encoded, armed, di
   for (const timer of armed) batch.put(timerKey(timer), '')
 }
 
+function* putAll(batch: ReturnType<Level['batch']>, changes: readonly RowChange[]): Generator<number, void> {
+  for (const change of changes) {
+    put(batch, change)
+    yield change.encoded?.length ?? 0
+  }
+}
+
 class LevelStore implements Store {
   readonly #db: Level
   readonly #sleep: Sleep
@@ -221,11 +228,7 @@ class LevelStore implements Store {
   async commit(changes: readonly RowChange[], given: Checkpoint): Promise<void> {
     const checkpoint = checkpointAfter(this.#checkpoint, given)
     const batch = this.#db.batch()
-    const slices = new Slices()
-    for (const change of changes) {
-      put(batch, change)
-      if (slices.isDueAfter(change.encoded?.length ?? 0)) await slices.pause()
-    }
+    await inSlices(putAll(batch, changes))
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
     await this.#write(() => batch.write())
     this.#checkpoint = checkpoint

@@ -128,7 +128,6 @@ export class Round {
     const { reading, breath } = this.#options
     const all: Read[] = []
     const asked: (Questions | null)[] = []
-    breath.begin()
     for (const record of records) {
       const read = reading.read(record)
       all.push(read)
@@ -251,7 +250,6 @@ export class Round {
       this.#batches.set(idOf(question), this.#batch)
     }
     await this.#options.ask(asked, this.#answers)
-    this.#options.breath.begin()
   }
 }
 
