@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
  * The longest that the rounds of a process hold the event loop: heartbeats, fetches and answers
  * wait for it.
  */
-const SLICE_MS = 10
+const SLICE_MS = 4
 /** Steps between two looks at the clock. */
 const STEPS = 8
 

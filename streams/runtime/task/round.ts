@@ -123,14 +123,28 @@ export class Round {
     }
   }
 
-  /** Reads all records, and asks what they and the timers ask as things stand. */
-  async #prepared(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<readonly Read[]> {
-    const { reading, breath } = this.#options
+  async #readAll(records: readonly LogRecord[]): Promise<readonly Read[]> {
+    const { reading, table, breath } = this.#options
     const all: Read[] = []
-    const asked: (Questions | null)[] = []
     for (const record of records) {
       const read = reading.read(record)
       all.push(read)
+      if (read.poison === undefined)
+        for (const { state } of read.processors)
+          if (state !== undefined) table.wants(state.store, read.cause.key)
+      if (breath.isDue) await breath.pause()
+    }
+    return all
+  }
+
+  /** Reads all records, and asks what they and the timers ask as things stand. */
+  async #prepared(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<readonly Read[]> {
+    const { table, breath } = this.#options
+    const all = await this.#readAll(records)
+    for (const { store, key } of due) table.wants(store, key)
+    await table.fetch()
+    const asked: (Questions | null)[] = []
+    for (const read of all) {
       if (read.poison === undefined && read.asks) asked.push(...this.#questionsOf(read))
       if (breath.isDue) await breath.pause()
     }

@@ -208,7 +208,7 @@ export class Task {
     const { store, origins } = taken
     this.#store = store
     this.#table?.close()
-    this.#table = tableOf(topology, store, { max: limits.recentRowsMax, budget: rows })
+    this.#table = tableOf(topology, store, { ...limits, budget: rows })
     await this.#timers.open(store)
     if (this.#stop.signal.aborted) return
     this.#timerCount.open(store)
