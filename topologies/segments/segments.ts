@@ -14,7 +14,7 @@ const aggregation = defineProcessor({
   reads: { result: submitResults, fact: segmentFacts },
   emits,
   notes: NOTES,
-  state: { store: 'aggregates', schema: Aggregate },
+  state: { store: 'aggregates', schema: Aggregate, keepsTrace: true },
   on: {
     result: takeResult,
     fact: (fact, scope: SegmentsScope) => {
