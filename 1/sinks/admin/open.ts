@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import { readConfig } from '../../streams/platform/config.ts'
+import type { Logger } from '../../streams/platform/logger.ts'
+import { Metrics } from '../../streams/platform/metrics.ts'
+import type { DeadMessageDesk, JobDesk, OutboxDesk } from '../../streams/tools/desks.ts'
+import { jobsConfig } from '../jobs/config.ts'
+import { jobsWith } from '../jobs/jobs.ts'
+import { openJobPools } from '../jobs/pools.ts'
+import { jobRunner } from '../jobs/runner.ts'
+import { addressAs, openPool } from '../postgres/pool.ts'
+import { deadMessages } from './dead-messages.ts'
+import { jobDesk } from './jobs.ts'
+import { outboxDesk } from './outbox.ts'
+
+const shape = {
+  DATABASE_URL: z.string().url().optional(),
+  /**
+   * With the password of `admin_svc`. Absent: DATABASE_URL as that role without a password, which
+   * only a trusting cluster takes.
+   */
+  ADMIN_DATABASE_URL: z.string().url().optional(),
+}
+
+const Address = z.string({ error: 'ADMIN_DATABASE_URL or DATABASE_URL must say where the tables are' })
+
+/** Opens what a command asks for; each is closed by itself. @throws ConfigError */
+export function openDesks(logger: Logger, env?: Readonly<Record<string, string | undefined>>) {
+  const means = { now: Date.now, newId: randomUUID }
+  const lost = (operation: string, error: Error) =>
+    logger.warn('postgres.connection_lost', { operation, error })
+  const adminPool = () => {
+    const { ADMIN_DATABASE_URL: own, DATABASE_URL: shared } = readConfig(shape, env)
+    const url = Address.parse(own ?? (shared === undefined ? undefined : addressAs(shared, 'admin_svc')))
+    return openPool({
+      url,
+      applicationName: 'sms-admin',
+      connectionsMax: 2,
+      onIdleError: (error) => lost('admin', error),
+    })
+  }
+  return {
+    deadMessages: (): DeadMessageDesk => deadMessages(adminPool(), means),
+    outbox: (): OutboxDesk => outboxDesk(adminPool(), means),
+    jobs: (): JobDesk => {
+      const pools = openJobPools(jobsConfig(env).addresses, lost)
+      const jobs = jobsWith(logger)
+      const runner = jobRunner({ jobs, pools, metrics: new Metrics(), logger, now: Date.now })
+      return jobDesk({ jobs, pools, runner, now: Date.now })
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import { trace, type Link } from '@opentelemetry/api'
+import { headerText, type LogRecord } from '../streams/log/port.ts'
+import { contextFrom, inSpan } from '../streams/platform/tracing.ts'
+import type { Batch } from '../streams/runtime/consume.ts'
+
+/** Enough to find the batch from any of its messages in practice, without a span of a megabyte. */
+const LINKS_MAX = 64
+
+/** `sink.write` [TR3], one span a batch, linked to the spans that made its records. */
+export const inWriteSpan = (sink: string, batch: Batch, work: () => Promise<void>): Promise<void> =>
+  inSpan(
+    'sinks',
+    'sink.write',
+    { attributes: attributesOf(sink, batch), links: linksOf(batch.records) },
+    work,
+  )
+
+const attributesOf = (sink: string, { topic, records }: Batch) => ({
+  'sms.sink': sink,
+  'messaging.destination.name': topic,
+  'messaging.batch.message_count': records.length,
+})
+
+function linksOf(records: readonly LogRecord[]): Link[] {
+  const links: Link[] = []
+  for (const { headers } of records) {
+    const traceparent = headerText(headers, 'traceparent')
+    if (traceparent === undefined) continue
+    const context = trace.getSpanContext(
+      contextFrom({ traceparent, tracestate: headerText(headers, 'tracestate') }),
+    )
+    if (context !== undefined) links.push({ context })
+    if (links.length === LINKS_MAX) break
+  }
+  return links
+}
