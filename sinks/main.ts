@@ -65,7 +65,10 @@ await runProcess(logger, async (closers, fail) => {
     unstoppable(orchSink(pools.orch, observation.hooks('orch')), recourse('orch')),
     // Only its tables have months.
     unstoppable(dlrSink(pools.dlr, observation.hooks('dlr')), recourse('dlr', monthMaker(pools.dlr))),
-    unstoppable(smppSink(pools.smpp, observation.hooks('smpp'), frontier), recourse('smpp')),
+    unstoppable(
+      smppSink(pools.smpp, observation.hooks('smpp'), frontier, config.CORRELATION_HOURS),
+      recourse('smpp'),
+    ),
     redisSink(redis, observation.hooks('redis'), observation.mirrorsSkipped),
   ]
   const options = {
