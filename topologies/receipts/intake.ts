@@ -2,6 +2,7 @@ import { z } from 'zod'
 import {
   inboundReceipts,
   receiptLookups,
+  RELEASE_HEADER,
   type InboundReceipt,
   type Receipt,
 } from '../../streams/contracts/receipts.ts'
@@ -45,7 +46,6 @@ type SeenReceipts = z.infer<typeof SeenReceipts>
 export const SEEN_MAX = 32
 export const EVENT_LIFETIME_MS = 72 * 3_600_000
 export const FINGERPRINT_LIFETIME_MS = 24 * 3_600_000
-export const RELEASE_HEADER = 'X-Dlr-Release'
 
 const emits = { lookup: receiptLookups }
 type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire', NoteName>
