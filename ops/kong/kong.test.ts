@@ -141,7 +141,7 @@ test('a token and a key are asked for by services of their own, and neither lets
   const credentials = secured.map(({ plugins }) =>
     plugins.filter(({ name }) => ['jwt', 'key-auth'].includes(name)).map(({ name }) => name),
   )
-  expect(credentials).toEqual([['jwt'], ['key-auth']])
+  expect(credentials).toEqual([['jwt'], ['key-auth'], ['jwt']])
   expect(JSON.stringify(secured)).not.toContain('anonymous":')
   const [byToken, byKey] = secured
   expect(byToken?.routes.every(({ headers }) => headers?.['Authorization'] !== undefined)).toBe(true)

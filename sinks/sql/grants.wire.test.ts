@@ -37,7 +37,7 @@ const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[
     'dlr.late_dlrs: INSERT, SELECT',
     'dlr.orphan_dlrs: INSERT, SELECT',
     'dlr.orphaned_receipts: INSERT, SELECT',
-    'dlr.quarantine_daily: INSERT, SELECT',
+    'dlr.quarantine_daily: INSERT, SELECT, UPDATE(flagged, quarantined, receipts, share)',
     'dlr.quarantine_releases: INSERT, SELECT',
     'dlr.quarantined_dlrs: INSERT, SELECT',
     'dlr.segment_dlrs: INSERT, SELECT',
