@@ -76,7 +76,7 @@ describe('a planted defect of timing', () => {
   it.each(mutants)(
     '%s shows only under faults',
     async (_, plant) => {
-      for (const seed of SEEDS.slice(0, 5)) {
+      for (const seed of [1, 2, 3, 4, 5]) {
         const { violations } = await runSeed(seed, { plant: plant(), calm: true })
         expect(violations).toEqual([])
       }
