@@ -141,8 +141,10 @@ export function sentRound(before: Waiting, after: Waiting, at: number): Decision
   const { lookup, looks, nextMs, results } = after
   const [first] = lookup.candidates ?? []
   if (first === undefined || looks === before.looks) return null
-  const next: HandOn = { canonicalId: first, looks: { looks, nextMs } }
-  if (results !== undefined && next.looks !== undefined) next.looks.results = results
+  const next: HandOn = {
+    canonicalId: first,
+    looks: { looks, ...(results !== undefined && { results }), nextMs },
+  }
   if (lookup.stranger !== undefined) next.stranger = lookup.stranger
   return { ...about(lookup, at), as: 'handed', next }
 }
