@@ -45,7 +45,7 @@ const watchOf = (readers: readonly Consumption[], admin: LogAdmin, metrics: Metr
 
 await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
-  const observation = observe(metrics, logger)
+  const observation = observe(metrics, logger, Date.now)
   closers.add('tracing', startTracing(SERVICE, config.OTEL_EXPORTER_OTLP_ENDPOINT), (tracing) =>
     tracing.close(),
   )

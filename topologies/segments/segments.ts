@@ -15,7 +15,7 @@ const aggregation = (rules: AggregationRules) =>
     reads: { result: submitResults, fact: segmentFacts },
     emits,
     notes: NOTES,
-    state: { store: 'aggregates', schema: Aggregate },
+    state: { store: 'aggregates', schema: Aggregate, keepsTrace: true },
     on: {
       result: (result, scope: SegmentsScope) => takeResult(result, scope, rules),
       fact: (fact, scope: SegmentsScope) => {
