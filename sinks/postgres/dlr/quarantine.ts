@@ -19,7 +19,8 @@ export const insertQuarantined = insertOnce<RecordOf<'QUARANTINED'>>('dlr.quaran
   { name: 'fingerprint', type: 'text', of: ({ receipt }) => receipt.fingerprint },
 ])
 
-const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
+/** What a release publishes again, under an id and a time of its own. */
+export const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
   ...record.receipt,
   messageId: record.messageId,
   tenantId: record.tenantId,
@@ -44,8 +45,7 @@ const insertReleaseRows = insertOnce<ReleaseRow>('dlr.quarantine_releases', [
 ])
 
 /**
- * What became of receipts that an administrator has released [AG6]: [D19] or [D20]. As yet there is
- * no way to release one [AD1].
+ * What became of receipts that an administrator has released [AG6]: [D19] or [D20].
  */
 export const insertReleases = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
   insertReleaseRows(client, records.flatMap(releaseRow))
