@@ -120,6 +120,11 @@ export const NOTES = {
     level: 'warn',
     counters: [counted('dlr_partial_total', 'Messages closed by the end of their grace')],
   },
+  /** The command may have gone by the age of its stream, or no operator was bound [F10]. */
+  'dlr.not_sent': {
+    level: 'warn',
+    counters: [counted('dlr_not_sent_total', 'Messages closed of which no operator ever had a part')],
+  },
   /**
    * A segment beyond the message's number of parts: one of the two statements about it is wrong.
    */
