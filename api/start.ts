@@ -11,6 +11,7 @@ import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
+import { adminDesk } from './routes/admin/admin.ts'
 import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
 import { admission } from './middleware/admission.ts'
@@ -47,6 +48,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
     cancel: createCancel({ ...around, ...backends }),
+    admin: backends.adminDatabase && adminDesk({ ...around, database: backends.adminDatabase }),
     reader: sharedFairly(messageReader(reads), fairShare(backends.readShare)),
     ready: readinessOf({
       database: backends.probe,

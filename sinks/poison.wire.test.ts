@@ -58,7 +58,11 @@ const writer: LogWriter = {
 function recourse(sinkName: string, makeMonths = monthMaker(scene.as('dlr_svc'))) {
   metrics = new Metrics()
   const destination = { write: (line: string) => void lines.push(line) }
-  const observation = observe(metrics, createLogger({ service: 'sinks', level: 'info', destination }))
+  const observation = observe(
+    metrics,
+    createLogger({ service: 'sinks', level: 'info', destination }),
+    Date.now,
+  )
   return recourseOf({ writer, now: () => 0, observation })(sinkName, makeMonths)
 }
 

@@ -33,6 +33,11 @@ const NATS = ['@nats-io/transport-node', '@nats-io/jetstream']
 const RULES: readonly Rule[] = [
   { from: 'streams/domain/', folders: [], packages: ['node:crypto'] },
   { from: 'streams/domain/message/msisdn.ts', folders: ['streams/domain/'], packages: ['libphonenumber-js'] },
+  {
+    from: 'streams/domain/message/numbering-plans.ts',
+    folders: [],
+    packages: ['libphonenumber-js/min/metadata'],
+  },
   { from: 'streams/contracts/', folders: ['streams/domain/'], packages: ['zod'] },
   {
     from: 'streams/dsl/',

@@ -28,4 +28,11 @@ describe('how the topologies treat an operator', () => {
     })
     expect([rulesOf(HEX), rulesOf(OTHER)]).toEqual([['lower'], ['hyphens']])
   })
+
+  it('[K8] a receipt may take 168 h, or as many as CORRELATION_HOURS says', () => {
+    expect(rulesIn({}).correlationHours).toBe(168)
+    expect(rulesIn({ CORRELATION_HOURS: 48 }).correlationHours).toBe(48)
+    for (const hours of [0, 721, 1.5])
+      expect(() => rulesIn({ CORRELATION_HOURS: hours })).toThrow('CORRELATION_HOURS')
+  })
 })

@@ -90,6 +90,7 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
     PORT: '0',
     DATABASE_URL: cuts.postgres.url,
     RELAY_DATABASE_URL: database.urlAs('orch_relay'),
+    ADMIN_DATABASE_URL: database.urlAs('admin_svc'),
     REDIS_URL: cuts.redis.url,
     NATS_URL: cuts.nats.url,
     JWT_JWKS_URL: issuer.jwksUrl,

@@ -87,8 +87,20 @@ export const SEGMENTS_MAX = PARTS_MAX
  */
 export const RECEIPTS_MAX = 32
 export const GRACE_MS = 24 * 3_600_000
-/** After closing [DB96]. */
-export const CLOSED_LIFETIME_MS = 96 * 3_600_000
+/** After closing, at least [DB96]. */
+const CLOSED_LIFETIME_MS = 96 * 3_600_000
+/**
+ * After the last instant at which a receipt of it could be received: on its way through NATS and
+ * `correlate` it may be held up.
+ */
+const RECEIPTS_UNDER_WAY_MS = 24 * 3_600_000
+
+/**
+ * When a message is forgotten on which nothing is awaited any more. Not before its receipts can be
+ * joined no longer: one that came after that would open it again, and it would be billed twice.
+ */
+export const forgottenAtMs = ({ submittedMs = 0 }: Aggregate, nowMs: number, correlationMs: number): number =>
+  Math.max(nowMs + CLOSED_LIFETIME_MS, submittedMs + correlationMs + RECEIPTS_UNDER_WAY_MS)
 
 const UNHEARD: Segment = { status: 'PENDING', receipts: [] }
 

@@ -4,7 +4,7 @@ import { evaluateSegments } from '../../streams/domain/receipt/aggregate.ts'
 import type { Scope } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
 import type { NoteName } from '../notes.ts'
-import { CLOSED_LIFETIME_MS, graceEndMs, type Aggregate } from './aggregate.ts'
+import { forgottenAtMs, graceEndMs, type Aggregate } from './aggregate.ts'
 import { aggregatedEvent, billingEvent, operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { partialRecord } from './records.ts'
 
@@ -15,6 +15,12 @@ export const emits = {
   webhook: webhookEvents,
 }
 export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire', NoteName>
+
+/** What differs from one deployment to another. */
+export interface AggregationRules {
+  /** How long after its submission a receipt may come [K8]. */
+  readonly correlationMs: number
+}
 
 /**
  * [D27]: closes the message when its last segment has become terminal. `at` and `by` are those of
@@ -41,7 +47,7 @@ export function tellOutcome(scope: SegmentsScope, aggregate: Aggregate): void {
   scope.emit('webhook', webhookEvent(scope.key, aggregate, told))
 }
 
-export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
+export function keep(scope: SegmentsScope, aggregate: Aggregate, rules: AggregationRules): void {
   if (aggregate === scope.state) return
   const wasRefused = scope.state?.refused === true
   scope.put(aggregate)
@@ -50,14 +56,14 @@ export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
     return scope.arm('grace', graceEndMs(aggregate))
   }
   scope.disarm('grace')
-  scope.arm('expire', scope.now + CLOSED_LIFETIME_MS)
+  scope.arm('expire', forgottenAtMs(aggregate, scope.now, rules.correlationMs))
 }
 
 /**
  * [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never
  * accepted is PARTIAL too [D26b].
  */
-export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
+export function giveUp(aggregate: Aggregate, scope: SegmentsScope, rules: AggregationRules): void {
   if (aggregate.outcome !== undefined) return
   const outcome = {
     status: 'PARTIAL',
@@ -68,7 +74,7 @@ export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
   const closed: Aggregate = { ...aggregate, outcome }
   scope.emit('record', partialRecord(scope.key, closed, outcome))
   tellOutcome(scope, closed)
-  keep(scope, closed)
+  keep(scope, closed, rules)
   const { terminal: received, expected } = closed
   scope.note('dlr.partial', { messageId: scope.key, operatorId: operatorOf(closed), received, expected })
 }

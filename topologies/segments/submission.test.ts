@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { CORRELATION_HOURS } from '../../streams/contracts/correlation-hours.ts'
 import { sentEventId } from '../../streams/domain/event-id.ts'
 import { expected, HOUR_MS, NOTHING, receipt, result, START, World } from './testing/segments.suite.ts'
 
 const later = (ms: number) => ({ submittedAt: new Date(START + ms).toISOString() })
 
 describe('the sent processor', () => {
-  it('files an accepted segment under its operator and id, for 72 h', () => {
+  it('files an accepted segment under its operator and id, for the hours of [K8]', () => {
     const world = new World()
     const accepted = result(1, 2)
     world.result(accepted)
@@ -15,7 +16,7 @@ describe('the sent processor', () => {
         canonicalId: 'OP-1',
         segmentIndex: 1,
         totalSegments: 2,
-        expiresAt: new Date(START + 72 * HOUR_MS).toISOString(),
+        expiresAt: new Date(START + CORRELATION_HOURS * HOUR_MS).toISOString(),
       },
     ])
   })

@@ -1,8 +1,9 @@
-import type { ReceiptFact } from '../../streams/contracts/receipts.ts'
+import type { Receipt, ReceiptFact, Submission } from '../../streams/contracts/receipts.ts'
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { receiptRowId } from '../../streams/domain/event-id.ts'
 import { isStale } from '../../streams/domain/receipt/quarantine.ts'
 import {
+  GRACE_MS,
   RECEIPTS_MAX,
   segmentOf,
   withSegment,
@@ -11,7 +12,7 @@ import {
   type Segment,
   type Taken,
 } from './aggregate.ts'
-import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
+import { evaluated, keep, tellOutcome, type AggregationRules, type SegmentsScope } from './closing.ts'
 import { openedByReceipt, withSubmitted } from './opening.ts'
 import { operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord } from './records.ts'
@@ -20,7 +21,7 @@ import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord } from './
  * [D16] to [D24]: the order of the rows is the order of the lines, but for [D18], which as yet
  * comes after [D19].
  */
-export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope): void {
+export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope, rules: AggregationRules): void {
   const { state } = scope
   const { eventId } = fact.receipt
   const known =
@@ -28,30 +29,39 @@ export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope): void {
   if (known !== undefined && state !== undefined) return tellReceipt(fact, scope, state, known) // [D16]
   const aggregate = opened(fact, state)
   if (aggregate === null) return tellLate(fact, scope, undefined) // [D17]
-  if (fact.segmentIndex > aggregate.expected) return takeOutside(fact, scope, aggregate)
+  if (fact.segmentIndex > aggregate.expected) return takeOutside(fact, scope, aggregate, rules)
   if (aggregate.outcome !== undefined) return takeAfterClosing(fact, scope, aggregate, aggregate.outcome)
-  takeWhileOpen(fact, scope, aggregate)
+  takeWhileOpen(fact, scope, aggregate, rules)
 }
 
 /**
- * Null when nothing is known of the message and the receipt does not tell enough: a release after
- * everything has expired.
+ * Null when nothing is known of the message and the receipt must not open it: a release after
+ * everything has expired; or one from after the grace, when whoever was submitted so long ago has
+ * had its outcome and its bill, and was forgotten.
  */
 function opened(fact: ReceiptFact, state: Aggregate | undefined): Aggregate | null {
   const { submission, segmentIndex: _, totalSegments, release } = fact
   if (state?.outcome !== undefined) return state
   if (submission === undefined) return state ?? null
-  if (state === undefined && release !== undefined) return null
+  if (state === undefined && (release !== undefined || isAfterGrace(fact.receipt, submission))) return null
   const aggregate = state ?? openedByReceipt(fact, fact.receipt.operatorId, submission)
   return withSubmitted(aggregate, { ...submission, totalSegments })
 }
+
+const isAfterGrace = ({ receivedAt }: Receipt, { submittedAt }: Submission): boolean =>
+  Date.parse(receivedAt) - Date.parse(submittedAt) > GRACE_MS
 
 /**
  * A part that the message does not have. The receipt is kept for a person to look into, and changes
  * nothing.
  */
-function takeOutside(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void {
-  keep(scope, aggregate)
+function takeOutside(
+  fact: ReceiptFact,
+  scope: SegmentsScope,
+  aggregate: Aggregate,
+  rules: AggregationRules,
+): void {
+  keep(scope, aggregate, rules)
   scope.emit('record', receiptRecord(fact, false))
   const { segmentIndex, totalSegments, receipt } = fact
   const { operatorId } = receipt
@@ -83,13 +93,18 @@ function takeAfterClosing(
 }
 
 /** [D21] to [D24]. */
-function takeWhileOpen(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void {
+function takeWhileOpen(
+  fact: ReceiptFact,
+  scope: SegmentsScope,
+  aggregate: Aggregate,
+  rules: AggregationRules,
+): void {
   const { segmentIndex, receipt } = fact
   const { eventId, operatorId, operatorMessageId, dlrStatus } = receipt
   const segment = segmentOf(aggregate, segmentIndex)
   const receiptId = receiptRowId(operatorId, operatorMessageId, dlrStatus)
   if (segment.receipts.some((taken) => taken.receiptId === receiptId)) {
-    keep(scope, remembering(aggregate, segmentIndex, { eventId, receiptId, effect: 'dropped' }))
+    keep(scope, remembering(aggregate, segmentIndex, { eventId, receiptId, effect: 'dropped' }), rules)
     return tellDuplicate(fact, scope, receiptId) // [D21]
   }
   const isNews = segment.status !== dlrStatus || segment.receipts.length < RECEIPTS_MAX
@@ -99,7 +114,7 @@ function takeWhileOpen(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggre
     ? applied(fact, aggregate, taken) // [D23], [D24]
     : remembering(aggregate, segmentIndex, taken) // [D22]
   tellReceipt(fact, scope, settled, taken)
-  keep(scope, settled)
+  keep(scope, settled, rules)
   if (takes) noteProcessed(fact, scope, settled)
 }
 

@@ -3,7 +3,7 @@ import type { ExpectedFact, RefusedFact } from '../../streams/contracts/receipts
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { isReadAgain } from '../read-again.ts'
 import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
-import { evaluated, keep, tellOutcome, type SegmentsScope } from './closing.ts'
+import { evaluated, keep, tellOutcome, type AggregationRules, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'
 import { messageOutcome, segmentRecord } from './records.ts'
 
@@ -11,23 +11,23 @@ import { messageOutcome, segmentRecord } from './records.ts'
  * [D12], [D13]. Read again it finds what it did and changes nothing. It has no outputs to repeat
  * [D11].
  */
-export function takeExpected(fact: ExpectedFact, scope: SegmentsScope): void {
-  if (scope.state?.outcome === undefined) keep(scope, withExpected(scope.state, fact))
+export function takeExpected(fact: ExpectedFact, scope: SegmentsScope, rules: AggregationRules): void {
+  if (scope.state?.outcome === undefined) keep(scope, withExpected(scope.state, fact), rules)
 }
 
 /**
  * [T10]: the message is not waited for any more. What an operator has reported counts for more, and
  * so does a later command.
  */
-export function takeRefused(fact: RefusedFact, scope: SegmentsScope): void {
+export function takeRefused(fact: RefusedFact, scope: SegmentsScope, rules: AggregationRules): void {
   const { state } = scope
   if (state === undefined || state.outcome !== undefined) return
   if (state.submittedMs !== undefined || state.segments.length > 0) return
-  if (state.sentMs === Date.parse(fact.sentAt)) keep(scope, { ...state, refused: true })
+  if (state.sentMs === Date.parse(fact.sentAt)) keep(scope, { ...state, refused: true }, rules)
 }
 
 /** [D11] to [D15]: the order of the rows is the order of the lines. */
-export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
+export function takeResult(result: SubmitResult, scope: SegmentsScope, rules: AggregationRules): void {
   const { state, position } = scope
   const { segmentIndex, outcome } = result
   if (state !== undefined && isReadAgain(scope, segmentOf(state, segmentIndex).by))
@@ -35,11 +35,11 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
   if (state?.outcome !== undefined) return // [D12]
   const aggregate = withSubmitted(state ?? openedByResult(result), result)
   if (segmentIndex > aggregate.expected) {
-    keep(scope, aggregate)
+    keep(scope, aggregate, rules)
     return noteOutside(result, scope)
   }
-  if (outcome === 'ACCEPTED') return keep(scope, accepted(aggregate, result)) // [D14]
-  if (isTerminal(segmentOf(aggregate, segmentIndex).status)) return keep(scope, aggregate)
+  if (outcome === 'ACCEPTED') return keep(scope, accepted(aggregate, result), rules) // [D14]
+  if (isTerminal(segmentOf(aggregate, segmentIndex).status)) return keep(scope, aggregate, rules)
   const ended = withSegment(aggregate, segmentIndex, {
     status: outcome,
     operatorId: result.operatorId,
@@ -49,7 +49,7 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope): void {
   })
   const settled = evaluated(ended, result.submittedAt, position)
   tellResult(result, scope, settled) // [D15]
-  keep(scope, settled)
+  keep(scope, settled, rules)
 }
 
 /**

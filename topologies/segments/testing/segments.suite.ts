@@ -16,6 +16,7 @@ import {
 } from '../../../streams/domain/event-id.ts'
 import { normaliseStat } from '../../../streams/domain/receipt/stat.ts'
 import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
+import type { SentOptions } from '../../receipts/sent.ts'
 import { segments } from '../segments.ts'
 
 /**
@@ -127,7 +128,11 @@ export function receipt(
 }
 
 export class World {
-  readonly driver = new Driver([segments({ rulesOf: () => ['exact'] })], { now: START })
+  readonly driver: Driver
+
+  constructor(options: Partial<SentOptions> = {}) {
+    this.driver = new Driver([segments({ rulesOf: () => ['exact'], ...options })], { now: START })
+  }
 
   fact(fact: ExpectedFact | ReceiptFact, options: PipeOptions = {}): number {
     return this.driver.pipe(segmentFacts, fact, options)
