@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { LogFields } from '../platform/logger.ts'
 import { runCommand } from './commands.ts'
-import type { DeadMessage, DeadMessageFilter, JobState, PutAside, Replayed } from './desks.ts'
+import type { ArchivePart, DeadMessage, DeadMessageFilter, JobState, PutAside, Replayed } from './desks.ts'
 
 const ID = 'a28daaa7-56bd-52de-9c29-65b590fa074c'
 const dead: DeadMessage = {
@@ -30,6 +30,15 @@ const states: readonly JobState[] = [
   { name: 'purge', everyMs: 86_400_000, succeededAt: null, failedAt: dead.failedAt, isOverdue: true },
   { name: 'requeue', everyMs: 3_600_000, succeededAt: dead.failedAt, failedAt: null, isOverdue: false },
 ]
+const part: ArchivePart = {
+  table: 'dlr.late_dlrs',
+  month: '2026-04',
+  part: 2,
+  state: 'DROPPED',
+  rows: 7,
+  object: 's3://b/dlr/late_dlrs/2026/04/x.parquet',
+  at: dead.failedAt,
+}
 
 /** Tables that answer what the test says, and remember what was asked of them. */
 let tables: {
@@ -37,11 +46,12 @@ let tables: {
   replayed: Replayed
   isAside: boolean
   jobEnd: 'done' | 'busy' | 'unknown'
+  ruled: readonly string[] | undefined
 }
 let asked: unknown[]
 let opened: number
 beforeEach(() => {
-  tables = { rows: [dead], replayed: { kind: 'absent' }, isAside: true, jobEnd: 'done' }
+  tables = { rows: [dead], replayed: { kind: 'absent' }, isAside: true, jobEnd: 'done', ruled: [] }
   asked = []
   opened = 0
 })
@@ -89,6 +99,8 @@ async function run(...args: readonly string[]) {
           close,
         }),
       jobs: () => open({ list: async () => states, run: async () => tables.jobEnd, close }),
+      archive: () =>
+        open({ list: async () => [part, part], applyLifecycle: async () => tables.ruled, close }),
     },
     now: () => 0,
     audit: { debug: note, info: note, warn: note, error: note },
@@ -270,4 +282,35 @@ it.each([
   const { code, said, complained } = await run(...args)
   expect([code, said, asked]).toEqual([2, '', []])
   expect(complained).toContain('Usage: ')
+})
+
+describe('archive', () => {
+  it('status says what has gone where, and that there is more', async () => {
+    const { code, said, complained } = await run('archive', 'status', '--limit', '1')
+    expect([code, complained]).toEqual([0, 'There are more than 1: see --limit.\n'])
+    expect(said).toBe(
+      `dlr.late_dlrs           2026-04 part 2  DROPPED          7 rows  ${part.at}  ${part.object}\n`,
+    )
+    expect(JSON.parse((await run('archive', 'status', '--json', '--limit', '1')).said)).toEqual(part)
+  })
+
+  it('run does it now, and says when there is none or when another does it', async () => {
+    expect(await run('archive', 'run')).toMatchObject({ code: 0, said: 'the archive is done\n' })
+    tables.jobEnd = 'busy'
+    expect((await run('archive', 'run')).complained).toBe('Another process is running the archive.\n')
+    tables.jobEnd = 'unknown'
+    expect(await run('archive', 'run')).toMatchObject({
+      code: 1,
+      complained: 'There is no archive: ARCHIVE_BUCKET is not set.\n',
+    })
+  })
+
+  it('DLR-022.2 lifecycle says which buckets got their rules', async () => {
+    expect((await run('archive', 'lifecycle')).said).toBe('the buckets have their rules\n')
+    tables.ruled = ['b']
+    expect((await run('archive', 'lifecycle')).said).toBe('b has its rules now\n')
+    tables.ruled = undefined
+    expect((await run('archive', 'lifecycle')).code).toBe(1)
+    expect((await run('archive', 'lifecycle', 'x')).code).toBe(2)
+  })
 })

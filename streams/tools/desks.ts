@@ -93,3 +93,24 @@ export interface JobDesk {
   run(name: string): Promise<'done' | 'busy' | 'unknown'>
   close(): Promise<void>
 }
+
+/** One part of one month that the archive has taken, or is about to [DB9]. */
+export interface ArchivePart {
+  readonly table: string
+  /** As in `2026-04`. */
+  readonly month: string
+  readonly part: number
+  readonly state: string
+  /** Null: not yet exported. */
+  readonly rows: number | null
+  readonly object: string
+  readonly at: string
+}
+
+export interface ArchiveDesk {
+  /** Newest first. */
+  list(limit: number): Promise<readonly ArchivePart[]>
+  /** The buckets whose lifecycle rules had to be set; undefined: there is no archive. */
+  applyLifecycle(): Promise<readonly string[] | undefined>
+  close(): Promise<void>
+}
