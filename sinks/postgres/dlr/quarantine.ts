@@ -19,7 +19,8 @@ export const insertQuarantined = insertOnce<RecordOf<'QUARANTINED'>>('dlr.quaran
   { name: 'fingerprint', type: 'text', of: ({ receipt }) => receipt.fingerprint },
 ])
 
-const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
+/** What a release publishes again, under an id and a time of its own. */
+export const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
   ...record.receipt,
   messageId: record.messageId,
   tenantId: record.tenantId,
@@ -32,7 +33,7 @@ const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
 interface ReleaseRow {
   readonly quarantineId: string
   readonly eventId: string
-  readonly outcome: 'late' | 'duplicate'
+  readonly outcome: 'late' | 'duplicate' | 'applied'
   readonly releasedAt: string
 }
 
@@ -44,19 +45,20 @@ const insertReleaseRows = insertOnce<ReleaseRow>('dlr.quarantine_releases', [
 ])
 
 /**
- * What became of receipts that an administrator has released [AG6]: [D19] or [D20]. As yet there is
- * no way to release one [AD1].
+ * What became of receipts that an administrator has released [AG6]: [D19] or [D20]. An orphan that
+ * was given to a message which is still open [H21] may have changed it.
  */
 export const insertReleases = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
   insertReleaseRows(client, records.flatMap(releaseRow))
 
 function releaseRow(record: DlrRecord): readonly ReleaseRow[] {
   if ((record.kind !== 'LATE' && record.kind !== 'RECEIPT') || record.release === undefined) return []
+  const unchanged = record.kind === 'LATE' ? 'late' : 'duplicate'
   return [
     {
       quarantineId: record.release.quarantineId,
       eventId: record.receipt.eventId,
-      outcome: record.kind === 'LATE' ? 'late' : 'duplicate',
+      outcome: record.kind === 'RECEIPT' && record.applied ? 'applied' : unchanged,
       releasedAt: record.occurredAt,
     },
   ]

@@ -1,8 +1,10 @@
 import type { NoteFields } from '../../dsl/processor.ts'
 import type { Note } from '../../dsl/topology.ts'
+import { traceIdsOf } from '../../dsl/trace.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
+import { BUCKETS_B1, BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
+import type { SpanRule } from './observe-spans.ts'
 import { RecentShare } from './recent-share.ts'
 
 /**
@@ -14,10 +16,12 @@ export interface NoteRule {
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly NamedMetric[]
   /**
-   * A histogram (buckets B2 [M2]) of the time from the record that caused the note, or the instant
-   * of its timer, to the commit.
+   * A histogram of the time from the record that caused the note, or the instant of its timer, to
+   * the commit. Buckets [M2]: B2 unless named.
    */
-  readonly age?: NamedMetric
+  readonly age?: NamedMetric & { readonly buckets?: 'B1' }
+  /** Where traces are recorded, the note is a span. */
+  readonly span?: SpanRule
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
 }
@@ -43,7 +47,7 @@ export function observeNotes(
     gaugeShares(metrics, rules, now),
     (note) => {
       const level = rules[note.event]?.level
-      if (level !== undefined) logger[level](note.event, note.fields)
+      if (level !== undefined) logger[level](note.event, withTrace(note))
     },
   ]
   return (_, notes) => {
@@ -72,7 +76,20 @@ function measureAges(metrics: Metrics, rules: NoteRules, now: () => number): Tol
     Object.entries(rules).flatMap(([event, { age }]) =>
       age === undefined
         ? []
-        : [[event, { ...age, histogram: metrics.histogram(age.name, age.help, BUCKETS_B2, age.labels) }]],
+        : [
+            [
+              event,
+              {
+                ...age,
+                histogram: metrics.histogram(
+                  age.name,
+                  age.help,
+                  age.buckets === 'B1' ? BUCKETS_B1 : BUCKETS_B2,
+                  age.labels,
+                ),
+              },
+            ],
+          ],
     ),
   )
   return ({ event, fields, at }) => {
@@ -94,6 +111,9 @@ function gaugeShares(metrics: Metrics, rules: NoteRules, now: () => number): Tol
     if (share !== undefined) shares.get(share.name)?.add(share.side)
   }
 }
+
+const withTrace = ({ fields, trace }: Note): NoteFields =>
+  trace === undefined ? fields : { ...fields, ...traceIdsOf(trace) }
 
 /** Label `operator_id` is the field operatorId: metrics speak snake_case [M1]. */
 const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string, string> =>
