@@ -78,6 +78,7 @@ export const programs = {
   mvn: plain('mvn', 'maven'),
   perl: plain('perl', 'perl'),
   bearerbox: plain('bearerbox', 'kannel'),
+  promtool: plain('promtool', 'prometheus'),
   'net-smpp': { name: 'Net::SMPP of Perl', packages: ['libnet-smpp-perl'], find: findNetSmpp },
 } as const satisfies Record<string, Program>
 
