@@ -9,7 +9,7 @@ import { createInstruments, type Instruments } from './instruments.ts'
 import type { FairShareOptions } from './reading/fair-share.ts'
 import { deleteDelivered, type DeliveredRows } from './outbox/deletion.ts'
 import { startRelay } from './outbox/relay.ts'
-import { connectDatabase, openPool, type Database } from './postgres.ts'
+import { connectDatabase, openPool, type Database, type PoolLimits } from './postgres.ts'
 import { connectRedis } from './submit/reply-cache.ts'
 
 /** What the process is given instead of taking it: output, time, ids, chance. */
@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly now: () => number
+  /** Never set back: what durations are measured by. */
+  readonly monotonicMs: () => number
   /** A new UUIDv4. */
   readonly newId: () => string
   readonly random: () => number
@@ -34,6 +36,8 @@ export interface Backends {
    * Of the readiness alone: a flood that holds every other connection must not turn it red [H32].
    */
   readonly probe: Database
+  /** Of administrators, where they are served. */
+  readonly adminDatabase: Database | undefined
   readonly redis: Redis
   readonly publisher: EventPublisher
   readonly delivered: DeliveredRows
@@ -45,6 +49,8 @@ const READ_POOL = { ...SERVICE_POOL, connectionsMax: 5 }
 /** Of the connections of reads, for one tenant [ER19]. */
 const READ_SHARE: FairShareOptions = { placesMax: 3, waitMsMax: READ_POOL.connectMsMax }
 const PROBE_POOL = { connectionsMax: 1, connectMsMax: 1_000, statementMsMax: 1_000 }
+/** Taken from those of submits, where there is one: an administrator may wait, never a client. */
+const ADMIN_POOL = { connectionsMax: 2, connectMsMax: 5_000, statementMsMax: 10_000 }
 const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_000 }
 
 /**
@@ -52,23 +58,23 @@ const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_
  * it can.
  */
 export function openBackends(config: ApiConfig, around: Surroundings, closers: Closers): Backends {
-  const { logger, now, random, subjectPrefix = '' } = around
+  const { logger, now, monotonicMs, random, subjectPrefix = '' } = around
   const instruments = createInstruments(around.metrics)
-  const pool = closers.add('postgres', openPool(config.DATABASE_URL, SERVICE_POOL, logger), (open) =>
-    open.end(),
-  )
+  const pool = openPool(config.DATABASE_URL, servicePool(config), logger)
+  closers.add('postgres', pool, (open) => open.end())
   const reads = openPool(config.DATABASE_URL, READ_POOL, logger)
   closers.add('read pool', reads, (open) => open.end())
   const probe = openPool(config.DATABASE_URL, PROBE_POOL, logger)
   closers.add('probe pool', probe, (open) => open.end())
   const outbox = openPool(config.RELAY_DATABASE_URL, RELAY_POOL, logger)
   closers.add('outbox pool', outbox, (open) => open.end())
+  const adminDatabase = openAdmin(config, { instruments, logger }, closers)
   const redis = connectRedis(config.REDIS_URL, logger, random)
   closers.add('redis', redis, (open) => open.disconnect())
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
   const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, subjectPrefix, instruments, monotonic: () => performance.now() })
+  const publisher = eventPublisher({ link, subjectPrefix, instruments, monotonic: monotonicMs })
   const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
   const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })
@@ -78,9 +84,25 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
     database: connectDatabase(pool, SERVICE_POOL, instruments),
     readShare: READ_SHARE,
     reads: connectDatabase(reads, READ_POOL, instruments),
+    adminDatabase,
     probe: connectDatabase(probe, PROBE_POOL, instruments),
     redis,
     publisher,
     delivered,
   }
+}
+
+const servicePool = ({ ADMIN_DATABASE_URL: admin }: ApiConfig): PoolLimits => ({
+  ...SERVICE_POOL,
+  connectionsMax: SERVICE_POOL.connectionsMax - (admin === undefined ? 0 : ADMIN_POOL.connectionsMax),
+})
+
+function openAdmin(
+  { ADMIN_DATABASE_URL: url }: ApiConfig,
+  { instruments, logger }: { readonly instruments: Instruments; readonly logger: Logger },
+  closers: Closers,
+): Database | undefined {
+  if (url === undefined) return undefined
+  const pool = closers.add('admin pool', openPool(url, ADMIN_POOL, logger), (open) => open.end())
+  return connectDatabase(pool, ADMIN_POOL, instruments)
 }

@@ -28,6 +28,8 @@ const shape = {
   DATABASE_URL: z.string(),
   /** As role orch_relay. */
   RELAY_DATABASE_URL: z.string(),
+  /** As role admin_svc. Absent: this process has no routes of administrators [H5], [H6]. */
+  ADMIN_DATABASE_URL: z.string().optional(),
   JWT_JWKS_URL: z.url().default('https://auth.ghasi.io/.well-known/jwks.json'),
   JWT_ISSUER: z.string().default('https://auth.ghasi.io'),
   JWT_AUDIENCE: z.string().default('ghasi-platform'),

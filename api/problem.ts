@@ -1,8 +1,8 @@
 import { problemType } from '../streams/contracts/problem.ts'
 
 /**
- * The problems that this API answers with, as RFC 9457 describes them [ER1]. Of [ER3] to [ER22] it
- * lacks those of routes that do not exist yet.
+ * The problems that this API answers with, as RFC 9457 describes them [ER1]: those of [ER3] to
+ * [ER22].
  */
 export const PROBLEMS = {
   INVALID_PAYLOAD: { status: 400, title: 'Invalid payload', detail: 'the body does not follow the schema' },
@@ -28,6 +28,11 @@ export const PROBLEMS = {
     status: 409,
     title: 'Idempotency conflict',
     detail: 'the Idempotency-Key was used with another body',
+  },
+  ALREADY_RELEASED: {
+    status: 409,
+    title: 'Already released',
+    detail: 'the receipt has been released, or given to its message, before',
   },
   NOT_CANCELLABLE: {
     status: 409,

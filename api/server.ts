@@ -2,10 +2,14 @@ import Koa from 'koa'
 import { Router } from '@koa/router'
 import type { Logger } from '../streams/platform/logger.ts'
 import type { Admission } from './middleware/admission.ts'
+import { administrators } from './middleware/administrator.ts'
 import { headersChecked, identified, type Credentials } from './middleware/identity.ts'
 import { problems } from './middleware/problem.ts'
 import { traced } from './middleware/trace.ts'
+import { codeOf } from './postgres.ts'
 import { Problem } from './problem.ts'
+import { addAdmin } from './routes/admin/admin.ts'
+import type { AdminDesk } from './routes/admin/desk.ts'
 import { addBulk } from './routes/bulk.ts'
 import { addCancel, type CancelDeps } from './routes/cancel.ts'
 import { addEstimate } from './routes/estimate.ts'
@@ -28,11 +32,15 @@ export interface AppDeps
   readonly gate: Admission
   readonly logger: Logger
   readonly newId: () => string
+  /** Undefined: nobody administers anything over this process. */
+  readonly admin?: AdminDesk | undefined
 }
 
 /** The whole API on one screen: every request passes the first three, then its route. */
 export function createApp(deps: AppDeps): Koa<ApiState> {
   const app = new Koa<ApiState>()
+  // An answer that broke off behind its first byte. Koa would write the error itself, with values.
+  app.on('error', (error) => deps.logger.warn('api.answer_broken', { code: codeOf(error) }))
   app.use(traced(deps.newId))
   app.use(problems(deps.logger))
   app.use(headersChecked)
@@ -57,6 +65,10 @@ function routes(deps: AppDeps): Router<ApiState> {
   addMessage(router, { ...deps, identify })
   addCancel(router, { ...deps, identify })
   addSegments(router, { ...deps, identify })
+  if (deps.admin !== undefined) {
+    const administrator = administrators(deps.credentials, deps.gate)
+    addAdmin(router, { ...deps, administrator, desk: deps.admin })
+  }
   return router
 }
 

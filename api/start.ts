@@ -11,6 +11,7 @@ import { groupCommit } from './submit/group-commit.ts'
 import { messageStore } from './submit/message-store.ts'
 import { readinessOf } from './readiness.ts'
 import { redisReplyCache } from './submit/reply-cache.ts'
+import { adminDesk } from './routes/admin/admin.ts'
 import { createApp } from './server.ts'
 import { createSubmit } from './submit/submit.ts'
 import { admission } from './middleware/admission.ts'
@@ -39,7 +40,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
     gate: admission(config.INFLIGHT_MAX),
     flags: () => flags.current,
     metricAliases: config.METRIC_ALIASES,
-    credentials: credentialsOf(config, around.now),
+    credentials: credentialsOf(config, around),
     submit: createSubmit({
       ...around,
       ...backends,
@@ -47,6 +48,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
       store: groupCommit({ store: messageStore(database), sleep }),
     }),
     cancel: createCancel({ ...around, ...backends }),
+    admin: backends.adminDatabase && adminDesk({ ...around, database: backends.adminDatabase }),
     reader: sharedFairly(messageReader(reads), fairShare(backends.readShare)),
     ready: readinessOf({
       database: backends.probe,
@@ -65,10 +67,10 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
   return closers.add('http', listener, (open) => open.close())
 }
 
-function credentialsOf(config: ApiConfig, now: () => number): Credentials {
+function credentialsOf(config: ApiConfig, { now, monotonicMs }: Surroundings): Credentials {
   const keys = signingKeys({
     fetchKeys: remoteKeySet(config.JWT_JWKS_URL),
-    monotonicMs: () => performance.now(),
+    monotonicMs,
   })
   const verify = tokenVerifier(keys, {
     issuer: config.JWT_ISSUER,

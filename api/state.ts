@@ -10,6 +10,8 @@ export interface ApiState {
   trace: Readonly<Record<string, string>>
   /** Set by middleware/identity.ts. */
   identity?: Identity
+  /** Who it is, for the audit; set by middleware/administrator.ts. */
+  administrator?: string
   /** Parsed JSON of the request; set by middleware/body.ts. */
   json?: unknown
 }

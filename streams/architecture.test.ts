@@ -119,6 +119,11 @@ const RULES: readonly Rule[] = [
     packages: ['zod', 'pg', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*'],
   },
   {
+    from: 'sinks/jobs/archive/',
+    folders: [...EDGE, 'sinks/'],
+    packages: ['zod', 'pg', '@aws-sdk/client-s3', 'hyparquet', 'hyparquet-writer', 'node:*'],
+  },
+  {
     from: 'sinks/admin/',
     folders: [...EDGE, 'sinks/', 'streams/tools/desks.ts'],
     packages: ['zod', 'pg', 'node:crypto'],

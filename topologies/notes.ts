@@ -1,5 +1,3 @@
-import { BUCKETS_B1 } from '../streams/platform/metrics.ts'
-
 /**
  * What the topologies find worth counting or logging, as data: the observer of the runtime turns it
  * into metrics ([M4] to [M27]) and log lines ([LG8] to [LG17]). A label is the note's field of the
@@ -17,7 +15,7 @@ interface NoteRule {
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly Counter[]
   /** A histogram of the time from the record on the log to the commit of what came of it. */
-  readonly age?: Counter & { readonly buckets?: readonly number[] }
+  readonly age?: Counter & { readonly buckets?: 'B1' }
   readonly span?: { readonly name: string; readonly within?: string }
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
 }
@@ -40,7 +38,7 @@ export const NOTES = {
         'From what caused a step, on the log or by a timer, to its commit',
         'stage',
       ),
-      buckets: BUCKETS_B1,
+      buckets: 'B1',
     },
     span: { name: 'orch.pipeline.{stage}', within: 'orch.pipeline.total' },
   },

@@ -2,7 +2,7 @@ import { uuid } from '../../streams/contracts/topic.ts'
 import { Problem } from '../problem.ts'
 import { identityOf, type ApiContext, type ApiMiddleware } from '../state.ts'
 import { SIGNED_HEADERS, type GatewayProof } from './gateway-proof.ts'
-import type { Identity, Scope, TokenVerifier } from './token.ts'
+import type { Identity, Scope, TokenClaims, TokenVerifier } from './token.ts'
 
 /** Two of one of these could mean one thing to Kong and another to us [ID13]. */
 const ONCE_ONLY = [
@@ -33,11 +33,10 @@ export interface Credentials {
 export const identified =
   (credentials: Credentials): ApiMiddleware =>
   async (ctx, next) => {
-    const authorization = ctx.req.headers.authorization
     ctx.state.identity =
-      authorization === undefined
+      ctx.req.headers.authorization === undefined
         ? byApiKey(ctx, credentials.gateway)
-        : await byToken(ctx, authorization, credentials.verify)
+        : await byToken(ctx, credentials.verify)
     await next()
   }
 
@@ -69,15 +68,21 @@ export const headersChecked = async (ctx: ApiContext, next: () => Promise<void>)
 const timesIn = (names: readonly string[], wanted: string): number =>
   names.filter((name) => name === wanted.toLowerCase()).length
 
-async function byToken(ctx: ApiContext, authorization: string, verify: TokenVerifier): Promise<Identity> {
-  const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+/** What the bearer's token says, once the gateway says the same of the tenant [ID9]. */
+export async function claimsOf(ctx: ApiContext, verify: TokenVerifier): Promise<TokenClaims> {
+  const token = /^Bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1]
   const claims = token === undefined ? undefined : await verify(token)
   if (claims === undefined) throw new Problem('UNAUTHENTICATED')
   if (idHeader(ctx, 'X-Tenant-Id') !== claims.tenantId) throw new Problem('TENANT_MISMATCH')
+  return claims
+}
+
+async function byToken(ctx: ApiContext, verify: TokenVerifier): Promise<Identity> {
+  const claims = await claimsOf(ctx, verify)
   // The header is no way around it: any client may write one [ID8].
   const { accountId } = claims
   if (accountId === undefined) throw new Problem('FORBIDDEN')
-  return { ...claims, accountId }
+  return { tenantId: claims.tenantId, accountId, scopes: claims.scopes }
 }
 
 function byApiKey(ctx: ApiContext, isGateways: GatewayProof | undefined): Identity {
@@ -89,7 +94,7 @@ function byApiKey(ctx: ApiContext, isGateways: GatewayProof | undefined): Identi
   const accountId = idHeader(ctx, 'X-Account-Id')
   if (tenantId === undefined) throw new Problem('TENANT_MISMATCH')
   if (accountId === undefined) throw new Problem('UNAUTHENTICATED')
-  return { tenantId, accountId, scopes: KEY_SCOPES, platformAdmin: false }
+  return { tenantId, accountId, scopes: KEY_SCOPES }
 }
 
 function idHeader(ctx: ApiContext, name: 'X-Tenant-Id' | 'X-Account-Id'): string | undefined {

@@ -12,7 +12,6 @@ export interface Identity {
   readonly tenantId: string
   readonly accountId: string
   readonly scopes: ReadonlySet<Scope>
-  readonly platformAdmin: boolean
 }
 
 export type Scope = 'sms:send' | 'sms:read'
@@ -27,6 +26,8 @@ export interface TokenClaims {
   readonly accountId: string | undefined
   readonly scopes: ReadonlySet<Scope>
   readonly platformAdmin: boolean
+  /** Who its bearer is, where something is kept of who did it. */
+  readonly subject: string | undefined
 }
 
 /**
@@ -99,6 +100,15 @@ const words = z
   .union([z.string().transform((value) => value.split(' ')), z.array(z.string())])
   .catch([])
   .readonly()
+/** `sub` (RFC 7519): a name that an audit row can hold. */
+const SUBJECT_CHARS_MAX = 255
+const subject = z
+  .string()
+  .min(1)
+  .max(SUBJECT_CHARS_MAX)
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u)
+  .optional()
+  .catch(undefined)
 const id = z.string().toLowerCase().pipe(uuid)
 
 function claimsOf(payload: JWTPayload, tenantClaim: string): TokenClaims | undefined {
@@ -112,6 +122,7 @@ function claimsOf(payload: JWTPayload, tenantClaim: string): TokenClaims | undef
     accountId: account.data,
     scopes: scopesOf(words.parse(payload['scope']), roles),
     platformAdmin: roles.includes(ADMIN_ROLE),
+    subject: subject.parse(payload['sub']),
   }
 }
 

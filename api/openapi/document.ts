@@ -19,6 +19,8 @@ export interface OperationObject {
   readonly operationId: string
   readonly summary: string
   readonly description: string
+  /** Absent: any of those of the document. */
+  readonly security?: readonly JsonSchema[]
   readonly parameters?: readonly JsonSchema[]
   readonly requestBody?: JsonSchema
   readonly responses: Readonly<Record<string, ResponseObject>>
@@ -80,7 +82,8 @@ export function apiDocument({ closed = false }: { readonly closed?: boolean } = 
 const operationObject = (operation: Operation): OperationObject => ({
   operationId: operation.id,
   summary: operation.summary,
-  description: `${operation.description}\n\nNeeds the scope \`${operation.scope}\`.`,
+  description: `${operation.description}\n\n${needsOf(operation)}`,
+  ...(operation.scope === 'platform.admin' && { security: [{ bearer: [] }] }),
   ...(operation.parameters && { parameters: operation.parameters.map(parameterObject) }),
   ...(operation.request && {
     requestBody: {
@@ -91,16 +94,19 @@ const operationObject = (operation: Operation): OperationObject => ({
   responses: { [operation.success.status]: successObject(operation.success), ...problemsOf(operation) },
 })
 
-const parameterObject = ({ in: place, name, description, schema, isFreeForm }: Parameter): JsonSchema => ({
+const needsOf = ({ scope }: Operation): string =>
+  scope === 'platform.admin' ? `Needs a token with the role \`${scope}\`.` : `Needs the scope \`${scope}\`.`
+
+const parameterObject = ({ in: place, name, description, schema, ...has }: Parameter): JsonSchema => ({
   in: place,
   name,
   description,
-  required: place === 'path',
-  ...(isFreeForm && { style: 'form', explode: true }),
+  required: place === 'path' || has.isRequired === true,
+  ...(has.isFreeForm && { style: 'form', explode: true }),
   schema: schemaOf(schema),
 })
 
-const successObject = ({ body, headers = {} }: Success): ResponseObject => ({
+const successObject = ({ body, streamed, headers = {} }: Success): ResponseObject => ({
   description: body.description,
   headers: Object.fromEntries(
     Object.entries(headers).map(([name, description]) => [
@@ -108,7 +114,12 @@ const successObject = ({ body, headers = {} }: Success): ResponseObject => ({
       { description, schema: { type: 'string', const: 'true' } },
     ]),
   ),
-  content: { 'application/json': { schema: referenceTo(body) } },
+  content: Object.fromEntries(
+    (streamed ?? ['application/json']).map((media) => [
+      media,
+      { schema: media === 'text/csv' ? { type: 'string' } : referenceTo(body) },
+    ]),
+  ),
 })
 
 /** By status, with the codes that it may have there. */

@@ -11,7 +11,8 @@ export interface Operation {
   readonly id: string
   readonly summary: string
   readonly description: string
-  readonly scope: Scope
+  /** Of a client; or what only administrators may. */
+  readonly scope: Scope | 'platform.admin'
   readonly parameters?: readonly Parameter[]
   /** The JSON that it takes. */
   readonly request?: Shape
@@ -25,6 +26,7 @@ export interface Parameter {
   readonly name: string
   readonly description: string
   readonly schema: z.ZodType
+  readonly isRequired?: true
   /** Names of its own: each property of the schema is a parameter. */
   readonly isFreeForm?: true
 }
@@ -40,6 +42,8 @@ export interface Shape {
 export interface Success {
   readonly status: 200 | 202
   readonly body: Shape
+  /** Instead of JSON: lines, each of them one `body`, or a table of them. */
+  readonly streamed?: readonly ('application/x-ndjson' | 'text/csv')[]
   /** By name, what it says. */
   readonly headers?: Readonly<Record<string, string>>
 }

@@ -1,3 +1,5 @@
+import { exportOperation, reconcileOperation } from '../routes/admin/orphans.ts'
+import { quarantineListOperation, quarantineOperation, releaseOperation } from '../routes/admin/quarantine.ts'
 import { bulkOperation } from '../routes/bulk.ts'
 import { cancelOperation } from '../routes/cancel.ts'
 import { estimateOperation } from '../routes/estimate.ts'
@@ -16,4 +18,9 @@ export const OPERATIONS: readonly Operation[] = [
   messageOperation,
   cancelOperation,
   segmentsOperation,
+  quarantineListOperation,
+  quarantineOperation,
+  releaseOperation,
+  exportOperation,
+  reconcileOperation,
 ]

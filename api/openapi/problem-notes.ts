@@ -76,6 +76,12 @@ const NOTES: Readonly<Record<ProblemCode, ProblemNote>> = {
     fault: 'yours',
     retry: 'No. A new message needs a new key; for a repetition send the body of the first time.',
   },
+  ALREADY_RELEASED: {
+    meaning:
+      'Somebody has released this receipt before, or you have and the answer was lost. Read it again for who and when.',
+    fault: 'yours',
+    retry: NEVER,
+  },
   NOT_CANCELLABLE: {
     meaning:
       'The message is not SCHEDULED any more, or its `sendAt` has passed. `errors` says its status, which is ' +

@@ -35,7 +35,7 @@ export type ParsedQuery =
   | { readonly ok: true; readonly query: ListQuery }
   | { readonly ok: false; readonly errors: readonly Fault[] }
 
-const instantIn = z.iso
+export const instantIn = z.iso
   .datetime({ offset: true, error: 'must be an ISO 8601 instant' })
   .transform((given) => new Date(given).toISOString())
   // A year that Postgres does not know would be a defect of ours.

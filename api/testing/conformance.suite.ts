@@ -44,7 +44,15 @@ export function checkAnswer(method: string, url: string, answer: Answer): void {
     ],
     pathname,
     answer,
+    valuesOf(media, answer),
   )
+}
+
+/** Of an answer in lines each is judged; of a table that it is a text. */
+function valuesOf(media: string, { text, json }: Answer): readonly unknown[] {
+  if (media === 'text/csv') return [text]
+  if (media !== 'application/x-ndjson') return [json]
+  return text.split('\n').flatMap((line): readonly unknown[] => (line === '' ? [] : [JSON.parse(line)]))
 }
 
 /** Whoever asks for what is not there is told so by a problem. */
@@ -54,13 +62,19 @@ function checkUndescribed(pathname: string, answer: Answer): void {
   if (answer.status < 400) throw unfit(pathname, answer, 'the operation is not described')
   if (answer.headers['content-type'] !== 'application/problem+json')
     throw unfit(pathname, answer, 'a refusal is no problem')
-  check(['components', 'schemas', 'Problem'], pathname, answer)
+  check(['components', 'schemas', 'Problem'], pathname, answer, [answer.json])
 }
 
-function check(place: readonly (string | number)[], pathname: string, answer: Answer): void {
+function check(
+  place: readonly (string | number)[],
+  pathname: string,
+  answer: Answer,
+  values: readonly unknown[],
+): void {
   const pointer = place.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')).join('/')
   const validate = ajv.compile({ $ref: `api#/${encodeURI(pointer)}` })
-  if (!validate(answer.json)) throw unfit(pathname, answer, ajv.errorsText(validate.errors))
+  for (const value of values)
+    if (!validate(value)) throw unfit(pathname, answer, ajv.errorsText(validate.errors))
 }
 
 const unfit = (pathname: string, { status }: Answer, why: string): Error =>

@@ -6,6 +6,7 @@ import { listen } from '../listener.ts'
 import { createApp, type AppDeps } from '../server.ts'
 import type { SubmitReply } from '../submit/idempotency.ts'
 import type { SubmitItem, SubmitOutcome, SubmitRequest } from '../submit/submit.ts'
+import type { AdminDesk } from '../routes/admin/desk.ts'
 import type { GatewayProof } from '../middleware/gateway-proof.ts'
 import type { Scope, TokenClaims } from '../middleware/token.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
@@ -38,6 +39,7 @@ export const claims = (scopes: readonly Scope[] = ['sms:send', 'sms:read']): Tok
   accountId,
   scopes: new Set(scopes),
   platformAdmin: false,
+  subject: 'ann',
 })
 
 export interface FakeApp {
@@ -60,6 +62,15 @@ export interface Fakes {
   readonly app?: Partial<AppDeps>
 }
 
+/** There is nothing to administer. */
+export const emptyDesk: AdminDesk = {
+  listQuarantine: async () => ({ receipts: [], nextCursor: null }),
+  findQuarantined: async () => undefined,
+  release: async () => ({ kind: 'unknown' }),
+  async *exportOrphans() {},
+  reconcile: async () => ({ kind: 'unknown' }),
+}
+
 const newId = () => 'c0ffee00-0000-4000-8000-000000000000'
 
 /**
@@ -79,10 +90,12 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     flags: () => ({ enabled: true, shadow: false }),
     gate: admission(256),
     now: () => nowMs,
+    monotonicMs: () => performance.now(),
     newId,
     ready: async () => ({ ready: true, details: {} }),
     credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },
     cancel: async () => ({ kind: 'unknown' }),
+    admin: emptyDesk,
     reader: {
       message: async () => undefined,
       segments: async () => undefined,

@@ -116,6 +116,7 @@ export function services(given: Surroundings): Readonly<Record<ServiceName, Serv
     api: spec('api', 'api/main.ts', {
       DATABASE_URL: databaseAs(given.stack, 'orch_svc'),
       RELAY_DATABASE_URL: databaseAs(given.stack, 'orch_relay'),
+      ADMIN_DATABASE_URL: databaseAs(given.stack, 'admin_svc'),
       JWT_JWKS_URL: given.jwksUrl,
       SUBMIT_API_ENABLED: 'true',
       SHUTDOWN_GRACE_MS: '0',

@@ -149,6 +149,7 @@ describe('docker-compose.redpanda.yml', () => {
   it('connects each service to the database under its role ([DB50], [DB51])', () => {
     expect(userOf('api', 'DATABASE_URL')).toBe('orch_svc')
     expect(userOf('api', 'RELAY_DATABASE_URL')).toBe('orch_relay')
+    expect(userOf('api', 'ADMIN_DATABASE_URL')).toBe('admin_svc')
   })
 
   it('has no circle of services that wait for each other', () => {

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { SIGNED_HEADERS } from '../../api/middleware/gateway-proof.ts'
 import { OPERATIONS } from '../../api/openapi/operations.ts'
 import { DOCUMENTED_PROBLEMS } from '../../api/openapi/problem-notes.ts'
+import { ORDER_BYTES_MAX } from '../../api/routes/admin/quarantine.ts'
 import { BULK_BYTES_MAX } from '../../api/routes/bulk.ts'
 import { SEND_BYTES_MAX } from '../../api/routes/send.ts'
 
@@ -15,6 +16,7 @@ const Route = z.strictObject({
   methods: z.array(z.enum(['GET', 'POST', 'DELETE'])),
   paths: z.array(z.string().regex(/^~\/.*\$$/, 'anchored: a plain path would match every longer one')),
   headers: z.record(z.string(), z.array(z.string())).optional(),
+  response_buffering: z.boolean().optional(),
   strip_path: z.literal(false),
   preserve_host: z.literal(true),
   plugins: z.array(Plugin).default([]),
@@ -67,10 +69,14 @@ const serves = (route: z.infer<typeof Route>, method: string, path: string): boo
   route.methods.some((given) => given === method) &&
   route.paths.some((given) => new RegExp(`^${given.slice(1)}`).test(path))
 
-describe.each(secured.map((service) => [service.name, service] as const))('%s', (_, service) => {
-  test('has one route for each operation of the API', () => {
-    for (const { method, path } of OPERATIONS) {
-      const example = path.replace('{messageId}', '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7')
+const isAdministered = (path: string): boolean => path.startsWith('/v1/admin/')
+
+describe.each(secured.map((service) => [service.name, service] as const))('%s', (name, service) => {
+  const own = OPERATIONS.filter(({ path }) => isAdministered(path) === (name === 'sms-admin'))
+
+  test('has one route for each operation of the API that it is for', () => {
+    for (const { method, path } of own) {
+      const example = path.replace(/\{\w+\}/, '3f6c1f0e-8a53-4c1d-9a5e-0d7a52c4b1e7')
       const routes = service.routes.filter((route) => serves(route, method.toUpperCase(), example))
       expect([path, routes.length]).toEqual([path, 1])
     }
@@ -95,12 +101,15 @@ describe.each(secured.map((service) => [service.name, service] as const))('%s', 
   test('refuses by size what the API refuses [ER14]', () => {
     const sizes = service.routes
       .filter(({ methods }) => methods.includes('POST'))
-      .map(({ name, plugins }) => [name.replace(/-by-\w+/, ''), configOf(plugins, 'request-size-limiting')])
-    expect(Object.fromEntries(sizes)).toEqual({
+      .map((route) => [route.name.replace(/-by-\w+/, ''), configOf(route.plugins, 'request-size-limiting')])
+    const order = { allowed_payload_size: ORDER_BYTES_MAX, size_unit: 'bytes' }
+    const submits = {
       send: { allowed_payload_size: SEND_BYTES_MAX, size_unit: 'bytes' },
       estimate: { allowed_payload_size: SEND_BYTES_MAX, size_unit: 'bytes' },
       bulk: { allowed_payload_size: BULK_BYTES_MAX, size_unit: 'bytes' },
-    })
+    }
+    const orders = { release: order, reconcile: order }
+    expect(Object.fromEntries(sizes)).toEqual(name === 'sms-admin' ? orders : submits)
   })
 
   test('limits the rate, of one tenant or key', () => {
@@ -132,7 +141,7 @@ test('a token and a key are asked for by services of their own, and neither lets
   const credentials = secured.map(({ plugins }) =>
     plugins.filter(({ name }) => ['jwt', 'key-auth'].includes(name)).map(({ name }) => name),
   )
-  expect(credentials).toEqual([['jwt'], ['key-auth']])
+  expect(credentials).toEqual([['jwt'], ['key-auth'], ['jwt']])
   expect(JSON.stringify(secured)).not.toContain('anonymous":')
   const [byToken, byKey] = secured
   expect(byToken?.routes.every(({ headers }) => headers?.['Authorization'] !== undefined)).toBe(true)

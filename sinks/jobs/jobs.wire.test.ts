@@ -97,6 +97,34 @@ describe('the runner', () => {
     ])
   })
 
+  it('lets a long job that has failed wait for its next time, so that it does not go on all day', async () => {
+    const failing = { ...counting(() => Promise.reject(new Error('no'))), isLong: true }
+    const long = runnerOf([failing])
+    await long.runDue()
+    nowMs += 59 * 60_000
+    await long.runDue()
+    expect(failing.times()).toBe(1)
+    nowMs += 60_000
+    await long.runDue()
+    expect(failing.times()).toBe(2)
+  })
+
+  it('keeps the times of the others while a long job runs', async () => {
+    const ends: (() => void)[] = []
+    const long = {
+      ...counting(() => new Promise((resolve) => void ends.push(() => resolve(0)))),
+      name: 'long',
+    }
+    const short = counting()
+    const both = runnerOf([long, short])
+    const running = both.runDue([long])
+    while (long.times() === 0) await new Promise((resolve) => void setTimeout(resolve, 5))
+    await both.runDue([short])
+    expect(short.times()).toBe(1)
+    for (const end of ends) end()
+    await running
+  })
+
   it('keeps the failure of a run that a person asked for, and tells it', async () => {
     const failing = counting(() => Promise.reject(new Error('no')))
     await expect(runnerOf([failing]).runNow(failing)).rejects.toThrow('no')
@@ -294,18 +322,49 @@ describe('the jobs', () => {
       )
     nowMs = Date.parse('2026-04-13T02:30:00.000Z')
     await run('quarantine-report')
-    expect(await days()).toEqual(['12'])
+    expect(await days()).toEqual(['10', '11', '12'])
     // By hand, before the day's own time: nothing is counted that may still grow.
     nowMs = Date.parse('2026-04-17T02:29:00.000Z')
     await run('quarantine-report')
-    expect(await days()).toEqual(['12', '13', '14', '15'])
+    expect(await days()).toEqual(['10', '11', '12', '13', '14', '15'])
     await scene.admin.query(`UPDATE orch.job_runs SET succeeded_at = '2027-01-01'`)
     nowMs = Date.parse('2026-04-18T02:30:00.000Z')
     await run('quarantine-report')
-    expect(await days()).toEqual(['12', '13', '14', '15', '17'])
+    expect(await days()).toEqual(['10', '11', '12', '13', '14', '15', '16', '17'])
   })
 
-  it('[DB75] the report says what was quarantined yesterday, and flags an operator over one in a hundred', async () => {
+  it('DLR-016.3 [DB75] a day that the sink had not passed is counted again, and told only when it has grown', async () => {
+    await scene.admin.query('TRUNCATE dlr.quarantine_daily, dlr.quarantined_dlrs, dlr.delivery_receipts')
+    const arrive = (at: string, count: number) =>
+      scene.admin.query(
+        `INSERT INTO dlr.delivery_receipts (receipt_id, message_id, tenant_id, account_id, operator_id, operator_message_id,
+           segment_index, total_segments, raw_stat, dlr_status, received_at, correlated_at, applied, enqueued_at)
+         SELECT id, id, id, id, $1, id, 1, 1, 'DELIVRD', 'DELIVERED', $2, $2, true, $3
+         FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, $4)) AS made`,
+        [EXAMPLE_IDS.messageId, at, ENQUEUED_AT, count],
+      )
+    const told = async () =>
+      scene.rows(
+        `SELECT right(day::text, 2) AS day, receipts::int, share::float, flagged FROM dlr.quarantine_daily ORDER BY 1`,
+      )
+    await scene.admin.query(
+      `INSERT INTO dlr.quarantined_dlrs (quarantine_id, operator_id, payload, received_at, fingerprint)
+       VALUES (gen_random_uuid(), $1, '{}', '2026-04-20T12:00:00Z', '')`,
+      [EXAMPLE_IDS.messageId],
+    )
+    await arrive('2026-04-20T12:00:00Z', 49)
+    nowMs = Date.parse('2026-04-21T02:30:00.000Z')
+    await run('quarantine-report')
+    expect(await told()).toEqual([{ day: '20', receipts: 50, share: 0.02, flagged: true }])
+    await arrive('2026-04-20T23:59:59Z', 50)
+    nowMs = Date.parse('2026-04-23T02:30:00.000Z')
+    await run('quarantine-report')
+    await run('quarantine-report')
+    expect(await told()).toEqual([{ day: '20', receipts: 100, share: 0.01, flagged: false }])
+    expect(lines.filter((line) => line.includes('dlr.quarantine_report'))).toHaveLength(2)
+  })
+
+  it('DLR-016.3 [DB75] the report says what was quarantined yesterday, and flags an operator over one in a hundred', async () => {
     const operator = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
     await scene.admin.query(
       `INSERT INTO dlr.quarantined_dlrs (quarantine_id, operator_id, payload, received_at, fingerprint)
@@ -322,8 +381,11 @@ describe('the jobs', () => {
       await scene.rows(
         `SELECT day::text, operator_id, receipts::int, quarantined::int, flagged FROM dlr.quarantine_daily`,
       ),
-    ).toEqual([{ day: '2026-04-17', operator_id: operator, receipts: 2, quarantined: 2, flagged: true }])
-    expect(lines.filter((line) => line.includes('dlr.quarantine_report'))).toHaveLength(1)
+    ).toEqual([
+      { day: '2026-04-16', operator_id: operator, receipts: 1, quarantined: 1, flagged: true },
+      { day: '2026-04-17', operator_id: operator, receipts: 2, quarantined: 2, flagged: true },
+    ])
+    expect(lines.filter((line) => line.includes('dlr.quarantine_report'))).toHaveLength(2)
   })
 })
 

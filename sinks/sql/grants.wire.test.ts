@@ -37,7 +37,7 @@ const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[
     'dlr.late_dlrs: INSERT, SELECT',
     'dlr.orphan_dlrs: INSERT, SELECT',
     'dlr.orphaned_receipts: INSERT, SELECT',
-    'dlr.quarantine_daily: INSERT, SELECT',
+    'dlr.quarantine_daily: INSERT, SELECT, UPDATE(flagged, quarantined, receipts, share)',
     'dlr.quarantine_releases: INSERT, SELECT',
     'dlr.quarantined_dlrs: INSERT, SELECT',
     'dlr.segment_dlrs: INSERT, SELECT',
@@ -53,8 +53,8 @@ const EXPECTED: Readonly<Record<(typeof SERVICE_ROLES)[number], readonly string[
     'orch.admin_actions: INSERT, SELECT',
     'orch.dead_letters: SELECT, UPDATE(replayed_at, replayed_by)',
     'orch.outbox: INSERT, SELECT(attempts, created_at, dead_at, dead_reason, id, msg_id, next_try_at, subject, tenant_id), UPDATE(attempts, dead_at, dead_reason, next_try_at)',
-    'orch.sms_messages: SELECT(dlr_status, enqueued_at, message_id, status, status_seq)',
-    'smpp.message_correlations: SELECT(message_id)',
+    'orch.sms_messages: SELECT(account_id, dlr_status, enqueued_at, message_id, operator_id, segment_count, status, status_seq, tenant_id)',
+    'smpp.message_correlations: SELECT(message_id, operator_id, total_segments)',
   ],
   dlr_recon: [
     // The view runs with its reader's rights (security_invoker), which PostgreSQL then asks for on

@@ -44,6 +44,12 @@ export const inboundReceipts = topic(
   { operatorHeader: true },
 )
 
+/**
+ * Says that a person has released the receipt, and from what: the id of its quarantine, or of the
+ * orphan that was given to a message by hand [EV55].
+ */
+export const RELEASE_HEADER = 'X-Dlr-Release'
+
 const release = z.object({ quarantineId: uuid })
 
 /**

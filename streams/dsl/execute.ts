@@ -18,7 +18,8 @@ export interface Row {
   readonly timers: Readonly<Record<string, number>>
   readonly replayed: boolean
   /**
-   * Of the record that made the row, where its processor keeps it: what a timer causes belongs to it.
+   * Of the record that made the row, where its processor keeps it: what a timer causes belongs to
+   * it.
    */
   readonly trace?: Trace | undefined
 }

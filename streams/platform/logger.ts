@@ -24,6 +24,7 @@ export interface LogFields {
   readonly reason?: string | undefined
   readonly paths?: readonly string[] | undefined
   readonly orphanId?: string | undefined
+  readonly quarantineId?: string | undefined
   readonly deadLetterId?: string | undefined
   readonly receiptId?: string | undefined
   readonly received?: number | undefined
@@ -128,6 +129,7 @@ const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   reason: 'text',
   paths: 'text',
   orphanId: 'id',
+  quarantineId: 'id',
   deadLetterId: 'id',
   receiptId: 'id',
   received: 'figure',

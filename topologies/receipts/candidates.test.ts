@@ -8,6 +8,7 @@ import {
   receiptLookups,
   segmentFacts,
   sentSegments,
+  RELEASE_HEADER,
   unmatchedReceipts,
   type InboundReceipt,
   type SentSegment,
@@ -16,7 +17,7 @@ import { receiptEventId, sentEventId } from '../../streams/domain/event-id.ts'
 import type { CanonicalIdRule } from '../../streams/domain/receipt/canonical-id.ts'
 import { Driver, type PipeOptions } from '../../streams/testing/driver.ts'
 import { correlate } from './correlate.ts'
-import { intake, RELEASE_HEADER } from './intake.ts'
+import { intake } from './intake.ts'
 
 const START = Date.parse('2026-04-18T10:23:46.200Z')
 const HOUR_MS = 3_600_000

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import {
   inboundReceipts,
   receiptLookups,
+  RELEASE_HEADER,
   type InboundReceipt,
   type Receipt,
 } from '../../streams/contracts/receipts.ts'
@@ -46,7 +47,6 @@ type SeenReceipts = z.infer<typeof SeenReceipts>
 export const SEEN_MAX = 32
 export const EVENT_LIFETIME_MS = 72 * 3_600_000
 export const FINGERPRINT_LIFETIME_MS = 24 * 3_600_000
-export const RELEASE_HEADER = 'X-Dlr-Release'
 
 /** Canonical ids under which the receipt is looked for, in order [K4]. */
 type Candidates = readonly [string, ...string[]]

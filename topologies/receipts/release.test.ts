@@ -7,13 +7,14 @@ import {
   dlrRecords,
   InboundReceipt,
   inboundReceipts,
+  RELEASE_HEADER,
   type DlrRecord,
 } from '../../streams/contracts/receipts.ts'
 import { receiptEventId, releasedReceiptEventId } from '../../streams/domain/event-id.ts'
 import { Driver } from '../../streams/testing/driver.ts'
 import { segments } from '../segments/segments.ts'
 import { correlate } from './correlate.ts'
-import { intake, RELEASE_HEADER } from './intake.ts'
+import { intake } from './intake.ts'
 
 const START = Date.parse(submitResultExample.submittedAt)
 const HOUR_MS = 3_600_000

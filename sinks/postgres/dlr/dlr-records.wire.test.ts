@@ -230,11 +230,13 @@ describe('records of decided receipts', () => {
     ])
   })
 
-  it('a quarantined receipt keeps the message that it belongs to, so that it can be released later', async () => {
+  it('DLR-016.2 a quarantined receipt keeps the message that it belongs to, so that it can be released later', async () => {
     await take(quarantined)
     const [row] = await scene.rows('SELECT * FROM dlr.quarantined_dlrs')
     expect(row).toMatchObject({
       quarantine_id: quarantineId,
+      operator_id: receipt.operatorId,
+      received_at: new Date(receipt.receivedAt),
       message_id: EXAMPLE_IDS.messageId,
       fingerprint: receipt.fingerprint,
       dlr_timestamp: new Date('2026-04-18T10:23:45.000Z'),

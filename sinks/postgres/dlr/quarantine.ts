@@ -33,7 +33,7 @@ export const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
 interface ReleaseRow {
   readonly quarantineId: string
   readonly eventId: string
-  readonly outcome: 'late' | 'duplicate'
+  readonly outcome: 'late' | 'duplicate' | 'applied'
   readonly releasedAt: string
 }
 
@@ -45,18 +45,20 @@ const insertReleaseRows = insertOnce<ReleaseRow>('dlr.quarantine_releases', [
 ])
 
 /**
- * What became of receipts that an administrator has released [AG6]: [D19] or [D20].
+ * What became of receipts that an administrator has released [AG6]: [D19] or [D20]. An orphan that
+ * was given to a message which is still open [H21] may have changed it.
  */
 export const insertReleases = (client: Queryable, records: readonly DlrRecord[]): Promise<number> =>
   insertReleaseRows(client, records.flatMap(releaseRow))
 
 function releaseRow(record: DlrRecord): readonly ReleaseRow[] {
   if ((record.kind !== 'LATE' && record.kind !== 'RECEIPT') || record.release === undefined) return []
+  const unchanged = record.kind === 'LATE' ? 'late' : 'duplicate'
   return [
     {
       quarantineId: record.release.quarantineId,
       eventId: record.receipt.eventId,
-      outcome: record.kind === 'LATE' ? 'late' : 'duplicate',
+      outcome: record.kind === 'RECEIPT' && record.applied ? 'applied' : unchanged,
       releasedAt: record.occurredAt,
     },
   ]

@@ -2,7 +2,7 @@ import type { NoteFields } from '../../dsl/processor.ts'
 import type { Note } from '../../dsl/topology.ts'
 import { traceIdsOf } from '../../dsl/trace.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
+import { BUCKETS_B1, BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
 import type { SpanRule } from './observe-spans.ts'
 import { RecentShare } from './recent-share.ts'
@@ -17,9 +17,9 @@ export interface NoteRule {
   readonly counters?: readonly NamedMetric[]
   /**
    * A histogram of the time from the record that caused the note, or the instant of its timer, to
-   * the commit. Buckets: B2 [M2] unless named.
+   * the commit. Buckets [M2]: B2 unless named.
    */
-  readonly age?: NamedMetric & { readonly buckets?: readonly number[] }
+  readonly age?: NamedMetric & { readonly buckets?: 'B1' }
   /** Where traces are recorded, the note is a span. */
   readonly span?: SpanRule
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
@@ -81,7 +81,12 @@ function measureAges(metrics: Metrics, rules: NoteRules, now: () => number): Tol
               event,
               {
                 ...age,
-                histogram: metrics.histogram(age.name, age.help, age.buckets ?? BUCKETS_B2, age.labels),
+                histogram: metrics.histogram(
+                  age.name,
+                  age.help,
+                  age.buckets === 'B1' ? BUCKETS_B1 : BUCKETS_B2,
+                  age.labels,
+                ),
               },
             ],
           ],

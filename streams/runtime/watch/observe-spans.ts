@@ -1,8 +1,6 @@
-import { trace, type Context, type Span } from '@opentelemetry/api'
 import type { NoteFields } from '../../dsl/processor.ts'
-import type { Note } from '../../dsl/topology.ts'
 import { isSampled } from '../../dsl/trace.ts'
-import { contextFrom } from '../../platform/tracing.ts'
+import { contextFrom, tellSpan } from '../../platform/tracing.ts'
 import type { Hooks } from './hooks.ts'
 import type { NoteRules } from './observe-notes.ts'
 
@@ -19,28 +17,27 @@ export interface SpanRule {
  * of whatever caused the record. Nothing is done for a trace that nobody records.
  */
 export function observeSpans(rules: NoteRules, now: () => number): Hooks['noted'] {
-  const tracer = trace.getTracer('topologies')
-  const start = (name: string, { at, fields }: Note, parent: Context): Span =>
-    tracer.startSpan(name, { startTime: at, attributes: attributesOf(fields) }, parent)
   return (_, notes) => {
     const endMs = now()
-    const wholes = new Map<string, Span>()
+    const wholes = new Map<string, ReturnType<typeof tellSpan>>()
     for (const note of notes) {
       const rule = rules[note.event]?.span
       if (rule === undefined || note.replayed || note.trace === undefined || !isSampled(note.trace)) continue
-      const cause = contextFrom({ ...note.trace })
-      let parent = cause
+      let parent = contextFrom({ ...note.trace })
+      const settings = { startMs: note.at, attributes: attributesOf(note.fields) }
       if (rule.within !== undefined) {
         const key = `${note.trace.traceparent} ${note.fields['messageId']} ${note.at}`
-        const whole = wholes.get(key) ?? start(rule.within, note, cause)
+        const whole = wholes.get(key) ?? tellSpan(TRACER, rule.within, { ...settings, parent })
         wholes.set(key, whole)
-        parent = trace.setSpan(cause, whole)
+        parent = whole.within
       }
-      start(nameOf(rule.name, note.fields), note, parent).end(Math.max(note.at, endMs))
+      tellSpan(TRACER, nameOf(rule.name, note.fields), { ...settings, parent }).end(endMs)
     }
     for (const whole of wholes.values()) whole.end(endMs)
   }
 }
+
+const TRACER = 'topologies'
 
 const nameOf = (name: string, fields: NoteFields): string =>
   name.replace(/\{(\w+)\}/g, (_, field: string) => String(fields[field] ?? ''))

@@ -50,7 +50,7 @@ function checkWays(world: World, complain: Complain): void {
     const all = candidatesFor(receipt)
     const step = canonical([receipt.eventId, canonicalId, looks?.looks ?? 1, byIdAlone ?? false])
     if (canonical([...candidates]) !== canonical([...all]))
-      complain(`lookup of ${receipt.eventId} goes over ${candidates.join()}`)
+      complain(`lookup of ${receipt.eventId} goes over ${candidates.join(', ')}`)
     if (!all.includes(canonicalId)) complain(`lookup of ${receipt.eventId} is at ${canonicalId}`)
     if (seen.has(step) && !isFlood(receipt)) complain(`lookup of ${receipt.eventId} comes twice: ${step}`)
     seen.add(step)
