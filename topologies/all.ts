@@ -4,6 +4,7 @@ import { correlate, correlateWithin } from './receipts/correlate.ts'
 import type { CorrelationLimits } from './receipts/correlation.ts'
 import { intake, type IntakeOptions } from './receipts/intake.ts'
 import type { SentOptions } from './receipts/sent.ts'
+import { quality } from './quality/quality.ts'
 import { segments } from './segments/segments.ts'
 
 /** The application: prefix of its groups and transactional ids. */
@@ -15,6 +16,7 @@ export const allTopologies = (options: AllOptions): readonly Topology[] => [
   intake(options),
   options.correlation === undefined ? correlate : correlateWithin(options.correlation),
   segments(options),
+  quality,
 ]
 
 export interface AllOptions extends SentOptions, OutboundOptions, IntakeOptions {
