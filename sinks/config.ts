@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { correlationEnv } from '../streams/contracts/correlation-hours.ts'
 import {
   commonEnv,
   logEnv,
@@ -15,6 +16,7 @@ const shape = {
   ...commonEnv,
   ...logEnv,
   ...redisEnv,
+  ...correlationEnv,
   PORT: port.default(9466),
   DATABASE_URL: z.string().url(),
   /**

@@ -45,7 +45,7 @@ const watchOf = (readers: readonly Consumption[], admin: LogAdmin, metrics: Metr
 
 await runProcess(logger, async (closers, fail) => {
   const metrics = new Metrics().withProcessMetrics()
-  const observation = observe(metrics, logger)
+  const observation = observe(metrics, logger, Date.now)
   closers.add('tracing', startTracing(SERVICE, config.OTEL_EXPORTER_OTLP_ENDPOINT), (tracing) =>
     tracing.close(),
   )
@@ -65,7 +65,10 @@ await runProcess(logger, async (closers, fail) => {
     unstoppable(orchSink(pools.orch, observation.hooks('orch')), recourse('orch')),
     // Only its tables have months.
     unstoppable(dlrSink(pools.dlr, observation.hooks('dlr')), recourse('dlr', monthMaker(pools.dlr))),
-    unstoppable(smppSink(pools.smpp, observation.hooks('smpp'), frontier), recourse('smpp')),
+    unstoppable(
+      smppSink(pools.smpp, observation.hooks('smpp'), frontier, config.CORRELATION_HOURS),
+      recourse('smpp'),
+    ),
     redisSink(redis, observation.hooks('redis'), observation.mirrorsSkipped),
   ]
   const options = {

@@ -1,9 +1,11 @@
 import { SubmitResultsPending } from './postgres/submit-frontier.ts'
 import { StatementFailed } from './postgres/statement.ts'
 import type { SinkHooks } from './sink.ts'
-import { LogError, type LogRecord, type TopicPartition } from '../streams/log/port.ts'
+import { statusEvents } from '../streams/contracts/outbound.ts'
+import { isReplayed, LogError, type LogRecord, type TopicPartition } from '../streams/log/port.ts'
 import type { Logger } from '../streams/platform/logger.ts'
-import type { Metrics } from '../streams/platform/metrics.ts'
+import { BUCKETS_B1, type Metrics } from '../streams/platform/metrics.ts'
+import type { Batch } from '../streams/runtime/consume.ts'
 
 /**
  * What a sink tells the people who run it: the metrics [M14], [M22], [M41] and the log event
@@ -11,6 +13,8 @@ import type { Metrics } from '../streams/platform/metrics.ts'
  */
 export interface Observation {
   readonly hooks: (sinkName: string) => SinkHooks
+  /** What can be read of a batch is in its table. */
+  readonly stored: (batch: Batch) => void
   /** A batch was refused and will be tried again. */
   readonly fault: (sinkName: string, at: TopicPartition, error: unknown, attempt: number) => void
   /** The log gives no more of a partition, which needs a person; the others go on. */
@@ -22,7 +26,8 @@ export interface Observation {
   readonly lag: (sinkName: string, topic: string, records: number) => void
 }
 
-export function observe(metrics: Metrics, logger: Logger): Observation {
+export function observe(metrics: Metrics, logger: Logger, now: () => number): Observation {
+  const persisted = persistStage(metrics, now)
   const rows = metrics.counter('sink_rows_total', 'Records stored by a sink', ['sink', 'topic'])
   const refused = metrics.counter('sink_refused_total', 'Records that a sink cannot read', ['sink', 'topic'])
   const dead = metrics.counter('sink_dead_letters_total', 'Records that no table takes', ['sink', 'topic'])
@@ -31,14 +36,18 @@ export function observe(metrics: Metrics, logger: Logger): Observation {
   const redisErrors = metrics.counter('orch_redis_errors_total', 'Redis errors', ['op'])
   return {
     hooks: (sink) => ({
-      written: (topic, records) => rows.inc({ sink, topic }, records),
+      written: (topic, records) => {
+        rows.inc({ sink, topic }, records)
+        if (topic === statusEvents.name) persisted.written(records)
+      },
       unreadable: ({ topic, partition, offset }, reason, errors) => {
         refused.inc({ sink, topic })
         const paths = errors.map(({ path }) => path)
         logger.error('sink.unreadable', { topic, partition, offset, reason, paths })
       },
     }),
-    fault: databaseFaults(metrics, logger),
+    stored: persisted.stored,
+    fault: databaseFaults(metrics, logger, persisted.failed),
     stopped: (operation, { topic, partition }, error) =>
       logger.error('sink.partition_stopped', { operation, topic, partition, error }),
     putAside: (sink, { topic, partition, offset }, { operation, code }) => {
@@ -54,7 +63,34 @@ export function observe(metrics: Metrics, logger: Logger): Observation {
   }
 }
 
-function databaseFaults(metrics: Metrics, logger: Logger): Observation['fault'] {
+/** The stage `persist` of the pipeline ([M6], [M7]): the status of a message is in its row. */
+function persistStage(metrics: Metrics, now: () => number) {
+  const results = metrics.counter('orch_pipeline_stage_total', 'Steps of the outbound pipeline', [
+    'stage',
+    'result',
+  ])
+  const ages = metrics.histogram(
+    'orch_pipeline_stage_duration_seconds',
+    'From the status on the log to its row',
+    BUCKETS_B1,
+    ['stage'],
+  )
+  const stage = 'persist'
+  return {
+    written: (records: number) => results.inc({ stage, result: 'ok' }, records),
+    failed: () => results.inc({ stage, result: 'fail' }),
+    stored: ({ topic, records }: Batch) => {
+      if (topic !== statusEvents.name) return
+      const nowMs = now()
+      for (const { headers, timestamp } of records) {
+        // What is read again was measured when it was stored first [M3].
+        if (!isReplayed(headers)) ages.observe({ stage }, Math.max(0, nowMs - timestamp) / 1000)
+      }
+    },
+  }
+}
+
+function databaseFaults(metrics: Metrics, logger: Logger, onOrch: () => void): Observation['fault'] {
   const dlr = metrics.counter('dlr_db_errors_total', 'Database errors of the receipt sinks', ['operation'])
   const orch = metrics.counter('orch_pg_errors_total', 'Database errors of the message sink', ['op'])
   return (sinkName, { topic, partition }, error, attempt) => {
@@ -64,8 +100,10 @@ function databaseFaults(metrics: Metrics, logger: Logger): Observation['fault'] 
     if (error instanceof LogError) return logger.warn('sink.log_error', { topic, partition, attempt, error })
     const operation = error instanceof StatementFailed ? error.operation : 'connection'
     const isOrch = sinkName === 'orch'
-    if (isOrch) orch.inc({ op: operation })
-    else dlr.inc({ operation })
+    if (isOrch) {
+      orch.inc({ op: operation })
+      onOrch()
+    } else dlr.inc({ operation })
     logger.error(isOrch ? 'orch.db_error' : 'dlr.db_error', { operation, topic, partition, attempt, error })
   }
 }

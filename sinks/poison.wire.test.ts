@@ -58,7 +58,11 @@ const writer: LogWriter = {
 function recourse(sinkName: string, makeMonths = monthMaker(scene.as('dlr_svc'))) {
   metrics = new Metrics()
   const destination = { write: (line: string) => void lines.push(line) }
-  const observation = observe(metrics, createLogger({ service: 'sinks', level: 'info', destination }))
+  const observation = observe(
+    metrics,
+    createLogger({ service: 'sinks', level: 'info', destination }),
+    Date.now,
+  )
   return recourseOf({ writer, now: () => 0, observation })(sinkName, makeMonths)
 }
 
@@ -178,13 +182,18 @@ describe('fault S1: a sink never stands still for a record', () => {
     expect(await isMade('dlr.delivery_receipts_200101')).toBe(false)
   })
 
-  it('[DB76] makes no month again that the archive has taken', async () => {
+  it('[DB76] keeps one whose month the archive has taken, and makes no month again that nobody writes', async () => {
     const { at: enqueuedAt, suffix, month } = daysAgo(500)
-    const archived = `INSERT INTO orch.archive_runs (table_name, month, state) VALUES ('dlr.delivery_receipts', $1, 'DROPPED')`
-    await scene.admin.query(archived, [month])
+    for (const table of ['dlr.delivery_receipts', 'orch.sms_messages'])
+      await scene.admin.query(
+        `INSERT INTO orch.archive_runs (table_name, month, state) VALUES ($1, $2, 'DROPPED')`,
+        [table, month],
+      )
     await give(dlr(), dlrRecords, { ...receiptExample, enqueuedAt })
-    expect(deadLetters()).toHaveLength(1)
-    expect(await isMade(`dlr.delivery_receipts_${suffix}`)).toBe(false)
+    expect(deadLetters()).toEqual([])
+    const kept = await scene.rows(`SELECT FROM dlr.delivery_receipts WHERE enqueued_at = $1`, [enqueuedAt])
+    expect(kept).toHaveLength(1)
+    expect(await isMade(`orch.sms_messages_${suffix}`)).toBe(false)
   })
 
   it('waits when the dead letter cannot be written, and with anything that is not the fault of a record', async () => {

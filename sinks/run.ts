@@ -21,7 +21,10 @@ export const run = (sink: Sink, options: RunOptions): Promise<Consumption> =>
     log: options.log,
     group: sink.group,
     topics: sink.topics,
-    handle: (batch) => inWriteSpan(sink.name, batch, () => sink.handle(batch)),
+    handle: async (batch) => {
+      await inWriteSpan(sink.name, batch, () => sink.handle(batch))
+      options.observation.stored(batch)
+    },
     recordsMax: options.recordsMax,
     sleep: options.sleep,
     random: options.random,

@@ -45,7 +45,11 @@ async function sinksOn(log: MemoryLog) {
   const metrics = new Metrics()
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const observation = observe(metrics, createLogger({ service: 'sinks', level: 'debug', destination }))
+  const observation = observe(
+    metrics,
+    createLogger({ service: 'sinks', level: 'debug', destination }),
+    Date.now,
+  )
   const options = {
     log,
     observation,
@@ -109,6 +113,8 @@ describe('a running sink', () => {
     expect(await seqOf(messageId)).toBe(4)
     const text = await metrics.registry.metrics()
     expect(text).toContain('sink_rows_total{sink="orch",topic="sms.events.status"} 3')
+    expect(text).toContain('orch_pipeline_stage_total{stage="persist",result="ok"} 3')
+    expect(text).toContain('orch_pipeline_stage_duration_seconds_count{stage="persist"}')
     expect(text).toContain('sink_refused_total{sink="orch",topic="sms.events.status"} 1')
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
       {

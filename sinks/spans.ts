@@ -1,4 +1,5 @@
 import { trace, type Link } from '@opentelemetry/api'
+import { statusEvents } from '../streams/contracts/outbound.ts'
 import { headerText, type LogRecord } from '../streams/log/port.ts'
 import { contextFrom, inSpan } from '../streams/platform/tracing.ts'
 import type { Batch } from '../streams/runtime/consume.ts'
@@ -6,14 +7,17 @@ import type { Batch } from '../streams/runtime/consume.ts'
 /** Enough to find the batch from any of its messages in practice, without a span of a megabyte. */
 const LINKS_MAX = 64
 
-/** `sink.write` [TR3], one span a batch, linked to the spans that made its records. */
-export const inWriteSpan = (sink: string, batch: Batch, work: () => Promise<void>): Promise<void> =>
-  inSpan(
-    'sinks',
-    'sink.write',
-    { attributes: attributesOf(sink, batch), links: linksOf(batch.records) },
-    work,
+/**
+ * `sink.write` [TR3], one span a batch, linked to the spans that made its records. That of the
+ * status of messages is the last stage of their pipeline [TR2].
+ */
+export function inWriteSpan(sink: string, batch: Batch, work: () => Promise<void>): Promise<void> {
+  const settings = { attributes: attributesOf(sink, batch), links: linksOf(batch.records) }
+  const isStage = batch.topic === statusEvents.name
+  return inSpan('sinks', 'sink.write', settings, () =>
+    isStage ? inSpan('sinks', 'orch.pipeline.persist', { links: settings.links }, work) : work(),
   )
+}
 
 const attributesOf = (sink: string, { topic, records }: Batch) => ({
   'sms.sink': sink,

@@ -13,6 +13,7 @@ import { createHealth } from './operator/health-events.ts'
 import { createJournal } from './submit/journal/journal.ts'
 import { Operator } from './operator/operator.ts'
 import { sharedPermits } from './submit/pacing/permits.ts'
+import { FirstDeliveries } from './submit/redelivery/first-deliveries.ts'
 import { PublishedResults } from './submit/redelivery/published-results.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { CommandQueue, inWorkMax } from './submit/queue.ts'
@@ -20,7 +21,7 @@ import { createReferences } from './submit/references.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
 import type { WatchedState } from './redis.ts'
 import { RetryTurns } from './submit/redelivery/turns.ts'
-import type { OperatorBindOptions } from './smpp/bind.ts'
+import type { OperatorOptions } from './operator/options.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
 import { Throttle } from './submit/pacing/throttle.ts'
@@ -105,29 +106,13 @@ const sharedParts = (options: GatewayOptions): SharedParts => ({
 })
 
 function openOperator(operatorId: string, options: GatewayOptions, shared: SharedParts): Operator {
-  const { nats, logger, now, elapsed, sleep, random } = options
-  const { publisher, recent } = shared
+  const { now, elapsed, sleep, random, logger } = options
   const settings = options.settings[operatorId] ?? operatorSettings()
   const timings = timingsFor(options.timings, settings)
   const metrics = shared.metrics.of(operatorId)
-  const journal = createJournal(options.shared, () => shared.metrics.journalUnavailable())
-  const work: SubmitContext = {
-    operatorId,
-    settings,
-    journal,
-    publisher,
-    recent,
-    metrics,
-    logger,
-    now,
-    elapsed,
-    published: shared.published,
-    references: createReferences({ operatorId, shared: options.shared, random }),
-    turns: new RetryTurns(elapsed, inWorkMax(settings.window)),
-    inDoubtMs: timings.responseMs,
-    unknownRetriesMs: timings.unknownRetriesMs,
-    onMissingId: missingIdNoted(operatorId, options, metrics),
-  }
+  const work = submitContext(operatorId, options, shared)
+  const deliveries = new FirstDeliveries()
+  const queue = { ...options, context: work, deliveries, workingMs: timings.workingMs }
   return new Operator({
     operatorId,
     settings,
@@ -140,14 +125,42 @@ function openOperator(operatorId: string, options: GatewayOptions, shared: Share
     random,
     fetchCredentials: options.fetchCredentials,
     shared: options.shared,
-    health: createHealth({ operatorId, publisher, now, heartbeatMs: timings.heartbeatMs }),
+    health: createHealth({ ...shared, operatorId, now, heartbeatMs: timings.heartbeatMs }),
     throttle: openThrottle(operatorId, options, metrics),
     window: new Window(settings.window, elapsed),
     bind: bindOptions(operatorId, options, shared, metrics),
-    openQueue: (carrier) =>
-      new CommandQueue({ nats, context: work, carrier, workingMs: timings.workingMs, sleep, random, logger }),
-    onLeaseHeld: () => journal.forgetAll(),
+    openQueue: (carrier) => new CommandQueue({ ...queue, carrier }),
+    onLeaseHeld: () => {
+      work.journal.forgetAll()
+      deliveries.handedOver()
+    },
   })
+}
+
+/** What the commands of one operator need on their way. */
+function submitContext(operatorId: string, options: GatewayOptions, shared: SharedParts): SubmitContext {
+  const { logger, now, elapsed, random } = options
+  const { publisher, published, recent } = shared
+  const settings = options.settings[operatorId] ?? operatorSettings()
+  const { responseMs, unknownRetriesMs } = timingsFor(options.timings, settings)
+  const metrics = shared.metrics.of(operatorId)
+  return {
+    operatorId,
+    settings,
+    publisher,
+    published,
+    recent,
+    metrics,
+    logger,
+    now,
+    elapsed,
+    journal: createJournal(options.shared, () => shared.metrics.journalUnavailable()),
+    references: createReferences({ operatorId, shared: options.shared, random }),
+    turns: new RetryTurns(elapsed, inWorkMax(settings.window)),
+    inDoubtMs: responseMs,
+    unknownRetriesMs,
+    onMissingId: missingIdNoted(operatorId, options, metrics),
+  }
 }
 
 /** What a session of the operator needs: its timers, its counters, and where its receipts go. */
@@ -156,7 +169,7 @@ function bindOptions(
   { settings, timings, logger, now, elapsed, newId }: GatewayOptions,
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
-): OperatorBindOptions {
+): OperatorOptions['bind'] {
   const profile = settings[operatorId] ?? operatorSettings()
   const { tls, unansweredMs, bindMode } = profile
   return {

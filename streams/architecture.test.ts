@@ -33,6 +33,11 @@ const NATS = ['@nats-io/transport-node', '@nats-io/jetstream']
 const RULES: readonly Rule[] = [
   { from: 'streams/domain/', folders: [], packages: ['node:crypto'] },
   { from: 'streams/domain/message/msisdn.ts', folders: ['streams/domain/'], packages: ['libphonenumber-js'] },
+  {
+    from: 'streams/domain/message/numbering-plans.ts',
+    folders: [],
+    packages: ['libphonenumber-js/min/metadata'],
+  },
   { from: 'streams/contracts/', folders: ['streams/domain/'], packages: ['zod'] },
   {
     from: 'streams/dsl/',
@@ -112,6 +117,11 @@ const RULES: readonly Rule[] = [
     from: 'sinks/',
     folders: READER,
     packages: ['zod', 'pg', 'ioredis', 'prom-client', '@opentelemetry/api', 'node:*'],
+  },
+  {
+    from: 'sinks/jobs/archive/',
+    folders: [...EDGE, 'sinks/'],
+    packages: ['zod', 'pg', '@aws-sdk/client-s3', 'hyparquet', 'hyparquet-writer', 'node:*'],
   },
   {
     from: 'sinks/admin/',

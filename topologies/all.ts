@@ -3,9 +3,8 @@ import { outbound, type OutboundOptions } from './outbound/outbound.ts'
 import { correlate, correlateWithin } from './receipts/correlate.ts'
 import type { CorrelationLimits } from './receipts/correlation.ts'
 import { intake, type IntakeOptions } from './receipts/intake.ts'
-import type { SentOptions } from './receipts/sent.ts'
 import { quality } from './quality/quality.ts'
-import { segments } from './segments/segments.ts'
+import { segments, type SegmentsOptions } from './segments/segments.ts'
 
 /** The application: prefix of its groups and transactional ids. */
 export const APP = 'sms'
@@ -19,7 +18,7 @@ export const allTopologies = (options: AllOptions): readonly Topology[] => [
   quality,
 ]
 
-export interface AllOptions extends SentOptions, OutboundOptions, IntakeOptions {
+export interface AllOptions extends SegmentsOptions, OutboundOptions, IntakeOptions {
   /** Default: CORRELATION_LIMITS. */
   readonly correlation?: CorrelationLimits
 }

@@ -14,11 +14,13 @@ const rulesIn = (env: Readonly<Record<string, unknown>>) =>
 
 describe('how the topologies treat an operator', () => {
   it('[PD2] is in its profile, the same that the gateway reads', () => {
-    const { rulesOf, strategyOf } = rulesIn({
-      OPERATOR_OPTIONS: { [HEX]: { idRules: ['hex2dec'], longMessage: 'TLV', window: 5 } },
+    const { rulesOf, strategyOf, scopeOf } = rulesIn({
+      OPERATOR_OPTIONS: {
+        [HEX]: { idRules: ['hex2dec'], longMessage: 'TLV', receiptScope: 'last', window: 5 },
+      },
     })
-    expect([rulesOf(HEX), strategyOf(HEX)]).toEqual([['hex2dec'], 'TLV'])
-    expect([rulesOf(OTHER), strategyOf(OTHER)]).toEqual([[], 'CSMS'])
+    expect([rulesOf(HEX), strategyOf(HEX), scopeOf(HEX)]).toEqual([['hex2dec'], 'TLV', 'last'])
+    expect([rulesOf(OTHER), strategyOf(OTHER), scopeOf(OTHER)]).toEqual([[], 'CSMS', 'all'])
   })
 
   it('[K2] OPERATOR_ID_RULES win for the operators that they name', () => {
@@ -27,5 +29,12 @@ describe('how the topologies treat an operator', () => {
       OPERATOR_ID_RULES: { [HEX]: ['lower'] },
     })
     expect([rulesOf(HEX), rulesOf(OTHER)]).toEqual([['lower'], ['hyphens']])
+  })
+
+  it('[K8] a receipt may take 168 h, or as many as CORRELATION_HOURS says', () => {
+    expect(rulesIn({}).correlationHours).toBe(168)
+    expect(rulesIn({ CORRELATION_HOURS: 48 }).correlationHours).toBe(48)
+    for (const hours of [0, 721, 1.5])
+      expect(() => rulesIn({ CORRELATION_HOURS: hours })).toThrow('CORRELATION_HOURS')
   })
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { routingEnv } from '../bridges/routing/lookup.ts'
+import { correlationEnv } from '../streams/contracts/correlation-hours.ts'
 import { OperatorProfiles } from '../streams/contracts/operator-profile.ts'
 import { uuid } from '../streams/contracts/topic.ts'
 import { CANONICAL_ID_RULES } from '../streams/domain/receipt/canonical-id.ts'
@@ -22,6 +23,7 @@ const environment = {
   ...logEnv,
   ...natsEnv,
   ...routingEnv,
+  ...correlationEnv,
   PORT: port.default(9464),
   STATE_DIR: z.string().default('.state'),
   /** The profiles of the operators, the same as the gateway's: id rules and long messages [PD2]. */
@@ -46,10 +48,19 @@ const environment = {
 export const readTopologiesConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(environment, env)
 
-type RoutedConfig = Pick<ReturnType<typeof readTopologiesConfig>, 'OPERATOR_OPTIONS' | 'OPERATOR_ID_RULES'>
+type RoutedConfig = Pick<
+  ReturnType<typeof readTopologiesConfig>,
+  'OPERATOR_OPTIONS' | 'OPERATOR_ID_RULES' | 'CORRELATION_HOURS'
+>
 
-/** How the topologies treat each operator. */
-export const operatorRulesOf = ({ OPERATOR_OPTIONS: profiles, OPERATOR_ID_RULES: rules }: RoutedConfig) => ({
+/** How the topologies treat each operator, and how long they wait for all of them. */
+export const operatorRulesOf = ({
+  OPERATOR_OPTIONS: profiles,
+  OPERATOR_ID_RULES: rules,
+  CORRELATION_HOURS: correlationHours,
+}: RoutedConfig) => ({
+  correlationHours,
   rulesOf: (operatorId: string) => rules[operatorId] ?? profiles[operatorId]?.idRules ?? [],
   strategyOf: (operatorId: string) => profiles[operatorId]?.longMessage ?? 'CSMS',
+  scopeOf: (operatorId: string) => profiles[operatorId]?.receiptScope ?? 'all',
 })

@@ -82,6 +82,16 @@ const watchOf = (workers: readonly Worker[], admin: LogAdmin, metrics: Metrics) 
     lag: gaugeLag(metrics),
   })
 
+const hooksOf = (metrics: Metrics) =>
+  observe({
+    logger,
+    metrics,
+    now: systemClock.now,
+    notes: NOTES,
+    poison: POISON,
+    traced: config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined,
+  })
+
 await runProcess(logger, async (closers, fail) => {
   closers.add('tracing', startTracing('topologies', config.OTEL_EXPORTER_OTLP_ENDPOINT), (opened) =>
     opened.close(),
@@ -95,7 +105,7 @@ await runProcess(logger, async (closers, fail) => {
     [ROUTE_LOOKUP]: routing.lookup,
     [SUBMIT_RESULTS_READ_LOOKUP]: submitResultsRead(log, closers),
   })
-  const hooks = observe({ logger, metrics, now: systemClock.now, notes: NOTES, poison: POISON })
+  const hooks = hooksOf(metrics)
   const topologies = allTopologies(operatorRulesOf(config))
   const bufferBytes = writeBufferBytesOf(topologies.length * config.LOG_PARTITIONS)
   const rows = new RowBudget(RECENT_ROWS_PER_PROCESS_MAX)

@@ -15,7 +15,8 @@ interface NoteRule {
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly Counter[]
   /** A histogram of the time from the record on the log to the commit of what came of it. */
-  readonly age?: Counter
+  readonly age?: Counter & { readonly buckets?: 'B1' }
+  readonly span?: { readonly name: string; readonly within?: string }
   /** Gauges of what is so at present, each from the field `of`; gone when it is absent. */
   readonly gauges?: readonly (Counter & { readonly of: string })[]
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
@@ -38,6 +39,15 @@ export const NOTES = {
   'orch.transition': { level: 'info' },
   'orch.stage': {
     counters: [counted('orch_pipeline_stage_total', 'Steps of the outbound pipeline', 'stage', 'result')],
+    age: {
+      ...counted(
+        'orch_pipeline_stage_duration_seconds',
+        'From what caused a step, on the log or by a timer, to its commit',
+        'stage',
+      ),
+      buckets: 'B1',
+    },
+    span: { name: 'orch.pipeline.{stage}', within: 'orch.pipeline.total' },
   },
   'orch.retry': {
     level: 'warn',
@@ -60,6 +70,7 @@ export const NOTES = {
     level: 'info',
     counters: [counted('dlr_messages_received_total', 'Valid receipts', 'operator_id')],
     share: orphanRate('whole'),
+    span: { name: 'dlr.intake' },
   },
   'dlr.redelivered': {
     level: 'debug',
@@ -69,13 +80,14 @@ export const NOTES = {
     level: 'debug',
     counters: [counted('dlr_dedup_total', 'Receipts dropped by fingerprint', 'operator_id')],
   },
-  'dlr.correlated': { level: 'info' },
+  'dlr.correlated': { level: 'info', span: { name: 'dlr.correlate' } },
   'dlr.correlation_retry': {
     counters: [counted('dlr_correlation_retry_total', 'Further looks for a submitted segment')],
   },
   'dlr.orphaned': {
     level: 'warn',
     share: orphanRate('part'),
+    span: { name: 'dlr.correlate' },
     counters: [
       counted('dlr_orphans_total', 'Receipts that match no submitted segment', 'operator_id'),
       counted('dlr_orphan_total', 'Alias of dlr_orphans_total', 'operator_id'),
@@ -89,6 +101,7 @@ export const NOTES = {
   },
   'dlr.processed': {
     level: 'info',
+    span: { name: 'dlr.aggregate' },
     /**
      * A receipt that waited for its submit result carries the instant at which it was found: the
      * wait does not count.
@@ -113,6 +126,11 @@ export const NOTES = {
   'dlr.partial': {
     level: 'warn',
     counters: [counted('dlr_partial_total', 'Messages closed by the end of their grace')],
+  },
+  /** The command may have gone by the age of its stream, or no operator was bound [F10]. */
+  'dlr.not_sent': {
+    level: 'warn',
+    counters: [counted('dlr_not_sent_total', 'Messages closed of which no operator ever had a part')],
   },
   'operator.quality': {
     gauges: [

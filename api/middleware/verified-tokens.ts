@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** Far more clients than one process serves at a time; a digest and a few claims each. */
 const TOKENS_MAX = 10_000
@@ -52,4 +52,4 @@ export function verifiedTokens<T>(now: () => number, tokensMax = TOKENS_MAX): Ve
 const lives = ({ fromMs, untilMs }: Remembered<unknown>, nowMs: number): boolean =>
   fromMs <= nowMs && nowMs < untilMs
 
-const digestOf = (token: string): string => createHash('sha256').update(token).digest('base64')
+const digestOf = (token: string): string => hash('sha256', token, 'base64')

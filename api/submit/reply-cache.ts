@@ -37,12 +37,17 @@ export function connectRedis(url: string, logger: Logger, random: () => number):
 }
 
 export function redisReplyCache(redis: Redis, instruments: Instruments): ReplyCache {
-  const find = inOneTurn((keys) => redis.mget(keys))
+  const find = inOneTurn((keys: string[]) => redis.mget(keys))
+  const keep = inOneTurn(async (pairs: Pair[]) => {
+    const [keys, values] = [pairs.map(({ key }) => key), pairs.map(({ value }) => value)]
+    await redis.eval(SET_ALL, keys.length, ...keys, KEY_LIFETIME_MS / 1000, ...values)
+    return []
+  })
   return {
     async get(hash) {
       try {
         const stored = await find(keyOf(hash))
-        if (stored === null) return undefined
+        if (stored === null || stored === undefined) return undefined
         instruments.cacheHits.inc()
         return StoredReply.parse(JSON.parse(stored))
       } catch {
@@ -53,7 +58,7 @@ export function redisReplyCache(redis: Redis, instruments: Instruments): ReplyCa
     },
     async set(hash, stored) {
       try {
-        await redis.set(keyOf(hash), JSON.stringify(stored), 'EX', KEY_LIFETIME_MS / 1000)
+        await keep({ key: keyOf(hash), value: JSON.stringify(stored) })
       } catch {
         instruments.redisErrors.inc({ op: 'set' })
       }
@@ -61,22 +66,36 @@ export function redisReplyCache(redis: Redis, instruments: Instruments): ReplyCa
   }
 }
 
-type Found = string | null
+interface Pair {
+  readonly key: string
+  readonly value: string
+}
 
-/** What is asked for in one turn of the event loop is one command. */
-function inOneTurn(ask: (keys: string[]) => Promise<Found[]>): (key: string) => Promise<Found> {
-  let keys: string[] = []
-  let answers: Promise<Found[]> | undefined
-  const send = async (): Promise<Found[]> => {
-    await nextTurn()
-    const asked = keys
-    keys = []
-    answers = undefined
-    return ask(asked)
+/** A command for each would cost this process more than the reply itself. */
+const SET_ALL = `for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[i + 1], 'EX', ARGV[1]) end`
+
+/** Redis serves nobody else meanwhile: so many take it about a millisecond. */
+const TOGETHER_MAX = 500
+
+/** What is asked in one turn of the event loop is one command. */
+function inOneTurn<Q, A>(
+  ask: (questions: Q[]) => Promise<readonly A[]>,
+): (question: Q) => Promise<A | undefined> {
+  let gathering: { readonly questions: Q[]; readonly answers: Promise<readonly A[]> } | undefined
+  const begin = () => {
+    const questions: Q[] = []
+    const send = async (): Promise<readonly A[]> => {
+      await nextTurn()
+      if (gathering?.questions === questions) gathering = undefined
+      return ask(questions)
+    }
+    return { questions, answers: send() }
   }
-  return async (key) => {
-    const place = keys.push(key) - 1
-    answers ??= send()
-    return (await answers)[place] ?? null
+  return async (question) => {
+    gathering ??= begin()
+    const { questions, answers } = gathering
+    const place = questions.push(question) - 1
+    if (questions.length >= TOGETHER_MAX) gathering = undefined
+    return (await answers)[place]
   }
 }

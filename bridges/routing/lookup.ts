@@ -1,4 +1,4 @@
-import { trace } from '@opentelemetry/api'
+import { contextFrom, inSpan } from '../../streams/platform/tracing.ts'
 import { z } from 'zod'
 import type { Route } from '../../streams/contracts/lookups.ts'
 import type { Answer, Lookup, Question } from '../../streams/contracts/question.ts'
@@ -73,16 +73,26 @@ export function lookupOver(
     return result
   }
   return async (question) => {
-    const span = tracer.startSpan('routing-engine.select_route')
     const request = requestOf(question)
-    const first = await call(request)
-    const result = first.code === 'UNAVAILABLE' ? await repeated(call, request, first) : first
-    span.end()
+    const result = await inRouteSpan(question, async () => {
+      const first = await call(request)
+      return first.code === 'UNAVAILABLE' ? repeated(call, request, first) : first
+    })
     return answerOf(result, now())
   }
 }
 
-const tracer = trace.getTracer('routing')
+/** Of the trace of the message that asks [TR2]. */
+function inRouteSpan<T>({ about, trace }: Question<unknown>, work: () => Promise<T>): Promise<T> {
+  const attributes = {
+    'sms.message_id': about['messageId'] ?? '',
+    'sms.tenant_id': about['tenantId'] ?? '',
+    'sms.account_id': about['accountId'] ?? '',
+  }
+  const parent = contextFrom({ ...trace })
+  return inSpan('routing', 'routing-engine.select_route', { attributes, parent }, work)
+}
+
 const CIRCUIT_OPEN = 'circuit_open'
 /** The engine is well and has decided: these say nothing against it. */
 const ANSWERED: ReadonlySet<string> = new Set(['OK', 'NOT_FOUND', 'INVALID_ARGUMENT'])

@@ -23,7 +23,7 @@ export interface ServiceSpec {
  * MiB. What a service makes lives for a round or a request; with Node's 16 much of it is copied
  * before it dies. The image sets the same.
  */
-const YOUNG_SPACE = '--max-semi-space-size=64'
+export const YOUNG_SPACE = '--max-semi-space-size=64'
 const READY_WITHIN_MS = 90_000
 const STOP_WITHIN_MS = 20_000
 const PROBE_MS = 2000

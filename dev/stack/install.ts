@@ -59,6 +59,12 @@ const findNetSmpp = async (): Promise<string | undefined> => {
   return code === 0 ? output.trim() : undefined
 }
 
+/** A module and no program, and without `ensurepip` an environment would have no pip. */
+const findVenv = async (): Promise<string | undefined> => {
+  const { code, output } = await runCommand('python3', ['-c', 'import venv, ensurepip; print(venv.__file__)'])
+  return code === 0 ? output.trim() : undefined
+}
+
 const plain = (name: string, ...packages: string[]): Program => ({
   name,
   packages,
@@ -77,6 +83,8 @@ export const programs = {
   },
   mvn: plain('mvn', 'maven'),
   perl: plain('perl', 'perl'),
+  python3: plain('python3', 'python3'),
+  venv: { name: 'venv of Python', packages: ['python3-venv'], find: findVenv },
   bearerbox: plain('bearerbox', 'kannel'),
   'net-smpp': { name: 'Net::SMPP of Perl', packages: ['libnet-smpp-perl'], find: findNetSmpp },
 } as const satisfies Record<string, Program>

@@ -114,3 +114,33 @@ it('without an address of the tables the tool says which variable is missing', (
   }).outbox()
   return own.close()
 })
+
+describe('the archive', () => {
+  it('is off without a bucket, and shows what the tables say of it', async () => {
+    await scene.admin.query(
+      `INSERT INTO orch.archive_runs (table_name, month, part, state, rows, object_key, updated_at)
+       VALUES ('dlr.late_dlrs', '2026-04-01', 2, 'VERIFIED', 7, 's3://b/k', '2026-08-01T00:00:00Z')`,
+    )
+    expect(await at(desks().archive, (desk) => desk.list(10))).toEqual([
+      {
+        table: 'dlr.late_dlrs',
+        month: '2026-04',
+        part: 2,
+        state: 'VERIFIED',
+        rows: 7,
+        object: 's3://b/k',
+        at: '2026-08-01T00:00:00.000Z',
+      },
+    ])
+    expect(await at(desks().archive, (desk) => desk.applyLifecycle())).toBeUndefined()
+    expect(await at(desks().jobs, (desk) => desk.run('archive'))).toBe('unknown')
+    const on = openDesks(silentLogger, {
+      DATABASE_URL: scene.database.url,
+      ARCHIVE_BUCKET: 'b',
+      ARCHIVE_ENDPOINT: 'http://127.0.0.1:9',
+      ARCHIVE_REGION: 'x',
+      AWS_ACCESS_KEY_ID: 'k',
+    })
+    expect((await at(on.jobs, (desk) => desk.list())).map(({ name }) => name)).toContain('archive')
+  })
+})

@@ -3,12 +3,14 @@ import { z } from 'zod'
 import { readConfig } from '../../streams/platform/config.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
-import type { DeadMessageDesk, JobDesk, OutboxDesk } from '../../streams/tools/desks.ts'
+import type { ArchiveDesk, DeadMessageDesk, JobDesk, OutboxDesk } from '../../streams/tools/desks.ts'
+import { openArchive } from '../jobs/archive/open.ts'
 import { jobsConfig } from '../jobs/config.ts'
 import { jobsWith } from '../jobs/jobs.ts'
 import { openJobPools } from '../jobs/pools.ts'
 import { jobRunner } from '../jobs/runner.ts'
 import { addressAs, openPool } from '../postgres/pool.ts'
+import { archiveDesk } from './archive.ts'
 import { deadMessages } from './dead-messages.ts'
 import { jobDesk } from './jobs.ts'
 import { outboxDesk } from './outbox.ts'
@@ -43,10 +45,17 @@ export function openDesks(logger: Logger, env?: Readonly<Record<string, string |
     deadMessages: (): DeadMessageDesk => deadMessages(adminPool(), means),
     outbox: (): OutboxDesk => outboxDesk(adminPool(), means),
     jobs: (): JobDesk => {
-      const pools = openJobPools(jobsConfig(env).addresses, lost)
-      const jobs = jobsWith(logger)
-      const runner = jobRunner({ jobs, pools, metrics: new Metrics(), logger, now: Date.now })
+      const { addresses, archive } = jobsConfig(env)
+      const pools = openJobPools(addresses, lost)
+      const metrics = new Metrics()
+      const means = archive === undefined ? undefined : openArchive(archive, { logger, metrics })
+      const jobs = jobsWith(logger, means)
+      const runner = jobRunner({ jobs, pools, metrics, logger, now: Date.now })
       return jobDesk({ jobs, pools, runner, now: Date.now })
+    },
+    archive: (): ArchiveDesk => {
+      const { addresses, archive } = jobsConfig(env)
+      return archiveDesk(openJobPools(addresses, lost), archive)
     },
   }
 }

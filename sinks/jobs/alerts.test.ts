@@ -6,6 +6,7 @@ import { createInstruments } from '../../api/instruments.ts'
 import { silentLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { Pool } from 'pg'
+import { archiveMetrics } from './archive/archive.ts'
 import { jobsWith, monthsObserver } from './jobs.ts'
 import { jobRunner } from './runner.ts'
 
@@ -32,6 +33,7 @@ function metricNames(): ReadonlySet<string> {
   const pools = { migrator: nowhere, relay: nowhere, dlr: nowhere, smpp: nowhere }
   jobRunner({ jobs: jobsWith(silentLogger), pools, metrics, logger: silentLogger, now: () => 0 })
   monthsObserver(metrics)
+  archiveMetrics(metrics)
   createInstruments(metrics)
   return new Set(metrics.registry.getMetricsAsArray().map(({ name }) => name))
 }

@@ -1,18 +1,23 @@
 import type { Metrics } from '../../streams/platform/metrics.ts'
 import type { Logger } from '../../streams/platform/logger.ts'
 import { ensurePartitions, partitionMonthsAhead } from '../postgres/partitions.ts'
+import { archive, type ArchiveMeans } from './archive/archive.ts'
 import { correlationSweep, purge } from './purges.ts'
 import { quarantineReport } from './quarantine-report.ts'
 import { requeue } from './requeue.ts'
 import { dailyAt, type Job, type JobPools } from './schedule.ts'
 
-/** All of them, in the order in which they run when several are due. */
-export const jobsWith = (logger: Logger): readonly Job[] => [
+/**
+ * All of them, in the order in which they run when several are due. Without means for it there is
+ * no archive.
+ */
+export const jobsWith = (logger: Logger, means?: ArchiveMeans): readonly Job[] => [
   partitions,
   correlationSweep,
   requeue,
   purge,
   quarantineReport(logger),
+  ...(means === undefined ? [] : [archive(means)]),
 ]
 
 /** [DB70] */

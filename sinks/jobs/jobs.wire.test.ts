@@ -97,6 +97,34 @@ describe('the runner', () => {
     ])
   })
 
+  it('lets a long job that has failed wait for its next time, so that it does not go on all day', async () => {
+    const failing = { ...counting(() => Promise.reject(new Error('no'))), isLong: true }
+    const long = runnerOf([failing])
+    await long.runDue()
+    nowMs += 59 * 60_000
+    await long.runDue()
+    expect(failing.times()).toBe(1)
+    nowMs += 60_000
+    await long.runDue()
+    expect(failing.times()).toBe(2)
+  })
+
+  it('keeps the times of the others while a long job runs', async () => {
+    const ends: (() => void)[] = []
+    const long = {
+      ...counting(() => new Promise((resolve) => void ends.push(() => resolve(0)))),
+      name: 'long',
+    }
+    const short = counting()
+    const both = runnerOf([long, short])
+    const running = both.runDue([long])
+    while (long.times() === 0) await new Promise((resolve) => void setTimeout(resolve, 5))
+    await both.runDue([short])
+    expect(short.times()).toBe(1)
+    for (const end of ends) end()
+    await running
+  })
+
   it('keeps the failure of a run that a person asked for, and tells it', async () => {
     const failing = counting(() => Promise.reject(new Error('no')))
     await expect(runnerOf([failing]).runNow(failing)).rejects.toThrow('no')

@@ -3,6 +3,7 @@ import { createLogger } from '../../streams/platform/logger.ts'
 import { Metrics } from '../../streams/platform/metrics.ts'
 import { serveOperations } from '../../streams/platform/operations-server.ts'
 import { runProcess, type Closers } from '../../streams/platform/process.ts'
+import { openArchive } from './archive/open.ts'
 import { jobsConfig } from './config.ts'
 import { jobsWith, monthsObserver } from './jobs.ts'
 import { closeJobPools, openJobPools } from './pools.ts'
@@ -37,7 +38,9 @@ await runProcess(logger, async (closers, fail) => {
   const lost = (operation: string, error: Error) =>
     logger.warn('postgres.connection_lost', { operation, error })
   const pools = closers.add('pools', openJobPools(config.addresses, lost), closeJobPools)
-  const jobs = jobsWith(logger)
+  const means = openArchive(config.archive, { logger, metrics })
+  if (means !== undefined) closers.add('store', means.store, (store) => store.close())
+  const jobs = jobsWith(logger, means)
   const runner = jobRunner({ jobs, pools, metrics, logger, now: Date.now })
   const [name] = process.argv.slice(2)
   if (name !== undefined) {
@@ -47,15 +50,19 @@ await runProcess(logger, async (closers, fail) => {
   await serve(pools, metrics, closers)
   const observeMonths = monthsObserver(metrics)
   const stopping = new AbortController()
-  const loop = async (): Promise<void> => {
+  const every = async (look: () => Promise<void>): Promise<void> => {
     while (!stopping.signal.aborted) {
-      await runner.runDue()
-      const told = (error: unknown) => logger.warn('job.months_unknown', { error })
-      await observeMonths(pools, Date.now()).catch(told)
+      await look()
       await sleep(config.JOBS_LOOK_MS, stopping.signal)
     }
   }
-  const running = loop().catch(fail)
+  const told = (error: unknown) => logger.warn('job.months_unknown', { error })
+  const short = async () => {
+    await runner.runDue(jobs.filter((job) => job.isLong !== true))
+    await observeMonths(pools, Date.now()).catch(told)
+  }
+  const long = () => runner.runDue(jobs.filter((job) => job.isLong === true))
+  const running = Promise.all([every(short), every(long)]).catch(fail)
   closers.add('loop', stopping, async (controller) => {
     controller.abort()
     await running

@@ -4,8 +4,11 @@ import type { JobPools } from './schedule.ts'
 /** One role, one address. */
 export type JobAddresses = Readonly<Record<keyof JobPools, string>>
 
-/** A connection holds the row of the job, another does its work, a third answers the readiness. */
-const CONNECTIONS_MAX = 3
+/**
+ * A connection holds the row of the job, another does its work, and that twice: a long job runs
+ * beside the others. A fifth answers the readiness.
+ */
+const CONNECTIONS_MAX = 5
 /**
  * A statement of a job goes through months of rows, and nobody waits for it. Beyond this it is
  * stuck.

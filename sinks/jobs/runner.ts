@@ -14,8 +14,11 @@ export interface RunnerOptions {
 }
 
 export interface Runner {
-  /** Runs what is due, one after the other; what fails is tried again at the next call. */
-  runDue(): Promise<void>
+  /**
+   * Runs what is due of these, default all, one after the other. What fails is tried again at the
+   * next call, unless it is long.
+   */
+  runDue(some?: readonly Job[]): Promise<void>
   /**
    * Runs one whether it is due or not. False when another process is running it. Rejects when it
    * fails.
@@ -23,17 +26,24 @@ export interface Runner {
   runNow(job: Job): Promise<boolean>
 }
 
-const LastRun = z.object({ succeeded_at: z.date().nullable() })
+const LastRun = z.object({ succeeded_at: z.date().nullable(), failed_at: z.date().nullable() })
+type LastRun = z.infer<typeof LastRun>
+
+/** The last run after which the job waits for its next time. */
+function lastTryMs({ isLong = false }: Job, { succeeded_at, failed_at }: LastRun): number | undefined {
+  if (!isLong || failed_at === null) return succeeded_at?.getTime()
+  return Math.max(succeeded_at?.getTime() ?? 0, failed_at.getTime())
+}
 
 /** What is due is known from the table, so that a new process neither repeats nor forgets a run. */
 export function jobRunner(options: RunnerOptions): Runner {
   const { jobs, logger, now } = options
   const work: Work = { ...options, instruments: instrumentsOf(options) }
   return {
-    async runDue() {
-      for (const job of jobs) {
+    async runDue(some = jobs) {
+      for (const job of some) {
         try {
-          await claimed(work, job, (lastMs) => isDue(job.schedule, lastMs, now()))
+          await claimed(work, job, (last) => isDue(job.schedule, lastTryMs(job, last), now()))
         } catch (error) {
           work.instruments.failed.inc({ job: job.name })
           logger.error('job.failed', { operation: job.name, error })
@@ -49,11 +59,7 @@ interface Work extends RunnerOptions {
 }
 
 /** False: another process has the row, and so the job. */
-async function claimed(
-  work: Work,
-  job: Job,
-  isWanted: (lastMs: number | undefined) => boolean,
-): Promise<boolean> {
+async function claimed(work: Work, job: Job, isWanted: (last: LastRun) => boolean): Promise<boolean> {
   const { migrator } = work.pools
   // The row must be there before it can be locked, also by the process that comes second.
   await migrator.query('INSERT INTO orch.job_runs (job) VALUES ($1) ON CONFLICT DO NOTHING', [job.name])
@@ -64,7 +70,7 @@ async function claimed(
     if (last === undefined) return { kind: 'busy' }
     const lastMs = last.succeeded_at?.getTime()
     work.instruments.succeeded.set({ job: job.name }, (lastMs ?? 0) / 1000)
-    return isWanted(lastMs) ? attempt(work, job, lastMs, client) : { kind: 'over' }
+    return isWanted(last) ? attempt(work, job, lastMs, client) : { kind: 'over' }
   })
   if (end.kind === 'failed') throw end.error
   return end.kind === 'over'
@@ -115,9 +121,9 @@ function instrumentsOf({ metrics, jobs }: RunnerOptions) {
 const keepEnd = (client: Queryable, job: string, column: 'succeeded_at' | 'failed_at', atMs: number) =>
   client.query(`UPDATE orch.job_runs SET ${column} = $2 WHERE job = $1`, [job, new Date(atMs)])
 
-async function lockRow(client: Queryable, job: string): Promise<z.infer<typeof LastRun> | undefined> {
+async function lockRow(client: Queryable, job: string): Promise<LastRun | undefined> {
   const { rows } = await client.query(
-    'SELECT succeeded_at FROM orch.job_runs WHERE job = $1 FOR UPDATE SKIP LOCKED',
+    'SELECT succeeded_at, failed_at FROM orch.job_runs WHERE job = $1 FOR UPDATE SKIP LOCKED',
     [job],
   )
   return rows[0] === undefined ? undefined : LastRun.parse(rows[0])

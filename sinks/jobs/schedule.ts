@@ -45,6 +45,11 @@ export interface JobRun {
 
 export interface Job {
   readonly name: string
+  /**
+   * May take hours: it has a loop of its own, so that the others keep their times, and after a
+   * failure it waits for its next time.
+   */
+  readonly isLong?: boolean
   readonly schedule: Schedule
   /**
    * Idempotent; may be ended anywhere and run again. Gives the number of rows that it has changed.

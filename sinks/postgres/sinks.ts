@@ -1,8 +1,9 @@
 import type { Pool } from 'pg'
+import { CORRELATION_HOURS } from '../../streams/contracts/correlation-hours.ts'
 import { outboundDeadLetters, statusEvents, submitResults } from '../../streams/contracts/outbound.ts'
 import { dlrRecords } from '../../streams/contracts/receipts.ts'
 import { sink, taking, type Sink, type SinkHooks } from '../sink.ts'
-import { writeCorrelations } from './smpp/correlations.ts'
+import { correlationWriter } from './smpp/correlations.ts'
 import { insertDeadLetters } from './orch/dead-letters.ts'
 import { writeDlrRecords } from './dlr/dlr-records.ts'
 import { writeStatuses } from './orch/messages.ts'
@@ -34,7 +35,13 @@ export const dlrSink = (pool: Pool, hooks: SinkHooks): Sink =>
 export const SMPP_SINK_GROUP = 'sms.sink.smpp'
 
 /** Which operator id stands for which segment, as `smpp_svc` [DB33]. */
-export function smppSink(pool: Pool, hooks: SinkHooks, frontier: SubmitFrontier): Sink {
+export function smppSink(
+  pool: Pool,
+  hooks: SinkHooks,
+  frontier: SubmitFrontier,
+  correlationHours = CORRELATION_HOURS,
+): Sink {
+  const writeCorrelations = correlationWriter(correlationHours)
   const mark = markAfterSubmit(frontier)
   return sink('smpp', [
     taking(submitResults, hooks, async (results) => {

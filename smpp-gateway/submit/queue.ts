@@ -7,6 +7,7 @@ import type { Logger } from '../../streams/platform/logger.ts'
 import type { Carrier } from './carrier.ts'
 import { readCommand, type CommandIdentity } from './command.ts'
 import { GuardedSubmit, type Handled } from './redelivery/faults.ts'
+import type { FirstDeliveries } from './redelivery/first-deliveries.ts'
 import { PULL_MS, Pulls } from './pulls.ts'
 import { publishRefusal } from './results.ts'
 import { traceOf } from '../spans.ts'
@@ -16,6 +17,7 @@ import { later, NOBODY_BOUND_MS, type SubmitContext, type Verdict } from './subm
 export interface QueueOptions {
   readonly nats: NatsLink
   readonly context: SubmitContext
+  readonly deliveries: FirstDeliveries
   /** Who carries the next PDU. */
   readonly carrier: () => Carrier | undefined
   readonly workingMs: number
@@ -135,8 +137,9 @@ export class CommandQueue {
    * Left unread it would wait for its ack wait.
    */
   async #consume(signal: AbortSignal): Promise<void> {
-    const { nats, context } = this.#options
+    const { nats, context, deliveries } = this.#options
     const consumer = await jetstreamOf(nats).consumers.get(STREAM, commandDurable(context.operatorId))
+    deliveries.begin((await consumer.info(true)).delivered.stream_seq)
     const room = async (): Promise<number> => {
       await this.#room(signal)
       await this.#carried(signal)
@@ -166,12 +169,13 @@ export class CommandQueue {
   }
 
   #take(message: JsMsg, signal: AbortSignal): void {
-    if (signal.aborted) return this.#while(this.#giveBack(message))
+    const isFirst = this.#options.deliveries.isFirst(message)
+    if (signal.aborted) return this.#while(this.#giveBack(message, isFirst))
     const untilTurnMs = message.redelivered ? this.#untilTurnMs() : 0
     if (untilTurnMs > 0) return message.nak(untilTurnMs)
     const again = message.redelivered ? 1 : 0
     this.#againInWork += again
-    const handled = this.#handle(message, signal).finally(() => {
+    const handled = this.#handle(message, isFirst, signal).finally(() => {
       this.#againInWork -= again
     })
     this.#while(handled)
@@ -186,9 +190,9 @@ export class CommandQueue {
   }
 
   /** It came after the halt. */
-  async #giveBack(message: JsMsg): Promise<void> {
+  async #giveBack(message: JsMsg, isFirst: boolean): Promise<void> {
     const { operatorId, journal } = this.#options.context
-    const read = message.redelivered ? undefined : readCommand(message.data, operatorId)
+    const read = isFirst ? readCommand(message.data, operatorId) : undefined
     if (read?.kind === 'command') await journal.noteUnsent(read.command.messageId)
     message.nak()
   }
@@ -214,15 +218,15 @@ export class CommandQueue {
     return throttle.isFree && this.#inWork.size < Math.min(window.limit, Math.max(1, rate))
   }
 
-  async #handle(message: JsMsg, giveBack: AbortSignal): Promise<void> {
-    const handled = await this.#verdict(message, giveBack)
+  async #handle(message: JsMsg, isFirst: boolean, giveBack: AbortSignal): Promise<void> {
+    const handled = await this.#verdict(message, isFirst, giveBack)
     if (handled.kind === 'done') return message.ack()
     if (handled.kind === 'unreadable') return message.term()
     if (handled.delayMs > 0) message.nak(handled.delayMs)
     else message.nak()
   }
 
-  async #verdict(message: JsMsg, giveBack: AbortSignal): Promise<Handled> {
+  async #verdict(message: JsMsg, isFirst: boolean, giveBack: AbortSignal): Promise<Handled> {
     const { context, carrier, logger } = this.#options
     const { operatorId, metrics } = context
     const read = readCommand(message.data, operatorId)
@@ -230,7 +234,7 @@ export class CommandQueue {
       const trace = traceOf(message.headers)
       const giveUp = this.#giveUp.signal
       const delivery = {
-        isFirst: !message.redelivered,
+        isFirst,
         storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
       }
       return this.#once(read.command.messageId, message, () =>

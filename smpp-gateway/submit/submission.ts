@@ -40,7 +40,7 @@ export interface SubmitContext {
 
 /** How a command has come from NATS. */
 export interface Delivery {
-  /** True when JetStream has never delivered this message before. */
+  /** True when JetStream has certainly never delivered this message before. */
   readonly isFirst: boolean
   /** When JetStream stored it, epoch ms: no result of it can be older. */
   readonly storedAt: number

@@ -8,6 +8,8 @@ export interface Question<A> {
   /** Two questions of one lookup with the same key are asked once a batch. */
   readonly key: string
   readonly about: Readonly<Record<string, string>>
+  /** Of what asks: says nothing about the answer. */
+  readonly trace?: { readonly traceparent: string; readonly tracestate?: string } | undefined
   /** Never set: carries the type of the answer. */
   readonly answer?: A
 }

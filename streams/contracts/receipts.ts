@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
+import { CANONICAL_STATUSES, OUTCOMES, TERMINAL_SEGMENT_STATUSES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
 /**
@@ -66,9 +66,37 @@ export const Receipt = z.object({
 })
 export type Receipt = z.infer<typeof Receipt>
 
+/** Four ids of a receipt, each in up to four readings. */
+const CANDIDATES_MAX = 16
+
+/** How far the looks for a receipt have come that is sent round its candidates again [D9]. */
+export const Looks = z.object({
+  /** Looks that count. */
+  looks: z.number().int(),
+  /** Ends of the submit results at the last look that counts. */
+  results: z.array(z.number().int()).exactOptional(),
+  /** The next look, epoch milliseconds. */
+  nextMs: z.number().int(),
+})
+export type Looks = z.infer<typeof Looks>
+
+/** What a candidate that found nothing tells the next one [K5]. */
+export const HandOn = z.object({
+  canonicalId: z.string(),
+  looks: Looks.exactOptional(),
+  /** The first candidate under which only another subscriber's segments are known [K6]. */
+  stranger: z.string().exactOptional(),
+  /** The looks have found nobody with the subscriber's number: the id alone decides here. */
+  byIdAlone: z.literal(true).exactOptional(),
+})
+export type HandOn = z.infer<typeof HandOn>
+
 export const ReceiptLookup = z.object({
   ...envelope,
-  canonicalId: z.string(),
+  /** Under which it is looked for now. */
+  ...HandOn.shape,
+  /** All of them in their order, when there are several [K4]. */
+  candidates: z.array(z.string()).max(CANDIDATES_MAX).exactOptional(),
   receipt: Receipt,
   release: release.exactOptional(),
 })
@@ -95,8 +123,7 @@ const sentSegment = {
 }
 
 /**
- * A segment that its operator accepted. Receipts may come until `expiresAt`, as yet submittedAt +
- * 72 h [K8].
+ * A segment that its operator accepted. Receipts may come until `expiresAt` [K8].
  */
 export const SentSegment = z.object({ ...envelope, ...sentSegment, canonicalId: z.string() })
 export type SentSegment = z.infer<typeof SentSegment>
@@ -216,8 +243,10 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     ...place,
     kind: z.literal('SEGMENT'),
     operatorId: uuid,
-    status: z.enum(['REJECTED', 'EXPIRED']),
+    /** Of its submission, or of the only segment that its operator reports on [PD2]. */
+    status: z.enum(TERMINAL_SEGMENT_STATUSES),
     at: instant,
+    errorCode: z.string().max(32).exactOptional(),
     commandStatus: count.exactOptional(),
   }),
   z.object({
@@ -226,6 +255,8 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     received: count,
     expected: ordinal,
     at: instant,
+    /** Absent: GRACE_EXPIRED. */
+    closedBy: z.literal('NOT_SENT').exactOptional(),
   }),
   z.object({ ...envelope, kind: z.literal('ORPHAN'), orphanId: uuid, receipt: Receipt }),
   z.object({

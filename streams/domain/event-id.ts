@@ -160,6 +160,13 @@ export const topicDeadLetterId = (topic: string, partition: number, offset: stri
 /** `dlr.lookup`: `lookup`, eventId of the inbound receipt. */
 export const lookupEventId = (receiptEvent: string): string => eventIdOf(`lookup|${receiptEvent}`)
 
+/**
+ * `dlr.lookup` that is handed on: `lookup`, eventId of the inbound receipt, the candidate, and the
+ * look that counts there.
+ */
+export const handedOnEventId = (receiptEvent: string, canonicalId: string, stage: number): string =>
+  eventIdOf(`lookup|${receiptEvent}|${canonicalId}|${stage}`)
+
 /** `dlr.sent`: `sent`, eventId of the submit result. */
 export const sentEventId = (submitResultEvent: string): string => eventIdOf(`sent|${submitResultEvent}`)
 

@@ -2,6 +2,7 @@ import type { Answer } from '../contracts/question.ts'
 import type { Topic, Topics } from '../contracts/topic.ts'
 import type { NoteFields, Questions, Scope, ErasedProcessor } from './processor.ts'
 import type { Note } from './topology.ts'
+import type { Trace } from './trace.ts'
 
 /**
  * Runs one handler and records its effects. The runtime and the test driver share this file, so
@@ -16,6 +17,11 @@ export interface Row {
   readonly state: unknown
   readonly timers: Readonly<Record<string, number>>
   readonly replayed: boolean
+  /**
+   * Of the record that made the row, where its processor keeps it: what a timer causes belongs to
+   * it.
+   */
+  readonly trace?: Trace | undefined
 }
 
 /** Rows of one task, uncommitted ones included. */
@@ -29,6 +35,7 @@ export interface Emission {
   readonly value: unknown
   readonly now: number
   readonly replayed: boolean
+  readonly trace: Trace | undefined
 }
 
 export interface Effects {
@@ -42,6 +49,7 @@ export interface Cause {
   readonly now: number
   readonly position: string
   readonly replayed: boolean
+  readonly trace: Trace | undefined
   header(name: string): string | undefined
 }
 
@@ -86,11 +94,13 @@ export const questionsOfRecord = (
   processor: ErasedProcessor,
   topicName: string,
   value: unknown,
-  key: string,
+  { key, trace }: Pick<Cause, 'key' | 'trace'>,
   rows: Rows,
 ): Questions | null => {
   const ask = processor.on.get(topicName)?.ask
-  return ask === undefined ? null : declared(processor, ask(value, stateOf(processor, key, rows)))
+  if (ask === undefined) return null
+  const row = rowOf(processor, key, rows)
+  return declared(processor, ask(value, row?.state), trace ?? row?.trace)
 }
 
 export function questionsOfTimer(
@@ -99,21 +109,31 @@ export function questionsOfTimer(
   key: string,
   rows: Rows,
 ): Questions | null {
-  const state = stateOf(processor, key, rows)
+  const row = rowOf(processor, key, rows)
   const ask = processor.due.get(timer)?.ask
-  return state === undefined || ask === undefined ? null : declared(processor, ask(state, state))
+  return row === undefined || ask === undefined
+    ? null
+    : declared(processor, ask(row.state, row.state), row.trace)
 }
 
-function declared(processor: ErasedProcessor, questions: Questions | null): Questions | null {
-  for (const { lookup } of Object.values(questions ?? {})) {
+function declared(
+  processor: ErasedProcessor,
+  questions: Questions | null,
+  trace: Trace | undefined,
+): Questions | null {
+  if (questions === null) return null
+  for (const { lookup } of Object.values(questions)) {
     if (!processor.lookups.includes(lookup))
       throw new Error(`processor ${processor.name} asks ${lookup} without naming it in its lookups`)
   }
-  return questions
+  if (trace === undefined) return questions
+  return Object.fromEntries(
+    Object.entries(questions).map(([name, question]) => [name, { ...question, trace }]),
+  )
 }
 
-const stateOf = (processor: ErasedProcessor, key: string, rows: Rows): unknown =>
-  processor.state === undefined ? undefined : rows.read(processor.state.store, key)?.state
+const rowOf = (processor: ErasedProcessor, key: string, rows: Rows): Row | undefined =>
+  processor.state === undefined ? undefined : rows.read(processor.state.store, key)
 
 const NO_TIMERS: Readonly<Record<string, number>> = {}
 
@@ -125,6 +145,8 @@ class RecordedScope implements Scope<unknown, Topics, string> {
   #state: unknown
   #timers: Readonly<Record<string, number>> = NO_TIMERS
   #replayed: boolean
+  readonly #trace: Trace | undefined
+  readonly #rowTrace: Trace | undefined
   #changed = false
 
   constructor(processor: ErasedProcessor, cause: Cause, rows: Rows, effects: Effects) {
@@ -138,6 +160,8 @@ class RecordedScope implements Scope<unknown, Topics, string> {
       this.#state = row.state
       this.#timers = row.timers
     }
+    this.#rowTrace = row?.trace
+    this.#trace = cause.trace ?? this.#rowTrace
   }
 
   get key(): string {
@@ -177,7 +201,7 @@ class RecordedScope implements Scope<unknown, Topics, string> {
     const topic = this.#processor.emits[to]
     if (topic === undefined)
       throw new Error(`${this.#processor.name} emits to ${to}, which it does not declare`)
-    this.#effects.emit({ topic, value, now: this.#cause.now, replayed: this.#replayed })
+    this.#effects.emit({ topic, value, now: this.#cause.now, replayed: this.#replayed, trace: this.#trace })
   }
 
   arm(timer: string, atMs: number): void {
@@ -196,7 +220,7 @@ class RecordedScope implements Scope<unknown, Topics, string> {
   }
 
   note(event: string, fields: NoteFields): void {
-    this.#effects.note({ event, fields, at: this.#cause.now, replayed: this.#replayed })
+    this.#effects.note({ event, fields, at: this.#cause.now, replayed: this.#replayed, trace: this.#trace })
   }
 
   /** A timer fires once: it is disarmed before its handler runs, which may arm it again. */
@@ -219,7 +243,12 @@ class RecordedScope implements Scope<unknown, Topics, string> {
       this.#rows.write(store, this.#cause.key, undefined)
       return
     }
-    const row = { state: this.#state, timers: this.#timers, replayed: this.#replayed }
+    const row = { state: this.#state, timers: this.#timers, replayed: this.#replayed, trace: this.#kept() }
     this.#rows.write(store, this.#cause.key, row)
+  }
+
+  /** The first one: the message's own, and not that of a receipt for it. */
+  #kept(): Trace | undefined {
+    return this.#processor.state?.keepsTrace === true ? (this.#rowTrace ?? this.#trace) : undefined
   }
 }

@@ -59,6 +59,16 @@ type Handler<Subject, State, Out extends Topics, Timer extends string, Asked, No
   answers: K extends keyof Asked ? Answers<Asked[K]> | null : never,
 ) => void
 
+interface StateOf<State> {
+  readonly store: string
+  readonly schema: z.ZodType<State>
+  /**
+   * The trace of the record that made a row stays with it, about 70 bytes: what its timers emit
+   * belongs to it, and what a record emits that has no trace of its own.
+   */
+  readonly keepsTrace?: true
+}
+
 type Subject<In extends Topics, State, K> = K extends keyof In ? ValueOf<In[K]> : State
 
 export interface Processor<
@@ -81,7 +91,7 @@ export interface Processor<
    * One row per key, in the changelog `<topology>-<store>-changelog`. The schema also guards what
    * is restored.
    */
-  readonly state?: { readonly store: string; readonly schema: z.ZodType<State> }
+  readonly state?: StateOf<State>
   /**
    * The lookups that `asks` may use. Declared, because what a function will ask cannot be read off
    * it; another one throws.
@@ -119,7 +129,7 @@ export interface ErasedProcessor {
   readonly name: string
   readonly reads: Topics
   readonly emits: Topics
-  readonly state: { readonly store: string; readonly schema: z.ZodType } | undefined
+  readonly state: StateOf<unknown> | undefined
   readonly lookups: readonly string[]
   /** By topic name. */
   readonly on: ReadonlyMap<string, Handling>

@@ -1,5 +1,6 @@
 import type { Topic } from '../contracts/topic.ts'
 import type { ErasedProcessor, NoteFields } from './processor.ts'
+import type { Trace } from './trace.ts'
 
 /**
  * Processors that share co-partitioned inputs and one transaction. Partition p of all inputs, of
@@ -60,6 +61,7 @@ export interface Note {
   readonly fields: NoteFields
   readonly at: number
   readonly replayed: boolean
+  readonly trace: Trace | undefined
 }
 
 function unique(names: readonly string[], complaint: string): void {

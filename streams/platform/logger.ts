@@ -7,6 +7,9 @@ import { pino, type DestinationStream } from 'pino'
  * defence every digit run of 8 and more in a text is masked [LG4].
  */
 export interface LogFields {
+  /** Of what is told, where no span is active that says it. */
+  readonly traceId?: string | undefined
+  readonly spanId?: string | undefined
   readonly messageId?: string | undefined
   readonly tenantId?: string | undefined
   readonly accountId?: string | undefined
@@ -106,10 +109,12 @@ function traced(): { traceId: string; spanId: string } | undefined {
 
 /**
  * The same list at run time, since an object may carry more than its type says. `id`: opaque and
- * kept, since a uuid or an operator's message id may well contain eight digits in a row (as yet
- * against [LG5]). `text`: masked. `figure`: a number.
+ * kept, since a uuid or an operator's message id may well contain eight digits in a row; whoever
+ * logs an operator's id masks the phone numbers in it [LG5]. `text`: masked. `figure`: a number.
  */
 const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
+  traceId: 'id',
+  spanId: 'id',
   messageId: 'id',
   tenantId: 'id',
   accountId: 'id',

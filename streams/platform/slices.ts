@@ -3,31 +3,30 @@ const SLICE_BYTES = 512 * 1024
 /** What an item costs beside its bytes. */
 const ITEM_BYTES = 256
 
+let underWay = 0
+
+/** Sliced work is on the way of everybody's transaction: what nobody waits for rests meanwhile. */
+export const isSlicing = (): boolean => underWay > 0
+
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
 /**
- * Lets the event loop in between the steps of work whose cost is known from its size. Less than a
- * slice is done at once, as if it were not sliced.
+ * Takes the steps of a generator, each of which says how many bytes it has done, and lets the event
+ * loop in between. Less than a slice is done at once, as if it were not sliced.
  */
-export class Slices {
-  #left = SLICE_BYTES
-
-  /** To be told of each item; true: `pause` is due. */
-  isDueAfter(bytes: number): boolean {
-    this.#left -= bytes + ITEM_BYTES
-    return this.#left <= 0
-  }
-
-  async pause(): Promise<void> {
-    this.#left = SLICE_BYTES
-    await new Promise<void>((resolve) => void setImmediate(resolve))
-  }
-}
-
-/** Takes the steps of a generator, each of which says how many bytes it has done. */
 export async function inSlices<T>(steps: Generator<number, T>): Promise<T> {
-  const slices = new Slices()
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-    if (slices.isDueAfter(step.value)) await slices.pause()
+  let left = SLICE_BYTES
+  underWay += 1
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+      left -= step.value + ITEM_BYTES
+      if (left > 0) continue
+      left = SLICE_BYTES
+      await nextTurn()
+    }
+  } finally {
+    underWay -= 1
   }
 }

@@ -46,6 +46,22 @@ export function traceHeaders(from: Context = context.active()): Record<string, s
   return carrier
 }
 
+export interface ToldSpan {
+  readonly startMs: number
+  readonly attributes: Readonly<Record<string, string | number>>
+  readonly parent: Context
+}
+
+/** A span of what has happened already: what stands within it, and how to end it. */
+export function tellSpan(
+  tracer: string,
+  name: string,
+  { startMs, attributes, parent }: ToldSpan,
+): { readonly within: Context; end(atMs: number): void } {
+  const span = trace.getTracer(tracer).startSpan(name, { startTime: startMs, attributes }, parent)
+  return { within: trace.setSpan(parent, span), end: (atMs) => span.end(Math.max(startMs, atMs)) }
+}
+
 export interface SpanSettings extends SpanOptions {
   /** Default: the span that is active now. */
   readonly parent?: Context

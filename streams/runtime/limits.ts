@@ -18,6 +18,11 @@ export interface TaskLimits {
   readonly shortChangelogMsMax: number
   /** Decoded rows kept beside the store of one task; all tasks of a process share another limit. */
   readonly recentRowsMax: number
+  /**
+   * A round that misses so many rows fetches them together before its handlers run. Fewer are
+   * cheaper to read one by one.
+   */
+  readonly rowsFetchedMin: number
   /** A clock that is further ahead of the log's own time is doubted (log-time.ts). */
   readonly clockAheadMsMax: number
   /** For how long, while the log is silent. */
@@ -37,6 +42,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   restoreBytesMax: 4 * 1024 * 1024,
   shortChangelogMsMax: 60_000,
   recentRowsMax: 20_000,
+  rowsFetchedMin: 64,
   clockAheadMsMax: 15 * 60_000,
   clockDoubtMsMax: 10 * 60_000,
   topicsLookMs: 30_000,

@@ -12,6 +12,7 @@ import {
   type Row,
 } from '../dsl/execute.ts'
 import type { Questions, ErasedProcessor } from '../dsl/processor.ts'
+import { traceFrom, type Trace } from '../dsl/trace.ts'
 import type { Note, Topology } from '../dsl/topology.ts'
 
 /**
@@ -48,6 +49,7 @@ export interface Output {
   readonly value: unknown
   readonly replayed: boolean
   readonly at: number
+  readonly trace: Trace | undefined
 }
 
 const ROUNDS_MAX = 10_000
@@ -153,11 +155,12 @@ export class Driver {
       now: input.at,
       position: `${input.topic.name}:0:${input.offset}`,
       replayed: input.offset <= mark || input.headers['replayed'] === '1',
+      trace: traceFrom((name) => headerOf(input.headers, name)),
       header: (name) => headerOf(input.headers, name),
     }
     for (const processor of this.#processors) {
       if (!processor.on.has(input.topic.name)) continue
-      const asked = questionsOfRecord(processor, input.topic.name, read.value, cause.key, this.#store)
+      const asked = questionsOfRecord(processor, input.topic.name, read.value, cause, this.#store)
       handleRecord(
         processor,
         input.topic.name,
@@ -176,6 +179,7 @@ export class Driver {
       now: due.at,
       position: `timer:${due.timer}:${due.at}`,
       replayed: false,
+      trace: undefined,
       header: () => undefined,
     }
     const asked = questionsOfTimer(due.processor, due.timer, due.key, this.#store)
@@ -214,12 +218,12 @@ export class Driver {
 
   readonly #effects = {
     emit: (emission: Emission) => {
-      const { topic, value, now, replayed } = emission
+      const { topic, value, now, replayed, trace } = emission
       const outputs = this.#outputs.get(topic.name) ?? []
-      outputs.push({ value, replayed, at: now })
+      outputs.push({ value, replayed, at: now, trace })
       this.#outputs.set(topic.name, outputs)
       if (!this.#inputs.has(topic.name)) return
-      const headers = replayed ? { replayed: '1' } : {}
+      const headers = { ...trace, ...(replayed && { replayed: '1' }) }
       this.#pending.push({ topic, value, at: now, offset: this.#take(topic.name), headers })
     },
     note: (note: Note) => {

@@ -1,6 +1,7 @@
 import { deadLetterTopicOf, uuid } from '../contracts/topic.ts'
 import { asMermaid } from '../dsl/describe-mermaid.ts'
 import { asText } from '../dsl/describe.ts'
+import { ARCHIVE_COMMANDS } from './archive-commands.ts'
 import { checkProfiles } from './check-profiles.ts'
 import { deadLetters, findDeadLetter, requeue } from './dead-letters.ts'
 import { JOB_COMMANDS } from './job-commands.ts'
@@ -154,6 +155,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ...MESSAGE_COMMANDS,
   ...OUTBOX_COMMANDS,
   ...JOB_COMMANDS,
+  ...ARCHIVE_COMMANDS,
 ])
 
 /** The bridges keep what NATS and they refuse in a topic of their own. */

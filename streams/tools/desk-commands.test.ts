@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { LogFields } from '../platform/logger.ts'
 import { runCommand } from './commands.ts'
-import type { DeadMessage, DeadMessageFilter, JobState, PutAside, Replayed } from './desks.ts'
+import type { ArchivePart, DeadMessage, DeadMessageFilter, JobState, PutAside, Replayed } from './desks.ts'
 
 const ID = 'a28daaa7-56bd-52de-9c29-65b590fa074c'
 const dead: DeadMessage = {
@@ -30,6 +30,15 @@ const states: readonly JobState[] = [
   { name: 'purge', everyMs: 86_400_000, succeededAt: null, failedAt: dead.failedAt, isOverdue: true },
   { name: 'requeue', everyMs: 3_600_000, succeededAt: dead.failedAt, failedAt: null, isOverdue: false },
 ]
+const part: ArchivePart = {
+  table: 'dlr.late_dlrs',
+  month: '2026-04',
+  part: 2,
+  state: 'DROPPED',
+  rows: 7,
+  object: 's3://b/dlr/late_dlrs/2026/04/x.parquet',
+  at: dead.failedAt,
+}
 
 /** Tables that answer what the test says, and remember what was asked of them. */
 let tables: {
@@ -37,11 +46,12 @@ let tables: {
   replayed: Replayed
   isAside: boolean
   jobEnd: 'done' | 'busy' | 'unknown'
+  ruled: readonly string[] | undefined
 }
 let asked: unknown[]
 let opened: number
 beforeEach(() => {
-  tables = { rows: [dead], replayed: { kind: 'absent' }, isAside: true, jobEnd: 'done' }
+  tables = { rows: [dead], replayed: { kind: 'absent' }, isAside: true, jobEnd: 'done', ruled: [] }
   asked = []
   opened = 0
 })
@@ -89,6 +99,8 @@ async function run(...args: readonly string[]) {
           close,
         }),
       jobs: () => open({ list: async () => states, run: async () => tables.jobEnd, close }),
+      archive: () =>
+        open({ list: async () => [part, part], applyLifecycle: async () => tables.ruled, close }),
     },
     now: () => 0,
     audit: { debug: note, info: note, warn: note, error: note },
@@ -165,6 +177,58 @@ describe('messages dead', () => {
   })
 })
 
+describe('messages dead replay --all', () => {
+  const all = ['messages', 'dead', 'replay', '--all']
+  const issued: Replayed = { kind: 'issued', messageId: dead.messageId, seq: 6 }
+
+  it('only says what it would do until it is told to apply it', async () => {
+    tables.replayed = issued
+    const since = '2026-04-18T10:00:00Z'
+    const { code, said, audited } = await run(...all, '--cause', 'max_attempts', '--since', since)
+    expect([code, audited]).toEqual([0, []])
+    expect(said.split('\n')).toEqual([
+      `${dead.failedAt}  ${ID}  max_attempts  would be replayed`,
+      '1 of 1 would be replayed; --apply does it',
+      '',
+    ])
+    expect(asked).toEqual([
+      { isOpen: true, reason: 'max_attempts', since, limit: 1001 },
+      [ID, { reason: '', actor: 'someone', again: false, isTrial: true }],
+    ])
+  })
+
+  it('applied, it leaves a log line for each with who and why, and stops at its limit', async () => {
+    tables = { ...tables, rows: [dead, dead, dead], replayed: issued }
+    const { code, said, complained, audited } = await run(...all, '--apply', '--reason', 'x', '--limit', '2')
+    expect([code, complained]).toEqual([0, 'There are more than 2: give the command again.\n'])
+    expect(said).toContain('2 of 2 replayed\n')
+    const fields = { deadLetterId: ID, messageId: dead.messageId, reason: 'x', actor: 'someone' }
+    expect(audited).toEqual([1, 2].map(() => ({ event: 'deadletter.replayed', fields })))
+    expect(asked.at(-1)).toEqual([ID, { reason: 'x', actor: 'someone', again: false, isTrial: false }])
+  })
+
+  it('says of each why not, goes on to the next, and fails in the end', async () => {
+    tables = { ...tables, rows: [dead, dead], replayed: { kind: 'refused', refusal: 'the sink is behind' } }
+    const { code, said, audited } = await run(...all, '--apply', '--reason', 'x')
+    expect([code, audited]).toEqual([1, []])
+    expect(said).toContain('not replayed: the sink is behind\n')
+    expect(said).toContain('0 of 2 replayed\n')
+  })
+
+  it.each([
+    [['--apply'], '--reason must say why'],
+    [['--since', 'yesterday'], '--since must be an instant'],
+    [['--since', '2026-13-40T00:00:00Z'], '--since must be an instant'],
+    [['--limit', '1001'], '--limit may be at most 1000'],
+    [['--again'], '--again and --message are for one'],
+    [['--cause', 'whatever'], '--cause must be one of'],
+  ])('%j is a misuse that touches nothing', async (args, complaint) => {
+    const { code, complained } = await run(...all, ...args)
+    expect([code, asked]).toEqual([2, []])
+    expect(complained).toContain(complaint)
+  })
+})
+
 describe('outbox', () => {
   it('lists what was put aside, and releases it with a reason', async () => {
     const { said } = await run('outbox', 'list')
@@ -218,4 +282,35 @@ it.each([
   const { code, said, complained } = await run(...args)
   expect([code, said, asked]).toEqual([2, '', []])
   expect(complained).toContain('Usage: ')
+})
+
+describe('archive', () => {
+  it('status says what has gone where, and that there is more', async () => {
+    const { code, said, complained } = await run('archive', 'status', '--limit', '1')
+    expect([code, complained]).toEqual([0, 'There are more than 1: see --limit.\n'])
+    expect(said).toBe(
+      `dlr.late_dlrs           2026-04 part 2  DROPPED          7 rows  ${part.at}  ${part.object}\n`,
+    )
+    expect(JSON.parse((await run('archive', 'status', '--json', '--limit', '1')).said)).toEqual(part)
+  })
+
+  it('run does it now, and says when there is none or when another does it', async () => {
+    expect(await run('archive', 'run')).toMatchObject({ code: 0, said: 'the archive is done\n' })
+    tables.jobEnd = 'busy'
+    expect((await run('archive', 'run')).complained).toBe('Another process is running the archive.\n')
+    tables.jobEnd = 'unknown'
+    expect(await run('archive', 'run')).toMatchObject({
+      code: 1,
+      complained: 'There is no archive: ARCHIVE_BUCKET is not set.\n',
+    })
+  })
+
+  it('DLR-022.2 lifecycle says which buckets got their rules', async () => {
+    expect((await run('archive', 'lifecycle')).said).toBe('the buckets have their rules\n')
+    tables.ruled = ['b']
+    expect((await run('archive', 'lifecycle')).said).toBe('b has its rules now\n')
+    tables.ruled = undefined
+    expect((await run('archive', 'lifecycle')).code).toBe(1)
+    expect((await run('archive', 'lifecycle', 'x')).code).toBe(2)
+  })
 })

@@ -73,7 +73,8 @@ export function statusEvent(
 }
 
 const BEFORE_ROUTED: ReadonlySet<string> = new Set(['SCHEDULED', 'CANCELLED', 'QUEUED', 'ROUTING'])
-const isRouted = (step: Transition): boolean => !BEFORE_ROUTED.has(step.status)
+/** An operator has been found for it. */
+export const isRouted = (step: Transition): boolean => !BEFORE_ROUTED.has(step.status)
 
 export const retryEvent = (
   request: OutboundRequest,

@@ -68,7 +68,7 @@ export function proceed(scope: OutboundScope, given: Continuation): void {
   tell(scope, about, request, longer, run.steps.length)
   keep(scope, given, longer)
   for (let index = run.steps.length; index < longer.steps.length; index += 1) {
-    noteStep(scope, placed(longer, index))
+    noteStep(scope, placed(longer, index), about)
   }
 }
 

@@ -61,7 +61,7 @@ const outboundProcessor = (strategyOf: Context['strategyOf'], runsMax: number | 
     },
     emits,
     notes: NOTES,
-    state: { store: 'messages', schema: MessageRow },
+    state: { store: 'messages', schema: MessageRow, keepsTrace: true },
     lookups: [ROUTE_LOOKUP],
     asks: {
       // The header that orders a replay cannot be seen here: a plain duplicate of a dead letter is

@@ -1,7 +1,7 @@
 import type { MessageStatus } from '../../streams/domain/statuses.ts'
 import type { NoteFields } from '../../streams/dsl/processor.ts'
 import type { NoteName } from '../notes.ts'
-import type { Placed } from './events.ts'
+import { isRouted, type About, type Placed } from './events.ts'
 
 interface Notes {
   readonly key: string
@@ -19,20 +19,21 @@ const PASSED: Readonly<Partial<Record<MessageStatus, NoteFields>>> = {
 const ROUTE_TRANSIENT: NoteFields = { stage: 'route', result: 'transient' }
 
 /** Counts and logs one transition. A re-read notes nothing: it was counted when it happened. */
-export function noteStep(scope: Notes, { step, previous }: Placed): void {
+export function noteStep(scope: Notes, { step, previous, run }: Placed, { tenantId }: About): void {
   const { status, attempt, error } = step
-  const messageId = scope.key
-  scope.note('orch.transition', { messageId, previousStatus: previous ?? 'none', status, attempt })
+  const operatorId = isRouted(step) ? run.route?.operatorId : undefined
+  const about = { messageId: scope.key, tenantId, operatorId, attempt }
+  scope.note('orch.transition', { ...about, previousStatus: previous ?? 'none', status })
   if (step.retryAt !== undefined) {
-    scope.note('orch.retry', { messageId, status, attempt, reason: error?.code })
-    scope.note('orch.stage', ROUTE_TRANSIENT)
+    scope.note('orch.retry', { ...about, status, reason: error?.code })
+    scope.note('orch.stage', { ...about, ...ROUTE_TRANSIENT, error: error?.code })
   } else if (error !== undefined) {
-    scope.note('orch.dead_letter', { messageId, status, attempt, reason: error.code })
-    scope.note('orch.stage', { stage: stageBefore(previous), result: 'fail' })
+    scope.note('orch.dead_letter', { ...about, status, reason: error.code })
+    scope.note('orch.stage', { ...about, stage: stageBefore(previous), result: 'fail', error: error.code })
   } else {
     // Once a message: what was SCHEDULED has been counted.
     const passed = previous === 'SCHEDULED' ? undefined : PASSED[status]
-    if (passed !== undefined) scope.note('orch.stage', passed)
+    if (passed !== undefined) scope.note('orch.stage', { ...about, ...passed })
   }
 }
 

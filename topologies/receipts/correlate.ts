@@ -14,9 +14,12 @@ import {
   type SentSegment,
 } from '../../streams/contracts/receipts.ts'
 import { orphanRowId } from '../../streams/domain/event-id.ts'
+import { loggableId } from '../../streams/domain/receipt/subscriber.ts'
 import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
+import { instantOf } from '../instant.ts'
 import { NOTES, type NoteName } from '../notes.ts'
+import { handedOn, LOOKS_MAX, stageOf } from './candidates.ts'
 import {
   Correlation,
   decided,
@@ -24,20 +27,26 @@ import {
   type CorrelationLimits,
   DECISION_LIFETIME_MS,
   factOf,
+  givenUp,
+  knownDecision,
   LOOK_AGAIN_AFTER_MS,
-  LOOKS_MAX,
   lookedAgain,
   NOTHING_KNOWN,
-  orphaned,
   orphanRecord,
-  SUBMISSIONS_MAX,
+  sentRound,
   unmatchedEvent,
   excessOf,
   type Decision,
   type Waiting,
 } from './correlation.ts'
+import { withSubmission } from './submissions.ts'
 
-const emits = { fact: segmentFacts, record: dlrRecords, unmatched: unmatchedReceipts }
+const emits = {
+  fact: segmentFacts,
+  record: dlrRecords,
+  unmatched: unmatchedReceipts,
+  lookup: receiptLookups,
+}
 type CorrelateScope = Scope<Correlation, typeof emits, 'again' | 'expire', NoteName>
 type Asked = { readonly results: Answer<ReadingProgress> } | null
 
@@ -58,7 +67,7 @@ const correlating = (limits: CorrelationLimits) =>
     lookups: [SUBMIT_RESULTS_READ_LOOKUP],
     asks: {
       lookup: (lookup: ReceiptLookup, row: Correlation | undefined) =>
-        isDecided(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
+        isSettled(row ?? NOTHING_KNOWN, lookup) ? null : { results: submitResultsRead },
       again: () => ({ results: submitResultsRead }),
     },
     on: {
@@ -73,10 +82,9 @@ const correlating = (limits: CorrelationLimits) =>
 
 export const correlate: Topology = correlateWithin(CORRELATION_LIMITS)
 
-function isDecided(row: Correlation, lookup: ReceiptLookup): boolean {
-  const { eventId } = lookup.receipt
-  return row.decided.some((decision) => decision.eventId === eventId) || decided(row, lookup, 0) !== null
-}
+/** Nothing has to be asked for it: it is decided here and now, or has asked before. */
+const isSettled = (row: Correlation, lookup: ReceiptLookup): boolean =>
+  lookup.looks !== undefined || knownDecision(row, lookup) !== undefined || decided(row, lookup, 0) !== null
 
 /** [D7] to [D9] for the first look. */
 function takeLookup(
@@ -86,15 +94,17 @@ function takeLookup(
   limits: CorrelationLimits,
 ): void {
   const row = scope.state ?? NOTHING_KNOWN
-  const { eventId } = lookup.receipt
-  const known = row.decided.find((decision) => decision.eventId === eventId)
+  const known = knownDecision(row, lookup)
   if (known !== undefined) return tell(scope, lookup, known, row)
-  if (row.waiting.some((waiting) => waiting.lookup.receipt.eventId === eventId)) return
+  if (row.waiting.some((waiting) => isSame(waiting.lookup, lookup))) return
   const decision = decided(row, lookup, scope.now)
   if (decision === null) return wait(scope, { lookup, row, asked, limits })
   settle(scope, lookup, decision, row)
   keep(scope, remembering(row, [decision], scope.now, limits))
 }
+
+const isSame = (a: ReceiptLookup, b: ReceiptLookup): boolean =>
+  a.receipt.eventId === b.receipt.eventId && stageOf(a) === stageOf(b)
 
 /** [D9]. A row that arrives meanwhile decides at once, so the looks only say how long to hope. */
 function wait(
@@ -102,30 +112,21 @@ function wait(
   given: { lookup: ReceiptLookup; row: Correlation; asked: Asked; limits: CorrelationLimits },
 ): void {
   const { lookup, row, asked, limits } = given
-  const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS }
+  const newcomer: Waiting = { lookup, looks: 1, nextMs: scope.now + LOOK_AGAIN_AFTER_MS, ...lookup.looks }
   if (asked?.results.kind === 'found') newcomer.results = [...asked.results.value.ends]
   const all = [...row.waiting, newcomer]
   const excess = excessOf(all, limits)
-  const decisions = all.slice(0, excess).map((one) => orphaned(one.lookup, scope.now))
+  const decisions = all.slice(0, excess).map((one) => givenUp(row, one.lookup, scope.now))
   for (const [at, decision] of decisions.entries()) settle(scope, all[at]?.lookup ?? lookup, decision, row)
   keep(scope, { ...remembering(row, decisions, scope.now, limits), waiting: all.slice(excess) })
 }
 
-/**
- * As yet the newest submission of an id wins [K6]. One that is known is its record read again, here
- * or upstream.
- */
+/** One that is known is its record read again, here or upstream. */
 function takeSent(sent: SentSegment, scope: CorrelateScope, limits: CorrelationLimits): void {
   const row = scope.state ?? NOTHING_KNOWN
   if (row.sents.some((known) => known.eventId === sent.eventId)) return
-  const sents = [sent, ...row.sents].toSorted(newestFirst).slice(0, SUBMISSIONS_MAX)
+  const sents = [...withSubmission(row.sents, sent, instantOf(scope.now))]
   settleWaiting(scope, { ...row, sents }, limits, (waiting) => waiting)
-}
-
-/** Stable, so that of two submissions of one instant the one read last is the newer. */
-const newestFirst = (a: SentSegment, b: SentSegment): number => {
-  if (a.submittedAt === b.submittedAt) return 0
-  return a.submittedAt > b.submittedAt ? -1 : 1
 }
 
 /** [D9], [D10]: the second and the third look. */
@@ -137,20 +138,25 @@ function lookAgain(row: Correlation, scope: CorrelateScope, asked: Asked, limits
   })
 }
 
-/** Decides what can be decided of what waits. `otherwise` says what becomes of the rest. */
+/**
+ * Decides what can be decided of what waits. `otherwise` says what becomes of the rest; null: it is
+ * given up.
+ */
 function settleWaiting(
   scope: CorrelateScope,
   row: Correlation,
   limits: CorrelationLimits,
-  otherwise: (waiting: Waiting) => Waiting | Decision,
+  otherwise: (waiting: Waiting) => Waiting | null,
 ): void {
   const waiting: Waiting[] = []
   const decisions: Decision[] = []
   for (const one of row.waiting) {
     const next = otherwise(one)
-    const decision = decided(row, one.lookup, scope.now) ?? ('as' in next ? next : null)
+    const decision =
+      decided(row, one.lookup, scope.now) ??
+      (next === null ? givenUp(row, one.lookup, scope.now) : sentRound(one, next, scope.now))
     if (decision === null) {
-      if ('looks' in next) waiting.push(next)
+      if (next !== null) waiting.push(next)
       continue
     }
     decisions.push(decision)
@@ -162,18 +168,26 @@ function settleWaiting(
 /** Tells a decision and counts it. */
 function settle(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision, row: Correlation): void {
   tell(scope, lookup, decision, row)
-  const { operatorId, operatorMessageId, dlrStatus } = lookup.receipt
-  if (decision.as === 'orphan') {
-    const orphanId = orphanRowId(decision.eventId)
-    return scope.note('dlr.orphaned', { operatorId, operatorMessageId, orphanId })
+  const { as, eventId, sent } = decision
+  const { operatorId, operatorMessageId, dlrStatus, sourceAddr, destAddr } = lookup.receipt
+  if (as === 'handed') return
+  if (as === 'orphan') {
+    const loggable = loggableId(operatorMessageId, [sourceAddr, destAddr])
+    return scope.note('dlr.orphaned', {
+      operatorId,
+      operatorMessageId: loggable,
+      orphanId: orphanRowId(eventId),
+    })
   }
-  const { messageId, accountId } = (decision.as === 'joined' ? row.sents[0] : undefined) ?? lookup.receipt
+  const { messageId, accountId } = row.sents.find((one) => one.eventId === sent) ?? lookup.receipt
   scope.note('dlr.correlated', { messageId, accountId, dlrStatus })
 }
 
 /** What a decision says, at first and whenever its receipt is read again. */
 function tell(scope: CorrelateScope, lookup: ReceiptLookup, decision: Decision, row: Correlation): void {
-  if (decision.as === 'orphan') {
+  const { as, next, at } = decision
+  if (next !== undefined) return scope.emit('lookup', handedOn(lookup, next, at))
+  if (as === 'orphan') {
     scope.emit('record', orphanRecord(lookup, decision))
     return scope.emit('unmatched', unmatchedEvent(lookup, decision))
   }

@@ -2,11 +2,10 @@ import { z } from 'zod'
 import type { ReadingProgress } from '../../streams/contracts/lookups.ts'
 import type { Answer } from '../../streams/contracts/question.ts'
 import {
+  HandOn,
   ReceiptLookup,
-  SentSegment,
   type DlrRecord,
   type ReceiptFact,
-  type Submission,
   type UnmatchedReceipt,
 } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION, uuid } from '../../streams/contracts/topic.ts'
@@ -17,23 +16,29 @@ import {
   unmatchedEventId,
 } from '../../streams/domain/event-id.ts'
 import { instantOf } from '../instant.ts'
+import { LOOKS_MAX, nextCandidate, stageOf, toNext } from './candidates.ts'
+import { matchOf, submissionOf, Submitted } from './submissions.ts'
 
 /**
  * What `correlate` keeps for an operator's message id, how it decides, and what each decision says.
  */
 
 /**
- * What became of a receipt: joined with a submission, taken on the word of its release, or an
- * orphan. The receipt's event id stands for the position: `intake` lets it pass once, so a second
- * lookup of one event is the first one read again.
+ * What became of a receipt: joined with a submission, taken on the word of its release, an orphan,
+ * or handed on to another of its ids. The receipt's event id stands for the position: `intake` lets
+ * it pass once, so a second lookup of one event in one stage is the first one read again.
  */
 export const Decision = z.object({
   eventId: uuid,
   /** Epoch milliseconds. */
   at: z.number().int(),
-  as: z.enum(['joined', 'released', 'orphan']),
+  as: z.enum(['joined', 'released', 'orphan', 'handed']),
   /** Event id of the submission that it was joined with. */
   sent: uuid.exactOptional(),
+  /** Of the lookup, when it was not the first one of its receipt here. */
+  stage: z.number().int().exactOptional(),
+  /** What it was handed on with. */
+  next: HandOn.exactOptional(),
 })
 export type Decision = z.infer<typeof Decision>
 
@@ -53,7 +58,7 @@ export type Waiting = z.infer<typeof Waiting>
 
 export const Correlation = z.object({
   /** Submissions under this id, the newest first. */
-  sents: z.array(SentSegment),
+  sents: z.array(Submitted),
   waiting: z.array(Waiting),
   decided: z.array(Decision),
 })
@@ -61,11 +66,6 @@ export type Correlation = z.infer<typeof Correlation>
 
 export const NOTHING_KNOWN: Correlation = { sents: [], waiting: [], decided: [] }
 
-/**
- * An operator that reuses an id faster is broken. Older submissions only serve to repeat their
- * receipts. As yet 4, not 16 [K7].
- */
-export const SUBMISSIONS_MAX = 4
 /**
  * Identities times minutes of a wait give a dozen. Beyond this the oldest is settled as an orphan
  * at once [K9].
@@ -83,7 +83,6 @@ export interface CorrelationLimits {
 export const CORRELATION_LIMITS: CorrelationLimits = { waitingMax: WAITING_MAX, decidedMax: DECIDED_MAX }
 /** As long as `intake` remembers: until then a receipt read again there arrives here again. */
 export const DECISION_LIFETIME_MS = 72 * 3_600_000
-export const LOOKS_MAX = 3
 export const LOOK_AGAIN_AFTER_MS = 3000
 
 /** How many of the oldest have to go; the newest stays in any case. */
@@ -97,14 +96,57 @@ export function excessOf(all: readonly Waiting[], { waitingMax }: CorrelationLim
   return count
 }
 
-/** [D7], [D8]; null: not yet [D9]. */
+const about = (lookup: ReceiptLookup, at: number): Omit<Decision, 'as'> => {
+  const stage = stageOf(lookup)
+  const { eventId } = lookup.receipt
+  return stage === 1 ? { eventId, at } : { eventId, at, stage }
+}
+
+/** A lookup that was read before. */
+export const knownDecision = ({ decided }: Correlation, lookup: ReceiptLookup): Decision | undefined =>
+  decided.find(({ eventId, stage = 1 }) => eventId === lookup.receipt.eventId && stage === stageOf(lookup))
+
+/** [D7], [D8], [K5]; null: not yet [D9]. */
 export function decided({ sents }: Correlation, lookup: ReceiptLookup, at: number): Decision | null {
-  const { eventId, receivedAt } = lookup.receipt
-  const newest = sents[0]
-  // Both are instants of one fixed form, so that their text compares as their time does.
-  if (newest !== undefined && receivedAt <= newest.expiresAt)
-    return { eventId, at, as: 'joined', sent: newest.eventId }
-  return lookup.release !== undefined && ownersOf(lookup) !== null ? { eventId, at, as: 'released' } : null
+  const match = matchOf(sents, lookup)
+  const byIdAlone = lookup.byIdAlone === true
+  if (match.kind === 'found' || (match.kind === 'stranger' && byIdAlone))
+    return { ...about(lookup, at), as: 'joined', sent: match.sent.eventId }
+  if (byIdAlone) return orphaned(lookup, at)
+  const next = nextCandidate(lookup)
+  if (next !== undefined)
+    return { ...about(lookup, at), as: 'handed', next: toNext(lookup, next, match.kind === 'stranger') }
+  return lookup.release !== undefined && ownersOf(lookup) !== null
+    ? { ...about(lookup, at), as: 'released' }
+    : null
+}
+
+/**
+ * All looks were in vain [D10]. A receipt whose number fits nobody is not given up while there is
+ * somebody with its id: operators may report a number that we do not know as the message's.
+ */
+export function givenUp({ sents }: Correlation, lookup: ReceiptLookup, at: number): Decision {
+  const match = matchOf(sents, lookup)
+  if (match.kind !== 'none') return { ...about(lookup, at), as: 'joined', sent: match.sent.eventId }
+  const { stranger } = lookup
+  if (stranger === undefined) return orphaned(lookup, at)
+  return { ...about(lookup, at), as: 'handed', next: { canonicalId: stranger, byIdAlone: true } }
+}
+
+/**
+ * A look that counts goes to every candidate, not only to the one that waits: the submission may
+ * have come under any of them meanwhile.
+ */
+export function sentRound(before: Waiting, after: Waiting, at: number): Decision | null {
+  const { lookup, looks, nextMs, results } = after
+  const [first] = lookup.candidates ?? []
+  if (first === undefined || looks === before.looks) return null
+  const next: HandOn = {
+    canonicalId: first,
+    looks: { looks, ...(results !== undefined && { results }), nextMs },
+  }
+  if (lookup.stranger !== undefined) next.stranger = lookup.stranger
+  return { ...about(lookup, at), as: 'handed', next }
 }
 
 /**
@@ -119,8 +161,8 @@ export function lookedAgain(
   waiting: Waiting,
   answer: Answer<ReadingProgress> | undefined,
   dueMs: number,
-): Waiting | Decision {
-  if (waiting.looks >= LOOKS_MAX) return orphaned(waiting.lookup, dueMs)
+): Waiting | null {
+  if (waiting.looks >= LOOKS_MAX) return null
   const at = Math.max(dueMs, answer?.at ?? dueMs)
   const again: Waiting = { ...waiting, nextMs: at + LOOK_AGAIN_AFTER_MS }
   if (answer?.kind !== 'found') return again
@@ -133,9 +175,8 @@ export function lookedAgain(
   return { ...again, looks, results: [...ends], ...(looks >= LOOKS_MAX && { nextMs: at }) }
 }
 
-export const orphaned = ({ receipt }: ReceiptLookup, at: number): Decision => ({
-  eventId: receipt.eventId,
-  at,
+export const orphaned = (lookup: ReceiptLookup, at: number): Decision => ({
+  ...about(lookup, at),
   as: 'orphan',
 })
 
@@ -157,7 +198,7 @@ type Place = Pick<
 export function factOf(
   lookup: ReceiptLookup,
   decision: Decision,
-  sents: readonly SentSegment[],
+  sents: readonly Submitted[],
 ): ReceiptFact | null {
   const sent = sents.find((candidate) => candidate.eventId === decision.sent)
   const place = decision.as === 'released' ? ownersOf(lookup) : sent
@@ -188,13 +229,6 @@ function ownersOf({ receipt }: ReceiptLookup): Place | null {
   if (messageId === undefined || tenantId === undefined || accountId === undefined) return null
   if (enqueuedAt === undefined || segmentIndex === undefined || totalSegments === undefined) return null
   return { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments }
-}
-
-function submissionOf({ to, submittedAt, segmentCount, callbackUrl, metadata }: SentSegment): Submission {
-  const submission: Submission = { to, submittedAt, segmentCount }
-  if (callbackUrl !== undefined) submission.callbackUrl = callbackUrl
-  if (metadata !== undefined) submission.metadata = metadata
-  return submission
 }
 
 export const orphanRecord = ({ receipt }: ReceiptLookup, { eventId, at }: Decision): DlrRecord => ({

@@ -7,9 +7,10 @@ import {
   type Receipt,
 } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION, uuid } from '../../streams/contracts/topic.ts'
-import { canonicalOf } from '../../streams/domain/receipt/canonical-id.ts'
+import { candidatesOf } from '../../streams/domain/receipt/canonical-id.ts'
 import { lookupEventId } from '../../streams/domain/event-id.ts'
 import { receiptFingerprint } from '../../streams/domain/receipt/fingerprint.ts'
+import { loggableId } from '../../streams/domain/receipt/subscriber.ts'
 import { normaliseStat } from '../../streams/domain/receipt/stat.ts'
 import { defineProcessor, type Scope } from '../../streams/dsl/processor.ts'
 import { defineTopology, type Topology } from '../../streams/dsl/topology.ts'
@@ -47,6 +48,9 @@ export const SEEN_MAX = 32
 export const EVENT_LIFETIME_MS = 72 * 3_600_000
 export const FINGERPRINT_LIFETIME_MS = 24 * 3_600_000
 
+/** Canonical ids under which the receipt is looked for, in order [K4]. */
+type Candidates = readonly [string, ...string[]]
+
 const emits = { lookup: receiptLookups }
 type IntakeScope = Scope<SeenReceipts, typeof emits, 'expire', NoteName>
 
@@ -65,8 +69,9 @@ export const intake = ({ rulesOf, seenMax = SEEN_MAX }: IntakeOptions): Topology
       state: { store: 'receipts', schema: SeenReceipts },
       on: {
         receipt: (inbound, scope) => {
-          const canonicalId = canonicalOf(inbound.operatorMessageId, 'receipt', rulesOf(inbound.operatorId))
-          takeReceipt(normalised(inbound), canonicalId, scope, seenMax)
+          const { operatorId, operatorMessageId, alternateIds = [] } = inbound
+          const candidates = candidatesOf([operatorMessageId, ...alternateIds], rulesOf(operatorId))
+          takeReceipt(normalised(inbound), candidates, scope, seenMax)
         },
       },
       due: { expire: (_, scope: IntakeScope) => scope.forget() },
@@ -77,14 +82,15 @@ export const intake = ({ rulesOf, seenMax = SEEN_MAX }: IntakeOptions): Topology
  * [D2] to [D6]: the order of the rows is the order of the lines. A record read again finds itself
  * first of all.
  */
-function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope, seenMax: number): void {
+function takeReceipt(receipt: Receipt, candidates: Candidates, scope: IntakeScope, seenMax: number): void {
   const { now, position } = scope
-  const { operatorId, operatorMessageId, eventId, fingerprint } = receipt
+  const { operatorId, operatorMessageId, eventId, fingerprint, sourceAddr, destAddr } = receipt
   const quarantineId = quarantineIdOf(scope)
   const seen = scope.state?.seen ?? []
   if (seen.some((entry) => isReadAgain(scope, entry.position)))
-    return emitLookup(receipt, canonicalId, quarantineId, scope)
-  const fields = { operatorId, operatorMessageId }
+    return emitLookup(receipt, candidates, quarantineId, scope)
+  const loggable = loggableId(operatorMessageId, [sourceAddr, destAddr])
+  const fields = { operatorId, operatorMessageId: loggable }
   scope.note('dlr.received', fields) // [D2]
   if (seen.some((entry) => entry.eventId === eventId && now - entry.at < EVENT_LIFETIME_MS))
     return scope.note('dlr.redelivered', fields) // [D4]
@@ -93,7 +99,7 @@ function takeReceipt(receipt: Receipt, canonicalId: string, scope: IntakeScope, 
   if (quarantineId === undefined && seen.some(isRepeated)) return scope.note('dlr.dedup', fields) // [D3], [D5]
   const alive = seen.filter(({ at }) => now - at < EVENT_LIFETIME_MS)
   if (alive.length < seenMax) remember([...alive, { eventId, fingerprint, position, at: now }], scope) // [D6]
-  emitLookup(receipt, canonicalId, quarantineId, scope)
+  emitLookup(receipt, candidates, quarantineId, scope)
 }
 
 function remember(all: readonly Seen[], scope: IntakeScope): void {
@@ -103,7 +109,7 @@ function remember(all: readonly Seen[], scope: IntakeScope): void {
 
 function emitLookup(
   receipt: Receipt,
-  canonicalId: string,
+  candidates: Candidates,
   quarantineId: string | undefined,
   scope: IntakeScope,
 ): void {
@@ -111,7 +117,8 @@ function emitLookup(
     schemaVersion: SCHEMA_VERSION,
     eventId: lookupEventId(receipt.eventId),
     occurredAt: instantOf(scope.now),
-    canonicalId,
+    canonicalId: candidates[0],
+    ...(candidates.length > 1 && { candidates: [...candidates] }),
     receipt,
     ...(quarantineId !== undefined && { release: { quarantineId } }),
   })

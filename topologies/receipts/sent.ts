@@ -1,3 +1,4 @@
+import { CORRELATION_HOURS } from '../../streams/contracts/correlation-hours.ts'
 import { submitResults, type SubmitResult } from '../../streams/contracts/outbound.ts'
 import { sentSegments, type SentSegment } from '../../streams/contracts/receipts.ts'
 import { SCHEMA_VERSION } from '../../streams/contracts/topic.ts'
@@ -10,16 +11,21 @@ import { NOTES } from '../notes.ts'
 export interface SentOptions {
   /** How the operator's two writings of an id are brought together ([K2], [K3]). */
   readonly rulesOf: (operatorId: string) => readonly CanonicalIdRule[]
+  /** Default: CORRELATION_HOURS. */
+  readonly correlationHours?: number
 }
 
-/** How long a receipt may take. As yet fixed, where [K8] has `CORRELATION_HOURS`. */
-export const CORRELATION_MS = 72 * 3_600_000
+const HOUR_MS = 3_600_000
+
+/** How long a receipt may take [K8]. */
+export const correlationMsOf = ({ correlationHours = CORRELATION_HOURS }: SentOptions): number =>
+  correlationHours * HOUR_MS
 
 /**
  * Re-keys accepted segments by the id under which their receipts will come. Stateless: a re-read
  * says the same again.
  */
-export const sent = ({ rulesOf }: SentOptions) =>
+export const sent = (options: SentOptions) =>
   defineProcessor({
     name: 'sent',
     reads: { result: submitResults },
@@ -30,15 +36,23 @@ export const sent = ({ rulesOf }: SentOptions) =>
         if (result.outcome !== 'ACCEPTED') return
         const { operatorId, operatorMessageId, messageId } = result
         if (operatorMessageId !== undefined) {
-          const canonicalId = canonicalOf(operatorMessageId, 'submit', rulesOf(operatorId))
-          return scope.emit('sent', sentSegment(result, operatorMessageId, canonicalId))
+          const canonicalId = canonicalOf(operatorMessageId, 'submit', options.rulesOf(operatorId))
+          const expiresMs = Date.parse(result.submittedAt) + correlationMsOf(options)
+          return scope.emit('sent', sentSegment(result, { operatorMessageId, canonicalId, expiresMs }))
         }
         scope.note('dlr.sent_without_id', { messageId, operatorId })
       },
     },
   })
 
-function sentSegment(result: SubmitResult, operatorMessageId: string, canonicalId: string): SentSegment {
+interface Filed {
+  readonly operatorMessageId: string
+  readonly canonicalId: string
+  readonly expiresMs: number
+}
+
+function sentSegment(result: SubmitResult, filed: Filed): SentSegment {
+  const { operatorMessageId, canonicalId, expiresMs } = filed
   const segment: SentSegment = {
     schemaVersion: SCHEMA_VERSION,
     eventId: sentEventId(result.eventId),
@@ -53,7 +67,7 @@ function sentSegment(result: SubmitResult, operatorMessageId: string, canonicalI
     totalSegments: result.totalSegments,
     to: result.to,
     submittedAt: result.submittedAt,
-    expiresAt: instantOf(Date.parse(result.submittedAt) + CORRELATION_MS),
+    expiresAt: instantOf(expiresMs),
     enqueuedAt: result.enqueuedAt,
     segmentCount: result.segmentCount,
   }

@@ -4,9 +4,10 @@ import { evaluateSegments } from '../../streams/domain/receipt/aggregate.ts'
 import type { Scope } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
 import type { NoteName } from '../notes.ts'
-import { CLOSED_LIFETIME_MS, graceEndMs, type Aggregate } from './aggregate.ts'
+import { forgottenAtMs, graceEndMs, wasAccepted, type Aggregate, type Outcome } from './aggregate.ts'
 import { aggregatedEvent, billingEvent, operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { partialRecord } from './records.ts'
+import type { ScopeOf } from './silence.ts'
 
 export const emits = {
   record: dlrRecords,
@@ -15,6 +16,14 @@ export const emits = {
   webhook: webhookEvents,
 }
 export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire', NoteName>
+
+/** What differs from one deployment to another. */
+export interface AggregationRules {
+  /** How long after its submission a receipt may come [K8]. */
+  readonly correlationMs: number
+  /** On which segments of a message each operator reports [PD2]. */
+  readonly scopeOf: ScopeOf
+}
 
 /**
  * [D27]: closes the message when its last segment has become terminal. `at` and `by` are those of
@@ -37,11 +46,12 @@ export function tellOutcome(scope: SegmentsScope, aggregate: Aggregate): void {
   const { status: dlrStatus, at } = outcome
   const told = { dlrStatus, at, operatorId: operatorOf(aggregate), segments }
   scope.emit('aggregated', aggregatedEvent(scope.key, aggregate, outcome, segments))
-  scope.emit('billing', billingEvent(scope.key, aggregate, outcome))
+  // What never left is never charged [D26b].
+  if (outcome.closedBy !== 'NOT_SENT') scope.emit('billing', billingEvent(scope.key, aggregate, outcome))
   scope.emit('webhook', webhookEvent(scope.key, aggregate, told))
 }
 
-export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
+export function keep(scope: SegmentsScope, aggregate: Aggregate, rules: AggregationRules): void {
   if (aggregate === scope.state) return
   const wasRefused = scope.state?.refused === true
   scope.put(aggregate)
@@ -50,25 +60,27 @@ export function keep(scope: SegmentsScope, aggregate: Aggregate): void {
     return scope.arm('grace', graceEndMs(aggregate))
   }
   scope.disarm('grace')
-  scope.arm('expire', scope.now + CLOSED_LIFETIME_MS)
+  scope.arm('expire', forgottenAtMs(aggregate, scope.now, rules.correlationMs))
 }
 
 /**
- * [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never
- * accepted is PARTIAL too [D26b].
+ * [D25], [D26]: a segment that is only UNKNOWN counts as missing. A message of which no operator
+ * ever had a part has failed [D26b].
  */
-export function giveUp(aggregate: Aggregate, scope: SegmentsScope): void {
+export function giveUp(aggregate: Aggregate, scope: SegmentsScope, rules: AggregationRules): void {
   if (aggregate.outcome !== undefined) return
-  const outcome = {
-    status: 'PARTIAL',
+  const isSent = wasAccepted(aggregate)
+  const outcome: Outcome = {
+    status: isSent ? 'PARTIAL' : 'FAILED',
     at: instantOf(scope.now),
     by: scope.position,
-    closedBy: 'GRACE_EXPIRED',
-  } as const
+    closedBy: isSent ? 'GRACE_EXPIRED' : 'NOT_SENT',
+  }
   const closed: Aggregate = { ...aggregate, outcome }
   scope.emit('record', partialRecord(scope.key, closed, outcome))
   tellOutcome(scope, closed)
-  keep(scope, closed)
+  keep(scope, closed, rules)
   const { terminal: received, expected } = closed
-  scope.note('dlr.partial', { messageId: scope.key, operatorId: operatorOf(closed), received, expected })
+  const told = { messageId: scope.key, operatorId: operatorOf(closed), received, expected }
+  scope.note(isSent ? 'dlr.partial' : 'dlr.not_sent', told)
 }

@@ -23,9 +23,9 @@ const STAT: Readonly<Record<string, string>> = {
   '?': 'ACCEPTD',
 }
 
-function reported(letters: string): World {
+function reported(letters: string, world = new World()): World {
   const all = letters.split(' ')
-  const world = new World().submitted(all.length)
+  world.submitted(all.length)
   for (const [index, letter] of all.entries()) {
     const stat = STAT[letter]
     if (stat !== undefined) world.fact(receipt(index + 1, all.length, stat))
@@ -196,11 +196,32 @@ describe('[D29] the events of the outcome', () => {
     expect(reported('? -').emitted().webhooks).toEqual([])
   })
 
-  it('is forgotten 96 h after closing', () => {
-    const world = reported('D')
-    world.driver.advance(96 * HOUR_MS - 1)
+  it.each([
+    ['a day after its last receipt could have come', 168, 192],
+    ['96 h after closing, where receipts may take only a day', 24, 96],
+  ])('[DB96] is forgotten %s', (_, correlationHours, hours) => {
+    const world = reported('D', new World({ correlationHours }))
+    world.driver.advance(hours * HOUR_MS - 1)
     expect(world.driver.rowCount).toBe(1)
     world.driver.advance(1)
+    expect(world.driver.rowCount).toBe(0)
+  })
+
+  it('is not opened and billed once more by a receipt that is still joined with its segment', () => {
+    const world = reported('D')
+    world.emitted()
+    for (const hours of [25, 97, 168]) {
+      world.driver.advance(START + hours * HOUR_MS - world.driver.now)
+      world.fact(receipt(1, 1, 'UNDELIV', { receivedAt: world.driver.now }))
+      expect(world.emitted()).toMatchObject({
+        ...NOTHING,
+        records: [{ kind: 'LATE', messageStatus: 'DELIVERED' }],
+      })
+    }
+    world.driver.advance(48 * HOUR_MS)
+    expect(world.driver.rowCount).toBe(0)
+    world.fact(receipt(1, 1, 'DELIVRD', { receivedAt: START + 168 * HOUR_MS }))
+    expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind: 'LATE', messageStatus: null }] })
     expect(world.driver.rowCount).toBe(0)
   })
 })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { YOUNG_SPACE } from '../../local/service.ts'
 import type { LogClient } from '../../../streams/log/port.ts'
 import { fillInput, fillState, provision, remove, type Place } from './streams-fill.ts'
 import { feed, readAges } from './streams-latency.ts'
@@ -24,6 +25,8 @@ export interface Effort {
   readonly records: number
   readonly warmUp: number
   readonly latencySeconds: number
+  /** Records; 0: half of what the job can do. */
+  readonly latencyPerSecond: number
   /** Commit interval: Kafka Streams' default under exactly_once_v2. */
   readonly commitMs: number
   /** Where to leave a CPU profile of every member; '' for none. */
@@ -84,7 +87,7 @@ export async function runCase(
     const restored = await restore(place, given.keys, start)
     await fillInput(place, effort.warmUp + effort.records, given.keys)
     const full = await start(effort.warmUp + effort.records, effort.warmUp).done
-    const half = Math.round(full.run.perSecond / 2)
+    const half = effort.latencyPerSecond || Math.round(full.run.perSecond / 2)
     const { ages, done } = await endToEnd(place, start, half, effort.latencySeconds)
     return {
       ...given,
@@ -135,7 +138,7 @@ function startMember(options: MemberOptions): Member {
   const child = fork(
     fileURLToPath(new URL('streams-member.ts', import.meta.url)),
     Object.entries(given).map(([option, value]) => `--${option}=${value}`),
-    { execArgv: ['--import', 'tsx', ...profiling] },
+    { execArgv: [YOUNG_SPACE, '--import', 'tsx', ...profiling] },
   )
   const running = told(child, 'running').then(() => undefined)
   const done = told(child, 'done').then(async (figures) => {

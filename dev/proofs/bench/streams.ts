@@ -20,7 +20,8 @@ import { runCase, type Case, type CaseFigures } from './streams-run.ts'
  * memory its peak.
  *
  * `--jobs join --partitions 6,12,24 --keys 0` runs a part, `--profiles DIR` leaves CPU
- * profiles of the members.
+ * profiles of the members, `--rate N` looks at the latency at N records/s instead of half load, so
+ * that two versions of unlike speed can be compared.
  */
 const { values } = parseArgs({
   options: {
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     records: { type: 'string', default: '240000' },
     warmUp: { type: 'string', default: '60000' },
     seconds: { type: 'string', default: '5' },
+    rate: { type: 'string', default: '0' },
     profiles: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
@@ -42,6 +44,7 @@ const effort = {
   records: Number(values.records),
   warmUp: Number(values.warmUp),
   latencySeconds: Number(values.seconds),
+  latencyPerSecond: Number(values.rate),
   commitMs: COMMIT_MS,
   profiles: values.profiles,
 }

@@ -49,6 +49,20 @@ const post = async (body: string, headers: Readonly<Record<string, string>> = {}
 const Problem = z.object({ type: z.string(), status: z.number(), code: z.string(), title: z.string() })
 const good = { to: '+447700900123', from: 'GHASI', body: 'hello' }
 
+const DLR_METRICS = [
+  'dlr_messages_received_total',
+  'dlr_messages_processed_total',
+  'dlr_duplicates_total',
+  'dlr_orphans_total',
+  'dlr_validation_errors_total',
+  'dlr_db_errors_total',
+  'dlr_processing_duration_seconds',
+  'dlr_outbox_pending_count',
+  'dlr_orphan_rate',
+  'dlr_nats_consumer_status',
+  'dlr_nats_ack_pending',
+]
+
 describe('the platform', () => {
   it('brings every message of a mixed run to its one expected end, billed once, told once', async () => {
     const report = await runDemo(platform, {
@@ -60,6 +74,16 @@ describe('the platform', () => {
     })
     expect(report.violations).toEqual([])
     expect(report).toMatchObject({ accepted: 150, lost: 0, duplicatesAtOperator: 0, duplicatesInDoubt: 0 })
+  })
+
+  it('DLR-010.1 shows the eleven figures of receipts, where people look for them', async () => {
+    const names = await Promise.all(
+      (['topologies', 'bridges', 'sinks'] as const).map(async (name) => {
+        const response = await fetch(`http://127.0.0.1:${platform.ports[name]}/metrics`)
+        return (await response.text()).match(/(?<=^# TYPE )dlr_\w+/gm) ?? []
+      }),
+    )
+    expect(names.flat()).toEqual(expect.arrayContaining(DLR_METRICS))
   })
 
   const refusals: readonly (readonly [string, () => Promise<Response>, number, string])[] = [

@@ -63,6 +63,12 @@ export class Disk {
 const stepwise = ({ store, keys }: Kept, turn: Turn, onClosed: () => void): Store => ({
   checkpoint: () => store.checkpoint(),
   get: (name, key) => store.get(name, key),
+  getMany: async (name, fetched) => {
+    const rows = await store.getMany(name, fetched)
+    // They may be outdated when they arrive.
+    await turn()
+    return rows
+  },
   commit: async (changes, checkpoint) => {
     await turn()
     for (const change of changes) keys.add(`${change.store}\0${change.key}`)

@@ -36,6 +36,10 @@ class VolatileTimers implements Store {
     return this.#inner.get(store, key)
   }
 
+  getMany(store: string, keys: readonly string[]) {
+    return this.#inner.getMany(store, keys)
+  }
+
   async commit(changes: readonly RowChange[], checkpoint: Parameters<Store['commit']>[1]): Promise<void> {
     for (const { armed, disarmed } of this.#restoring ? [] : changes) {
       for (const timer of disarmed) this.#timers = this.#timers.filter((one) => !isSame(timer, one))
@@ -94,6 +98,7 @@ const withDue =
 export const bound = (store: Store): Store => ({
   checkpoint: () => store.checkpoint(),
   get: (name, key) => store.get(name, key),
+  getMany: (name, keys) => store.getMany(name, keys),
   commit: (changes, checkpoint) => store.commit(changes, checkpoint),
   dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
   dropTimers: (timers) => store.dropTimers(timers),

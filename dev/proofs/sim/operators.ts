@@ -25,9 +25,15 @@ const FATES = {
   late: 7,
 } as const
 
-interface Receiving {
+/** By which ids an operator reports on a segment, and from which number. */
+interface Subject {
   readonly operatorId: string
   readonly operatorMessageId: string
+  readonly alternateIds?: string[]
+  readonly to?: string
+}
+
+interface Receiving extends Subject {
   readonly stat: string
   readonly receivedMs: number
   readonly bufferedMs: number
@@ -47,6 +53,8 @@ export class Operators {
   /** Receipts that come only after the grace of their message. */
   readonly #late: (() => void)[] = []
   #count = 0
+  /** What an operator may give out again. */
+  readonly #given = new Map<string, { readonly id: string; readonly messageId: string }[]>()
 
   constructor(options: OperatorsOptions) {
     this.#options = options
@@ -64,8 +72,9 @@ export class Operators {
     this.#count += 1
     const outcome = dice.weighted({ ACCEPTED: 88, REJECTED: 8, EXPIRED: 4 })
     const delayMs = dice.int(5, 2500)
-    const ids = idsOf(command, this.#count)
-    if (outcome === 'ACCEPTED') this.#report(command.operatorId, ids.receipt, delayMs)
+    const ids = this.#idsOf(command)
+    if (outcome === 'ACCEPTED' && this.#reportsOn(command, index))
+      this.#report(this.#subjectOf(command, ids.receipt), delayMs)
     if (index === 1 && dice.chance(0.06)) this.#orphan(command.operatorId)
     const given = { index, parts, outcome, delayMs, operatorMessageId: ids.submit }
     return { result: this.#result(command, given), delayMs }
@@ -119,7 +128,7 @@ export class Operators {
   }
 
   /** Receipts start up to 2 s before the answer to the submission has arrived. */
-  #report(operatorId: string, operatorMessageId: string, resultDelayMs: number): void {
+  #report(subject: Subject, resultDelayMs: number): void {
     const { dice, time } = this.#options
     const fate = dice.weighted(FATES)
     if (fate === 'silent') return
@@ -127,8 +136,7 @@ export class Operators {
       const bufferedMs = dice.pick([1000, 600_000])
       this.#late.push(() =>
         this.#receive({
-          operatorId,
-          operatorMessageId,
+          ...subject,
           stat: 'DELIVRD',
           receivedMs: time.wallMs,
           bufferedMs,
@@ -138,10 +146,7 @@ export class Operators {
     }
     let atMs = Math.max(1, resultDelayMs + dice.int(-2000, 6000))
     for (const stat of fate.split(' ')) {
-      this.#receive(
-        { operatorId, operatorMessageId, stat, receivedMs: time.wallMs + atMs, bufferedMs: 1000 },
-        atMs,
-      )
+      this.#receive({ ...subject, stat, receivedMs: time.wallMs + atMs, bufferedMs: 1000 }, atMs)
       atMs += dice.int(1, 4000)
     }
     const [stat = 'DELIVRD'] = fate.split(' ')
@@ -149,8 +154,7 @@ export class Operators {
     if (dice.chance(0.06))
       this.#late.push(() =>
         this.#receive({
-          operatorId,
-          operatorMessageId,
+          ...subject,
           stat: dice.pick([stat, 'UNDELIV']),
           receivedMs: time.wallMs,
           bufferedMs,
@@ -174,7 +178,8 @@ export class Operators {
     if (dice.chance(0.08)) send(receivedMs + MINUTE_MS, delayMs + dice.int(0, 3000))
   }
 
-  #receipt({ operatorId, operatorMessageId, stat, receivedMs, bufferedMs }: Receiving) {
+  #receipt(receiving: Receiving) {
+    const { operatorId, operatorMessageId, alternateIds, to, stat, receivedMs, bufferedMs } = receiving
     const receivedAt = instant(receivedMs)
     return {
       schemaVersion: '1.0',
@@ -182,6 +187,8 @@ export class Operators {
       occurredAt: receivedAt,
       operatorId,
       operatorMessageId,
+      ...(alternateIds !== undefined && { alternateIds }),
+      ...(to !== undefined && { destAddr: to }),
       stat: this.#options.dice.chance(0.1) ? ` ${stat.toLowerCase()}` : stat,
       errorCode: stat === 'DELIVRD' ? '000' : '099',
       deliveredAt: this.#options.dice.chance(0.1) ? null : instant(receivedMs - bufferedMs),
@@ -198,11 +205,37 @@ export class Operators {
       delayMs,
     )
   }
-}
 
-/** The id as the submit response and as the receipt write it. */
-function idsOf(command: DispatchCommand, n: number): { readonly submit: string; readonly receipt: string } {
-  if (operatorOf(command.operatorId).ids === 'exact') return { submit: `OP-${n}`, receipt: `OP-${n}` }
-  const id = 0xabc000 + n
-  return { submit: id.toString(16).padStart(8, '0'), receipt: String(id) }
+  /** Even one that reports on the first segment only may do otherwise. */
+  #reportsOn({ operatorId }: DispatchCommand, index: number): boolean {
+    const isMeant = operatorOf(operatorId).reports === 'all' || index === 1
+    return isMeant || this.#options.dice.chance(0.2)
+  }
+
+  /** Some receipts say nothing of the number, or a wrong one. */
+  #subjectOf({ operatorId, to }: DispatchCommand, operatorMessageId: string): Subject {
+    const { dice } = this.#options
+    const number = dice.weighted({ own: 80, none: 15, foreign: 5 })
+    const subject = { operatorId, ...(number !== 'none' && { to: number === 'own' ? to : '+15550001111' }) }
+    if (operatorOf(operatorId).carries === 'one') return { ...subject, operatorMessageId }
+    const other = `T-${operatorMessageId}`
+    return dice.chance(0.5)
+      ? { ...subject, operatorMessageId, alternateIds: [other] }
+      : { ...subject, operatorMessageId: other, alternateIds: [operatorMessageId] }
+  }
+
+  /** The id as the submit response and as the receipt write it. */
+  #idsOf({ operatorId, messageId }: DispatchCommand): { readonly submit: string; readonly receipt: string } {
+    const { ids, reuses } = operatorOf(operatorId)
+    if (ids === 'hex2dec') {
+      const id = 0xabc000 + this.#count
+      return { submit: id.toString(16).padStart(8, '0'), receipt: String(id) }
+    }
+    const given = this.#given.get(operatorId) ?? []
+    const others = given.filter((one) => one.messageId !== messageId)
+    const isReused = reuses && others.length > 0 && this.#options.dice.chance(0.1)
+    const id = isReused ? this.#options.dice.pick(others).id : `OP-${this.#count}`
+    this.#given.set(operatorId, [...given, { id, messageId }])
+    return { submit: id, receipt: id }
+  }
 }

@@ -26,6 +26,8 @@ export interface RunResult {
 const STEPS_MAX = 300_000
 /** How long the system may take to become quiet once faults have stopped. */
 const QUIET_WITHIN_MS = 120_000
+/** The longest of all lifetimes: a closed message's, whose receipts may come for 168 h. */
+const FORGOTTEN_MS = 200 * HOUR_MS
 const RECENT_LINES = Number(process.env['LINES'] ?? 60)
 
 /**
@@ -61,7 +63,7 @@ export async function runSeed(seed: number, options: WorldOptions = {}): Promise
   time.jump(CLOCK_ERROR_MS_MAX + MINUTE_MS)
   await comeToRest(world)
   if (history.violations.length === 0) await checkOutcome(world, accepted)
-  time.jump(130 * HOUR_MS)
+  time.jump(FORGOTTEN_MS)
   await comeToRest(world)
   if (history.violations.length === 0) await checkEnd(world)
   if (dice.chance(0.3) && history.violations.length === 0) await readForgotten(world, dice)

@@ -68,6 +68,7 @@ const topologiesWithin = (rows: RowLimits): readonly Topology[] =>
     ...rows,
     rulesOf: canonicalRulesOf,
     strategyOf: (operatorId) => operatorOf(operatorId).wire,
+    scopeOf: (operatorId) => operatorOf(operatorId).reports,
   })
 
 export interface WorldOptions {
@@ -86,6 +87,7 @@ function limitsBy(dice: Dice): TaskLimits {
     commitMs: dice.pick([5, 100, 100]),
     restoreBytesMax: dice.pick([300, 2000, 100_000]),
     recentRowsMax: dice.pick([1, 10, 1000]),
+    rowsFetchedMin: 1,
     // Nights pass here in no time, after which a clock that is right must not be doubted for long.
     clockDoubtMsMax: 5000,
   }

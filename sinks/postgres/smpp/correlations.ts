@@ -3,7 +3,7 @@ import type { DlrRecord } from '../../../streams/contracts/receipts.ts'
 import { ofKind, type RecordOf } from '../dlr/record-kinds.ts'
 import { namesOf, statement, unnested, type Column, type Queryable } from '../statement.ts'
 
-/** As yet an accepted result always carries the id by which the operator will report [SC6]. */
+/** One with the id by which the operator will report: without one there is nothing to show. */
 type AcceptedResult = SubmitResult & { readonly outcome: 'ACCEPTED'; readonly operatorMessageId: string }
 
 const columns: readonly Column<AcceptedResult>[] = [
@@ -18,23 +18,31 @@ const columns: readonly Column<AcceptedResult>[] = [
 
 /**
  * An id that its operator gives out again replaces its row once that has expired, never before
- * [DB33]. As yet it expires after a fixed 72 h [DB31].
+ * [DB33]. The hours travel with each row, because the text of a statement must stay the same.
  */
-const insert = statement(
-  'insert smpp.message_correlations',
-  `INSERT INTO smpp.message_correlations AS c (${namesOf(columns)}, expires_at)
-   SELECT r.*, r.submitted_at + interval '72 hours' FROM ${unnested(columns)} AS r (${namesOf(columns)})
-   ON CONFLICT (operator_id, operator_message_id) DO UPDATE SET
-     message_id = excluded.message_id, destination = excluded.destination,
-     segment_index = excluded.segment_index, total_segments = excluded.total_segments,
-     submitted_at = excluded.submitted_at, expires_at = excluded.expires_at,
-     dlr_received_at = NULL, status = 'SUBMITTED'
-   WHERE c.expires_at < excluded.submitted_at`,
-  columns,
-)
+function insertFor(hours: number) {
+  const given = [...columns, { name: 'hours', type: 'integer', of: () => hours } as const]
+  return statement(
+    'insert smpp.message_correlations',
+    `INSERT INTO smpp.message_correlations AS c (${namesOf(columns)}, expires_at)
+     SELECT ${namesOf(columns)}, submitted_at + make_interval(hours => r.hours)
+     FROM ${unnested(given)} AS r (${namesOf(given)})
+     ON CONFLICT (operator_id, operator_message_id) DO UPDATE SET
+       message_id = excluded.message_id, destination = excluded.destination,
+       segment_index = excluded.segment_index, total_segments = excluded.total_segments,
+       submitted_at = excluded.submitted_at, expires_at = excluded.expires_at,
+       dlr_received_at = NULL, status = 'SUBMITTED'
+     WHERE c.expires_at < excluded.submitted_at`,
+    given,
+  )
+}
 
-export async function writeCorrelations(client: Queryable, results: readonly SubmitResult[]): Promise<void> {
-  for (const wave of wavesOf(results.filter(isAccepted))) await insert(client, wave)
+/** Writes the rows of accepted segments, which live for `hours` from their submission on. */
+export function correlationWriter(hours: number) {
+  const insert = insertFor(hours)
+  return async (client: Queryable, results: readonly SubmitResult[]): Promise<void> => {
+    for (const wave of wavesOf(results.filter(isAccepted))) await insert(client, wave)
+  }
 }
 
 const isAccepted = (result: SubmitResult): result is AcceptedResult =>

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { encode } from '../../../streams/contracts/decode.ts'
+import { CORRELATION_HOURS } from '../../../streams/contracts/correlation-hours.ts'
 import { submitResultExample } from '../../../streams/contracts/examples.ts'
 import { submitResults, type SubmitResult } from '../../../streams/contracts/outbound.ts'
 import { dlrRecords, type DlrRecord } from '../../../streams/contracts/receipts.ts'
@@ -33,12 +34,12 @@ const batchOf = <V>(topic: Topic<V>, values: readonly V[]) => ({
 })
 
 /** A sink whose own progress in `smpp.submit.result` the test moves by hand. */
-function sinkAt(progress: { end: number; taken: number } = { end: 0, taken: 0 }) {
+function sinkAt(progress: { end: number; taken: number } = { end: 0, taken: 0 }, hours?: number) {
   const frontier: SubmitFrontier = {
     end: () => Promise.resolve(progress.end),
     taken: () => Promise.resolve(progress.taken),
   }
-  const { handle } = smppSink(scene.as('smpp_svc'), silentHooks, frontier)
+  const { handle } = smppSink(scene.as('smpp_svc'), silentHooks, frontier, hours)
   return {
     submitted: (...results: readonly SubmitResult[]) => handle(batchOf(submitResults, results)),
     received: (...records: readonly DlrRecord[]) => handle(batchOf(dlrRecords, records)),
@@ -59,7 +60,7 @@ const submittedRow = {
   segment_index: 1,
   total_segments: 1,
   submitted_at: new Date(accepted.submittedAt),
-  expires_at: new Date(Date.parse(accepted.submittedAt) + 72 * 3_600_000),
+  expires_at: new Date(Date.parse(accepted.submittedAt) + CORRELATION_HOURS * 3_600_000),
   dlr_received_at: null,
   status: 'SUBMITTED',
 }
@@ -130,10 +131,10 @@ describe('correlations', () => {
     ...accepted,
     eventId: eventIdOf('reuse'),
     messageId: eventIdOf('another message'),
-    submittedAt: '2026-04-22T10:23:40.180Z',
+    submittedAt: '2026-04-26T10:23:40.180Z',
   }
 
-  it('give way to a reused operator id after 72 h, and never to the older submission again', async () => {
+  it('give way to a reused operator id once its hours are over, and never to the older submission again', async () => {
     const { submitted, received } = sinkAt()
     await submitted(accepted)
     await received(receiptExample)
@@ -151,9 +152,15 @@ describe('correlations', () => {
     expect(await rows()).toMatchObject([{ message_id: reuse.messageId, status: 'SUBMITTED' }])
   })
 
-  it('are not given away within 72 h', async () => {
+  it('[DB31] live for the configured hours after their submission', async () => {
+    const { submitted } = sinkAt(undefined, 2)
+    await submitted(accepted)
+    expect(await rows()).toMatchObject([{ expires_at: new Date('2026-04-18T12:23:40.180Z') }])
+  })
+
+  it('are not given away within the hours that a receipt may take', async () => {
     const { submitted } = sinkAt()
-    await submitted(accepted, { ...reuse, submittedAt: '2026-04-19T10:23:40.180Z' })
+    await submitted(accepted, { ...reuse, submittedAt: '2026-04-24T10:23:40.180Z' })
     expect(await rows()).toEqual([submittedRow])
   })
 })

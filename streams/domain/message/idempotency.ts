@@ -34,14 +34,14 @@ export function canonicalJson(value: JsonValue): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError('the number is not finite')
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`
-  const members = Object.keys(value)
-    .sort()
-    .flatMap((name) => memberJson(name, value[name]))
-  return `{${members.join(',')}}`
+  let members = ''
+  for (const name of Object.keys(value).sort()) {
+    const member = value[name]
+    if (member !== undefined)
+      members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member)}`
+  }
+  return `{${members}}`
 }
-
-const memberJson = (name: string, value: JsonValue | undefined): readonly string[] =>
-  value === undefined ? [] : [`${JSON.stringify(name)}:${canonicalJson(value)}`]
 
 /** Array.isArray alone does not narrow a readonly array. */
 const isList = (value: object): value is readonly JsonValue[] => Array.isArray(value)

@@ -1,4 +1,5 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
+import { isPlainlyPossible } from './numbering-plans.ts'
 
 /** ITU-T E.164 with the plus sign [EV44]. */
 const E164 = /^\+[1-9]\d{1,14}$/
@@ -21,6 +22,7 @@ export const isE164 = (text: string): boolean => E164.test(text)
  * is checked as well, because the library finds numbers of more than 15 digits possible.
  */
 export function parseDestination(input: string): Destination {
+  if (isE164(input) && isPlainlyPossible(input)) return { ok: true, e164: input }
   const text = withoutOldMobilePrefix(input.replaceAll(INVISIBLE, '').trim())
   if (!text.startsWith('+')) return REFUSED
   const number = parsePhoneNumberFromString(text, { extract: false })

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type CanonicalIdRule, canonicalOf } from './canonical-id.ts'
+import { candidatesOf, type CanonicalIdRule, canonicalOf } from './canonical-id.ts'
 
 const meet = (submitted: string, received: string, rules: readonly CanonicalIdRule[]): boolean =>
   canonicalOf(submitted, 'submit', rules) === canonicalOf(received, 'receipt', rules)
@@ -108,6 +108,39 @@ describe('whatever the padding and the case', () => {
         const once = canonicalOf(id, 'submit', rules)
         expect(canonicalOf(once, 'submit', rules)).toBe(once)
         expect(canonicalOf(id, 'receipt', rules)).toBe(once)
+      }),
+    )
+  })
+})
+
+describe('the candidates of a receipt [K4]', () => {
+  test.each<[readonly string[], readonly CanonicalIdRule[], readonly string[]]>([
+    [['A'], [], ['A']],
+    [['A', 'B', 'A'], ['exact'], ['A', 'B']],
+    [['Ab', 'aB'], ['lower'], ['ab']],
+    [['007', '7'], ['zeros'], ['7']],
+    [['a-b', 'AB'], ['hyphens', 'lower'], ['ab']],
+    [['1001'], ['hex2dec'], ['1001', '4097']],
+    [['0000004097', '1001'], ['hex2dec'], ['4097', '16535', '1001']],
+    [['1a2B'], ['hex2dec'], ['6699']],
+    [['1001'], ['dec2hex'], ['1001', '3e9']],
+    [['00FF'], ['dec2hex'], ['ff']],
+    [['no number'], ['hex2dec'], ['no number']],
+    [['9'], ['hex2dec'], ['9']],
+  ])('%j under %j are %j', (ids, rules, expected) => {
+    expect(candidatesOf(ids, rules)).toEqual(expected)
+  })
+
+  test('hold the id of the submission whichever of the two bases a receipt is written in', () => {
+    fc.assert(
+      fc.property(number, zeros, upper, fc.boolean(), (value, padding, inUpper, isHex) => {
+        const [hex, decimal] = [hexOf(value, inUpper), value.toString()]
+        expect(candidatesOf([padding + (isHex ? hex : decimal)], ['hex2dec'])).toContain(
+          canonicalOf(hex, 'submit', ['hex2dec']),
+        )
+        expect(candidatesOf([padding + (isHex ? hex : decimal)], ['dec2hex'])).toContain(
+          canonicalOf(decimal, 'submit', ['dec2hex']),
+        )
       }),
     )
   })

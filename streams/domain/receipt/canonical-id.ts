@@ -46,6 +46,32 @@ export function canonicalOf(id: string, side: IdSide, rules: readonly CanonicalI
   return rules.reduce((current, rule) => APPLY[rule](current, side), id)
 }
 
+/**
+ * Under which canonical ids a receipt is to be looked for, the likeliest first, each once [K4]:
+ * every id that it carries in its own reading, and where a number rule could also read it in the
+ * base of the submit side, in that one too. An operator that mixes both bases cannot be told apart
+ * by the id alone.
+ */
+export function candidatesOf(
+  ids: readonly string[],
+  rules: readonly CanonicalIdRule[],
+): readonly [string, ...string[]] {
+  const readings = ids.flatMap((id) =>
+    rules.reduce<readonly string[]>((found, rule) => found.flatMap((one) => readingsBy(rule, one)), [id]),
+  )
+  const [first = '', ...others] = new Set(readings)
+  return [first, ...others]
+}
+
+function readingsBy(rule: CanonicalIdRule, id: string): readonly string[] {
+  const own = APPLY[rule](id, 'receipt')
+  if (rule !== 'hex2dec' && rule !== 'dec2hex') return [own]
+  const other = APPLY[rule](id, 'submit')
+  if (DECIMAL.test(id)) return [own, other]
+  // With letters it has one reading: a hexadecimal one, or none.
+  return [rule === 'hex2dec' ? other : own]
+}
+
 // An id of hyphens only stays what it is: an empty one would meet every other empty one.
 const withoutHyphens = (id: string): string => id.replaceAll('-', '') || id
 const withoutPadding = (id: string): string => id.replace(PADDING, '')

@@ -10,6 +10,7 @@ import {
 import type { Clock } from '../clock.ts'
 import type { TaskLimits } from '../limits.ts'
 import { taskName, type Hooks } from '../watch/hooks.ts'
+import { Breath } from '../task/breath.ts'
 import type { Part } from './part.ts'
 import { Tempo } from './tempo.ts'
 
@@ -51,6 +52,7 @@ class NotThis extends Error {
 export class Committer {
   readonly id: string
   readonly tempo: Tempo
+  readonly breath: Breath
   readonly #options: CommitterOptions
   /** Absent until they are needed: one that only keeps standbys writes nothing. */
   #transactions: LogTransactions | undefined
@@ -64,6 +66,7 @@ export class Committer {
     this.#options = options
     this.id = options.transactionalId
     this.tempo = new Tempo(options.clock, options.limits)
+    this.breath = new Breath(options.clock)
   }
 
   /**

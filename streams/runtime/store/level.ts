@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { z } from 'zod'
 import type { Sleep } from '../../platform/backoff.ts'
-import { Slices } from '../../platform/slices.ts'
+import { inSlices } from '../../platform/slices.ts'
+import { seal, unsealed } from './seal.ts'
 import {
   checkpointAfter,
   EMPTY_CHECKPOINT,
@@ -169,25 +169,10 @@ const addOne = (counts: Map<string, number>, name: string): void => {
   counts.set(name, (counts.get(name) ?? 0) + 1)
 }
 
-const SEAL_DIGITS = 8
-
-/**
- * LevelDB checks its block checksums only on request, and this binding cannot ask: without a
- * checksum of our own a flipped bit in a row would be read as state. It covers the key as well, so
- * a value cannot pass under another key.
- */
-const sealOf = (key: string, encoded: string): string =>
-  crc32(key + encoded)
-    .toString(16)
-    .padStart(SEAL_DIGITS, '0')
-
-const seal = (key: string, encoded: string): string => sealOf(key, encoded) + encoded
-
-function unseal(key: string, sealed: string): string {
-  const encoded = sealed.slice(SEAL_DIGITS)
-  if (sealOf(key, encoded) === sealed.slice(0, SEAL_DIGITS)) return encoded
-  throw new StoreCorruptError('a row of the local store does not fit its checksum')
-}
+const unreadable = (error: unknown): StoreCorruptError =>
+  error instanceof StoreCorruptError
+    ? error
+    : new StoreCorruptError('the local store cannot be read', { cause: error })
 
 function put(batch: ReturnType<Level['batch']>, { store, key, encoded, armed, disarmed }: RowChange): void {
   const id = rowKey(store, key)
@@ -195,6 +180,13 @@ function put(batch: ReturnType<Level['batch']>, { store, key, encoded, armed, di
   else batch.put(id, seal(id, encoded))
   for (const timer of disarmed) batch.del(timerKey(timer))
   for (const timer of armed) batch.put(timerKey(timer), '')
+}
+
+function* putAll(batch: ReturnType<Level['batch']>, changes: readonly RowChange[]): Generator<number, void> {
+  for (const change of changes) {
+    put(batch, change)
+    yield change.encoded?.length ?? 0
+  }
 }
 
 class LevelStore implements Store {
@@ -214,18 +206,27 @@ class LevelStore implements Store {
 
   get(store: string, key: string): string | undefined {
     const id = rowKey(store, key)
-    const sealed = this.#read(id)
-    return sealed === undefined ? undefined : unseal(id, sealed)
+    try {
+      return unsealed(id, this.#db.getSync(id))
+    } catch (error) {
+      throw unreadable(error)
+    }
+  }
+
+  async getMany(store: string, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    const ids = keys.map((key) => rowKey(store, key))
+    try {
+      const sealed = await this.#db.getMany(ids)
+      return ids.map((id, at) => unsealed(id, sealed[at]))
+    } catch (error) {
+      throw unreadable(error)
+    }
   }
 
   async commit(changes: readonly RowChange[], given: Checkpoint): Promise<void> {
     const checkpoint = checkpointAfter(this.#checkpoint, given)
     const batch = this.#db.batch()
-    const slices = new Slices()
-    for (const change of changes) {
-      put(batch, change)
-      if (slices.isDueAfter(change.encoded?.length ?? 0)) await slices.pause()
-    }
+    await inSlices(putAll(batch, changes))
     batch.put(CHECKPOINT_KEY, JSON.stringify(checkpoint))
     await this.#write(() => batch.write())
     this.#checkpoint = checkpoint
@@ -238,14 +239,6 @@ class LevelStore implements Store {
     } catch (error) {
       if (!codesOf(error).includes('LEVEL_CORRUPTION')) throw error
       throw new StoreCorruptError('the local store is broken', { cause: error })
-    }
-  }
-
-  #read(id: string): string | undefined {
-    try {
-      return this.#db.getSync(id)
-    } catch (error) {
-      throw new StoreCorruptError('the local store cannot be read', { cause: error })
     }
   }
 

@@ -46,6 +46,10 @@ class MemoryStore implements Store {
     return this.#rows.get(`${store}\0${key}`)
   }
 
+  getMany(store: string, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return Promise.resolve(keys.map((key) => this.get(store, key)))
+  }
+
   commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void> {
     for (const change of changes) {
       if (change.encoded === undefined) this.#rows.delete(`${change.store}\0${change.key}`)

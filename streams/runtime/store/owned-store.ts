@@ -133,6 +133,7 @@ const guarded = (store: Store): Store => ({
       throw failed(error)
     }
   },
+  getMany: (name, keys) => failing(() => store.getMany(name, keys)),
   commit: (changes, checkpoint) => failing(() => store.commit(changes, checkpoint)),
   dueTimers: (untilMs, limit) => failing(() => store.dueTimers(untilMs, limit)),
   dropTimers: (timers) => failing(() => store.dropTimers(timers)),

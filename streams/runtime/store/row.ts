@@ -10,11 +10,17 @@ const Stored = z.object({
   state: z.unknown(),
   timers: z.record(z.string(), z.number()).optional(),
   replayed: z.literal(true).optional(),
+  trace: z.object({ traceparent: z.string(), tracestate: z.exactOptional(z.string()) }).optional(),
 })
 
 export function encodeRow(row: Row): string {
   const timers = hasTimers(row) ? row.timers : undefined
-  return JSON.stringify({ state: row.state, timers, replayed: row.replayed ? true : undefined })
+  return JSON.stringify({
+    state: row.state,
+    timers,
+    replayed: row.replayed ? true : undefined,
+    trace: row.trace,
+  })
 }
 
 const NO_TIMERS: Readonly<Record<string, number>> = {}
@@ -29,6 +35,7 @@ export function decodeRow(encoded: string, schema: z.ZodType): Row {
     state: schema.parse(stored.state),
     timers: stored.timers ?? NO_TIMERS,
     replayed: stored.replayed ?? false,
+    trace: stored.trace,
   }
 }
 

@@ -42,6 +42,7 @@ describe.each(factories)('the %s store', (_, make) => {
     expect(again.get('rows', 'a')).toBeUndefined()
     expect(again.get('rows', 'b')).toBe('2')
     expect(again.get('other', 'b')).toBeUndefined()
+    expect(await again.getMany('rows', ['b', 'a', 'b'])).toEqual(['2', undefined, '2'])
     expect(again.checkpoint()).toEqual({ changelogs: { rows: 3 }, atMs: 0 })
     await again.close()
   })

@@ -35,6 +35,8 @@ export interface Store {
   checkpoint(): Checkpoint
   /** Synchronous, because handlers are. */
   get(store: string, key: string): string | undefined
+  /** In the order of the keys, and beside the event loop. */
+  getMany(store: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>
   commit(changes: readonly RowChange[], checkpoint: Checkpoint): Promise<void>
   /** Entries due at or before `untilMs`, earliest first, at most `limit`. */
   dueTimers(untilMs: number, limit: number): Promise<readonly StoredTimer[]>

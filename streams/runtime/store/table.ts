@@ -1,16 +1,19 @@
 import type { z } from 'zod'
 import type { Row, Rows } from '../../dsl/execute.ts'
 import type { Topology } from '../../dsl/topology.ts'
+import type { TaskLimits } from '../limits.ts'
 import type { Breath } from '../task/breath.ts'
 import { RecentRows, type RowBudget } from './recent-rows.ts'
 import { decodeRow, encodeRow } from './row.ts'
 import type { RowChange, Store, StoredTimer } from './store.ts'
 
-export interface RecentLimits {
-  /** Of this table. */
-  readonly max: number
+export interface TableLimits extends Pick<TaskLimits, 'recentRowsMax' | 'rowsFetchedMin'> {
   readonly budget: RowBudget
 }
+
+/** Encoded rows that one round fetches ahead, and how many at once; what is over is read singly. */
+const FETCHED_CHARS_MAX = 8 * 1024 * 1024
+const FETCHED_AT_ONCE = 256
 
 interface Entry {
   row: Row | undefined
@@ -32,11 +35,13 @@ export class Table implements Rows {
   /** Told of each timer as soon as a handler has armed it. */
   onArmed: (timer: StoredTimer) => void = () => {}
   readonly #leave: () => void
+  readonly #fetchMin: number
 
-  constructor(store: Store, schemas: ReadonlyMap<string, z.ZodType>, recent: RecentLimits) {
-    this.#leave = recent.budget.enter()
+  constructor(store: Store, schemas: ReadonlyMap<string, z.ZodType>, limits: TableLimits) {
+    this.#leave = limits.budget.enter()
+    this.#fetchMin = limits.rowsFetchedMin
     const recentMax = (): number =>
-      Math.floor(Math.min(recent.max, recent.budget.eachMax) / Math.max(1, schemas.size))
+      Math.floor(Math.min(limits.recentRowsMax, limits.budget.eachMax) / Math.max(1, schemas.size))
     const onArmed = (timer: StoredTimer): void => this.onArmed(timer)
     this.#stores = new Map(
       [...schemas].map(([name, schema]) => [name, new StoreRows(store, name, schema, recentMax, onArmed)]),
@@ -55,6 +60,16 @@ export class Table implements Rows {
 
   write(store: string, key: string, row: Row | undefined): void {
     this.#of(store).write(key, row)
+  }
+
+  /** A handler of the round that begins will read it. */
+  wants(store: string, key: string): void {
+    this.#of(store).wants(key)
+  }
+
+  /** Fetches what is wanted and not known. The round before must have been frozen. */
+  async fetch(): Promise<void> {
+    for (const rows of this.#stores.values()) await rows.fetch(this.#fetchMin)
   }
 
   /**
@@ -98,6 +113,12 @@ export class Table implements Rows {
 class StoreRows {
   overlay = new Map<string, Entry>()
   frozen = new Map<string, Entry>()
+  #wanted = new Set<string>()
+  /**
+   * Of this round, as the store has them. They cannot be outdated: what may still be written to it
+   * is frozen, and that comes first.
+   */
+  #fetched = new Map<string, string | undefined>()
   readonly #store: Store
   readonly #name: string
   readonly #schema: z.ZodType
@@ -123,6 +144,27 @@ class StoreRows {
     return written === undefined ? this.#committed(key) : written.row
   }
 
+  wants(key: string): void {
+    if (this.#wanted.has(key) || this.overlay.has(key) || this.frozen.has(key)) return
+    if (this.#recent.get(key) === undefined) this.#wanted.add(key)
+  }
+
+  async fetch(min: number): Promise<void> {
+    const keys = [...this.#wanted]
+    this.#wanted.clear()
+    this.#fetched.clear()
+    if (keys.length < min) return
+    let chars = 0
+    for (let at = 0; at < keys.length && chars < FETCHED_CHARS_MAX; at += FETCHED_AT_ONCE) {
+      const some = keys.slice(at, at + FETCHED_AT_ONCE)
+      const rows = await this.#store.getMany(this.#name, some)
+      for (const [index, key] of some.entries()) {
+        this.#fetched.set(key, rows[index])
+        chars += rows[index]?.length ?? 0
+      }
+    }
+  }
+
   write(key: string, row: Row | undefined): void {
     const written = this.overlay.get(key)
     const before = written === undefined ? this.read(key) : written.row
@@ -145,6 +187,7 @@ class StoreRows {
 
   freeze(): void {
     if (this.frozen.size > 0) throw new Error(`the rows of ${this.#name} that are frozen were not applied`)
+    this.#fetched.clear()
     this.frozen = this.overlay
     this.overlay = new Map()
   }
@@ -155,6 +198,7 @@ class StoreRows {
   }
 
   drop(): void {
+    this.#fetched.clear()
     this.overlay.clear()
     this.frozen = new Map()
   }
@@ -162,7 +206,7 @@ class StoreRows {
   #committed(key: string): Row | undefined {
     const known = this.#recent.get(key)
     if (known !== undefined) return known ?? undefined
-    const encoded = this.#store.get(this.#name, key)
+    const encoded = this.#fetched.has(key) ? this.#fetched.get(key) : this.#store.get(this.#name, key)
     const row = encoded === undefined ? undefined : decodeRow(encoded, this.#schema)
     this.#recent.set(key, row ?? null)
     return row
@@ -184,9 +228,9 @@ class StoreRows {
 const NONE: readonly StoredTimer[] = []
 
 /** With the schemas of all that the topology keeps. */
-export function tableOf(topology: Topology, store: Store, recent: RecentLimits): Table {
+export function tableOf(topology: Topology, store: Store, limits: TableLimits): Table {
   const schemas = topology.processors.flatMap(({ state }) =>
     state === undefined ? [] : [[state.store, state.schema] as const],
   )
-  return new Table(store, new Map(schemas), recent)
+  return new Table(store, new Map(schemas), limits)
 }

@@ -7,7 +7,6 @@ import { Marks } from '../opening/marks.ts'
 import type { Origin } from '../opening/origin.ts'
 import type { RowChange, Store } from '../store/store.ts'
 import type { Table } from '../store/table.ts'
-import type { Breath } from './breath.ts'
 import { changelogRecord, emittedRecord, poisonRecord, type OutputContext } from './outputs.ts'
 import type { Effects } from './round.ts'
 
@@ -25,7 +24,6 @@ export interface LedgerOptions {
   readonly owner: Ownership
   /** Partition counts of every topic that the topology writes. */
   readonly partitions: ReadonlyMap<string, number>
-  readonly breath: Breath
 }
 
 export interface RoundResult {
@@ -77,7 +75,7 @@ export class Ledger {
   /** The round before must have been committed. */
   async prepare(table: Table, round: RoundResult): Promise<Prepared> {
     const marks = this.marks.changes(round.nextOffsets)
-    const changes = [...(await table.freeze(this.#options.breath)), ...marks]
+    const changes = [...(await table.freeze(this.#options.committer.breath)), ...marks]
     const records = await this.#recordsOf(round, changes)
     return { round, records, changes, marks, earliestArmedMs: earliestOf(changes) }
   }
@@ -134,7 +132,7 @@ export class Ledger {
     { effects, nowMs }: RoundResult,
     changes: readonly RowChange[],
   ): Promise<readonly OutRecord[]> {
-    const { breath } = this.#options
+    const { breath } = this.#options.committer
     const records: OutRecord[] = []
     for (const emitted of effects.emissions) {
       records.push(emittedRecord(emitted, this.#outputs))

@@ -1,10 +1,10 @@
 import { encode } from '../../contracts/decode.ts'
 import { deadLetterTopicOf } from '../../contracts/topic.ts'
+import type { Emission } from '../../dsl/execute.ts'
 import { changelogTopicOf, type Topology } from '../../dsl/topology.ts'
 import type { Headers, OutRecord } from '../../log/port.ts'
 import { partitionOf } from '../../log/partitioner.ts'
 import type { Poison } from './reading.ts'
-import type { Emitted } from './round.ts'
 import { carrierOf } from '../store/mark-rows.ts'
 import type { RowChange } from '../store/store.ts'
 
@@ -17,7 +17,7 @@ export interface OutputContext {
   readonly partitions: ReadonlyMap<string, number>
 }
 
-export function emittedRecord(emitted: Emitted, context: OutputContext): OutRecord {
+export function emittedRecord(emitted: Emission, context: OutputContext): OutRecord {
   const { topic, value } = emitted
   const key = topic.key(value)
   const partitions = context.partitions.get(topic.name)
@@ -33,12 +33,12 @@ export function emittedRecord(emitted: Emitted, context: OutputContext): OutReco
   }
 }
 
-function headersOf({ topic, value, trace, replayed }: Emitted): Headers {
+function headersOf({ topic, value, trace, replayed }: Emission): Headers {
   const headers = topic.headers(value)
   if (trace === undefined && !replayed) return headers
   return {
     ...headers,
-    ...(trace !== undefined && { traceparent: trace }),
+    ...trace,
     ...(replayed && { replayed: '1' }),
   }
 }

@@ -2,6 +2,7 @@ import { topicDeadLetter, type TopicDeadLetter } from '../../contracts/dead-lett
 import { decode, type Unreadable } from '../../contracts/decode.ts'
 import type { Cause } from '../../dsl/execute.ts'
 import type { ErasedProcessor } from '../../dsl/processor.ts'
+import { traceFrom, type Trace } from '../../dsl/trace.ts'
 import type { Topology } from '../../dsl/topology.ts'
 import { headerText, isReplayed, type LogRecord } from '../../log/port.ts'
 import type { StoredTimer } from '../store/store.ts'
@@ -78,6 +79,7 @@ class RecordCause implements Cause {
   readonly key: string
   readonly replayed: boolean
   readonly #record: LogRecord
+  #trace: Trace | undefined
 
   constructor(record: LogRecord, key: string, replayed: boolean) {
     this.key = key
@@ -87,6 +89,10 @@ class RecordCause implements Cause {
 
   get now(): number {
     return this.#record.timestamp
+  }
+
+  get trace(): Trace | undefined {
+    return (this.#trace ??= traceFrom((name) => this.header(name)))
   }
 
   get position(): string {
@@ -104,6 +110,7 @@ export const causeOfTimer = ({ timer, key, dueMs }: StoredTimer): Cause => ({
   now: dueMs,
   position: `timer:${timer}:${dueMs}`,
   replayed: false,
+  trace: undefined,
   header: () => undefined,
 })
 

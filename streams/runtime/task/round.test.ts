@@ -59,7 +59,7 @@ async function told({ records, due = [], ...setting }: Setting) {
   const round = new Round({
     topology: given.topology,
     reading: new Reading(given.topology, new Map([[given.words, mark]])),
-    table: tableOf(given.topology, store, { max: 9, budget: new RowBudget(9) }),
+    table: tableOf(given.topology, store, { recentRowsMax: 9, rowsFetchedMin: 1, budget: new RowBudget(9) }),
     inputs,
     timers: new TimerQueue(loaded, timersMax, NOW_MS),
     timersMax,

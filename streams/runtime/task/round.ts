@@ -17,12 +17,8 @@ import { givenOf, idOf, type Answers } from './prefetch.ts'
 import { causeOfTimer, type Poison, type Reading, type ReadRecord } from './reading.ts'
 import type { Queued, TimerQueue } from './timer-queue.ts'
 
-export interface Emitted extends Emission {
-  readonly trace: string | undefined
-}
-
 export interface Effects {
-  readonly emissions: Emitted[]
+  readonly emissions: Emission[]
   readonly notes: Note[]
   readonly poison: Poison[]
   /** Index entries whose timer was moved or dropped since. */
@@ -83,7 +79,6 @@ export class Round {
   #batch = 0
   readonly #byStore: ReadonlyMap<string, ErasedProcessor>
   #turns = 0
-  #trace: string | undefined
 
   constructor(options: RoundOptions) {
     this.#options = options
@@ -123,15 +118,28 @@ export class Round {
     }
   }
 
-  /** Reads all records, and asks what they and the timers ask as things stand. */
-  async #prepared(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<readonly Read[]> {
-    const { reading, breath } = this.#options
+  async #readAll(records: readonly LogRecord[]): Promise<readonly Read[]> {
+    const { reading, table, breath } = this.#options
     const all: Read[] = []
-    const asked: (Questions | null)[] = []
-    breath.begin()
     for (const record of records) {
       const read = reading.read(record)
       all.push(read)
+      if (read.poison === undefined)
+        for (const { state } of read.processors)
+          if (state !== undefined) table.wants(state.store, read.cause.key)
+      if (breath.isDue) await breath.pause()
+    }
+    return all
+  }
+
+  /** Reads all records, and asks what they and the timers ask as things stand. */
+  async #prepared(records: readonly LogRecord[], due: readonly StoredTimer[]): Promise<readonly Read[]> {
+    const { table, breath } = this.#options
+    const all = await this.#readAll(records)
+    for (const { store, key } of due) table.wants(store, key)
+    await table.fetch()
+    const asked: (Questions | null)[] = []
+    for (const read of all) {
       if (read.poison === undefined && read.asks) asked.push(...this.#questionsOf(read))
       if (breath.isDue) await breath.pause()
     }
@@ -167,7 +175,6 @@ export class Round {
     { processors, record: { topic }, value, cause }: ReadRecord,
     asked: readonly (Questions | null)[],
   ): void {
-    this.#trace = cause.header('traceparent')
     let at = 0
     for (const processor of processors) {
       const answers = givenOf(asked[at] ?? null, this.#answers)
@@ -195,7 +202,6 @@ export class Round {
     this.#turns += 1
     const answers = givenOf(asked[0] ?? null, this.#answers)
     const processor = this.#ownerOf(timer)
-    this.#trace = undefined
     const cause = causeOfTimer(timer)
     if (handleTimer(processor, timer.timer, cause, answers, this.#options.table, this.#sink))
       this.#effects.fired += 1
@@ -203,8 +209,8 @@ export class Round {
   }
 
   readonly #sink = {
-    emit: ({ topic, value, now, replayed }: Emission): void => {
-      this.#effects.emissions.push({ topic, value, now, replayed, trace: this.#trace })
+    emit: (emission: Emission): void => {
+      this.#effects.emissions.push(emission)
     },
     note: (note: Note): void => {
       this.#effects.notes.push(note)
@@ -216,7 +222,7 @@ export class Round {
     if (read.poison !== undefined || !read.asks) return NONE
     const { processors, record, value, cause } = read
     const { table } = this.#options
-    return processors.map((processor) => questionsOfRecord(processor, record.topic, value, cause.key, table))
+    return processors.map((processor) => questionsOfRecord(processor, record.topic, value, cause, table))
   }
 
   #questionsOfTimer(timer: StoredTimer): Questions | null {
@@ -251,7 +257,6 @@ export class Round {
       this.#batches.set(idOf(question), this.#batch)
     }
     await this.#options.ask(asked, this.#answers)
-    this.#options.breath.begin()
   }
 }
 

@@ -21,7 +21,6 @@ import { tableOf, type Table } from '../store/table.ts'
 import { taskName, type TaskId } from '../watch/hooks.ts'
 import type { Standing } from '../watch/standing.ts'
 import { TaskProgress, type Doing } from '../watch/task-progress.ts'
-import { Breath } from './breath.ts'
 import { DueTimers } from './due-timers.ts'
 import { Inputs } from './inputs.ts'
 import type { Answers } from './prefetch.ts'
@@ -63,7 +62,6 @@ export class Task {
   readonly #opening: Opening
   readonly #commits: Commits
   readonly #reading: Reading
-  readonly #breath: Breath
   readonly #asks: boolean
   #state: TaskState = 'opening'
   #store: Store | undefined
@@ -73,7 +71,7 @@ export class Task {
   #done: Promise<void> | undefined
 
   constructor(options: TaskOptions) {
-    const { topology, partition, app, limits, clock } = options
+    const { topology, partition, app, limits } = options
     this.#options = options
     const id = (this.id = { topology: topology.name, partition })
     const sources = (this.#sources = new Sources(topology, partition))
@@ -81,9 +79,8 @@ export class Task {
     const timers = (this.#timers = new DueTimers(inputs))
     const local = (this.#local = new OwnedStore({ ...options, id }))
     const progress = (this.#progress = new TaskProgress(id, inputs))
-    const breath = (this.#breath = new Breath(clock))
     const group = groupOf(app, topology.name)
-    const ledger = (this.#ledger = new Ledger({ ...options, group, breath }))
+    const ledger = (this.#ledger = new Ledger({ ...options, group }))
     this.#reading = new Reading(topology, ledger.marks.all)
     const { signal } = this.#stop
     const { tempo } = options.committer
@@ -211,7 +208,7 @@ export class Task {
     const { store, origins } = taken
     this.#store = store
     this.#table?.close()
-    this.#table = tableOf(topology, store, { max: limits.recentRowsMax, budget: rows })
+    this.#table = tableOf(topology, store, { ...limits, budget: rows })
     await this.#timers.open(store)
     if (this.#stop.signal.aborted) return
     this.#timerCount.open(store)
@@ -275,7 +272,7 @@ export class Task {
       timers: new TimerQueue(due, limits.timersPerRoundMax, nowMs),
       timersMax: limits.timersPerRoundMax,
       nowMs,
-      breath: this.#breath,
+      breath: this.#options.committer.breath,
       begins: () => this.#options.committer.tempo.turn(taskName(this.id)),
       ask: (asked, answers) => this.#ask(asked, answers),
     })

@@ -19,6 +19,7 @@ import { PositionWatch, type Reader } from '../watch/position-watch.ts'
 import { memoryStores } from '../store/memory.ts'
 import type { StoreFactory } from '../store/store.ts'
 import type { Worker } from '../worker.ts'
+import { methodsOf } from './standby.suite.ts'
 
 const STUCK_AFTER_MS = 60_000
 const EVERY_MS = 5_000
@@ -233,17 +234,7 @@ function heldStores(held: Promise<void>): StoreFactory {
         if (changes.length > 0) await held
         await store.commit(changes, checkpoint)
       }
-      return {
-        checkpoint: () => store.checkpoint(),
-        get: (table, key) => store.get(table, key),
-        commit,
-        dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
-        dropTimers: (timers) => store.dropTimers(timers),
-        nextDueMs: () => store.nextDueMs(),
-        countTimers: (signal) => store.countTimers(signal),
-        wipe: () => store.wipe(),
-        close: () => store.close(),
-      }
+      return { ...methodsOf(store), commit }
     },
   }
 }

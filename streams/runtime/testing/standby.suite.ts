@@ -44,6 +44,7 @@ export function exclusive(
 export const methodsOf = (store: Store): Store => ({
   checkpoint: () => store.checkpoint(),
   get: (table, key) => store.get(table, key),
+  getMany: (table, keys) => store.getMany(table, keys),
   commit: (changes, checkpoint) => store.commit(changes, checkpoint),
   dueTimers: (untilMs, limit) => store.dueTimers(untilMs, limit),
   dropTimers: (timers) => store.dropTimers(timers),

@@ -18,7 +18,7 @@ function world() {
   const metrics = new Metrics()
   const noted = observeNotes(silentLogger, metrics, RULES, () => time.nowMs)
   const note = (event: string, fields = {}, replayed = false) =>
-    noted(TASK, [{ event, fields, at: time.nowMs - 200, replayed }])
+    noted(TASK, [{ event, fields, at: time.nowMs - 200, replayed, trace: undefined }])
   return { time, metrics, note }
 }
 

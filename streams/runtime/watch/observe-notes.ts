@@ -1,9 +1,11 @@
 import type { NoteFields } from '../../dsl/processor.ts'
 import type { Note } from '../../dsl/topology.ts'
+import { traceIdsOf } from '../../dsl/trace.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
+import { BUCKETS_B1, BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
 import { recentFigures } from './recent-figures.ts'
+import type { SpanRule } from './observe-spans.ts'
 import { RecentShare } from './recent-share.ts'
 
 /**
@@ -15,10 +17,12 @@ export interface NoteRule {
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
   readonly counters?: readonly NamedMetric[]
   /**
-   * A histogram (buckets B2 [M2]) of the time from the record that caused the note, or the instant
-   * of its timer, to the commit.
+   * A histogram of the time from the record that caused the note, or the instant of its timer, to
+   * the commit. Buckets [M2]: B2 unless named.
    */
-  readonly age?: NamedMetric
+  readonly age?: NamedMetric & { readonly buckets?: 'B1' }
+  /** Where traces are recorded, the note is a span. */
+  readonly span?: SpanRule
   /** Gauges of what is so at present, each from the field `of`; gone when it is absent or old. */
   readonly gauges?: readonly (NamedMetric & { readonly of: string })[]
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
@@ -47,7 +51,7 @@ export function observeNotes(
     gaugeFigures(metrics, rules, now),
     (note) => {
       const level = rules[note.event]?.level
-      if (level !== undefined) logger[level](note.event, note.fields)
+      if (level !== undefined) logger[level](note.event, withTrace(note))
     },
   ]
   return (_, notes) => {
@@ -76,7 +80,20 @@ function measureAges(metrics: Metrics, rules: NoteRules, now: () => number): Tol
     Object.entries(rules).flatMap(([event, { age }]) =>
       age === undefined
         ? []
-        : [[event, { ...age, histogram: metrics.histogram(age.name, age.help, BUCKETS_B2, age.labels) }]],
+        : [
+            [
+              event,
+              {
+                ...age,
+                histogram: metrics.histogram(
+                  age.name,
+                  age.help,
+                  age.buckets === 'B1' ? BUCKETS_B1 : BUCKETS_B2,
+                  age.labels,
+                ),
+              },
+            ],
+          ],
     ),
   )
   return ({ event, fields, at }) => {
@@ -110,6 +127,9 @@ function gaugeFigures(metrics: Metrics, rules: NoteRules, now: () => number): To
       figures.get(name)?.(labelsOf(fields, labels), fields[of])
   }
 }
+
+const withTrace = ({ fields, trace }: Note): NoteFields =>
+  trace === undefined ? fields : { ...fields, ...traceIdsOf(trace) }
 
 /** Label `operator_id` is the field operatorId: metrics speak snake_case [M1]. */
 const labelsOf = (fields: NoteFields, labels: readonly string[]): Record<string, string> =>

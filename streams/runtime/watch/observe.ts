@@ -3,6 +3,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import type { Readiness } from '../../platform/operations-server.ts'
 import { taskName, type Hooks, type TaskId } from './hooks.ts'
 import { observeNotes, type NoteRules } from './observe-notes.ts'
+import { observeSpans } from './observe-spans.ts'
 import { observeRestores } from './observe-restores.ts'
 
 /** The one place where what the runtime reports becomes metrics and log lines. */
@@ -16,6 +17,8 @@ export interface Observation {
   readonly notes: NoteRules
   /** Unreadable records of some topics have a name of their own. */
   readonly poison?: PoisonRules
+  /** Whether spans go anywhere; else none is made. */
+  readonly traced?: boolean
 }
 
 /** By topic: the log event, and a counter beside `stream_poisoned_total`. */
@@ -26,7 +29,8 @@ export type PoisonRules = Readonly<
   >
 >
 
-export function observe({ logger, metrics, now, notes, poison = {} }: Observation): Hooks {
+export function observe(observation: Observation): Hooks {
+  const { logger, metrics, poison = {} } = observation
   const life = observeLife(logger, metrics)
   const restores = observeRestores(logger, metrics)
   return {
@@ -43,7 +47,17 @@ export function observe({ logger, metrics, now, notes, poison = {} }: Observatio
       life.closed(id)
     },
     poisoned: observePoison(logger, metrics, poison),
-    noted: observeNotes(logger, metrics, notes, now),
+    noted: noted(observation),
+  }
+}
+
+function noted({ logger, metrics, now, notes, traced = false }: Observation): Hooks['noted'] {
+  const told = observeNotes(logger, metrics, notes, now)
+  if (!traced) return told
+  const traces = observeSpans(notes, now)
+  return (task, list) => {
+    told(task, list)
+    traces(task, list)
   }
 }
 

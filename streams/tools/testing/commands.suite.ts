@@ -75,7 +75,12 @@ const closed = () => {
   throw new Error('no desk is open here')
 }
 /** For tests of commands that need no table. */
-export const NO_DESKS: Terminal['desks'] = { deadMessages: closed, outbox: closed, jobs: closed }
+export const NO_DESKS: Terminal['desks'] = {
+  deadMessages: closed,
+  outbox: closed,
+  jobs: closed,
+  archive: closed,
+}
 
 /**
  * The commands on dead letters, as an operator types them, on whichever log. The dead letters are

@@ -16,7 +16,7 @@ import {
 } from '../../../streams/domain/event-id.ts'
 import { normaliseStat } from '../../../streams/domain/receipt/stat.ts'
 import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
-import { segments } from '../segments.ts'
+import { segments, type SegmentsOptions } from '../segments.ts'
 
 /**
  * What the tests of `segments` share: a message of some segments, and short ways to say what
@@ -127,7 +127,11 @@ export function receipt(
 }
 
 export class World {
-  readonly driver = new Driver([segments({ rulesOf: () => ['exact'] })], { now: START })
+  readonly driver: Driver
+
+  constructor(options: Partial<SegmentsOptions> = {}) {
+    this.driver = new Driver([segments({ rulesOf: () => ['exact'], ...options })], { now: START })
+  }
 
   fact(fact: ExpectedFact | ReceiptFact, options: PipeOptions = {}): number {
     return this.driver.pipe(segmentFacts, fact, options)

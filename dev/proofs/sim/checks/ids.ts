@@ -29,18 +29,55 @@ export interface Operator {
   readonly operatorId: string
   readonly wire: 'CSMS' | 'TLV'
   readonly ids: 'exact' | 'hex2dec'
+  /** Its receipts carry an id of their own beside that of the submission. */
+  readonly carries: 'one' | 'two'
+  /** It gives some ids out again, to other messages. */
+  readonly reuses: boolean
+  /** On which segments of a long message it reports, as its profile says. */
+  readonly reports: 'all' | 'first'
 }
 
 export const OPERATORS: readonly Operator[] = [
-  { operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479', wire: 'CSMS', ids: 'exact' },
-  { operatorId: '0d1e2f30-58cc-4372-a567-0e02b2c3d480', wire: 'CSMS', ids: 'hex2dec' },
-  { operatorId: '9a8b7c6d-58cc-4372-a567-0e02b2c3d481', wire: 'TLV', ids: 'exact' },
+  {
+    operatorId: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',
+    wire: 'CSMS',
+    ids: 'exact',
+    carries: 'one',
+    reuses: true,
+    reports: 'all',
+  },
+  {
+    operatorId: '0d1e2f30-58cc-4372-a567-0e02b2c3d480',
+    wire: 'CSMS',
+    ids: 'hex2dec',
+    carries: 'one',
+    reuses: false,
+    reports: 'first',
+  },
+  {
+    operatorId: '9a8b7c6d-58cc-4372-a567-0e02b2c3d481',
+    wire: 'TLV',
+    ids: 'exact',
+    carries: 'two',
+    reuses: false,
+    reports: 'all',
+  },
 ]
 
 export function operatorOf(operatorId: string): Operator {
   const operator = OPERATORS.find((candidate) => candidate.operatorId === operatorId)
   if (operator === undefined) throw new Error(`there is no operator ${operatorId}`)
   return operator
+}
+
+/** As the operator's receipts write the id of a submission. */
+export const receiptIdOf = (operatorId: string, submitted: string): string =>
+  operatorOf(operatorId).ids === 'exact' ? submitted : BigInt(`0x${submitted}`).toString(10)
+
+/** [K4], stated again: under which ids a receipt is looked for, in order. */
+export function candidatesOf(operatorId: string, ids: readonly string[]): readonly string[] {
+  if (operatorOf(operatorId).ids === 'exact') return [...new Set(ids)]
+  return [...new Set(ids.flatMap((id) => [BigInt(id).toString(10), BigInt(`0x${id}`).toString(10)]))]
 }
 
 /** The configuration that tells the platform how this operator writes ids. */

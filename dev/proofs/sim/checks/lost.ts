@@ -2,9 +2,8 @@ import { z } from 'zod'
 import { outboundRequests } from '../../../../streams/contracts/outbound.ts'
 import type { LogRecord } from '../../../../streams/log/port.ts'
 import type { World } from '../world.ts'
-import { operatorOf } from './ids.ts'
+import { candidatesOf, operatorOf, receiptIdOf } from './ids.ts'
 import type { Spared } from './outbound.ts'
-import { receiptIdOf } from './receipts.ts'
 
 /**
  * What the log has lost before every reader was known to be through with it. Who is touched by that
@@ -43,11 +42,16 @@ export function sightsOf(world: World): Sights {
 
 const NOBODY: Spared = { isTouched: () => false, mayBeUnread: () => false }
 
-const Receipt = z.object({ operatorId: z.string(), operatorMessageId: z.string() })
+const Receipt = z.object({
+  operatorId: z.string(),
+  operatorMessageId: z.string(),
+  alternateIds: z.array(z.string()).optional(),
+})
 const About = z.object({
   messageId: z.string().optional(),
   operatorId: z.string().optional(),
   operatorMessageId: z.string().optional(),
+  alternateIds: z.array(z.string()).optional(),
   receipt: Receipt.optional(),
 })
 
@@ -87,12 +91,14 @@ function idsIn(value: Buffer | null, topic: string): readonly string[] {
   const read = About.safeParse(parsed(value))
   if (!read.success) return []
   const { messageId, receipt } = read.data
-  const { operatorId, operatorMessageId } = receipt ?? read.data
+  const { operatorId, operatorMessageId, alternateIds = [] } = receipt ?? read.data
   const own = messageId === undefined ? [] : [messageId]
   if (operatorId === undefined || operatorMessageId === undefined) return own
   const isSubmitted = topic === 'smpp.submit.result' || topic === 'dlr.sent'
-  const id = isSubmitted ? receiptIdOf(operatorId, operatorMessageId) : operatorMessageId
-  return [...own, `${operatorOf(operatorId).operatorId}:${id}`]
+  const ids = isSubmitted
+    ? [receiptIdOf(operatorId, operatorMessageId)]
+    : candidatesOf(operatorId, [operatorMessageId, ...alternateIds])
+  return [...own, ...ids.map((id) => `${operatorOf(operatorId).operatorId}:${id}`)]
 }
 
 function parsed(value: Buffer | null): unknown {

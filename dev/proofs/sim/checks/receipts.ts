@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { submitResults } from '../../../../streams/contracts/outbound.ts'
+import { submitResults, type SubmitResult } from '../../../../streams/contracts/outbound.ts'
 import {
   dlrRecords,
   inboundReceipts,
@@ -9,8 +9,10 @@ import {
   unmatchedReceipts,
   type InboundReceipt,
   type Receipt,
+  type ReceiptFact,
+  type ReceiptLookup,
 } from '../../../../streams/contracts/receipts.ts'
-import { eventId, HOUR_MS, instant, MINUTE_MS, operatorOf } from './ids.ts'
+import { candidatesOf, eventId, HOUR_MS, instant, MINUTE_MS, receiptIdOf } from './ids.ts'
 import { byKey, canonical, readings, sameTexts, type Complain } from '../readings.ts'
 import { FLOODED_ID } from '../traffic.ts'
 import type { World } from '../world.ts'
@@ -20,7 +22,7 @@ import type { World } from '../world.ts'
  * joined or an orphan, once.
  */
 export function checkReceipts(world: World, complain: Complain): void {
-  const lookups = readings(world.log, receiptLookups)
+  const lookups = readings(world.log, receiptLookups).filter(({ value }) => isFirst(value))
   const passed = expectedReceipts(world)
   sameTexts(
     complain,
@@ -29,7 +31,30 @@ export function checkReceipts(world: World, complain: Complain): void {
     lookups.map(({ value }) => canonical(value.receipt)),
   )
   checkSent(world, complain)
+  checkWays(world, complain)
   checkDecisions(world, passed, complain)
+}
+
+const candidatesFor = ({ operatorId, operatorMessageId, alternateIds = [] }: Receipt): readonly string[] =>
+  candidatesOf(operatorId, [operatorMessageId, ...alternateIds])
+
+/** As `intake` writes it; every other one was handed on. */
+const isFirst = ({ receipt, canonicalId, looks, byIdAlone }: ReceiptLookup): boolean =>
+  canonicalId === candidatesFor(receipt)[0] && looks === undefined && byIdAlone === undefined
+
+/** [K5]: a lookup is at each candidate once in each look, and at none for which it has no id. */
+function checkWays(world: World, complain: Complain): void {
+  const seen = new Set<string>()
+  for (const { value } of readings(world.log, receiptLookups)) {
+    const { receipt, canonicalId, looks, byIdAlone, candidates = [canonicalId] } = value
+    const all = candidatesFor(receipt)
+    const step = canonical([receipt.eventId, canonicalId, looks?.looks ?? 1, byIdAlone ?? false])
+    if (canonical([...candidates]) !== canonical([...all]))
+      complain(`lookup of ${receipt.eventId} goes over ${candidates.join(', ')}`)
+    if (!all.includes(canonicalId)) complain(`lookup of ${receipt.eventId} is at ${canonicalId}`)
+    if (seen.has(step) && !isFlood(receipt)) complain(`lookup of ${receipt.eventId} comes twice: ${step}`)
+    seen.add(step)
+  }
 }
 
 const CANONICAL: Readonly<Record<string, Receipt['dlrStatus']>> = {
@@ -94,10 +119,6 @@ function checkSent(world: World, complain: Complain): void {
   sameTexts(complain, 'dlr.sent', expected, actual)
 }
 
-/** As the operator's receipts write the id of a submission. */
-export const receiptIdOf = (operatorId: string, submitted: string): string =>
-  operatorOf(operatorId).ids === 'exact' ? submitted : BigInt(`0x${submitted}`).toString(10)
-
 function checkDecisions(world: World, passed: readonly Receipt[], complain: Complain): void {
   const facts = readings(world.log, segmentFacts).flatMap(({ value }) =>
     value.kind === 'RECEIPT' ? [value] : [],
@@ -111,22 +132,28 @@ function checkDecisions(world: World, passed: readonly Receipt[], complain: Comp
   const orphaned = orphans.map(({ orphanId }) => orphanId)
   sameTexts(complain, 'sms.dlr.unmatched', orphaned, unmatched)
   checkJoins(world, complain)
-  const firstSent = firstSentMs(world)
-  const looked = new Map(
-    readings(world.log, receiptLookups).map(({ value, record }) => [value.receipt.eventId, record]),
-  )
+  const submissions = submissionsOf(world)
+  const looked = lookedAtMs(world)
   for (const { receipt, orphanId } of orphans) {
     if (orphanId !== eventId('orphan', receipt.eventId)) complain(`orphan ${orphanId} has a foreign id`)
-    const sentMs = firstSent.get(`${receipt.operatorId}:${receipt.operatorMessageId}`)
-    const lookup = looked.get(receipt.eventId)
+    const lookedMs = looked.get(receipt.eventId) ?? 0
     // The record time of both is that of their input: what the log had before the receipt must have
     // been waited for.
-    if (sentMs !== undefined && lookup !== undefined && sentMs < lookup.timestamp)
-      complain(
-        `receipt ${receipt.eventId} became an orphan although its submit result came ${lookup.timestamp - sentMs} ms before it`,
-      )
+    for (const { sentMs } of submissions.for(receipt))
+      if (sentMs < lookedMs)
+        complain(
+          `receipt ${receipt.eventId} became an orphan although its submit result came ${lookedMs - sentMs} ms before it`,
+        )
   }
 }
+
+/** When each receipt was first looked for. */
+const lookedAtMs = (world: World): ReadonlyMap<string, number> =>
+  new Map(
+    readings(world.log, receiptLookups)
+      .filter(({ value }) => isFirst(value))
+      .map(({ value, record }) => [value.receipt.eventId, record.timestamp]),
+  )
 
 const isFlood = ({ operatorMessageId }: Receipt): boolean => operatorMessageId === FLOODED_ID
 
@@ -136,43 +163,66 @@ function floodsOnce(receipts: readonly Receipt[]): string[] {
   return [...receipts.filter((one) => !isFlood(one)).map((receipt) => canonical(receipt)), ...flood]
 }
 
-function firstSentMs(world: World): ReadonlyMap<string, number> {
-  const first = new Map<string, number>()
-  for (const { key, record } of readings(world.log, sentSegments))
-    first.set(key, Math.min(first.get(key) ?? Number.POSITIVE_INFINITY, record.timestamp))
-  return first
+interface Submission {
+  readonly result: SubmitResult
+  /** When it was first on the log as a submission. */
+  readonly sentMs: number
 }
 
-/** A receipt speaks for the segment that got its id. */
+/** What was submitted, by the key under which its receipts look for it. */
+function submissionsOf(world: World) {
+  const sentMs = new Map<string, number>()
+  for (const { value, record } of readings(world.log, sentSegments)) {
+    const known = sentMs.get(value.eventId) ?? Number.POSITIVE_INFINITY
+    sentMs.set(value.eventId, Math.min(known, record.timestamp))
+  }
+  const all = new Map<string, Map<string, Submission>>()
+  for (const { value: result } of readings(world.log, submitResults)) {
+    const { operatorId, operatorMessageId } = result
+    if (operatorMessageId === undefined) continue
+    const key = `${operatorId}:${receiptIdOf(operatorId, operatorMessageId)}`
+    const under = all.get(key) ?? new Map<string, Submission>()
+    const at = sentMs.get(eventId('sent', result.eventId)) ?? Number.POSITIVE_INFINITY
+    all.set(key, under.set(result.eventId, { result, sentMs: at }))
+  }
+  return {
+    for: (receipt: Receipt): readonly Submission[] =>
+      candidatesFor(receipt).flatMap((id) => [...(all.get(`${receipt.operatorId}:${id}`)?.values() ?? [])]),
+  }
+}
+
+/**
+ * A receipt speaks for a segment that got one of its ids; and for one that went to its number if
+ * such a one was on the log before it [K6].
+ */
 function checkJoins(world: World, complain: Complain): void {
-  const results = new Map(
-    readings(world.log, submitResults).flatMap(({ value }) =>
-      value.operatorMessageId === undefined
-        ? []
-        : [[`${value.operatorId}:${receiptIdOf(value.operatorId, value.operatorMessageId)}`, value] as const],
-    ),
-  )
+  const submissions = submissionsOf(world)
+  const looked = lookedAtMs(world)
   for (const { value } of readings(world.log, segmentFacts)) {
     if (value.kind !== 'RECEIPT') continue
-    const { receipt, submission, correlatedAt, eventId: id, ...fact } = value
-    const result = results.get(`${receipt.operatorId}:${receipt.operatorMessageId}`)
-    if (result === undefined) {
-      complain(`receipt ${receipt.eventId} was joined with a segment that nobody sent`)
-      continue
-    }
-    const { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments } = result
-    const { to, submittedAt, segmentCount, callbackUrl, metadata } = result
-    const expected = { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments }
-    const { schemaVersion: _, occurredAt, kind: _kind, ...place } = fact
-    const told = canonical([place, submission, id, occurredAt])
-    const known = canonical([
-      expected,
-      { to, submittedAt, segmentCount, callbackUrl, metadata },
-      eventId('fact', receipt.eventId),
-      correlatedAt,
-    ])
-    if (told !== known) complain(`fact of receipt ${receipt.eventId} is ${told}, not ${known}`)
+    const { receipt, correlatedAt } = value
+    const known = submissions.for(receipt)
+    const told = known.find(({ result }) => placeOf(result) === toldBy(value))
+    if (told === undefined) complain(`fact of receipt ${receipt.eventId} is ${toldBy(value)}`)
+    const lookedMs = looked.get(receipt.eventId) ?? 0
+    const own = known.filter(({ result, sentMs }) => result.to === receipt.destAddr && sentMs < lookedMs)
+    if (own.length > 0 && told !== undefined && told.result.to !== receipt.destAddr)
+      complain(`receipt ${receipt.eventId} was joined with the segment of another number`)
+    if (value.eventId !== eventId('fact', receipt.eventId) || value.occurredAt !== correlatedAt)
+      complain(`fact of receipt ${receipt.eventId} has a foreign id or time`)
     if (correlatedAt > instant(world.time.wallMs))
       complain(`receipt ${receipt.eventId} was correlated in the future`)
   }
+}
+
+const toldBy = (fact: ReceiptFact): string => {
+  const { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments, submission } = fact
+  return canonical([messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments, submission])
+}
+
+function placeOf(result: SubmitResult): string {
+  const { messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments } = result
+  const { to, submittedAt, segmentCount, callbackUrl, metadata } = result
+  const submission = { to, submittedAt, segmentCount, callbackUrl, metadata }
+  return canonical([messageId, tenantId, accountId, enqueuedAt, segmentIndex, totalSegments, submission])
 }

@@ -1,4 +1,4 @@
-import { Slices } from '../../../platform/slices.ts'
+import { inSlices } from '../../../platform/slices.ts'
 import type { OutRecord, TopicPartition } from '../../port.ts'
 import { BATCH_HEADER_BYTES, measure } from '../codecs/record-batch-encoder.ts'
 import type { RecordBatch } from '../codecs/record-batch-encoder.ts'
@@ -44,10 +44,12 @@ export function planRounds(records: readonly OutRecord[]): readonly Round[] {
 }
 
 /** The same for many records, which are measured in slices. */
-export async function planInSlices(records: readonly OutRecord[]): Promise<readonly Round[]> {
+export const planInSlices = (records: readonly OutRecord[]): Promise<readonly Round[]> =>
+  inSlices(planned(records))
+
+function* planned(records: readonly OutRecord[]): Generator<number, readonly Round[]> {
   const plan = new Plan()
-  const slices = new Slices()
-  for (const record of records) if (slices.isDueAfter(plan.add(record))) await slices.pause()
+  for (const record of records) yield plan.add(record)
   return plan.rounds
 }
 
