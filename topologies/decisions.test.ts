@@ -14,6 +14,7 @@ import {
   segmentFacts,
   unmatchedReceipts,
   type InboundReceipt,
+  RELEASE_HEADER,
 } from '../streams/contracts/receipts.ts'
 import { orphanRowId, receiptEventId, receiptRowId, submitResultEventId } from '../streams/domain/event-id.ts'
 import type { LogFields } from '../streams/platform/logger.ts'
@@ -22,7 +23,7 @@ import { observeNotes } from '../streams/runtime/watch/observe-notes.ts'
 import { Driver, type PipeOptions } from '../streams/testing/driver.ts'
 import { NOTES, POISON } from './notes.ts'
 import { correlate } from './receipts/correlate.ts'
-import { intake, RELEASE_HEADER } from './receipts/intake.ts'
+import { intake } from './receipts/intake.ts'
 import { segments } from './segments/segments.ts'
 
 /**
