@@ -11,8 +11,8 @@ import { backendsEnv, prepareApi } from './submit-scene.ts'
  * refused at once.
  *
  * `npm run bench -- fairness --json`: the last line is {name, quietP99Ms, noisyP99Ms, ratio,
- * quietP50Ms, noisyP50Ms, refusedOfB, floodAcceptedPerSecond, floodRefusedPerSecond}. That none of B
- * is refused is tested, too.
+ * quietP50Ms, noisyP50Ms, refusedOfB, floodAcceptedPerSecond, floodRefusedPerSecond}. That none of
+ * B is refused is tested, too.
  */
 const FLOOD_CONNECTIONS = 400
 /** As a 503 OVERLOADED says. */
