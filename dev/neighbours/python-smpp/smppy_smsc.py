@@ -32,7 +32,19 @@ class Smsc(Application):
         await client.send_sms(source=dest_number, dest=source_number, text=receipt)
 
 
-logging.getLogger("smpp-app").setLevel(logging.CRITICAL)
+class Ears(logging.Handler):
+    """The library tells of a response in its log only."""
+
+    def emit(self, record):
+        text = record.getMessage()
+        if text.startswith("Command received") and "deliver_sm_resp" in text:
+            say("acknowledged 0")
+
+
+logger = logging.getLogger("smpp-app")
+logger.setLevel(logging.DEBUG)
+logger.propagate = False
+logger.addHandler(Ears())
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 server = Smsc(name="smppy").create_server(loop, host="127.0.0.1", port=int(sys.argv[1]))
