@@ -230,12 +230,13 @@ describe('a message through all topologies', () => {
     expect(platform.read(unmatchedReceipts)).toEqual([])
   })
 
-  it('[F10] ends as PARTIAL, 0 of 2, as yet [D26b], when its command reaches nobody', () => {
+  it('[F10] [D26b] ends as FAILED and is not billed, when its command reaches nobody', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
     deliver(platform, [])
-    expect(platform.read(statusEvents).at(-1)).toMatchObject({ newStatus: 'PARTIAL', seq: 5 })
-    expect(platform.read(billingEvents)).toMatchObject([{ dlrStatus: 'PARTIAL', deliveredSegments: 0 }])
+    expect(platform.read(statusEvents).at(-1)).toMatchObject({ newStatus: 'FAILED', seq: 5 })
+    expect(platform.read(billingEvents)).toEqual([])
+    expect(platform.read(webhookEvents)).toMatchObject([{ dlrStatus: 'FAILED' }])
   })
 
   it('[SC15] is told of its operator: delivered, six seconds after the submit', () => {

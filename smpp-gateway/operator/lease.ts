@@ -12,7 +12,7 @@ export interface Lease {
    * Whether by our own clock nobody else can hold it. A process that was frozen for longer than a
    * TTL learns here, and not by the next answer of Redis, that the lease is lost.
    */
-  stands(): boolean
+  readonly stands: () => boolean
   /** Gives the lease up so that a standby need not wait for its end. */
   release(): Promise<void>
 }
@@ -152,7 +152,7 @@ function waitOf(answer: unknown): LeaseWait {
 interface KeptLease {
   readonly lost: AbortSignal
   readonly isConfirmed: boolean
-  stands(): boolean
+  readonly stands: () => boolean
   stop(): void
 }
 

@@ -53,6 +53,27 @@ describe('contracts', () => {
     },
   )
 
+  it.each([
+    [
+      'DLR-008.3 a bill',
+      'billing.events',
+      ['messageId', 'accountId', 'segmentCount', 'dlrStatus', 'operatorId'],
+    ],
+    ['DLR-009.2 a webhook', 'webhook.dispatch', ['accountId', 'messageId', 'dlrStatus', 'to', 'occurredAt']],
+  ])('%s has the fields that its reader was promised, and none may be missing', (_, name, fields) => {
+    const [example = {}] = EXAMPLE_OF[name] ?? []
+    const topic = TOPICS.find((one) => one.name === name)
+    if (topic === undefined) throw new Error(`there is no topic ${name}`)
+    for (const field of fields) {
+      const others = Object.fromEntries(Object.entries(example).filter(([key]) => key !== field))
+      expect(Object.keys(others)).toHaveLength(Object.keys(example).length - 1)
+      expect(decode(topic, Buffer.from(encode(others)))).toMatchObject({
+        ok: false,
+        errors: [{ path: field }],
+      })
+    }
+  })
+
   it.each(TOPICS.map((topic) => [topic.name, topic] as const))(
     '%s lets unknown fields pass',
     (name, topic) => {

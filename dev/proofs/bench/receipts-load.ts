@@ -11,8 +11,8 @@ const TICK_MS = 5
 const ACK_MS_MAX = 30_000
 
 /**
- * Open loop: a receipt leaves when it is due, however many are under way. Answers when each was due,
- * by message.
+ * Open loop: a receipt leaves when it is due, however many are under way. Answers when each was
+ * due, by message.
  */
 export async function sendReceipts(
   publishes: AckedPublishes,
@@ -49,8 +49,8 @@ const Row = z.object({ message_id: z.string(), at: z.date() })
 const LOOK_MS = 500
 
 /**
- * When the transaction began that wrote the outcome of each message; gives up when none has come for
- * a while.
+ * When the transaction began that wrote the outcome of each message; gives up when none has come
+ * for a while.
  */
 export async function outcomesOf(
   sql: Pool,

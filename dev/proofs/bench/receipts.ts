@@ -14,9 +14,9 @@ import { bringToSent } from './receipts-scene.ts'
 /**
  * `npm run bench -- receipts [--rates 250,500,750,1000] [--seconds 60] [--json]`: receipts at given
  * rates through the whole of their way, NATS, bridge, topologies and Postgres, with everything else
- * of the platform idle beside it. Each is of a message of its own that was sent before. Open loop: a
- * receipt leaves when it is due, and its time counts from there to the transaction in Postgres that
- * writes the outcome.
+ * of the platform idle beside it. Each is of a message of its own that was sent before. Open loop:
+ * a receipt leaves when it is due, and its time counts from there to the transaction in Postgres
+ * that writes the outcome.
  *
  * `sustained`: nothing was lost, and the median of the last quarter was below a second, so nothing
  * piled up. `--concurrency 1000` sets DLR_MAX_CONCURRENCY; absent, it is the default.
