@@ -32,14 +32,15 @@ describe('an instant', () => {
   )
 })
 
+const table = (hotDays: number): ArchivedTable => ({
+  name: 'dlr.late_dlrs',
+  hotDays,
+  bucket: 'archive',
+  prefix: 'x',
+  inFlight: [],
+})
+
 describe('[DB71] a month', () => {
-  const table = (hotDays: number): ArchivedTable => ({
-    name: 'dlr.late_dlrs',
-    hotDays,
-    bucket: 'archive',
-    prefix: 'x',
-    inFlight: [],
-  })
   it.each([
     ['2026-04-01', 90, '2026-07-30T00:00:00.000Z'],
     ['2026-12-01', 30, '2027-01-31T00:00:00.000Z'],
