@@ -45,6 +45,7 @@ const REPEATED = [
   'smpp.submit.result',
   'sms.dlr.inbound',
   'dlr.sent',
+  'operator.samples',
 ]
 
 /**
