@@ -11,6 +11,7 @@ import {
   dlrRecords,
   inboundReceipts,
   receiptLookups,
+  RELEASE_HEADER,
   segmentFacts,
   unmatchedReceipts,
   type InboundReceipt,
@@ -22,7 +23,7 @@ import { observeNotes } from '../streams/runtime/watch/observe-notes.ts'
 import { Driver, type PipeOptions } from '../streams/testing/driver.ts'
 import { NOTES, POISON } from './notes.ts'
 import { correlate } from './receipts/correlate.ts'
-import { intake, RELEASE_HEADER } from './receipts/intake.ts'
+import { intake } from './receipts/intake.ts'
 import { segments } from './segments/segments.ts'
 
 /**
