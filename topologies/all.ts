@@ -3,6 +3,7 @@ import { outbound, type OutboundOptions } from './outbound/outbound.ts'
 import { correlate, correlateWithin } from './receipts/correlate.ts'
 import type { CorrelationLimits } from './receipts/correlation.ts'
 import { intake, type IntakeOptions } from './receipts/intake.ts'
+import { quality } from './quality/quality.ts'
 import { segments, type SegmentsOptions } from './segments/segments.ts'
 
 /** The application: prefix of its groups and transactional ids. */
@@ -14,6 +15,7 @@ export const allTopologies = (options: AllOptions): readonly Topology[] => [
   intake(options),
   options.correlation === undefined ? correlate : correlateWithin(options.correlation),
   segments(options),
+  quality,
 ]
 
 export interface AllOptions extends SegmentsOptions, OutboundOptions, IntakeOptions {

@@ -15,6 +15,7 @@ import {
   segmentFacts,
   unmatchedReceipts,
   type InboundReceipt,
+  RELEASE_HEADER,
 } from '../streams/contracts/receipts.ts'
 import { orphanRowId, receiptEventId, receiptRowId, submitResultEventId } from '../streams/domain/event-id.ts'
 import type { LogFields } from '../streams/platform/logger.ts'

@@ -32,7 +32,7 @@ import { allTopologies } from './all.ts'
 import { NOTES } from './notes.ts'
 
 /**
- * All four topologies together, between an API that is a list of requests and an operator that the
+ * All topologies together, between an API that is a list of requests and an operator that the
  * property invents.
  */
 
@@ -209,7 +209,7 @@ const requestOf = (n: number, segments: number): OutboundRequest => {
   return { ...requestExample, messageId, body, segmentCount: segmentCount(body) }
 }
 
-describe('a message through all four topologies', () => {
+describe('a message through all topologies', () => {
   it('goes from the request to one DELIVERED, one bill and one webhook', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
@@ -345,6 +345,7 @@ describe('whatever operators and routing do', () => {
 interface NoteRule {
   readonly level?: string
   readonly counters?: readonly { readonly labels: readonly string[] }[]
+  readonly gauges?: readonly { readonly labels: readonly string[]; readonly of: string }[]
 }
 
 describe('notes', () => {
@@ -357,11 +358,12 @@ describe('notes', () => {
     const rules: Readonly<Record<string, NoteRule>> = NOTES
     for (const { event, fields } of platform.driver.notes) {
       expect(Object.keys(rules)).toContain(event)
-      const labels = (rules[event]?.counters ?? []).flatMap((counter) => counter.labels)
+      const { counters = [], gauges = [] } = rules[event] ?? {}
+      const labels = [...counters, ...gauges].flatMap((metric) => metric.labels)
       const names = labels.map((label) =>
         label.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
       )
-      for (const name of names) expect(fields).toHaveProperty(name)
+      for (const name of [...names, ...gauges.map(({ of }) => of)]) expect(fields).toHaveProperty(name)
     }
     const said = JSON.stringify(platform.driver.notes)
     for (const secret of [requestExample.to, requestExample.from, 'xxxx', 'camp-001'])

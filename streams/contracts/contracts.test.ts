@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { catalogue, changelogSpec, deadLetterSpec, TOPICS } from './catalogue.ts'
 import { decode, encode } from './decode.ts'
 import * as examples from './examples.ts'
+import { qualityExample, sampleExample } from './operator-examples.ts'
 import { INBOUND_DURABLES, INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
 
 const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
@@ -27,6 +28,8 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
     examples.receiptFactExample,
   ],
   'dlr.records': [examples.recordExample],
+  'operator.samples': [sampleExample],
+  'operator.quality': [qualityExample],
   'bridge.marks': [examples.bridgeMarkExample],
 }
 

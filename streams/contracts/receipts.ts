@@ -232,6 +232,8 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     kind: z.literal('RECEIPT'),
     receipt: Receipt,
     correlatedAt: instant,
+    /** When the operator took the segment; absent when nobody knows [D8]. */
+    submittedAt: instant.exactOptional(),
     /** True when it changed the segment's status. */
     applied: z.boolean(),
     release: release.exactOptional(),

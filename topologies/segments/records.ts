@@ -38,6 +38,7 @@ export function receiptRecord(
     correlatedAt: fact.correlatedAt,
     applied,
   }
+  if (fact.submission !== undefined) record.submittedAt = fact.submission.submittedAt
   if (fact.release !== undefined) record.release = fact.release
   if (outcome !== undefined) record.messageOutcome = outcome
   return record
