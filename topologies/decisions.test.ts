@@ -11,6 +11,7 @@ import {
   dlrRecords,
   inboundReceipts,
   receiptLookups,
+  RELEASE_HEADER,
   segmentFacts,
   unmatchedReceipts,
   type InboundReceipt,
