@@ -46,6 +46,8 @@ const REPEATED = [
   'sms.dlr.inbound',
   'dlr.sent',
   'operator.samples',
+  // Of a window that is long over, when its samples come again.
+  'operator.quality',
 ]
 
 /**
