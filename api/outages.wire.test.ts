@@ -105,15 +105,16 @@ describe('PLT-5 [F4] ORC-1.7 NATS down', () => {
 })
 
 describe('fault A6: a flood of one tenant', () => {
-  test('leaves readiness green and another tenant served', async () => {
+  test('the noisy neighbour, A with 400 connections, B with 1: none of B is refused, readiness is green', async () => {
     const other = {
       ...(await authorized(api, { tenant_id: randomUUID() })),
       'Content-Type': 'application/json',
     }
     const flood = Array.from({ length: 400 }, () => api.send(goodBody))
     const ready = Array.from({ length: 20 }, () => api.call('/ready'))
-    const others = Array.from({ length: 20 }, () => api.send(goodBody, other))
-    expect(new Set((await Promise.all(others)).map(({ status }) => status))).toEqual(new Set([202]))
+    const ofB: number[] = []
+    while (ofB.length < 5) ofB.push((await api.send(goodBody, other)).status)
+    expect(ofB).toEqual([202, 202, 202, 202, 202])
     expect(new Set((await Promise.all(ready)).map(({ status }) => status))).toEqual(new Set([200]))
     const statuses = (await Promise.all(flood)).map(({ status }) => status)
     expect(statuses.filter((status) => ![202, 503].includes(status))).toEqual([])

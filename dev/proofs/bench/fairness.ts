@@ -7,8 +7,8 @@ import { backendsEnv, prepareApi } from './submit-scene.ts'
 
 /**
  * What a noisy tenant costs a quiet one [ER19]: one connection of B alone, then while A floods the
- * same API process over 400, in turns. A does as Retry-After says; with `--rude` it repeats what is
- * refused at once.
+ * same API process over 400, in turns. A does as Retry-After says; with `--rude` it repeats what
+ * is refused at once.
  *
  * `npm run bench -- fairness --json`: the last line is {name, quietP99Ms, noisyP99Ms, ratio,
  * quietP50Ms, noisyP50Ms, refusedOfB, floodAcceptedPerSecond, floodRefusedPerSecond}. That none of

@@ -30,8 +30,8 @@ export interface Answered {
 }
 
 /**
- * A closed loop over so many connections. Bare sockets, because Node's own client takes more of the
- * two cores for a request than the route that is measured.
+ * A closed loop over so many connections. Bare sockets, because Node's own client takes nearly as
+ * much of the two cores for a request as the bare route that is measured.
  */
 export async function load({ port, clients, connections, seconds, refusedPauseMs }: Load): Promise<Answered> {
   const latenciesMs: number[] = []
