@@ -11,7 +11,6 @@ import {
   dlrRecords,
   inboundReceipts,
   receiptLookups,
-  RELEASE_HEADER,
   segmentFacts,
   unmatchedReceipts,
   type InboundReceipt,
