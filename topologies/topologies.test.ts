@@ -12,6 +12,7 @@ import {
   type OutboundRequest,
   type SubmitResult,
 } from '../streams/contracts/outbound.ts'
+import { operatorQuality } from '../streams/contracts/operators.ts'
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../streams/contracts/outcomes.ts'
 import { ROUTE_LOOKUP, type ReadingProgress } from '../streams/contracts/lookups.ts'
 import type { Answer } from '../streams/contracts/question.ts'
@@ -54,6 +55,7 @@ const OUTPUTS: readonly Topic<unknown>[] = [
   aggregatedOutcomes,
   billingEvents,
   webhookEvents,
+  operatorQuality,
 ]
 
 type Told = { readonly topic: string; readonly json: string; readonly replayed: boolean }
@@ -235,6 +237,19 @@ describe('a message through all topologies', () => {
     expect(platform.read(statusEvents).at(-1)).toMatchObject({ newStatus: 'FAILED', seq: 5 })
     expect(platform.read(billingEvents)).toEqual([])
     expect(platform.read(webhookEvents)).toMatchObject([{ dlrStatus: 'FAILED' }])
+  })
+
+  it('[SC15] is told of its operator: delivered, six seconds after the submit', () => {
+    const platform = new Platform(found)
+    platform.request(requestOf(1, 2))
+    deliver(platform, [delivered])
+    expect(platform.read(operatorQuality)[0]).toMatchObject({
+      operatorId,
+      receipts: 2,
+      orphanPercent: 0,
+      deliveredPercent: 100,
+      latencyP50Ms: 10_000,
+    })
   })
 
   it('[F14] DLR-015.4 a receipt repeated for a day neither bills nor calls twice', () => {

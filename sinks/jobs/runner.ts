@@ -64,9 +64,11 @@ async function claimed(work: Work, job: Job, isWanted: (last: LastRun) => boolea
   // The row must be there before it can be locked, also by the process that comes second.
   await migrator.query('INSERT INTO orch.job_runs (job) VALUES ($1) ON CONFLICT DO NOTHING', [job.name])
   const end = await inTransaction(migrator, async (client): Promise<End> => {
-    // This connection waits while another works, for longer than a server may have patience.
-    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
     const last = await lockRow(client, job.name)
+    // This connection waits while another works, for longer than a server may have patience. Not
+    // before the row is locked: a statement with parameters keeps its snapshot until another comes,
+    // and a snapshot that is hours old holds up vacuum and the index that the archive builds.
+    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
     if (last === undefined) return { kind: 'busy' }
     const lastMs = last.succeeded_at?.getTime()
     work.instruments.succeeded.set({ job: job.name }, (lastMs ?? 0) / 1000)

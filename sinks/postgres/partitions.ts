@@ -128,8 +128,8 @@ async function ensurePartition(client: ClientBase, table: PartitionedTable, mont
 }
 
 /**
- * A month that the archive has taken is not made again: an empty twin would be archived over the
- * real one.
+ * A month that the archive has taken is not made again for nothing: a record that needs one has it
+ * made (`orch.ensure_month`).
  */
 async function isMissing(client: ClientBase, table: PartitionedTable, month: Month): Promise<boolean> {
   const { rows } = await client.query<{ missing: boolean }>(

@@ -15,6 +15,8 @@ const SHOWN_BY: Readonly<Record<string, number>> = {
   'gateway-acknowledges-first': 60,
   'gateway-forgets-journal': 70,
   'truncation-not-heard': 225,
+  'bridge-publishes-unproven': 481,
+  'tombstones-not-restored': 42,
 }
 
 async function firstViolation(name: string): Promise<RunResult | null> {

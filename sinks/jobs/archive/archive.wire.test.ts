@@ -1,6 +1,9 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../../streams/platform/logger.ts'
 import { openScene, type Scene } from '../../testing/scene.suite.ts'
+import { closeJobPools, openJobPools } from '../pools.ts'
+import { jobRunner } from '../runner.ts'
 import type { JobPools } from '../schedule.ts'
 import { columnsOf } from './columns.ts'
 import { s3Store } from './s3.ts'
@@ -173,6 +176,42 @@ describe('DAT-11 [DB61] [DB62] a month that is old enough', () => {
       SELECT row_group_id, max(row_group_num_rows) AS n FROM parquet_metadata(?) GROUP BY 1)`
     expect((await server.rows('the-archive', key, groups)).rows).toEqual([{ groups: '10', largest: '20000' }])
   }, 300_000)
+})
+
+describe('[DB71] the job', () => {
+  it('runs under the lock of its runner, on the connections that the process has', async () => {
+    await insertMessages(scene, 5)
+    const { job, metrics } = nightOf(store())
+    const role = scene.database.urlAs('migrator')
+    const own = openJobPools({ migrator: role, relay: role, dlr: role, smpp: role }, () => {})
+    try {
+      const runner = jobRunner({
+        jobs: [job],
+        pools: own,
+        metrics,
+        logger: silentLogger,
+        now: () => NIGHT_MS,
+      })
+      await runner.runDue()
+      expect(await metrics.registry.metrics()).toContain('archive_rows_total{table="orch.sms_messages"} 5')
+      expect(await metrics.registry.metrics()).toContain(
+        `job_last_success_timestamp_seconds{job="archive"} ${NIGHT_MS / 1000}`,
+      )
+    } finally {
+      await closeJobPools(own)
+    }
+  })
+
+  it('of two processes that both believe to hold the lock takes every row once', async () => {
+    await insertMessages(scene, 300)
+    await insertReceipts(scene)
+    const before = await printed(scene, 'orch.sms_messages')
+    await Promise.allSettled([1, 2, 3].map(() => nightOf(store()).run(pools)))
+    await nightOf(store()).run(pools)
+    expect(await archived(scene, server, 'orch.sms_messages')).toEqual(before)
+    expect(await archived(scene, server, 'dlr.late_dlrs')).toHaveLength(1)
+    expect(await scene.rows(`SELECT FROM orch.archive_runs WHERE part > 1`)).toEqual([])
+  })
 })
 
 describe('DAT-12 [DB71] a month with rows in flight', () => {

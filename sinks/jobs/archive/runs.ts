@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { z } from 'zod'
+import { inTransaction } from '../../postgres/pool.ts'
 import type { Queryable } from '../../postgres/statement.ts'
 import { placeOf, uriOf, type Buckets, type Place } from './store.ts'
 import { ARCHIVED, isDue, keyOf, type ArchivedTable } from './tables.ts'
@@ -72,16 +73,21 @@ export interface Planning {
   readonly buckets: Buckets
 }
 
-/** Gives every month that is due, and still part of its table, a run. */
-export async function plan(migrator: Pool, { nowMs, newId, buckets }: Planning): Promise<void> {
-  for (const table of ARCHIVED) {
-    const months = (await attachedMonths(migrator, table)).filter((month) => isDue(table, month, nowMs))
-    for (const month of months) {
-      const place = { bucket: buckets[table.bucket], key: keyOf(table, month, newId()) }
-      await migrator.query(PLAN, [table.name, month, uriOf(place), new Date(nowMs)])
+/**
+ * Gives every month that is due, and still part of its table, a run. Under the lock of detaching:
+ * a month that another process takes away meanwhile would have a run and no partition.
+ */
+export const plan = (migrator: Pool, { nowMs, newId, buckets }: Planning): Promise<void> =>
+  inTransaction(migrator, async (client) => {
+    await client.query('LOCK TABLE orch.archive_runs IN SHARE ROW EXCLUSIVE MODE')
+    for (const table of ARCHIVED) {
+      const months = (await attachedMonths(client, table)).filter((month) => isDue(table, month, nowMs))
+      for (const month of months) {
+        const place = { bucket: buckets[table.bucket], key: keyOf(table, month, newId()) }
+        await client.query(PLAN, [table.name, month, uriOf(place), new Date(nowMs)])
+      }
     }
-  }
-}
+  })
 
 /** One that waits, because rows of it are in flight, is not planned again. */
 const PLAN = `
@@ -92,8 +98,8 @@ const PLAN = `
 
 const Partition = z.object({ month: z.string() })
 
-async function attachedMonths(migrator: Pool, { name }: ArchivedTable): Promise<readonly string[]> {
-  const { rows } = await migrator.query(
+async function attachedMonths(client: Queryable, { name }: ArchivedTable): Promise<readonly string[]> {
+  const { rows } = await client.query(
     `SELECT to_char(to_date(right(c.relname, 6), 'YYYYMM'), 'YYYY-MM-DD') AS month
      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
      WHERE i.inhparent = $1::regclass AND c.relname ~ '_[0-9]{6}$' ORDER BY 1`,

@@ -3,7 +3,7 @@ import { createLogger } from '../../../../streams/platform/logger.ts'
 import { Metrics } from '../../../../streams/platform/metrics.ts'
 import { ensurePartitions } from '../../../postgres/partitions.ts'
 import { EXAMPLE_IDS, EXAMPLE_TIME, type Scene } from '../../../testing/scene.suite.ts'
-import type { JobPools } from '../../schedule.ts'
+import type { Job, JobPools } from '../../schedule.ts'
 import { archive, archiveMetrics, type ArchiveMeans } from '../archive.ts'
 import { columnsOf } from '../columns.ts'
 import { rowsIn } from '../read-back.ts'
@@ -39,6 +39,7 @@ export async function fresh(scene: Scene): Promise<void> {
 }
 
 export interface Night {
+  readonly job: Job
   readonly lines: string[]
   readonly metrics: Metrics
   readonly run: (pools: JobPools, nowMs?: number) => Promise<number>
@@ -64,7 +65,7 @@ export function nightOf(store: ObjectStore, more: Partial<ArchiveMeans> = {}): N
   })
   const run = (pools: JobPools, nowMs = NIGHT_MS) =>
     job.run(pools, { nowMs, lastMs: undefined, refused: () => {} })
-  return { lines, metrics, run }
+  return { job, lines, metrics, run }
 }
 
 /** What may not be told of a row. */
