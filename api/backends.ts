@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly now: () => number
+  /** Never set back: what durations are measured by. */
+  readonly monotonicMs: () => number
   /** A new UUIDv4. */
   readonly newId: () => string
   readonly random: () => number
@@ -56,7 +58,7 @@ const RELAY_POOL = { connectionsMax: 2, connectMsMax: 2_000, statementMsMax: 10_
  * it can.
  */
 export function openBackends(config: ApiConfig, around: Surroundings, closers: Closers): Backends {
-  const { logger, now, random, subjectPrefix = '' } = around
+  const { logger, now, monotonicMs, random, subjectPrefix = '' } = around
   const instruments = createInstruments(around.metrics)
   const pool = openPool(config.DATABASE_URL, servicePool(config), logger)
   closers.add('postgres', pool, (open) => open.end())
@@ -72,7 +74,7 @@ export function openBackends(config: ApiConfig, around: Surroundings, closers: C
   const { NATS_URL: url, NATS_CREDS: credsFile, NATS_CA_FILE: caFile } = config
   const link = connectNats({ url, credsFile, caFile, user: 'sms-api', logger })
   closers.add('nats', link, (open) => open.close())
-  const publisher = eventPublisher({ link, subjectPrefix, instruments, monotonic: () => performance.now() })
+  const publisher = eventPublisher({ link, subjectPrefix, instruments, monotonic: monotonicMs })
   const outboxDatabase = connectDatabase(outbox, RELAY_POOL, instruments)
   const delivered = closers.add('outbox deletion', deleteDelivered(outboxDatabase), (open) => open.close())
   const relay = startRelay({ pool: outbox, publisher, instruments, logger, now })

@@ -19,6 +19,7 @@ await runProcess(logger, async (closers) => {
       logger,
       metrics: new Metrics().withProcessMetrics(),
       now: Date.now,
+      monotonicMs: () => performance.now(),
       newId: randomUUID,
       random: Math.random,
     },

@@ -40,7 +40,7 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
     gate: admission(config.INFLIGHT_MAX),
     flags: () => flags.current,
     metricAliases: config.METRIC_ALIASES,
-    credentials: credentialsOf(config, around.now),
+    credentials: credentialsOf(config, around),
     submit: createSubmit({
       ...around,
       ...backends,
@@ -67,10 +67,10 @@ export async function startApi(config: ApiConfig, around: Surroundings, closers:
   return closers.add('http', listener, (open) => open.close())
 }
 
-function credentialsOf(config: ApiConfig, now: () => number): Credentials {
+function credentialsOf(config: ApiConfig, { now, monotonicMs }: Surroundings): Credentials {
   const keys = signingKeys({
     fetchKeys: remoteKeySet(config.JWT_JWKS_URL),
-    monotonicMs: () => performance.now(),
+    monotonicMs,
   })
   const verify = tokenVerifier(keys, {
     issuer: config.JWT_ISSUER,

@@ -6,6 +6,8 @@ import type { Recorded, SubmitEntry } from '../dev/neighbours/smsc/journal.ts'
 import type { Smsc } from '../dev/neighbours/smsc/smsc.ts'
 import { freePort } from '../dev/stack/ports.ts'
 import type { DispatchCommand, SubmitResult } from '../streams/contracts/outbound.ts'
+import { encodePdu, isResponse, type Pdu } from './smpp/pdu.ts'
+import { Peer } from './smpp/testing/peer.suite.ts'
 import { phone, until } from './testing/invented.suite.ts'
 import { envOf, Rig, TOKEN } from './testing/rig.suite.ts'
 
@@ -24,7 +26,7 @@ interface GatewayProcess {
 }
 
 /** The real process, so that SIGKILL leaves exactly what a crash leaves. */
-async function spawnGateway(): Promise<GatewayProcess> {
+async function spawnGateway(more: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> {
   const port = await freePort()
   const child = spawn(process.execPath, ['--import', 'tsx', MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -36,6 +38,7 @@ async function spawnGateway(): Promise<GatewayProcess> {
       NATS_URL: envOf('NATS_URL'),
       REDIS_URL: envOf('REDIS_URL'),
       PORT: String(port),
+      ...more,
     },
   })
   child.stdout.on('data', (chunk: Buffer) => rig.log.push(chunk.toString()))
@@ -152,4 +155,35 @@ describe('CON-5.5 killed at any step', () => {
     await until(() => heard.results.length === 30, 30_000)
     expect(submitsOf(smsc)).toHaveLength(30)
   }, 180_000)
+})
+
+/** Takes every bind and every submit. */
+const answers = (pdu: Pdu): readonly Buffer[] => {
+  if (pdu.command === 'submit_sm')
+    return [encodePdu('submit_sm_resp', pdu.sequence, { message_id: String(pdu.sequence) })]
+  return isResponse(pdu) ? [] : [encodePdu(`${pdu.command}_resp`, pdu.sequence, {})]
+}
+
+describe('[B3] frozen for longer than its lease lives', () => {
+  it('a process that wakes beside its successor writes nothing to the operator but its unbind', async () => {
+    await rig.openNats()
+    await rig.addDurable(rig.operatorId, 2_500)
+    const heard = await rig.hear()
+    const operator = new Peer(answers)
+    await rig.openManagement(await operator.listen())
+    rig.onClose(() => operator.close())
+    const frozen = await spawnGateway()
+    const command = await rig.send()
+    await until(() => isComplete(heard.results, command, 1))
+    frozen.child.kill('SIGSTOP')
+    const successor = await rig.startGateway()
+    await until(() => successor.gateway.operators.get(rig.operatorId)?.view.state === 'BOUND', 60_000)
+    // It would be answered as soon as it is read.
+    operator.sendTo(0, encodePdu('enquire_link', 4_711, {}))
+    frozen.child.kill('SIGCONT')
+    await until(() => operator.open === 1, 30_000)
+    expect(operator.heardOf('enquire_link_resp').map(({ sequence }) => sequence)).not.toContain(4_711)
+    expect(operator.heardOf('unbind')).toHaveLength(1)
+    expect(operator.heardOf('bind_transceiver')).toHaveLength(2)
+  }, 240_000)
 })

@@ -21,7 +21,7 @@ import { createReferences } from './submit/references.ts'
 import { createRecentSubmits, type RecentSubmits } from './receipts/recent-submits.ts'
 import type { WatchedState } from './redis.ts'
 import { RetryTurns } from './submit/redelivery/turns.ts'
-import type { OperatorBindOptions } from './smpp/bind.ts'
+import type { OperatorOptions } from './operator/options.ts'
 import type { SessionHooks } from './smpp/session.ts'
 import type { SubmitContext } from './submit/submission.ts'
 import { Throttle } from './submit/pacing/throttle.ts'
@@ -169,7 +169,7 @@ function bindOptions(
   { settings, timings, logger, now, elapsed, newId }: GatewayOptions,
   { publisher, recent }: SharedParts,
   metrics: OperatorMetrics,
-): OperatorBindOptions {
+): OperatorOptions['bind'] {
   const profile = settings[operatorId] ?? operatorSettings()
   const { tls, unansweredMs, bindMode } = profile
   return {

@@ -98,7 +98,7 @@ async function hopToRedis(): Promise<UrlHop> {
   return hop
 }
 
-const LEASE_MS = 3_000
+const LEASE_MS = 5_000
 const LEASE = { leaseMs: LEASE_MS, leaseRenewMs: 500 }
 
 /** An operator that allows one bind, a holder and a standby, each with its own way to Redis. */

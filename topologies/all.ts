@@ -3,8 +3,8 @@ import { outbound, type OutboundOptions } from './outbound/outbound.ts'
 import { correlate, correlateWithin } from './receipts/correlate.ts'
 import type { CorrelationLimits } from './receipts/correlation.ts'
 import { intake, type IntakeOptions } from './receipts/intake.ts'
-import type { SentOptions } from './receipts/sent.ts'
-import { segments } from './segments/segments.ts'
+import { quality } from './quality/quality.ts'
+import { segments, type SegmentsOptions } from './segments/segments.ts'
 
 /** The application: prefix of its groups and transactional ids. */
 export const APP = 'sms'
@@ -15,9 +15,10 @@ export const allTopologies = (options: AllOptions): readonly Topology[] => [
   intake(options),
   options.correlation === undefined ? correlate : correlateWithin(options.correlation),
   segments(options),
+  quality,
 ]
 
-export interface AllOptions extends SentOptions, OutboundOptions, IntakeOptions {
+export interface AllOptions extends SegmentsOptions, OutboundOptions, IntakeOptions {
   /** Default: CORRELATION_LIMITS. */
   readonly correlation?: CorrelationLimits
 }

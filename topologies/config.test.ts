@@ -14,11 +14,13 @@ const rulesIn = (env: Readonly<Record<string, unknown>>) =>
 
 describe('how the topologies treat an operator', () => {
   it('[PD2] is in its profile, the same that the gateway reads', () => {
-    const { rulesOf, strategyOf } = rulesIn({
-      OPERATOR_OPTIONS: { [HEX]: { idRules: ['hex2dec'], longMessage: 'TLV', window: 5 } },
+    const { rulesOf, strategyOf, scopeOf } = rulesIn({
+      OPERATOR_OPTIONS: {
+        [HEX]: { idRules: ['hex2dec'], longMessage: 'TLV', receiptScope: 'last', window: 5 },
+      },
     })
-    expect([rulesOf(HEX), strategyOf(HEX)]).toEqual([['hex2dec'], 'TLV'])
-    expect([rulesOf(OTHER), strategyOf(OTHER)]).toEqual([[], 'CSMS'])
+    expect([rulesOf(HEX), strategyOf(HEX), scopeOf(HEX)]).toEqual([['hex2dec'], 'TLV', 'last'])
+    expect([rulesOf(OTHER), strategyOf(OTHER), scopeOf(OTHER)]).toEqual([[], 'CSMS', 'all'])
   })
 
   it('[K2] OPERATOR_ID_RULES win for the operators that they name', () => {

@@ -62,4 +62,5 @@ export const operatorRulesOf = ({
   correlationHours,
   rulesOf: (operatorId: string) => rules[operatorId] ?? profiles[operatorId]?.idRules ?? [],
   strategyOf: (operatorId: string) => profiles[operatorId]?.longMessage ?? 'CSMS',
+  scopeOf: (operatorId: string) => profiles[operatorId]?.receiptScope ?? 'all',
 })

@@ -17,6 +17,8 @@ interface NoteRule {
   /** A histogram of the time from the record on the log to the commit of what came of it. */
   readonly age?: Counter & { readonly buckets?: 'B1' }
   readonly span?: { readonly name: string; readonly within?: string }
+  /** Gauges of what is so at present, each from the field `of`; gone when it is absent. */
+  readonly gauges?: readonly (Counter & { readonly of: string })[]
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
 }
 
@@ -26,6 +28,11 @@ const orphanRate = (side: 'part' | 'whole') => ({
   name: 'dlr_orphan_rate',
   help: 'Orphans in percent of the receipts of the last 5 min',
   side,
+})
+
+const ofOperator = (name: string, help: string, of: string) => ({
+  ...counted(`dlr_operator_${name}`, help, 'operator_id'),
+  of,
 })
 
 export const NOTES = {
@@ -119,6 +126,25 @@ export const NOTES = {
   'dlr.partial': {
     level: 'warn',
     counters: [counted('dlr_partial_total', 'Messages closed by the end of their grace')],
+  },
+  /** The command may have gone by the age of its stream, or no operator was bound [F10]. */
+  'dlr.not_sent': {
+    level: 'warn',
+    counters: [counted('dlr_not_sent_total', 'Messages closed of which no operator ever had a part')],
+  },
+  'operator.quality': {
+    gauges: [
+      ofOperator('orphan_rate', 'Orphans in percent of the receipts of 5 min', 'orphanPercent'),
+      ofOperator('late_rate', 'Late in percent of the receipts of 5 min', 'latePercent'),
+      ofOperator('quarantine_rate', 'Replayed from a stale buffer, in percent', 'quarantinedPercent'),
+      ofOperator('delivery_rate', 'Delivered in percent of the segments that ended', 'deliveredPercent'),
+      ofOperator('latency_p50_seconds', 'Half of the deliveries were told within', 'latencyP50Seconds'),
+      ofOperator(
+        'latency_p95_seconds',
+        'All but 5 % of the deliveries were told within',
+        'latencyP95Seconds',
+      ),
+    ],
   },
   /**
    * A segment beyond the message's number of parts: one of the two statements about it is wrong.

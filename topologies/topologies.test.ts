@@ -12,6 +12,7 @@ import {
   type OutboundRequest,
   type SubmitResult,
 } from '../streams/contracts/outbound.ts'
+import { operatorQuality } from '../streams/contracts/operators.ts'
 import { aggregatedOutcomes, billingEvents, webhookEvents } from '../streams/contracts/outcomes.ts'
 import { ROUTE_LOOKUP, type ReadingProgress } from '../streams/contracts/lookups.ts'
 import type { Answer } from '../streams/contracts/question.ts'
@@ -32,7 +33,7 @@ import { allTopologies } from './all.ts'
 import { NOTES } from './notes.ts'
 
 /**
- * All four topologies together, between an API that is a list of requests and an operator that the
+ * All topologies together, between an API that is a list of requests and an operator that the
  * property invents.
  */
 
@@ -54,6 +55,7 @@ const OUTPUTS: readonly Topic<unknown>[] = [
   aggregatedOutcomes,
   billingEvents,
   webhookEvents,
+  operatorQuality,
 ]
 
 type Told = { readonly topic: string; readonly json: string; readonly replayed: boolean }
@@ -209,7 +211,7 @@ const requestOf = (n: number, segments: number): OutboundRequest => {
   return { ...requestExample, messageId, body, segmentCount: segmentCount(body) }
 }
 
-describe('a message through all four topologies', () => {
+describe('a message through all topologies', () => {
   it('goes from the request to one DELIVERED, one bill and one webhook', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
@@ -228,12 +230,26 @@ describe('a message through all four topologies', () => {
     expect(platform.read(unmatchedReceipts)).toEqual([])
   })
 
-  it('[F10] ends as PARTIAL, 0 of 2, as yet [D26b], when its command reaches nobody', () => {
+  it('[F10] [D26b] ends as FAILED and is not billed, when its command reaches nobody', () => {
     const platform = new Platform(found)
     platform.request(requestOf(1, 2))
     deliver(platform, [])
-    expect(platform.read(statusEvents).at(-1)).toMatchObject({ newStatus: 'PARTIAL', seq: 5 })
-    expect(platform.read(billingEvents)).toMatchObject([{ dlrStatus: 'PARTIAL', deliveredSegments: 0 }])
+    expect(platform.read(statusEvents).at(-1)).toMatchObject({ newStatus: 'FAILED', seq: 5 })
+    expect(platform.read(billingEvents)).toEqual([])
+    expect(platform.read(webhookEvents)).toMatchObject([{ dlrStatus: 'FAILED' }])
+  })
+
+  it('[SC15] is told of its operator: delivered, six seconds after the submit', () => {
+    const platform = new Platform(found)
+    platform.request(requestOf(1, 2))
+    deliver(platform, [delivered])
+    expect(platform.read(operatorQuality)[0]).toMatchObject({
+      operatorId,
+      receipts: 2,
+      orphanPercent: 0,
+      deliveredPercent: 100,
+      latencyP50Ms: 10_000,
+    })
   })
 
   it('[F14] DLR-015.4 a receipt repeated for a day neither bills nor calls twice', () => {
@@ -344,6 +360,7 @@ describe('whatever operators and routing do', () => {
 interface NoteRule {
   readonly level?: string
   readonly counters?: readonly { readonly labels: readonly string[] }[]
+  readonly gauges?: readonly { readonly labels: readonly string[]; readonly of: string }[]
 }
 
 describe('notes', () => {
@@ -356,11 +373,12 @@ describe('notes', () => {
     const rules: Readonly<Record<string, NoteRule>> = NOTES
     for (const { event, fields } of platform.driver.notes) {
       expect(Object.keys(rules)).toContain(event)
-      const labels = (rules[event]?.counters ?? []).flatMap((counter) => counter.labels)
+      const { counters = [], gauges = [] } = rules[event] ?? {}
+      const labels = [...counters, ...gauges].flatMap((metric) => metric.labels)
       const names = labels.map((label) =>
         label.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
       )
-      for (const name of names) expect(fields).toHaveProperty(name)
+      for (const name of [...names, ...gauges.map(({ of }) => of)]) expect(fields).toHaveProperty(name)
     }
     const said = JSON.stringify(platform.driver.notes)
     for (const secret of [requestExample.to, requestExample.from, 'xxxx', 'camp-001'])

@@ -24,13 +24,13 @@ export const counted =
  * What failed on our side is neither: see the route's answers by status.
  */
 export const submitMeasured =
-  (instruments: Instruments, now: () => number): ApiMiddleware =>
+  (instruments: Instruments, monotonicMs: () => number): ApiMiddleware =>
   async (_ctx, next) => {
-    const startMs = now()
+    const startMs = monotonicMs()
     instruments.submitsInFlight.inc()
     try {
       await next()
-      instruments.submitSeconds.observe((now() - startMs) / 1000)
+      instruments.submitSeconds.observe((monotonicMs() - startMs) / 1000)
     } catch (error) {
       if (statusOf(error) < 500) instruments.submits.inc({ result: 'rejected' })
       throw error

@@ -16,6 +16,7 @@ export interface SubmitDeps {
   readonly submit: Submit
   readonly instruments: Instruments
   readonly now: () => number
+  readonly monotonicMs: () => number
   readonly flags: () => Flags
 }
 
@@ -29,11 +30,11 @@ interface SubmitRoute {
 
 /** What stands before every submit: who, whether there is room, and only then the body. */
 export const submitHead = (
-  { instruments, now, identify, gate }: SubmitDeps,
+  { instruments, monotonicMs, identify, gate }: SubmitDeps,
   { route, places, bytesMax }: SubmitRoute,
 ): readonly ApiMiddleware[] => [
   counted(instruments, route),
-  submitMeasured(instruments, now),
+  submitMeasured(instruments, monotonicMs),
   spanned('orch.http.submit'),
   identify,
   allowed('sms:send'),

@@ -90,6 +90,7 @@ export async function fakeApp(fakes: Fakes = {}): Promise<FakeApp> {
     flags: () => ({ enabled: true, shadow: false }),
     gate: admission(256),
     now: () => nowMs,
+    monotonicMs: () => performance.now(),
     newId,
     ready: async () => ({ ready: true, details: {} }),
     credentials: { verify: async (token) => tokens[token], gateway: fakes.gateway },

@@ -98,7 +98,15 @@ export async function startRealApi(env: Readonly<Record<string, string>> = {}): 
     SHUTDOWN_GRACE_MS: '0',
     ...env,
   })
-  const around = { logger, metrics, now, newId: randomUUID, random: Math.random, subjectPrefix }
+  const around = {
+    logger,
+    metrics,
+    now,
+    monotonicMs: () => performance.now(),
+    newId: randomUUID,
+    random: Math.random,
+    subjectPrefix,
+  }
   const { port } = await startApi(config, around, closers)
   const url = `http://127.0.0.1:${port}`
   await until(async () => JSON.stringify((await call(`${url}/ready`)).json).split('"up"').length === 4)

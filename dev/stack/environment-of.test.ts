@@ -12,6 +12,7 @@ describe('variablesOf', () => {
   afterAll(() => rmSync(folder, { recursive: true }))
   for (const [file, text] of [
     ['streams/platform/config.ts', 'export const commonEnv = {\n  HOST: z.string(),\n}'],
+    ['streams/contracts/correlation-hours.ts', ''],
     ['bridges/config.ts', ''],
     ['bridges/routing/lookup.ts', ''],
     [

@@ -27,7 +27,12 @@ export function variablesOf(root: string, entry: string): ReadonlyMap<string, Va
 }
 
 /** Where the shapes stand that several processes spread into theirs. */
-const SHARED_SHAPES = ['streams/platform/config.ts', 'bridges/config.ts', 'bridges/routing/lookup.ts']
+const SHARED_SHAPES = [
+  'streams/platform/config.ts',
+  'streams/contracts/correlation-hours.ts',
+  'bridges/config.ts',
+  'bridges/routing/lookup.ts',
+]
 const READS_NOTHING = /\bfunction readConfig\b/
 
 function shapeNamed(name: string, sources: readonly string[]): ReadonlyMap<string, Variable> {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { sleep } from '../../streams/platform/backoff.ts'
 import { runCommand, runOrExplain } from './command.ts'
 
 /**
@@ -86,6 +87,7 @@ export const programs = {
   python3: plain('python3', 'python3'),
   venv: { name: 'venv of Python', packages: ['python3-venv'], find: findVenv },
   bearerbox: plain('bearerbox', 'kannel'),
+  promtool: plain('promtool', 'prometheus'),
   'net-smpp': { name: 'Net::SMPP of Perl', packages: ['libnet-smpp-perl'], find: findNetSmpp },
 } as const satisfies Record<string, Program>
 
@@ -126,20 +128,36 @@ const withoutStartingServices = async (body: () => Promise<void>): Promise<void>
 
 const aptEnv = (): NodeJS.ProcessEnv => ({ ...process.env, DEBIAN_FRONTEND: 'noninteractive' })
 
+const LOCK_TRIES_MAX = 300
+const LOCK_LOOK_MS = 1_000
+
+/**
+ * Waits for another installation, as two tests begin at once. apt's own time-out is for the lock of
+ * dpkg alone; those of its lists and archives it refuses at once.
+ */
+const aptGet = async (args: readonly string[], abort: AbortSignal): Promise<void> => {
+  const options = { env: aptEnv(), abort }
+  for (let tries = 1; tries < LOCK_TRIES_MAX; tries += 1) {
+    const { code, output } = await runCommand('apt-get', args, options)
+    if (code === 0) return
+    if (!output.includes('Could not get lock')) break
+    await sleep(LOCK_LOOK_MS)
+  }
+  await runOrExplain(`apt-get ${args[0] ?? ''}`, 'apt-get', args, options)
+}
+
 const installPackages = async (
   missing: readonly Program[],
   say: (line: string) => void,
   abort: AbortSignal,
 ): Promise<void> => {
-  const options = { env: aptEnv(), abort }
-  const lock = ['-o', 'DPkg::Lock::Timeout=300']
   say('apt-get update ...')
-  await runOrExplain('apt-get update', 'apt-get', [...lock, 'update'], options)
+  await aptGet(['update'], abort)
   const names = [...new Set(await Promise.all(missing.map(choosePackage)))]
   say(`apt-get install ${names.join(' ')} ... (a minute or two)`)
   await withoutStartingServices(async () => {
-    const args = [...lock, 'install', '-y', '--no-install-recommends', ...names]
-    await runOrExplain('apt-get install', 'apt-get', args, options)
+    const lock = ['-o', 'DPkg::Lock::Timeout=300']
+    await aptGet(['install', ...lock, '-y', '--no-install-recommends', ...names], abort)
   })
 }
 

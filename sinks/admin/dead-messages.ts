@@ -8,7 +8,7 @@ import {
   replayOrder,
 } from '../../streams/contracts/outbound.ts'
 import { requestEventId } from '../../streams/domain/event-id.ts'
-import type { DeadMessage, DeadMessageDesk, Replayed } from '../../streams/tools/desks.ts'
+import type { DeadMessage, DeadMessageDesk, Replayed, ReplayOrder } from '../../streams/tools/desks.ts'
 import { inTransaction } from '../postgres/pool.ts'
 import { keepAction, type AdminMeans } from './admin-actions.ts'
 import { whyNot } from './what-tables-know.ts'
@@ -50,14 +50,15 @@ const COLUMNS = `dead_letter_id, message_id, tenant_id, account_id, reason, fail
 /** As `admin_svc`. */
 export function deadMessages(pool: Pool, means: AdminMeans): DeadMessageDesk {
   return {
-    async list({ tenantId, messageId, reason, isOpen, limit }) {
+    async list({ tenantId, messageId, reason, since, isOpen, limit }) {
       const { rows } = await pool.query(
         `SELECT ${COLUMNS} FROM orch.dead_letters
          WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR message_id = $2)
            AND ($3::text IS NULL OR reason = $3)
            AND (NOT $4 OR (replayed_at IS NULL AND payload->>'finalStatus' = 'DEAD_LETTER'))
+           AND ($6::timestamptz IS NULL OR failed_at >= $6)
          ORDER BY failed_at DESC, dead_letter_id LIMIT $5`,
-        [tenantId ?? null, messageId ?? null, reason ?? null, isOpen, limit],
+        [tenantId ?? null, messageId ?? null, reason ?? null, isOpen, limit, since ?? null],
       )
       return z.array(Row).parse(rows)
     },
@@ -74,11 +75,8 @@ export function deadMessages(pool: Pool, means: AdminMeans): DeadMessageDesk {
   }
 }
 
-interface ReplayOrder {
+interface IdentifiedOrder extends ReplayOrder {
   readonly id: string
-  readonly actor: string
-  readonly reason: string
-  readonly again: boolean
 }
 
 const Locked = z.object({
@@ -92,7 +90,7 @@ const Locked = z.object({
  * the replay, and keeps who wanted it. The row is locked, so that of two people one issues it. That
  * the order is taken once is for `outbound` to see to: it goes by id and seq [O4].
  */
-async function replay(client: ClientBase, means: AdminMeans, order: ReplayOrder): Promise<Replayed> {
+async function replay(client: ClientBase, means: AdminMeans, order: IdentifiedOrder): Promise<Replayed> {
   const { rows } = await client.query(
     `SELECT payload, replayed_at, replayed_by FROM orch.dead_letters WHERE dead_letter_id = $1 FOR UPDATE`,
     [order.id],
@@ -104,12 +102,13 @@ async function replay(client: ClientBase, means: AdminMeans, order: ReplayOrder)
   if (!letter.success) return { kind: 'refused', refusal: 'the stored event cannot be read' }
   const refusal = await whyNot(client, letter.data)
   if (refusal !== undefined) return { kind: 'refused', refusal }
+  const { messageId, tenantId, seq } = letter.data
+  if (order.isTrial === true) return { kind: 'issued', messageId, seq }
   await client.query(
     'UPDATE orch.dead_letters SET replayed_at = $2, replayed_by = $3 WHERE dead_letter_id = $1',
     [order.id, new Date(means.now()), order.actor],
   )
   await issue(client, letter.data)
-  const { messageId, tenantId, seq } = letter.data
   const detail = { messageId, tenantId, seq, again: order.again }
   await keepAction(client, means, { ...order, action: 'deadletter.replay', target: order.id, detail })
   return { kind: 'issued', messageId, seq }

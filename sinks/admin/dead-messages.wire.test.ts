@@ -174,6 +174,18 @@ describe('ORC-9.1 [T12] a dead letter', () => {
     expect([await count('orch.outbox'), (await desk().find(eventId))?.message.replayedAt]).toEqual([0, null])
   })
 
+  it('on trial answers the same and changes nothing, and is found by when it was given up', async () => {
+    const { eventId, failedAt } = await buried()
+    const trial = { ...order, isTrial: true }
+    expect(await desk().replay(eventId, trial)).toEqual({ kind: 'issued', messageId, seq: 6 })
+    expect([await count('orch.outbox'), await count('orch.admin_actions')]).toEqual([0, 0])
+    expect(await desk().list({ isOpen: true, since: failedAt, limit: 10 })).toHaveLength(1)
+    const later = new Date(Date.parse(failedAt) + 1).toISOString()
+    expect(await desk().list({ isOpen: true, since: later, limit: 10 })).toEqual([])
+    await scene.admin.query(`UPDATE orch.sms_messages SET dlr_status = 'DELIVERED'`)
+    expect(await desk().replay(eventId, trial)).toMatchObject({ kind: 'refused' })
+  })
+
   it('is issued once, also when two people ask at the same time', async () => {
     const { eventId } = await buried()
     const ends = await Promise.all([1, 2, 3].map(() => desk().replay(eventId, order)))

@@ -1,4 +1,4 @@
-import { bindOperator, type OperatorBind } from '../smpp/bind.ts'
+import { bindOperator, type OperatorBind, type OperatorBindOptions } from '../smpp/bind.ts'
 import { fingerprintOf, isLongPassword } from './credentials.ts'
 import { noteLongPassword } from './notes.ts'
 import type { OperatorOptions } from './options.ts'
@@ -9,8 +9,11 @@ export type Attempt =
   | { readonly kind: 'bound'; readonly bind: OperatorBind }
   | Exclude<BindEnd, { readonly kind: 'ended' }>
 
+/** An operator's, with what one bind needs beside. */
+export type AttemptOptions = Omit<OperatorOptions, 'bind'> & { readonly bind: OperatorBindOptions }
+
 /** One bind with credentials of this moment [B8]. `found`: what they say beside. */
-export async function attemptBind(options: OperatorOptions, found: (terms: Terms) => void): Promise<Attempt> {
+export async function attemptBind(options: AttemptOptions, found: (terms: Terms) => void): Promise<Attempt> {
   const { operatorId, settings, fetchCredentials, bind } = options
   const reply = await fetchCredentials(operatorId)
   if (reply.kind === 'unavailable') return { kind: 'failed', reason: reply.reason }

@@ -116,7 +116,7 @@ class Rig {
       this.released += 1
       return Promise.resolve()
     }
-    return { lost: lost.signal, isConfirmed: true, release }
+    return { lost: lost.signal, isConfirmed: true, stands: () => true, release }
   }
 }
 

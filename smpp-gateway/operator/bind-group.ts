@@ -2,13 +2,15 @@ import type { OperatorBind } from '../smpp/bind.ts'
 import type { PduFields } from '../smpp/pdu.ts'
 import { UNANSWERED, type SubmitReply } from '../smpp/session.ts'
 import { aborted } from '../wait.ts'
-import { attemptBind, type Attempt } from './attempt.ts'
+import { attemptBind, type Attempt, type AttemptOptions } from './attempt.ts'
 import { holdLease, type Lease } from './lease.ts'
 import { pauseAfter } from './next-bind.ts'
 import { noteMissingBind } from './notes.ts'
-import type { OperatorOptions } from './options.ts'
 import { reasonOf, type BindEnd } from './states.ts'
 import type { Terms } from './terms.ts'
+
+/** The right to one bind. */
+type Place = Pick<Lease, 'lost' | 'stands'>
 
 interface Member {
   readonly bind: OperatorBind
@@ -20,7 +22,7 @@ interface Member {
 export interface BindGroupOptions {
   /** Binds that the operator allows us [B21]. */
   readonly agreed: number
-  readonly attempt: (isAgain: boolean) => Promise<Attempt>
+  readonly attempt: (isAgain: boolean, stands: () => boolean) => Promise<Attempt>
   /** The right to one bind beside the first, which the operator's own lease covers. */
   readonly hold: (place: number, signal: AbortSignal) => Promise<Lease | undefined>
   readonly pause: (last: BindEnd, attempt: number, signal: AbortSignal) => Promise<void>
@@ -59,7 +61,7 @@ export class BindGroup implements OperatorBind {
     this.mode = first.mode
     this.#options = options
     const others = Array.from({ length: options.agreed - 1 }, (_, at) => this.#keep(at + 1))
-    const all = [this.#serve(this.#never, first), ...others]
+    const all = [this.#serve({ lost: this.#never, stands: () => true }, first), ...others]
     this.leaving = aborted(this.#over.signal, this.#never).then(() => undefined)
     this.closed = Promise.all(all).then(() => (this.#isMute ? UNANSWERED : this.#reason))
   }
@@ -111,21 +113,22 @@ export class BindGroup implements OperatorBind {
     while (!this.#over.signal.aborted) {
       const lease = await this.#options.hold(place, this.#over.signal)
       if (lease === undefined) return
-      await this.#serve(lease.lost)
+      await this.#serve(lease)
       await lease.release()
     }
   }
 
   /** One place, bound again and again until the group is over or the place is `lost`. */
-  async #serve(lost: AbortSignal, first?: OperatorBind): Promise<void> {
+  async #serve(place: Place, first?: OperatorBind): Promise<void> {
+    const { lost } = place
     let attempt: Attempt | undefined =
-      first === undefined ? await this.#attempt(lost, false) : { kind: 'bound', bind: first }
+      first === undefined ? await this.#attempt(place, false) : { kind: 'bound', bind: first }
     for (let count = 1; attempt !== undefined; count += 1) {
       const end: BindEnd = attempt.kind === 'bound' ? await this.#whileBound(attempt.bind, lost) : attempt
       // A bind that answers nothing was no good one [B18].
       if (end.kind === 'ended' && end.reason !== UNANSWERED) count = 1
       if (end.kind !== 'refused') await this.#pause(end, count, lost)
-      attempt = await this.#attempt(lost, true)
+      attempt = await this.#attempt(place, true)
     }
   }
 
@@ -138,11 +141,11 @@ export class BindGroup implements OperatorBind {
    * One at a time: what is refused to one place must not be tried by every other one [B14].
    * Undefined when it is over.
    */
-  #attempt(lost: AbortSignal, isAgain: boolean): Promise<Attempt | undefined> {
+  #attempt({ lost, stands }: Place, isAgain: boolean): Promise<Attempt | undefined> {
     const turn = this.#turn.then(async () => {
       await this.#refusal
       if (this.#over.signal.aborted || lost.aborted) return undefined
-      const attempt = await this.#options.attempt(isAgain)
+      const attempt = await this.#options.attempt(isAgain, stands)
       if (attempt.kind === 'refused') this.#refusal = this.#pause(attempt, 1, this.#never)
       return attempt
     })
@@ -184,10 +187,7 @@ export class BindGroup implements OperatorBind {
 }
 
 /** One bind, and where more are agreed on the others with it [B8] [B21]. */
-export async function attemptBinds(
-  options: OperatorOptions,
-  found: (terms: Terms) => void,
-): Promise<Attempt> {
+export async function attemptBinds(options: AttemptOptions, found: (terms: Terms) => void): Promise<Attempt> {
   let place = ''
   const first = await attemptBind(options, (terms) => {
     place = terms.place
@@ -204,9 +204,10 @@ export async function attemptBinds(
     agreed,
     unansweredMs: options.settings.unansweredMs,
     elapsed: options.elapsed,
-    attempt: (isAgain) => {
+    attempt: (isAgain, stands) => {
       if (isAgain) options.metrics.reconnectAttempt()
-      return attemptBind(options, foundAgain)
+      const mayWrite = (): boolean => options.bind.mayWrite() && stands()
+      return attemptBind({ ...options, bind: { ...options.bind, mayWrite } }, foundAgain)
     },
     hold: (number, signal) => holdPlace(number, options, signal),
     pause: (last, attempt, signal) => {
@@ -223,7 +224,7 @@ export async function attemptBinds(
  */
 async function holdPlace(
   place: number,
-  options: OperatorOptions,
+  options: AttemptOptions,
   signal: AbortSignal,
 ): Promise<Lease | undefined> {
   const { leaseMs: ttlMs, leaseRenewMs: renewMs } = options.timings

@@ -8,6 +8,11 @@ export interface Lease {
   readonly lost: AbortSignal
   /** False while Redis has not confirmed it: taken because nobody could be asked [B4]. */
   readonly isConfirmed: boolean
+  /**
+   * Whether by our own clock nobody else can hold it. A process that was frozen for longer than a
+   * TTL learns here, and not by the next answer of Redis, that the lease is lost.
+   */
+  readonly stands: () => boolean
   /** Gives the lease up so that a standby need not wait for its end. */
   release(): Promise<void>
 }
@@ -72,9 +77,10 @@ export async function holdLease(options: LeaseOptions, signal: AbortSignal): Pro
     shared.attempt((redis) => redis.eval(HOLD, 1, key, token, ttlMs, mayTake ? 1 : 0))
   const taken = await takeLease(hold, options, signal)
   if (taken === undefined) return undefined
-  const kept = keepLease(hold, taken === 'confirmed', options)
+  const kept = keepLease(hold, taken, options)
   return {
     lost: kept.lost,
+    stands: kept.stands,
     get isConfirmed() {
       return kept.isConfirmed
     },
@@ -85,20 +91,26 @@ export async function holdLease(options: LeaseOptions, signal: AbortSignal): Pro
   }
 }
 
+interface Taken {
+  readonly isConfirmed: boolean
+  /** Before which it cannot have begun, monotonic ms. */
+  readonly askedAt: number
+}
+
 async function takeLease(
   hold: Hold,
   { shared, ttlMs, renewMs, elapsed, sleep, onWait }: LeaseOptions,
   signal: AbortSignal,
-): Promise<'confirmed' | 'unconfirmed' | undefined> {
+): Promise<Taken | undefined> {
   const startedAt = elapsed()
   const claim = new Claim(ttlMs)
   let told: LeaseWait | undefined
   while (!signal.aborted) {
     const askedAt = elapsed()
     const answer = await hold(claim.isOver(askedAt, shared.answeringSince))
-    if (answer === 'held') return 'confirmed'
+    if (answer === 'held') return { isConfirmed: true, askedAt }
     claim.note(answer, askedAt)
-    if (!claim.hasAnswer && elapsed() - startedAt >= ttlMs) return 'unconfirmed'
+    if (!claim.hasAnswer && elapsed() - startedAt >= ttlMs) return { isConfirmed: false, askedAt }
     const wait = waitOf(answer)
     if (wait !== told) onWait(wait)
     told = wait
@@ -140,20 +152,33 @@ function waitOf(answer: unknown): LeaseWait {
 interface KeptLease {
   readonly lost: AbortSignal
   readonly isConfirmed: boolean
+  readonly stands: () => boolean
   stop(): void
 }
 
+/**
+ * While Redis is away it is still asked every time, and so the lease stands: nobody takes over
+ * meanwhile [B4]. What ends it by the clock is only that nobody here has asked.
+ */
 function keepLease(
   hold: Hold,
-  isConfirmed: boolean,
-  { shared, renewMs }: Pick<LeaseOptions, 'shared' | 'renewMs'>,
+  { isConfirmed, askedAt }: Taken,
+  { shared, ttlMs, renewMs, elapsed }: Pick<LeaseOptions, 'shared' | 'ttlMs' | 'renewMs' | 'elapsed'>,
 ): KeptLease {
   const lost = new AbortController()
-  const kept = { lost: lost.signal, isConfirmed, stop: () => {} }
+  let standsUntil = askedAt + ttlMs
+  const stands = (): boolean => {
+    if (elapsed() >= standsUntil) lost.abort()
+    return !lost.signal.aborted
+  }
+  const kept = { lost: lost.signal, isConfirmed, stands, stop: () => {} }
   const renew = (): void => {
+    if (!stands()) return
+    const asked = elapsed()
     void hold(true).then((answer) => {
       if (answer === 'held') kept.isConfirmed = true
       if (typeof answer === 'number') lost.abort()
+      standsUntil = Math.max(standsUntil, asked + ttlMs)
     })
   }
   const renewal = setInterval(renew, renewMs)

@@ -87,6 +87,51 @@ describe('CON-5.7 lease', () => {
   })
 })
 
+const ignored = (): void => undefined
+
+/** Its clock goes on by `ms`, and nothing in it has run meanwhile. */
+async function frozenFor(ms: number) {
+  const operatorId = randomUUID()
+  let stoodStillMs = 0
+  const options = {
+    operatorId,
+    shared: await open(),
+    ttlMs: TTL_MS,
+    renewMs: TTL_MS / 10,
+    sleep,
+    onWait: ignored,
+  }
+  const clock = { elapsed: () => performance.now() + stoodStillMs }
+  const lease = await holdLease({ ...options, ...clock }, new AbortController().signal)
+  closing.push(() => lease?.release())
+  expect(lease?.stands()).toBe(true)
+  stoodStillMs = ms
+  return lease
+}
+
+describe('[B3] a holder that stood still', () => {
+  it('for a TTL knows by its own clock that the lease is lost, before Redis says anything', async () => {
+    const lease = await frozenFor(TTL_MS)
+    expect([lease?.stands(), lease?.lost.aborted]).toEqual([false, true])
+  })
+
+  it('for half of one goes on, and its renewals count anew', async () => {
+    const lease = await frozenFor(TTL_MS / 2)
+    await sleep(TTL_MS)
+    expect([lease?.stands(), lease?.lost.aborted]).toEqual([true, false])
+  })
+
+  it('is not what a holder without Redis is: that one goes on asking [B4]', async () => {
+    const operatorId = randomUUID()
+    const { hop, shared } = await behindHop()
+    const holder = candidate(shared, operatorId)
+    await until(() => holds(holder))
+    await hop.cut()
+    await sleep(TTL_MS + 500)
+    expect(holder.lease()?.stands()).toBe(true)
+  }, 20_000)
+})
+
 /** A holder and a standby, each with a way to Redis of its own, and a third that looks on. */
 async function pair() {
   const operatorId = randomUUID()

@@ -180,13 +180,14 @@ export class Operator {
   }
 
   /** Binds again and again while the lease is ours. */
-  async #serve({ lost }: Lease): Promise<void> {
+  async #serve(lease: Lease): Promise<void> {
+    const { lost } = lease
     const isOver = (): boolean => this.#stopping.signal.aborted || lost.aborted
     while (!isOver()) {
       await this.#whilePaused(lost)
       if (isOver()) return
       if (this.#state !== 'FAILBACK') this.#enter('CONNECTING', 'connecting')
-      const attempt = await this.#attempt(lost)
+      const attempt = await this.#attempt(lease)
       if (isOver()) return
       this.#attempts += 1
       if (attempt.kind === 'ended') this.#mute = attempt.reason === UNANSWERED ? this.#mute + 1 : 0
@@ -208,9 +209,10 @@ export class Operator {
     return AbortSignal.any([this.#wake.signal, this.#stopping.signal, lost])
   }
 
-  async #attempt(lost: AbortSignal): Promise<BindEnd> {
+  async #attempt({ lost, stands }: Lease): Promise<BindEnd> {
+    const options = { ...this.#options, bind: { ...this.#options.bind, mayWrite: stands } }
     if (this.#attempts > 0) this.#options.metrics.reconnectAttempt()
-    const bound = await attemptBinds(this.#options, (terms) => (this.#terms = terms))
+    const bound = await attemptBinds(options, (terms) => (this.#terms = terms))
     if (bound.kind !== 'bound') return bound
     if (!lost.aborted && !this.#stopping.signal.aborted)
       return { kind: 'ended', reason: await this.#whileBound(bound.bind, lost) }
@@ -252,10 +254,7 @@ export class Operator {
     if (terms.place !== place) bind.leave('credentials have changed')
   }
 
-  /**
-   * What was sent gets its time to be answered, unless another process has the right to this
-   * operator now.
-   */
+  /** What was sent gets its time, unless another process has the right to this operator now. */
   async #unbind(bind: OperatorBind, lost: AbortSignal): Promise<void> {
     if (lost.aborted) return bind.unbind(0)
     const { drainMs } = this.#options.timings

@@ -14,7 +14,8 @@ export interface OperatorOptions extends PauseOptions {
   readonly health: Health
   readonly throttle: Throttle
   readonly window: Window
-  readonly bind: OperatorBindOptions
+  /** Whether it may write is a matter of the lease. */
+  readonly bind: Omit<OperatorBindOptions, 'mayWrite'>
   /** Epoch ms. */
   readonly now: () => number
   /** Monotonic ms. */

@@ -3,7 +3,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { LinkTls } from '../../streams/contracts/operator-profile.ts'
 import { createFramer } from './framing.ts'
-import { decodePdu, encodePdu, isResponseId, type Pdu } from './pdu.ts'
+import { decodePdu, encodePdu, isResponseId, isUnbind, type Pdu } from './pdu.ts'
 import { ESME_RINVCMDID, ESME_RINVCMDLEN } from './status-class.ts'
 
 /** Called for what happens on the wire. */
@@ -19,6 +19,8 @@ export interface ConnectionOptions {
   readonly tls: LinkTls | null
   readonly timeoutMs: number
   readonly hooks: WireHooks
+  /** False when nothing more but an unbind may go to the operator. */
+  readonly mayWrite: () => boolean
   readonly onPdu: (pdu: Pdu) => void
   /** Called once, whichever side has closed. */
   readonly onClosed: (reason: string) => void
@@ -83,7 +85,7 @@ function attach(socket: Socket, options: ConnectionOptions): Connection {
     output.flush()
     socket.destroy()
   }
-  const output = joined(socket, options.hooks)
+  const output = joined(socket, options)
   socket.on('data', (chunk: Buffer) => {
     options.hooks.received(chunk.length)
     const { frames, broken } = framer.push(chunk)
@@ -140,15 +142,17 @@ interface Output {
  * All PDUs of one turn of the event loop leave in one system call, and as one buffer: many small
  * ones cost more there than to join them.
  */
-function joined(socket: Socket, hooks: WireHooks): Output {
+function joined(socket: Socket, { hooks, mayWrite }: ConnectionOptions): Output {
   let frames: Buffer[] = []
   let waiting = 0
   const flush = (): void => {
-    if (frames.length === 0 || socket.destroyed || !socket.writable) return
-    const bytes = frames.length === 1 ? frames[0] : Buffer.concat(frames, waiting)
+    // As late as can be: the process may have stood still since they were made.
+    const leaving = mayWrite() ? frames : frames.filter(isUnbind)
+    const [first] = leaving
     frames = []
     waiting = 0
-    if (bytes === undefined) return
+    if (first === undefined || socket.destroyed || !socket.writable) return
+    const bytes = leaving.length === 1 ? first : Buffer.concat(leaving)
     hooks.sent(bytes.length)
     socket.write(bytes)
   }

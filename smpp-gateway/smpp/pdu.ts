@@ -125,6 +125,9 @@ export function decodePdu(frame: Buffer): PduRead {
  */
 export const isResponseId = (frame: Buffer): boolean => (frame.readUInt32BE(4) & RESPONSE_BIT) !== 0
 
+const UNBIND_ID = 0x06
+export const isUnbind = (frame: Buffer): boolean => frame.readUInt32BE(4) === UNBIND_ID
+
 /** Answers where the fields end; undefined when the body ends too early. */
 function readFields(
   frame: Buffer,

@@ -39,6 +39,7 @@ const options: OperatorBindOptions = {
   unbindMs: 1_000,
   leaveMs: 1_000,
   unansweredMs: 60_000,
+  mayWrite: () => true,
   elapsed: () => performance.now(),
   hooks: HOOKS,
   onDeliver: () => Promise.resolve(0),

@@ -34,6 +34,8 @@ export interface SessionOptions {
   /** Monotonic ms. */
   readonly elapsed: () => number
   readonly hooks: SessionHooks
+  /** False when the right to this bind is lost: another process may be bound by now [B3]. */
+  readonly mayWrite: () => boolean
   /** A short message from the operator; the status that it resolves to is the answer. */
   readonly onDeliver: (pdu: Pdu, session: string) => Promise<number>
   /** Unlike that of any other session. */
@@ -124,7 +126,7 @@ export class Session {
   }
 
   async bind(command: BindCommand, fields: PduFields): Promise<BindReply> {
-    const { host, port, tls, connectMs, bindMs, hooks } = this.#options
+    const { host, port, tls, connectMs, bindMs, hooks, mayWrite } = this.#options
     this.#enter('connecting')
     try {
       this.#connection = await openConnection({
@@ -132,6 +134,7 @@ export class Session {
         port,
         tls,
         hooks,
+        mayWrite,
         timeoutMs: connectMs,
         onPdu: (pdu) => this.#take(pdu),
         onClosed: (reason) => this.#closed(reason),
@@ -152,7 +155,7 @@ export class Session {
   /** Waits while the operator does not read. Bounded by the caller's window. */
   async submit(fields: PduFields): Promise<SubmitReply> {
     if (this.#state === 'bound') await this.#connection?.writable()
-    if (this.#state !== 'bound') return { kind: 'not_sent' }
+    if (this.#state !== 'bound' || !this.#options.mayWrite()) return { kind: 'not_sent' }
     this.#answers.asked()
     const reply = await this.#request('submit_sm', fields, this.#options.responseMs)
     this.#answers.ended()

@@ -37,6 +37,24 @@ describe('[B11] the session is bound when the answer to its bind is decoded', ()
   })
 })
 
+describe('[B3] a session without the right to its bind', () => {
+  it('sends no submit and no answer any more, and unbinds', async () => {
+    let asked = 0
+    // For its bind, and for the submit that is made and has not left when the process stands still.
+    const mayWrite = (): boolean => ++asked <= 2
+    const peer = new Peer((pdu) => (pdu.command === 'bind_transceiver' ? [bound(pdu)] : []))
+    const session = await sessionWith(peer, { mayWrite, unbindMs: 200 })
+    await bind(session)
+    const made = session.submit({ short_message: Buffer.from('a') })
+    expect(await session.submit({ short_message: Buffer.from('b') })).toEqual({ kind: 'not_sent' })
+    peer.send(deliver(7))
+    peer.send(encodePdu('enquire_link', 8, {}))
+    await session.unbind(0)
+    expect(await made).toMatchObject({ kind: 'in_doubt' })
+    expect(peer.heard.map(({ command }) => command)).toEqual(['bind_transceiver', 'unbind'])
+  })
+})
+
 describe('[R1] long receipts', () => {
   it('fault G17: takes a message_payload of its full 65,535 octets', async () => {
     const payload = Buffer.alloc(65_535, 'x')

@@ -8,7 +8,7 @@ import {
   statusEvents,
   submitResults,
 } from './outbound.ts'
-import { bridgeMarks, operatorHealth } from './operators.ts'
+import { bridgeMarks, operatorHealth, operatorQuality, operatorSamples } from './operators.ts'
 import { aggregatedOutcomes, billingEvents, webhookEvents } from './outcomes.ts'
 import {
   dlrRecords,
@@ -65,6 +65,8 @@ export const TOPICS: readonly Topic<unknown>[] = [
   sentSegments,
   segmentFacts,
   dlrRecords,
+  operatorSamples,
+  operatorQuality,
   bridgeMarks,
 ]
 
@@ -88,6 +90,8 @@ const KEEPING: readonly Keeping[] = [
   { name: 'dlr.sent', cleanup: 'compact,delete', retentionMs: 4 * DAY_MS },
   kept('dlr.segment.facts', 7),
   kept('dlr.records', 30),
+  kept('operator.samples', 1),
+  { name: 'operator.quality', partitions: 3, cleanup: 'compact,delete', retentionMs: 7 * DAY_MS },
   { name: 'bridge.marks', partitions: 1, cleanup: 'compact' },
   { ...kept('bridge.deadletter', 30), partitions: 3 },
   // Of the sinks [DB77]. Topics that a topology reads have theirs already.

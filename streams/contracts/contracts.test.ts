@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { catalogue, changelogSpec, deadLetterSpec, TOPICS } from './catalogue.ts'
 import { decode, encode } from './decode.ts'
 import * as examples from './examples.ts'
+import { qualityExample, sampleExample } from './operator-examples.ts'
 import { INBOUND_DURABLES, INBOUND_MIRRORS, OUTBOUND_MIRRORS, STREAMS } from './subjects.ts'
 
 const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
@@ -27,6 +28,8 @@ const EXAMPLE_OF: Readonly<Record<string, readonly object[]>> = {
     examples.receiptFactExample,
   ],
   'dlr.records': [examples.recordExample],
+  'operator.samples': [sampleExample],
+  'operator.quality': [qualityExample],
   'bridge.marks': [examples.bridgeMarkExample],
 }
 
@@ -49,6 +52,27 @@ describe('contracts', () => {
       }
     },
   )
+
+  it.each([
+    [
+      'DLR-008.3 a bill',
+      'billing.events',
+      ['messageId', 'accountId', 'segmentCount', 'dlrStatus', 'operatorId'],
+    ],
+    ['DLR-009.2 a webhook', 'webhook.dispatch', ['accountId', 'messageId', 'dlrStatus', 'to', 'occurredAt']],
+  ])('%s has the fields that its reader was promised, and none may be missing', (_, name, fields) => {
+    const [example = {}] = EXAMPLE_OF[name] ?? []
+    const topic = TOPICS.find((one) => one.name === name)
+    if (topic === undefined) throw new Error(`there is no topic ${name}`)
+    for (const field of fields) {
+      const others = Object.fromEntries(Object.entries(example).filter(([key]) => key !== field))
+      expect(Object.keys(others)).toHaveLength(Object.keys(example).length - 1)
+      expect(decode(topic, Buffer.from(encode(others)))).toMatchObject({
+        ok: false,
+        errors: [{ path: field }],
+      })
+    }
+  })
 
   it.each(TOPICS.map((topic) => [topic.name, topic] as const))(
     '%s lets unknown fields pass',

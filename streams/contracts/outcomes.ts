@@ -21,7 +21,8 @@ export const AggregatedOutcome = z.object({
   status: z.enum(OUTCOMES),
   received: count,
   expected: ordinal,
-  closedBy: z.enum(['ALL_RECEIVED', 'GRACE_EXPIRED']),
+  /** NOT_SENT: no operator ever took a part of it, so it is not billed [D26b]. */
+  closedBy: z.enum(['ALL_RECEIVED', 'GRACE_EXPIRED', 'NOT_SENT']),
   operatorId: uuid,
   segments: z.array(SegmentOutcome),
   enqueuedAt: instant,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CANONICAL_STATUSES, OUTCOMES } from '../domain/statuses.ts'
+import { CANONICAL_STATUSES, OUTCOMES, TERMINAL_SEGMENT_STATUSES } from '../domain/statuses.ts'
 import { count, e164, envelope, ids, instant, metadata, ordinal, topic, uuid } from './topic.ts'
 
 /**
@@ -232,6 +232,8 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     kind: z.literal('RECEIPT'),
     receipt: Receipt,
     correlatedAt: instant,
+    /** When the operator took the segment; absent when nobody knows [D8]. */
+    submittedAt: instant.exactOptional(),
     /** True when it changed the segment's status. */
     applied: z.boolean(),
     release: release.exactOptional(),
@@ -241,8 +243,10 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     ...place,
     kind: z.literal('SEGMENT'),
     operatorId: uuid,
-    status: z.enum(['REJECTED', 'EXPIRED']),
+    /** Of its submission, or of the only segment that its operator reports on [PD2]. */
+    status: z.enum(TERMINAL_SEGMENT_STATUSES),
     at: instant,
+    errorCode: z.string().max(32).exactOptional(),
     commandStatus: count.exactOptional(),
   }),
   z.object({
@@ -251,6 +255,8 @@ export const DlrRecord = z.discriminatedUnion('kind', [
     received: count,
     expected: ordinal,
     at: instant,
+    /** Absent: GRACE_EXPIRED. */
+    closedBy: z.literal('NOT_SENT').exactOptional(),
   }),
   z.object({ ...envelope, kind: z.literal('ORPHAN'), orphanId: uuid, receipt: Receipt }),
   z.object({

@@ -192,3 +192,10 @@ export type RecordKind = 'RECEIPT' | 'SEGMENT' | 'PARTIAL_TIMEOUT' | 'ORPHAN' | 
  * message closes only once.
  */
 export const recordEventId = (kind: RecordKind, cause: string): string => eventIdOf(`record|${kind}|${cause}`)
+
+/** `operator.samples`: `sample`, eventId of the record that it is of. */
+export const sampleEventId = (recordEvent: string): string => eventIdOf(`sample|${recordEvent}`)
+
+/** `operator.quality`: `quality`, operatorId, end of the window as ISO 8601 UTC. */
+export const qualityEventId = (operatorId: string, at: string): string =>
+  eventIdOf(`quality|${operatorId}|${at}`)

@@ -109,8 +109,8 @@ function traced(): { traceId: string; spanId: string } | undefined {
 
 /**
  * The same list at run time, since an object may carry more than its type says. `id`: opaque and
- * kept, since a uuid or an operator's message id may well contain eight digits in a row (as yet
- * against [LG5]). `text`: masked. `figure`: a number.
+ * kept, since a uuid or an operator's message id may well contain eight digits in a row; whoever
+ * logs an operator's id masks the phone numbers in it [LG5]. `text`: masked. `figure`: a number.
  */
 const FIELDS: Readonly<Record<keyof LogFields, 'id' | 'text' | 'figure'>> = {
   traceId: 'id',

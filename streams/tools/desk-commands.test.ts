@@ -177,6 +177,58 @@ describe('messages dead', () => {
   })
 })
 
+describe('messages dead replay --all', () => {
+  const all = ['messages', 'dead', 'replay', '--all']
+  const issued: Replayed = { kind: 'issued', messageId: dead.messageId, seq: 6 }
+
+  it('only says what it would do until it is told to apply it', async () => {
+    tables.replayed = issued
+    const since = '2026-04-18T10:00:00Z'
+    const { code, said, audited } = await run(...all, '--cause', 'max_attempts', '--since', since)
+    expect([code, audited]).toEqual([0, []])
+    expect(said.split('\n')).toEqual([
+      `${dead.failedAt}  ${ID}  max_attempts  would be replayed`,
+      '1 of 1 would be replayed; --apply does it',
+      '',
+    ])
+    expect(asked).toEqual([
+      { isOpen: true, reason: 'max_attempts', since, limit: 1001 },
+      [ID, { reason: '', actor: 'someone', again: false, isTrial: true }],
+    ])
+  })
+
+  it('applied, it leaves a log line for each with who and why, and stops at its limit', async () => {
+    tables = { ...tables, rows: [dead, dead, dead], replayed: issued }
+    const { code, said, complained, audited } = await run(...all, '--apply', '--reason', 'x', '--limit', '2')
+    expect([code, complained]).toEqual([0, 'There are more than 2: give the command again.\n'])
+    expect(said).toContain('2 of 2 replayed\n')
+    const fields = { deadLetterId: ID, messageId: dead.messageId, reason: 'x', actor: 'someone' }
+    expect(audited).toEqual([1, 2].map(() => ({ event: 'deadletter.replayed', fields })))
+    expect(asked.at(-1)).toEqual([ID, { reason: 'x', actor: 'someone', again: false, isTrial: false }])
+  })
+
+  it('says of each why not, goes on to the next, and fails in the end', async () => {
+    tables = { ...tables, rows: [dead, dead], replayed: { kind: 'refused', refusal: 'the sink is behind' } }
+    const { code, said, audited } = await run(...all, '--apply', '--reason', 'x')
+    expect([code, audited]).toEqual([1, []])
+    expect(said).toContain('not replayed: the sink is behind\n')
+    expect(said).toContain('0 of 2 replayed\n')
+  })
+
+  it.each([
+    [['--apply'], '--reason must say why'],
+    [['--since', 'yesterday'], '--since must be an instant'],
+    [['--since', '2026-13-40T00:00:00Z'], '--since must be an instant'],
+    [['--limit', '1001'], '--limit may be at most 1000'],
+    [['--again'], '--again and --message are for one'],
+    [['--cause', 'whatever'], '--cause must be one of'],
+  ])('%j is a misuse that touches nothing', async (args, complaint) => {
+    const { code, complained } = await run(...all, ...args)
+    expect([code, asked]).toEqual([2, []])
+    expect(complained).toContain(complaint)
+  })
+})
+
 describe('outbox', () => {
   it('lists what was put aside, and releases it with a reason', async () => {
     const { said } = await run('outbox', 'list')

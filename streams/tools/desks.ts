@@ -23,6 +23,8 @@ export interface DeadMessageFilter {
   readonly tenantId?: string | undefined
   readonly messageId?: string | undefined
   readonly reason?: string | undefined
+  /** ISO 8601; given up then or later. */
+  readonly since?: string | undefined
   /** Only those that can be replayed and have not been. */
   readonly isOpen: boolean
   readonly limit: number
@@ -32,6 +34,13 @@ export interface DeadMessageFilter {
 export interface Order {
   readonly actor: string
   readonly reason: string
+}
+
+export interface ReplayOrder extends Order {
+  /** Also when it was issued before, because the order may have been lost on its way. */
+  readonly again: boolean
+  /** The answer is the same, and nothing is changed. */
+  readonly isTrial?: boolean
 }
 
 export type Replayed =
@@ -47,8 +56,7 @@ export interface DeadMessageDesk {
   find(
     deadLetterId: string,
   ): Promise<{ readonly message: DeadMessage; readonly payload: unknown } | undefined>
-  /** `again`: also when it was issued before, because the order may have been lost on its way. */
-  replay(deadLetterId: string, order: Order & { readonly again: boolean }): Promise<Replayed>
+  replay(deadLetterId: string, order: ReplayOrder): Promise<Replayed>
   close(): Promise<void>
 }
 

@@ -1,31 +1,13 @@
-import { DEAD_LETTER_REASONS } from '../contracts/outbound.ts'
 import { maskDigits } from '../platform/logger.ts'
 import type { DeadMessage } from './desks.ts'
-import {
-  closing,
-  failed,
-  limitOf,
-  misused,
-  sayRows,
-  type Command,
-  type Options,
-  type Terminal,
-} from './terminal.ts'
+import { faultOf, UUID } from './message-filter.ts'
+import { replayAll } from './replay-all.ts'
+import { closing, failed, limitOf, misused, sayRows, type Command, type Terminal } from './terminal.ts'
 
 /**
  * Messages that were given up, and issuing one again [T12]. The other dead letters, records that
  * nobody could read, are those of `deadletters`.
  */
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-/** The complaint about an option that cannot be meant. */
-function faultOf({ tenant, message, cause }: Options): string | undefined {
-  if ([tenant, message].some((id) => id !== undefined && !UUID.test(id)))
-    return '--tenant and --message must be ids.'
-  const isKnown = cause === undefined || DEAD_LETTER_REASONS.some((known) => known === cause)
-  return isKnown ? undefined : `--cause must be one of ${DEAD_LETTER_REASONS.join(', ')}.`
-}
 
 const list: Command = async (terminal, options, operand) => {
   if (operand !== undefined) return misused(terminal, 'No such command.')
@@ -77,7 +59,8 @@ const asPage = (dead: DeadMessage): string =>
     .join('\n')
 
 const replay: Command = async (terminal, options, id) => {
-  const { reason = '', actor = terminal.user, again = false } = options
+  const { reason = '', actor = terminal.user, again = false, all = false } = options
+  if (all && id === undefined) return replayAll(terminal, options)
   if (id === undefined || !UUID.test(id)) return misused(terminal, 'The id of a dead letter is missing.')
   if (reason.trim() === '') return misused(terminal, '--reason must say why: it is kept.')
   return closing(terminal.desks.deadMessages, async (desk) => {

@@ -44,11 +44,14 @@ const OPTIONS = {
   payload: { type: 'boolean' },
   open: { type: 'boolean' },
   again: { type: 'boolean' },
+  all: { type: 'boolean' },
+  apply: { type: 'boolean' },
   topic: { type: 'string' },
   tenant: { type: 'string' },
   message: { type: 'string' },
   cause: { type: 'string' },
   limit: { type: 'string' },
+  since: { type: 'string' },
   reason: { type: 'string' },
   actor: { type: 'string' },
 } as const
@@ -72,6 +75,7 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   messages dead list [--open] [--tenant ID] [--message ID] [--cause CAUSE] [--limit N] [--json]
   messages dead show ID [--payload]
   messages dead replay ID --reason TEXT [--actor NAME] [--again]
+  messages dead replay --all [--cause CAUSE] [--since INSTANT] [--tenant ID] [--limit N] [--apply --reason TEXT [--actor NAME]]
   outbox list [--limit N] [--json]
   outbox release ID --reason TEXT [--actor NAME]
   jobs [--json]
@@ -80,8 +84,9 @@ export const USAGE = `Usage: npm run -s sms -- COMMAND
   archive run
   archive lifecycle
 FILE holds what OPERATOR_OPTIONS does. OPERATOR is an operatorId. TOPIC is the one that a record could not be read from. CAUSE is validation,
-no_route, publish_fail or max_attempts. What concerns records (operators ids, deadletters) needs KAFKA_BROKERS; what concerns tables (messages,
-outbox, jobs, archive) needs DATABASE_URL. The archive needs ARCHIVE_BUCKET as well.`
+no_route, publish_fail or max_attempts. INSTANT is as 2026-04-18T10:23:40Z. --all only says what it would do until there is --apply.
+What concerns records (operators ids, deadletters) needs KAFKA_BROKERS; what concerns tables (messages, outbox, jobs, archive) needs
+DATABASE_URL. The archive needs ARCHIVE_BUCKET as well.`
 
 export function misused(terminal: Terminal, complaint: string): ExitCode {
   terminal.complain(`${complaint}\n\n${USAGE}\n`)

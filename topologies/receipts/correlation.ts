@@ -73,8 +73,11 @@ export const NOTHING_KNOWN: Correlation = { sents: [], waiting: [], decided: [] 
 export const WAITING_MAX = 32
 /** The same of their bytes: a row is one record of a changelog, which takes 1 MiB (fault R3). */
 export const WAITING_BYTES_MAX = 512 * 1024
-/** What exceeds it is decided as usual and not remembered. */
-export const DECIDED_MAX = 32
+/**
+ * As many receipts as `intake` remembers of an id, each passing it once in each look and once more.
+ * What exceeds it is decided as usual and not remembered.
+ */
+export const DECIDED_MAX = 128
 /** What a row may hold. A simulation has it full sooner. */
 export interface CorrelationLimits {
   readonly waitingMax: number

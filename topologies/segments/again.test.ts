@@ -19,6 +19,7 @@ const by = (world: World) =>
 class Told {
   readonly events: string[] = []
   readonly outcomes = new Set<string>()
+  readonly closedBy = new Set<string>()
 
   take(world: World): void {
     const emitted = world.emitted()
@@ -27,8 +28,10 @@ class Told {
         .flat()
         .map((event) => JSON.stringify(event)),
     )
-    for (const event of emitted.aggregated)
+    for (const event of emitted.aggregated) {
+      this.closedBy.add(event.closedBy)
       this.outcomes.add(`${event.status} ${event.received} of ${event.expected}`)
+    }
     for (const event of emitted.billing)
       this.outcomes.add(`bill ${event.dlrStatus} ${event.deliveredSegments} of ${event.segmentCount}`)
   }
@@ -164,13 +167,14 @@ describe('every order of arrival', () => {
     )
   })
 
-  it('the grace closes whatever has not been closed, once', () => {
+  it('the grace closes whatever has not been closed, once, and bills what an operator had', () => {
     fc.assert(
       fc.property(scenario, fc.nat(12), ({ order }, length) => {
         const { world, told } = play(order.slice(0, Math.max(1, length)))
         world.driver.advance(25 * HOUR_MS)
         told.take(world)
-        expect(told.outcomes.size).toBe(2)
+        expect(told.closedBy.size).toBe(1)
+        expect(told.outcomes.size).toBe(told.closedBy.has('NOT_SENT') ? 1 : 2)
       }),
     )
   })

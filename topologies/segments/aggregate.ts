@@ -26,7 +26,10 @@ export const Segment = z.object({
   operatorId: uuid.exactOptional(),
   errorCode: z.string().exactOptional(),
   receivedAt: instant.exactOptional(),
-  /** Position of the submit result that made it terminal. */
+  /**
+   * Position of the submit result that made it terminal; or event id of the receipt of another
+   * segment that its operator reports on instead.
+   */
   by: z.string().exactOptional(),
   receipts: z.array(Taken),
 })
@@ -56,6 +59,8 @@ export const Aggregate = z.object({
    * command or a report of an operator says otherwise. Kept so that a re-read EXPECTED is known.
    */
   refused: z.literal(true).exactOptional(),
+  /** An operator has accepted a part, whatever became of it [D26b]. */
+  accepted: z.literal(true).exactOptional(),
   /** By segmentIndex - 1; as long as the highest segment heard of. */
   segments: z.array(Segment),
   /** N: how many of them are terminal. */
@@ -73,7 +78,7 @@ export const Aggregate = z.object({
       status: z.enum(OUTCOMES),
       at: instant,
       by: z.string(),
-      closedBy: z.enum(['ALL_RECEIVED', 'GRACE_EXPIRED']),
+      closedBy: z.enum(['ALL_RECEIVED', 'GRACE_EXPIRED', 'NOT_SENT']),
     })
     .exactOptional(),
 })
@@ -115,6 +120,23 @@ export function withSegment(aggregate: Aggregate, index: number, segment: Segmen
   const closes = isTerminal(segment.status) && !isTerminal(before.status)
   return { ...aggregate, segments, terminal: aggregate.terminal + (closes ? 1 : 0) }
 }
+
+/**
+ * Whether an operator ever had a part of it. Rows of an older version do not say so; what their
+ * segments have come to does.
+ */
+export const wasAccepted = ({ accepted, segments }: Aggregate): boolean =>
+  accepted === true ||
+  segments.some(
+    ({ status, by, receipts }) =>
+      receipts.length > 0 ||
+      status === 'SUBMITTED' ||
+      status === 'UNKNOWN' ||
+      (isTerminal(status) && by === undefined),
+  )
+
+export const asAccepted = (aggregate: Aggregate): Aggregate =>
+  aggregate.accepted === true ? aggregate : { ...aggregate, accepted: true }
 
 /**
  * When to give up [AG4]: 24 h after the latest submission, or after the command while nothing was

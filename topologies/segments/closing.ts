@@ -4,9 +4,10 @@ import { evaluateSegments } from '../../streams/domain/receipt/aggregate.ts'
 import type { Scope } from '../../streams/dsl/processor.ts'
 import { instantOf } from '../instant.ts'
 import type { NoteName } from '../notes.ts'
-import { forgottenAtMs, graceEndMs, type Aggregate } from './aggregate.ts'
+import { forgottenAtMs, graceEndMs, wasAccepted, type Aggregate, type Outcome } from './aggregate.ts'
 import { aggregatedEvent, billingEvent, operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
 import { partialRecord } from './records.ts'
+import type { ScopeOf } from './silence.ts'
 
 export const emits = {
   record: dlrRecords,
@@ -20,6 +21,8 @@ export type SegmentsScope = Scope<Aggregate, typeof emits, 'grace' | 'expire', N
 export interface AggregationRules {
   /** How long after its submission a receipt may come [K8]. */
   readonly correlationMs: number
+  /** On which segments of a message each operator reports [PD2]. */
+  readonly scopeOf: ScopeOf
 }
 
 /**
@@ -43,7 +46,8 @@ export function tellOutcome(scope: SegmentsScope, aggregate: Aggregate): void {
   const { status: dlrStatus, at } = outcome
   const told = { dlrStatus, at, operatorId: operatorOf(aggregate), segments }
   scope.emit('aggregated', aggregatedEvent(scope.key, aggregate, outcome, segments))
-  scope.emit('billing', billingEvent(scope.key, aggregate, outcome))
+  // What never left is never charged [D26b].
+  if (outcome.closedBy !== 'NOT_SENT') scope.emit('billing', billingEvent(scope.key, aggregate, outcome))
   scope.emit('webhook', webhookEvent(scope.key, aggregate, told))
 }
 
@@ -60,21 +64,23 @@ export function keep(scope: SegmentsScope, aggregate: Aggregate, rules: Aggregat
 }
 
 /**
- * [D25], [D26]: a segment that is only UNKNOWN counts as missing. As yet a message that was never
- * accepted is PARTIAL too [D26b].
+ * [D25], [D26]: a segment that is only UNKNOWN counts as missing. A message of which no operator
+ * ever had a part has failed [D26b].
  */
 export function giveUp(aggregate: Aggregate, scope: SegmentsScope, rules: AggregationRules): void {
   if (aggregate.outcome !== undefined) return
-  const outcome = {
-    status: 'PARTIAL',
+  const isSent = wasAccepted(aggregate)
+  const outcome: Outcome = {
+    status: isSent ? 'PARTIAL' : 'FAILED',
     at: instantOf(scope.now),
     by: scope.position,
-    closedBy: 'GRACE_EXPIRED',
-  } as const
+    closedBy: isSent ? 'GRACE_EXPIRED' : 'NOT_SENT',
+  }
   const closed: Aggregate = { ...aggregate, outcome }
   scope.emit('record', partialRecord(scope.key, closed, outcome))
   tellOutcome(scope, closed)
   keep(scope, closed, rules)
   const { terminal: received, expected } = closed
-  scope.note('dlr.partial', { messageId: scope.key, operatorId: operatorOf(closed), received, expected })
+  const told = { messageId: scope.key, operatorId: operatorOf(closed), received, expected }
+  scope.note(isSent ? 'dlr.partial' : 'dlr.not_sent', told)
 }

@@ -44,7 +44,7 @@ describe('[D27] the outcome of all segments', () => {
     ['R R', 'REJECTED'],
     ['X X X', 'EXPIRED'],
     ['F U', 'FAILED'],
-  ])('DLR-018.2 %s is %s', (letters, status) => {
+  ])('DLR-008.1 DLR-009.1 DLR-018.2 %s is %s, with one bill and one webhook', (letters, status) => {
     const { aggregated, billing, webhooks } = reported(letters).emitted()
     const count = letters.split(' ').length
     expect(aggregated).toMatchObject([{ status, closedBy: 'ALL_RECEIVED', received: count, expected: count }])
@@ -52,8 +52,16 @@ describe('[D27] the outcome of all segments', () => {
     expect(webhooks).toMatchObject([{ dlrStatus: status }])
   })
 
-  it('DLR-018.3 waits while a segment has no answer: D F -', () => {
-    expect(reported('D F -').emitted()).toMatchObject({ aggregated: [], billing: [], webhooks: [] })
+  it('DLR-018.3 waits while a segment has no answer, for it or for 24 h: D F -', () => {
+    const [answered, silent] = [reported('D F -'), reported('D F -')]
+    for (const world of [answered, silent])
+      expect(world.emitted()).toMatchObject({ aggregated: [], billing: [], webhooks: [] })
+    answered.fact(receipt(3, 3, 'DELIVRD'))
+    expect(answered.emitted()).toMatchObject({ aggregated: [{ status: 'FAILED', closedBy: 'ALL_RECEIVED' }] })
+    silent.driver.advance(24 * HOUR_MS - 1)
+    expect(silent.emitted().aggregated).toEqual([])
+    silent.driver.advance(1)
+    expect(silent.emitted()).toMatchObject({ aggregated: [{ status: 'PARTIAL', closedBy: 'GRACE_EXPIRED' }] })
   })
 
   it('DLR-008.2 DLR-009.1 DLR-004.2 ? is a webhook UNKNOWN and nothing else, D after it the outcome', () => {

@@ -89,6 +89,27 @@ describe('a receipt while the message is open', () => {
 describe('a receipt for a closed message', () => {
   const late: ReceiptChanges = { receivedAt: START + 25 * HOUR_MS }
 
+  it.each(['DELIVRD', 'UNDELIV'])(
+    'fault C1: [D18] stands before [D19] and [D20]: what a stale buffer repeats is quarantined, %s too',
+    (stat) => {
+      const world = delivered()
+      const receivedAt = START + 6000 + 25 * HOUR_MS
+      world.fact(receipt(1, 1, stat, { receivedAt, deliveredAt: receivedAt - HOUR_MS }))
+      expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind: 'QUARANTINED' }] })
+      expect([world.noted('dlr.duplicate'), world.noted('dlr.late')]).toEqual([[], []])
+    },
+  )
+
+  it('fault C1: [D18] quarantines a stale replay days later, as long as it is joined', () => {
+    const world = delivered()
+    for (const hours of [73, 100, 168]) {
+      world.driver.advance(START + hours * HOUR_MS - world.driver.now)
+      const receivedAt = world.driver.now
+      world.fact(receipt(1, 1, 'DELIVRD', { receivedAt, deliveredAt: START }))
+      expect(world.emitted()).toMatchObject({ ...NOTHING, records: [{ kind: 'QUARANTINED' }] })
+    }
+  })
+
   it('[D19] DLR-003.2 is a duplicate when it says what is known', () => {
     const world = delivered()
     world.fact(receipt(1, 1, 'DELIVRD', late))
@@ -156,6 +177,22 @@ describe('a receipt for a closed message', () => {
       ...NOTHING,
       records: [{ kind: 'LATE', messageStatus: 'PARTIAL' }],
     })
+  })
+})
+
+describe('fault C2: an id that holds the number of its message [LG5]', () => {
+  const { to } = requestExample
+  const operatorMessageId = `SAR-${to.slice(1)}-1eedf843`
+
+  it.each([
+    ['dlr.duplicate', 'DELIVRD', 0],
+    ['dlr.late', 'UNDELIV', 0],
+    ['dlr.quarantined', 'UNDELIV', HOUR_MS],
+  ] as const)('is masked in %s', (event, stat, buffered) => {
+    const world = delivered()
+    const receivedAt = START + 26 * HOUR_MS
+    world.fact(receipt(1, 1, stat, { receivedAt, deliveredAt: receivedAt - buffered, operatorMessageId }))
+    expect(world.noted(event)).toMatchObject([{ operatorMessageId: 'SAR-[masked]-1eedf843' }])
   })
 })
 

@@ -6,6 +6,7 @@ import { correlationMsOf, sent, type SentOptions } from '../receipts/sent.ts'
 import { NOTES } from '../notes.ts'
 import { Aggregate } from './aggregate.ts'
 import { emits, giveUp, type AggregationRules, type SegmentsScope } from './closing.ts'
+import type { ScopeOf } from './silence.ts'
 import { takeReceipt } from './take-receipt.ts'
 import { takeExpected, takeRefused, takeResult } from './take-result.ts'
 
@@ -32,10 +33,18 @@ const aggregation = (rules: AggregationRules) =>
 
 export const SEGMENTS = 'segments'
 
+export interface SegmentsOptions extends SentOptions {
+  /** Default: each operator reports on all segments. */
+  readonly scopeOf?: ScopeOf
+}
+
 /**
  * The topology `segments` ([AG1] to [AG4], [D11] to [D29]). `sent` runs here too: it reads what the
  * aggregation reads, by the same key. So one task and one transaction serve both, and every submit
  * result is fetched and decoded once.
  */
-export const segments = (options: SentOptions): Topology =>
-  defineTopology(SEGMENTS, [sent(options), aggregation({ correlationMs: correlationMsOf(options) })])
+export const segments = (options: SegmentsOptions): Topology =>
+  defineTopology(SEGMENTS, [
+    sent(options),
+    aggregation({ correlationMs: correlationMsOf(options), scopeOf: options.scopeOf ?? (() => 'all') }),
+  ])

@@ -1,7 +1,24 @@
 import { describe, expect, it } from 'vitest'
 import { CORRELATION_HOURS } from '../../streams/contracts/correlation-hours.ts'
+import { requestExample } from '../../streams/contracts/examples.ts'
 import { sentEventId } from '../../streams/domain/event-id.ts'
-import { expected, HOUR_MS, NOTHING, receipt, result, START, World } from './testing/segments.suite.ts'
+import { Aggregate, wasAccepted } from './aggregate.ts'
+import {
+  expected,
+  HOUR_MS,
+  messageId,
+  operatorId,
+  NOTHING,
+  receipt,
+  result,
+  START,
+  World,
+} from './testing/segments.suite.ts'
+
+const { tenantId, accountId, to, enqueuedAt } = requestExample
+const OLD_ROW = { tenantId, accountId, to, operatorId, enqueuedAt, segmentCount: 2, expected: 2, terminal: 0 }
+
+const row = (...segments: object[]) => ({ ...OLD_ROW, segments })
 
 const later = (ms: number) => ({ submittedAt: new Date(START + ms).toISOString() })
 
@@ -112,9 +129,11 @@ describe('submit results ([D11] to [D15])', () => {
 })
 
 describe('the grace ([D25], [D26])', () => {
-  it('DLR-019.1 fires 24 h after the command on a silent partition when nothing was submitted', () => {
+  it('DLR-019.1 fires 24 h after the submission, on a silent partition too', () => {
     const world = new World()
     world.fact(expected(2))
+    world.result(result(1, 2))
+    world.emitted()
     world.driver.advance(24 * HOUR_MS - 1)
     expect(world.emitted().aggregated).toEqual([])
     world.driver.advance(1)
@@ -134,6 +153,62 @@ describe('the grace ([D25], [D26])', () => {
       webhooks: [{}],
     })
     expect(world.noted('dlr.partial')).toMatchObject([{ received: 0, expected: 2 }])
+  })
+
+  it('[D26b] a message of which no operator had a part has failed, is told once and is not billed', () => {
+    const world = new World()
+    world.fact(expected(2))
+    world.result(result(1, 2, 'REJECTED'))
+    world.emitted()
+    world.driver.advance(24 * HOUR_MS)
+    const at = new Date(START + 24 * HOUR_MS).toISOString()
+    expect(world.emitted()).toMatchObject({
+      records: [
+        {
+          kind: 'PARTIAL_TIMEOUT',
+          closedBy: 'NOT_SENT',
+          messageOutcome: { status: 'FAILED', at, received: 1, expected: 2 },
+        },
+      ],
+      aggregated: [{ status: 'FAILED', closedBy: 'NOT_SENT', received: 1, expected: 2 }],
+      billing: [],
+      webhooks: [{ dlrStatus: 'FAILED' }],
+    })
+    expect(world.noted('dlr.not_sent')).toMatchObject([{ received: 1, expected: 2 }])
+    expect(world.noted('dlr.partial')).toEqual([])
+    world.fact(receipt(2, 2, 'DELIVRD', { receivedAt: START + 25 * HOUR_MS }))
+    expect(world.emitted()).toMatchObject({
+      ...NOTHING,
+      records: [{ kind: 'LATE', messageStatus: 'FAILED' }],
+    })
+  })
+
+  it('[D26b] what an operator had once is billed, also when it was refused or had no place after that', () => {
+    for (const second of [result(1, 2, 'EXPIRED'), result(3, 3, 'REJECTED')]) {
+      const world = new World()
+      world.fact(expected(2))
+      world.result(second.segmentIndex === 1 ? result(1, 2) : result(3, 3, 'ACCEPTED', { totalSegments: 2 }))
+      world.result(second)
+      world.driver.advance(24 * HOUR_MS)
+      expect(world.emitted()).toMatchObject({ aggregated: [{ closedBy: 'GRACE_EXPIRED' }], billing: [{}] })
+    }
+  })
+
+  it('[D26b] a row of an older version tells by its segments whether an operator had a part', () => {
+    const segment = { receipts: [] }
+    const [position, taken] = [
+      'smpp.submit.result:0:1',
+      { eventId: messageId, receiptId: messageId, effect: 'applied' },
+    ]
+    for (const [sent, given] of [
+      [false, row()],
+      [false, row({ ...segment, status: 'PENDING' }, { ...segment, status: 'REJECTED', by: position })],
+      [true, row({ ...segment, status: 'SUBMITTED' })],
+      [true, row({ ...segment, status: 'UNKNOWN' })],
+      [true, row({ ...segment, status: 'DELIVERED' })],
+      [true, row({ receipts: [taken], status: 'REJECTED', by: position })],
+    ] as const)
+      expect({ given, sent: wasAccepted(Aggregate.parse(given)) }).toEqual({ given, sent })
   })
 
   it('[D14] moves with the latest submission, whatever order the submissions are read in', () => {

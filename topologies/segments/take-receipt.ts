@@ -2,9 +2,11 @@ import type { Receipt, ReceiptFact, Submission } from '../../streams/contracts/r
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { receiptRowId } from '../../streams/domain/event-id.ts'
 import { isStale } from '../../streams/domain/receipt/quarantine.ts'
+import { loggableId } from '../../streams/domain/receipt/subscriber.ts'
 import {
   GRACE_MS,
   RECEIPTS_MAX,
+  asAccepted,
   segmentOf,
   withSegment,
   type Aggregate,
@@ -15,12 +17,10 @@ import {
 import { evaluated, keep, tellOutcome, type AggregationRules, type SegmentsScope } from './closing.ts'
 import { openedByReceipt, withSubmitted } from './opening.ts'
 import { operatorOf, segmentOutcomes, webhookEvent } from './outcome-events.ts'
-import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord } from './records.ts'
+import { lateRecord, messageOutcome, quarantinedRecord, receiptRecord, segmentRecord } from './records.ts'
+import { endedBy, isSilent, spokenFor, type ScopeOf } from './silence.ts'
 
-/**
- * [D16] to [D24]: the order of the rows is the order of the lines, but for [D18], which as yet
- * comes after [D19].
- */
+/** [D16] to [D24]: the order of the rows is the order of the lines. */
 export function takeReceipt(fact: ReceiptFact, scope: SegmentsScope, rules: AggregationRules): void {
   const { state } = scope
   const { eventId } = fact.receipt
@@ -61,7 +61,7 @@ function takeOutside(
   aggregate: Aggregate,
   rules: AggregationRules,
 ): void {
-  keep(scope, aggregate, rules)
+  keep(scope, aggregate.outcome === undefined ? asAccepted(aggregate) : aggregate, rules)
   scope.emit('record', receiptRecord(fact, false))
   const { segmentIndex, totalSegments, receipt } = fact
   const { operatorId } = receipt
@@ -80,16 +80,18 @@ function takeAfterClosing(
 ): void {
   const { receipt, release } = fact
   const { operatorId, operatorMessageId, dlrStatus, receivedAt, deliveredAt } = receipt
-  if (dlrStatus === segmentOf(aggregate, fact.segmentIndex).status)
-    return tellDuplicate(fact, scope, receiptRowId(operatorId, operatorMessageId, dlrStatus)) // [D19], as yet before [D18]
   const times = {
     receivedAtMs: Date.parse(receivedAt),
     deliveredAtMs: deliveredAt === null ? null : Date.parse(deliveredAt),
     terminalAtMs: Date.parse(outcome.at),
   }
-  if (release !== undefined || !isStale(times)) return tellLate(fact, scope, outcome) // [D20]
-  scope.emit('record', quarantinedRecord(fact, outcome)) // [D18]
-  scope.note('dlr.quarantined', { messageId: scope.key, operatorId, operatorMessageId })
+  if (release === undefined && isStale(times)) {
+    scope.emit('record', quarantinedRecord(fact, outcome)) // [D18]
+    return scope.note('dlr.quarantined', aboutReceipt(fact, scope))
+  }
+  if (dlrStatus === segmentOf(aggregate, fact.segmentIndex).status)
+    return tellDuplicate(fact, scope, receiptRowId(operatorId, operatorMessageId, dlrStatus)) // [D19]
+  tellLate(fact, scope, outcome) // [D20]
 }
 
 /** [D21] to [D24]. */
@@ -111,7 +113,7 @@ function takeWhileOpen(
   const takes = !isTerminal(segment.status) && isNews
   const taken: Taken = { eventId, receiptId, effect: takes ? 'applied' : 'kept' }
   const settled = takes
-    ? applied(fact, aggregate, taken) // [D23], [D24]
+    ? applied(fact, aggregate, taken, rules) // [D23], [D24]
     : remembering(aggregate, segmentIndex, taken) // [D22]
   tellReceipt(fact, scope, settled, taken)
   keep(scope, settled, rules)
@@ -128,15 +130,21 @@ function remembering(aggregate: Aggregate, index: number, taken: Taken): Aggrega
  * The segment takes the status. Then [D27] for a terminal one, else the UNKNOWN webhook when
  * nothing else is awaited before it [D23].
  */
-function applied(fact: ReceiptFact, aggregate: Aggregate, taken: Taken): Aggregate {
+function applied(
+  fact: ReceiptFact,
+  aggregate: Aggregate,
+  taken: Taken,
+  { scopeOf }: AggregationRules,
+): Aggregate {
   const { segmentIndex, receipt } = fact
   const { dlrStatus, operatorId, errorCode, receivedAt, eventId } = receipt
   const receipts = [...segmentOf(aggregate, segmentIndex).receipts, taken]
   const segment: Segment = { status: dlrStatus, operatorId, receivedAt, receipts }
   if (errorCode !== undefined) segment.errorCode = errorCode
   const taking = withSegment(aggregate, segmentIndex, segment)
-  if (dlrStatus !== 'UNKNOWN') return evaluated(taking, receivedAt, eventId)
-  if (taking.unknown !== undefined || !isAnswered(taking)) return taking
+  if (dlrStatus !== 'UNKNOWN')
+    return evaluated(spokenFor(taking, { operatorId, by: eventId }, scopeOf), receivedAt, eventId)
+  if (taking.unknown !== undefined || !isAnswered(taking, scopeOf)) return taking
   const unknown = {
     by: eventId,
     at: receivedAt,
@@ -146,9 +154,13 @@ function applied(fact: ReceiptFact, aggregate: Aggregate, taken: Taken): Aggrega
   return { ...taking, unknown }
 }
 
-/** Every segment has a receipt or is terminal. */
-const isAnswered = ({ segments, expected }: Aggregate): boolean =>
-  segments.length === expected && segments.every(({ status }) => status === 'UNKNOWN' || isTerminal(status))
+/** Every segment has a receipt or is terminal, but for those that will never get one. */
+const isAnswered = (aggregate: Aggregate, scopeOf: ScopeOf): boolean =>
+  aggregate.segments.length === aggregate.expected &&
+  aggregate.segments.every(
+    ({ status }, place) =>
+      status === 'UNKNOWN' || isTerminal(status) || isSilent(aggregate, place + 1, scopeOf),
+  )
 
 /** What a receipt has caused while the message was open, at first and whenever it is read again. */
 function tellReceipt(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate, taken: Taken): void {
@@ -162,15 +174,24 @@ function tellReceipt(fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggrega
     closes ? messageOutcome(aggregate, outcome) : undefined,
   )
   scope.emit('record', record)
+  for (const segmentIndex of endedBy(aggregate, eventId))
+    scope.emit('record', spokenRecord(scope.key, aggregate, segmentIndex, eventId))
   if (unknown?.by === eventId)
     scope.emit('webhook', webhookEvent(scope.key, aggregate, { dlrStatus: 'UNKNOWN', ...unknown }))
   if (closes) tellOutcome(scope, aggregate)
 }
 
+const spokenRecord = (messageId: string, aggregate: Aggregate, segmentIndex: number, receiptEvent: string) =>
+  segmentRecord(aggregate, {
+    messageId,
+    segmentIndex,
+    totalSegments: aggregate.expected,
+    cause: `${receiptEvent}|${segmentIndex}`,
+  })
+
 function tellDuplicate(fact: ReceiptFact, scope: SegmentsScope, receiptId: string): void {
   tellReleasedDuplicate(fact, scope)
-  const { operatorId, operatorMessageId } = fact.receipt
-  scope.note('dlr.duplicate', { messageId: scope.key, operatorId, operatorMessageId, receiptId })
+  scope.note('dlr.duplicate', { ...aboutReceipt(fact, scope), receiptId })
 }
 
 /** A duplicate has no row, but its release gets an answer [AG6]. */
@@ -180,8 +201,14 @@ function tellReleasedDuplicate(fact: ReceiptFact, scope: SegmentsScope): void {
 
 function tellLate(fact: ReceiptFact, scope: SegmentsScope, outcome: Outcome | undefined): void {
   scope.emit('record', lateRecord(fact, outcome))
-  const { operatorId, operatorMessageId } = fact.receipt
-  scope.note('dlr.late', { messageId: scope.key, operatorId, operatorMessageId })
+  scope.note('dlr.late', aboutReceipt(fact, scope))
+}
+
+/** The id without the numbers of the receipt and of the message that are in it [LG5]. */
+function aboutReceipt({ receipt, submission }: ReceiptFact, { key: messageId, state }: SegmentsScope) {
+  const { operatorId, operatorMessageId, sourceAddr, destAddr } = receipt
+  const addresses = [sourceAddr, destAddr, state?.to, submission?.to]
+  return { messageId, operatorId, operatorMessageId: loggableId(operatorMessageId, addresses) }
 }
 
 const noteProcessed = (fact: ReceiptFact, scope: SegmentsScope, aggregate: Aggregate): void =>

@@ -2,10 +2,11 @@ import type { SubmitResult } from '../../streams/contracts/outbound.ts'
 import type { ExpectedFact, RefusedFact } from '../../streams/contracts/receipts.ts'
 import { isTerminal } from '../../streams/domain/receipt/aggregate.ts'
 import { isReadAgain } from '../read-again.ts'
-import { segmentOf, withSegment, type Aggregate } from './aggregate.ts'
+import { asAccepted, segmentOf, withSegment, type Aggregate } from './aggregate.ts'
 import { evaluated, keep, tellOutcome, type AggregationRules, type SegmentsScope } from './closing.ts'
 import { openedByResult, withExpected, withSubmitted } from './opening.ts'
 import { messageOutcome, segmentRecord } from './records.ts'
+import { spokenFor } from './silence.ts'
 
 /**
  * [D12], [D13]. Read again it finds what it did and changes nothing. It has no outputs to repeat
@@ -35,10 +36,10 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope, rules: Ag
   if (state?.outcome !== undefined) return // [D12]
   const aggregate = withSubmitted(state ?? openedByResult(result), result)
   if (segmentIndex > aggregate.expected) {
-    keep(scope, aggregate, rules)
+    keep(scope, outcome === 'ACCEPTED' ? asAccepted(aggregate) : aggregate, rules)
     return noteOutside(result, scope)
   }
-  if (outcome === 'ACCEPTED') return keep(scope, accepted(aggregate, result), rules) // [D14]
+  if (outcome === 'ACCEPTED') return takeAccepted(result, scope, aggregate, rules) // [D14]
   if (isTerminal(segmentOf(aggregate, segmentIndex).status)) return keep(scope, aggregate, rules)
   const ended = withSegment(aggregate, segmentIndex, {
     status: outcome,
@@ -53,14 +54,37 @@ export function takeResult(result: SubmitResult, scope: SegmentsScope, rules: Ag
 }
 
 /**
- * What a submit result that ended its segment has caused, at first and whenever it is read again.
+ * What a submit result with which its segment ended has caused, at first and whenever it is read
+ * again.
  */
 function tellResult(result: SubmitResult, scope: SegmentsScope, aggregate: Aggregate): void {
   const { outcome } = aggregate
   const closes = outcome?.by === scope.position
-  const status = result.outcome === 'EXPIRED' ? 'EXPIRED' : 'REJECTED'
-  scope.emit('record', segmentRecord(result, status, closes ? messageOutcome(aggregate, outcome) : undefined))
+  const { messageId, segmentIndex, totalSegments, commandStatus, eventId: cause } = result
+  const end = { messageId, segmentIndex, totalSegments, commandStatus, cause }
+  scope.emit('record', segmentRecord(aggregate, end, closes ? messageOutcome(aggregate, outcome) : undefined))
   if (closes) tellOutcome(scope, aggregate)
+}
+
+/**
+ * An operator that is silent on this segment may have reported on its message already: then the
+ * segment ends as it begins, and the message with it if all others have.
+ */
+function takeAccepted(
+  result: SubmitResult,
+  scope: SegmentsScope,
+  aggregate: Aggregate,
+  rules: AggregationRules,
+): void {
+  const { operatorId, segmentIndex, submittedAt } = result
+  const by = scope.position
+  const submitted = accepted(asAccepted(aggregate), result)
+  const spoken = spokenFor(submitted, { operatorId, by }, rules.scopeOf)
+  const { receivedAt = submittedAt, by: endedBy } = segmentOf(spoken, segmentIndex)
+  if (endedBy !== by) return keep(scope, submitted, rules)
+  const settled = evaluated(spoken, receivedAt > submittedAt ? receivedAt : submittedAt, by)
+  tellResult(result, scope, settled)
+  keep(scope, settled, rules)
 }
 
 function accepted(aggregate: Aggregate, { segmentIndex, operatorId }: SubmitResult): Aggregate {

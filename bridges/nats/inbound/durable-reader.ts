@@ -150,7 +150,7 @@ export class DurableReader {
       // `debug`: the server has answered, most often that the pull is over.
       if (type === 'heartbeat' || type === 'debug') this.#silent.delete(at)
       if (type === 'heartbeats_missed') this.#silent.add(at)
-      if (this.#silent.size === PULLS_EXPIRE_MS.length) end(type)
+      if (this.#silent.size === PULLS_EXPIRE_MS.length) end('heartbeats_missed')
     }
   }
 

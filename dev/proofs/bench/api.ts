@@ -44,6 +44,7 @@ async function serve(): Promise<void> {
     logger,
     metrics: new Metrics().withProcessMetrics(),
     now: Date.now,
+    monotonicMs: () => performance.now(),
     newId: randomUUID,
     random: Math.random,
     subjectPrefix: process.env['BENCH_PREFIX'] ?? '',

@@ -14,7 +14,7 @@ const names = readdirSync(folder)
   .filter(
     (file) =>
       file.endsWith('.ts') &&
-      !/^main\.ts$|^(streams|memory|pipeline|smpp|submit)-|\.(test|suite|fixture)\.ts$/.test(file),
+      !/^main\.ts$|^(streams|memory|pipeline|receipts|smpp|submit)-|\.(test|suite|fixture)\.ts$/.test(file),
   )
   .map((file) => file.slice(0, -'.ts'.length))
 

@@ -75,8 +75,7 @@ const credentials = {
 const gateway = createGateway({
   operatorIds: [operatorId],
   settings: { [operatorId]: operatorSettings({ window }) },
-  // Nobody else can hold the lease of an operator that was made up here.
-  timings: { ...TIMINGS, leaseMs: 1_000, leaseRenewMs: 300 },
+  timings: TIMINGS,
   fetchCredentials: () => Promise.resolve({ kind: 'found', credentials }),
   now: Date.now,
   random: Math.random,

@@ -7,7 +7,6 @@ export interface Client {
   readonly tenantId: string
 }
 
-const CONNECTIONS = 64
 const BODY = JSON.stringify({
   to: '+447700900123',
   from: 'GHASI',
@@ -15,21 +14,42 @@ const BODY = JSON.stringify({
   metadata: { campaignId: 'camp-001' },
 })
 
+export interface Load {
+  readonly port: number
+  readonly clients: readonly Client[]
+  readonly connections: number
+  readonly seconds: number
+  /** How long a connection waits after a 503. Absent: a 503 ends the benchmark. */
+  readonly refusedPauseMs?: number
+}
+
+export interface Answered {
+  /** Of what was answered 202. */
+  readonly latenciesMs: readonly number[]
+  readonly refused: number
+}
+
 /**
- * A closed loop over 64 connections. Latencies in ms of what was answered 202; anything else ends
- * the benchmark. Bare sockets, because Node's own client takes more of the two cores for a request
- * than the route that is measured.
+ * A closed loop over so many connections. Bare sockets, because Node's own client takes more of the
+ * two cores for a request than the route that is measured.
  */
-export async function load(port: number, clients: readonly Client[], seconds: number): Promise<number[]> {
-  const latencies: number[] = []
+export async function load({ port, clients, connections, seconds, refusedPauseMs }: Load): Promise<Answered> {
+  const latenciesMs: number[] = []
+  let refused = 0
   const endMs = performance.now() + seconds * 1_000
+  const answered = (status: string, latencyMs: number) => {
+    if (status === '202') latenciesMs.push(latencyMs)
+    else if (status === '503' && refusedPauseMs !== undefined) refused += 1
+    else return undefined
+    return status === '202' ? 0 : refusedPauseMs
+  }
   const one = (_: unknown, index: number): Promise<void> => {
     const client = clients[index % clients.length]
     if (client === undefined) throw new Error('there is nobody who submits')
-    return connection({ port, head: headOf(port, client), endMs, taken: (ms) => latencies.push(ms) })
+    return connection({ port, head: headOf(port, client), endMs, answered })
   }
-  await Promise.all(Array.from({ length: CONNECTIONS }, one))
-  return latencies
+  await Promise.all(Array.from({ length: connections }, one))
+  return { latenciesMs, refused }
 }
 
 /** Up to the value of the last header. */
@@ -49,10 +69,11 @@ interface Loop {
   readonly port: number
   readonly head: string
   readonly endMs: number
-  readonly taken: (latencyMs: number) => void
+  /** Gives the pause before the next request; undefined when it must not be answered so. */
+  readonly answered: (status: string, latencyMs: number) => number | undefined
 }
 
-const connection = ({ port, head, endMs, taken }: Loop): Promise<void> =>
+const connection = ({ port, head, endMs, answered }: Loop): Promise<void> =>
   new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     let startMs = 0
@@ -69,11 +90,12 @@ const connection = ({ port, head, endMs, taken }: Loop): Promise<void> =>
     socket.on('data', (text: string) => {
       received += text
       if (!isWhole(received)) return
-      if (received.startsWith('HTTP/1.1 202 ')) {
-        received = ''
-        taken(performance.now() - startMs)
-        send()
-      } else socket.destroy(new Error(received.slice(0, 40)))
+      const statusLine = received.slice(0, 40)
+      received = ''
+      const pauseMs = answered(statusLine.slice(9, 12), performance.now() - startMs)
+      if (pauseMs === undefined) socket.destroy(new Error(statusLine))
+      else if (pauseMs === 0) send()
+      else setTimeout(send, pauseMs)
     })
   })
 

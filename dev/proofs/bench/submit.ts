@@ -1,17 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
-import { connect, nanos } from '@nats-io/transport-node'
-import { z } from 'zod'
-import { outboundRequests } from '../../../streams/contracts/outbound.ts'
 import { positive, readConfig } from '../../../streams/platform/config.ts'
 import { silentLogger } from '../../../streams/platform/logger.ts'
 import { Closers } from '../../../streams/platform/process.ts'
-import { createDatabase } from '../../database.ts'
-import { startIdentityProvider } from '../../neighbours/identity-provider/identity.ts'
 import { machineBetween, machineInstant } from './pipeline-machine.ts'
-import { load, type Client } from './submit-load.ts'
-import { startApi, startBare } from './submit-servers.ts'
+import { load } from './submit-load.ts'
+import { backendsEnv, prepareApi } from './submit-scene.ts'
+import { startBare } from './submit-servers.ts'
 
 /**
  * Submits per second of one API process against the least that a submit could be: a Koa route that
@@ -22,10 +16,9 @@ import { startApi, startBare } from './submit-servers.ts'
  * bareInsertPerSecond, ratioToBareInsert, cpuMs, bareCpuMs}. The last two are processor time for
  * one message, by process, which other work on the machine does not change as it changes the rates.
  */
+const CONNECTIONS = 64
 const env = {
-  DATABASE_URL: z.string(),
-  NATS_URL: z.string(),
-  REDIS_URL: z.string(),
+  ...backendsEnv,
   BENCH_SECONDS: positive.default(4),
   BENCH_ROUNDS: positive.default(4),
   /** Until the code is compiled as far as it ever will be. */
@@ -37,17 +30,20 @@ async function measure(): Promise<void> {
   const config = readConfig(env)
   const closers = new Closers()
   try {
-    const { api, bare, clients } = await prepare(config, closers)
+    const { api, bareDatabaseUrl, clients } = await prepareApi(config, closers)
+    const bare = await startBare(bareDatabaseUrl, closers)
+    const loaded = (port: number, seconds: number) =>
+      load({ port, clients, connections: CONNECTIONS, seconds })
     const names = new Map([
       [api.pid, 'server'],
       [bare.pid, 'server'],
     ])
     const taken = async (port: number): Promise<Taken> => {
       const before = machineInstant(names)
-      const latencies = await load(port, clients, config.BENCH_SECONDS)
-      return { latencies, cpuMs: machineBetween(before, machineInstant(names)).cpuMs }
+      const { latenciesMs } = await loaded(port, config.BENCH_SECONDS)
+      return { latencies: latenciesMs, cpuMs: machineBetween(before, machineInstant(names)).cpuMs }
     }
-    for (const { port } of [bare, api]) await load(port, clients, config.BENCH_WARM_UP_SECONDS)
+    for (const { port } of [bare, api]) await loaded(port, config.BENCH_WARM_UP_SECONDS)
     const rounds: Round[] = []
     for (let round = 0; round < config.BENCH_ROUNDS; round++)
       rounds.push({ bare: await taken(bare.port), api: await taken(api.port) })
@@ -56,42 +52,6 @@ async function measure(): Promise<void> {
   } finally {
     await closers.closeAll(silentLogger)
   }
-}
-
-async function prepare(config: z.infer<z.ZodObject<typeof env>>, closers: Closers) {
-  const id = randomUUID().slice(0, 8)
-  const database = closers.add(
-    'database',
-    await createDatabase(config.DATABASE_URL, `submit_${id}`),
-    (open) => open.drop(),
-  )
-  const nats = closers.add('nats', await connect({ servers: config.NATS_URL }), (open) => open.close())
-  const manager = await jetstreamManager(nats)
-  await manager.streams.add({
-    name: `SUBMIT_${id}`,
-    subjects: [outboundRequests.name],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    duplicate_window: nanos(600_000),
-  })
-  closers.add('stream', manager, async (open) => void (await open.streams.delete(`SUBMIT_${id}`)))
-  const issuer = closers.add('issuer', await startIdentityProvider(), (open) => open.close())
-  const tenants = Array.from({ length: 4 }, () => ({ tenantId: randomUUID(), accountId: randomUUID() }))
-  const clients = await Promise.all(
-    tenants.map(
-      async (tenant): Promise<Client> => ({ tenantId: tenant.tenantId, token: await issuer.token(tenant) }),
-    ),
-  )
-  const api = await startApi(
-    {
-      DATABASE_URL: database.urlAs('orch_svc'),
-      RELAY_DATABASE_URL: database.urlAs('orch_relay'),
-      JWT_JWKS_URL: issuer.jwksUrl,
-      SUBMIT_API_ENABLED: 'true',
-    },
-    closers,
-  )
-  return { api, bare: await startBare(database.url, closers), clients }
 }
 
 /** What one server took in one round. */

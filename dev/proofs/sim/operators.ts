@@ -73,7 +73,8 @@ export class Operators {
     const outcome = dice.weighted({ ACCEPTED: 88, REJECTED: 8, EXPIRED: 4 })
     const delayMs = dice.int(5, 2500)
     const ids = this.#idsOf(command)
-    if (outcome === 'ACCEPTED') this.#report(this.#subjectOf(command, ids.receipt), delayMs)
+    if (outcome === 'ACCEPTED' && this.#reportsOn(command, index))
+      this.#report(this.#subjectOf(command, ids.receipt), delayMs)
     if (index === 1 && dice.chance(0.06)) this.#orphan(command.operatorId)
     const given = { index, parts, outcome, delayMs, operatorMessageId: ids.submit }
     return { result: this.#result(command, given), delayMs }
@@ -203,6 +204,12 @@ export class Operators {
       { operatorId, operatorMessageId, stat: 'DELIVRD', receivedMs: time.wallMs + delayMs, bufferedMs: 1000 },
       delayMs,
     )
+  }
+
+  /** Even one that reports on the first segment only may do otherwise. */
+  #reportsOn({ operatorId }: DispatchCommand, index: number): boolean {
+    const isMeant = operatorOf(operatorId).reports === 'all' || index === 1
+    return isMeant || this.#options.dice.chance(0.2)
   }
 
   /** Some receipts say nothing of the number, or a wrong one. */

@@ -17,7 +17,7 @@ export function rowLimitsBy(dice: Dice): RowLimits {
     seenMax: dice.pick([SEEN_MAX, 12]),
     correlation: {
       waitingMax: dice.pick([waitingMax, 8]),
-      decidedMax: dice.pick([decidedMax, 8]),
+      decidedMax: dice.pick([decidedMax, 32]),
     },
   }
 }

@@ -68,6 +68,7 @@ const topologiesWithin = (rows: RowLimits): readonly Topology[] =>
     ...rows,
     rulesOf: canonicalRulesOf,
     strategyOf: (operatorId) => operatorOf(operatorId).wire,
+    scopeOf: (operatorId) => operatorOf(operatorId).reports,
   })
 
 export interface WorldOptions {

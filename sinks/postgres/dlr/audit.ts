@@ -2,7 +2,7 @@ import type { RecordOf } from './record-kinds.ts'
 import { insertOnce } from '../statement.ts'
 import { storableJson } from '../storable.ts'
 
-/** Messages that were closed without all their receipts [D31]. */
+/** Messages that were closed by the end of their grace [D31], [D26b]. */
 export const insertPartialTimeouts = insertOnce<RecordOf<'PARTIAL_TIMEOUT'>>('dlr.audit_log', [
   { name: 'audit_id', type: 'uuid', of: (record) => record.eventId },
   { name: 'kind', type: 'text', of: (record) => record.kind },
@@ -14,6 +14,7 @@ export const insertPartialTimeouts = insertOnce<RecordOf<'PARTIAL_TIMEOUT'>>('dl
   {
     name: 'detail',
     type: 'jsonb',
-    of: ({ accountId, enqueuedAt }) => storableJson({ accountId, enqueuedAt, closedBy: 'GRACE_EXPIRED' }),
+    of: ({ accountId, enqueuedAt, closedBy = 'GRACE_EXPIRED' }) =>
+      storableJson({ accountId, enqueuedAt, closedBy }),
   },
 ])

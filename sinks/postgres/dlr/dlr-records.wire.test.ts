@@ -178,7 +178,21 @@ describe('records of decided receipts', () => {
     expect(await statusesIn('dlr.segment_dlrs', 'status')).toEqual(['UNKNOWN'])
   })
 
-  it('a segment that the operator refused has a row without a receipt', async () => {
+  it('[PD2] a segment that another one’s receipt has ended has a row with its error code', async () => {
+    if (refused.kind !== 'SEGMENT') throw new Error('another record is meant')
+    await take({
+      ...refused,
+      ...envelope('spoken for'),
+      segmentIndex: 3,
+      status: 'UNDELIVERED',
+      errorCode: '099',
+    })
+    expect(
+      await scene.rows('SELECT status, error_code FROM dlr.segment_dlrs WHERE segment_index = 3'),
+    ).toEqual([{ status: 'UNDELIVERED', error_code: '099' }])
+  })
+
+  it('DLR-018.1 a segment that the operator refused has a row without a receipt', async () => {
     await take(refused)
     expect(await scene.rows('SELECT * FROM dlr.segment_dlrs WHERE segment_index = 2')).toEqual([
       {
@@ -216,11 +230,13 @@ describe('records of decided receipts', () => {
     ])
   })
 
-  it('a quarantined receipt keeps the message that it belongs to, so that it can be released later', async () => {
+  it('DLR-016.2 a quarantined receipt keeps the message that it belongs to, so that it can be released later', async () => {
     await take(quarantined)
     const [row] = await scene.rows('SELECT * FROM dlr.quarantined_dlrs')
     expect(row).toMatchObject({
       quarantine_id: quarantineId,
+      operator_id: receipt.operatorId,
+      received_at: new Date(receipt.receivedAt),
       message_id: EXAMPLE_IDS.messageId,
       fingerprint: receipt.fingerprint,
       dlr_timestamp: new Date('2026-04-18T10:23:45.000Z'),
@@ -262,7 +278,7 @@ describe('records of decided receipts', () => {
     ).toEqual([])
   })
 
-  it('a message that was closed without all receipts has an audit row', async () => {
+  it('DLR-019.3 a message that was closed without all receipts has an audit row', async () => {
     await take(partial)
     expect(await scene.rows('SELECT * FROM dlr.audit_log')).toEqual([
       {
@@ -275,6 +291,28 @@ describe('records of decided receipts', () => {
         at: new Date(at),
         detail: { accountId: EXAMPLE_IDS.accountId, enqueuedAt: ENQUEUED_AT, closedBy: 'GRACE_EXPIRED' },
       },
+    ])
+  })
+
+  it('[D26b] a message of which no operator had a part has one too, and fails', async () => {
+    if (partial.kind !== 'PARTIAL_TIMEOUT') throw new Error('another record is meant')
+    const ids = { ...EXAMPLE_IDS, messageId: eventIdOf('a message that never left') }
+    await insertMessage(scene, ids)
+    const messageOutcome = { status: 'FAILED' as const, at, received: 0, expected: 2 }
+    await take({
+      ...partial,
+      ...envelope('unsent'),
+      ...ids,
+      received: 0,
+      closedBy: 'NOT_SENT',
+      messageOutcome,
+    })
+    const where = `WHERE message_id = '${ids.messageId}'`
+    expect(
+      await scene.rows(`SELECT received, detail->>'closedBy' AS by FROM dlr.audit_log ${where}`),
+    ).toEqual([{ received: 0, by: 'NOT_SENT' }])
+    expect(await scene.rows(`SELECT status, dlr_status FROM orch.sms_messages ${where}`)).toEqual([
+      { status: 'FAILED', dlr_status: 'FAILED' },
     ])
   })
 

@@ -19,7 +19,8 @@ export const insertQuarantined = insertOnce<RecordOf<'QUARANTINED'>>('dlr.quaran
   { name: 'fingerprint', type: 'text', of: ({ receipt }) => receipt.fingerprint },
 ])
 
-const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
+/** What a release publishes again, under an id and a time of its own. */
+export const quarantinePayload = (record: RecordOf<'QUARANTINED'>) => ({
   ...record.receipt,
   messageId: record.messageId,
   tenantId: record.tenantId,

@@ -34,7 +34,7 @@ function segmentRow(record: DlrRecord): readonly SegmentStatusRow[] {
   if (record.kind === 'SEGMENT') {
     // A command status is an SMPP number, not an operator's receipt error: the column holds only
     // the latter.
-    return [{ record, status: record.status, receivedAt: record.at, errorCode: null }]
+    return [{ record, status: record.status, receivedAt: record.at, errorCode: record.errorCode ?? null }]
   }
   if (record.kind !== 'RECEIPT' || !record.applied) return []
   const { dlrStatus: status, receivedAt, errorCode = null } = record.receipt

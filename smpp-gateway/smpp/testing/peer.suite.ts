@@ -109,6 +109,7 @@ const LINK: Omit<OperatorBindOptions, 'bindMode' | 'newId'> = {
   unbindMs: 1_000,
   leaveMs: 5_000,
   unansweredMs: 60_000,
+  mayWrite: () => true,
   elapsed: () => performance.now(),
   hooks: HOOKS,
   onDeliver: () => Promise.resolve(0),

@@ -28,6 +28,15 @@ describe('[S4] a delivery is the first of its command', () => {
     expect(deliveries.isFirst(message(1_101))).toBe(true)
   })
 
+  it('never before it is known where this owner began', () => {
+    const deliveries = new FirstDeliveries()
+    expect(deliveries.isFirst(message(1))).toBe(false)
+    deliveries.begin(0)
+    expect(deliveries.isFirst(message(101))).toBe(true)
+    deliveries.handedOver()
+    expect(deliveries.isFirst(message(102))).toBe(false)
+  })
+
   it('and a pull that begins anew under the same owner changes nothing, another owner meanwhile does', () => {
     const deliveries = new FirstDeliveries()
     deliveries.begin(0)

@@ -39,6 +39,6 @@ export class FirstDeliveries {
   isFirst({ redelivered, seq }: Arrival): boolean {
     const isNewer = seq > this.#newest
     if (isNewer) this.#newest = seq
-    return isNewer && !redelivered
+    return this.#hasBegun && isNewer && !redelivered
   }
 }

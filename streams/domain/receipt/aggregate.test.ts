@@ -85,7 +85,7 @@ describe('DLR-018.2 the rules of [D27]', () => {
   })
 })
 
-test('DLR-008.1 a closed message is DELIVERED only if every segment is', () => {
+test('a closed message is DELIVERED only if every segment is', () => {
   fc.assert(
     fc.property(fc.array(terminalStatus, { minLength: 1, maxLength: 4 }), (statuses) => {
       const allDelivered = statuses.every((status) => status === 'DELIVERED')

@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../../platform/logger.ts'
 import { Metrics } from '../../platform/metrics.ts'
 import { observeNotes, type NoteRules } from './observe-notes.ts'
+import { FRESH_MS } from './recent-figures.ts'
 import { WINDOW_MS } from './recent-share.ts'
 
 const RULES: NoteRules = {
   whole: { share: { name: 'odd_rate', help: 'Percent', side: 'whole' } },
   part: { share: { name: 'odd_rate', help: 'Percent', side: 'part' } },
+  level: { gauges: [{ name: 'level_percent', help: 'Level', labels: ['operator_id'], of: 'percent' }] },
   done: { age: { name: 'done_seconds', help: 'Age', labels: ['dlr_status'] } },
 }
 const TASK = { topology: 't', partition: 0 }
@@ -42,6 +44,27 @@ describe('observeNotes', () => {
     note('done', { dlrStatus: 'DELIVERED' }, true)
     expect(await metrics.registry.metrics()).toContain('odd_rate 0\n')
     expect(await metrics.registry.metrics()).not.toContain('done_seconds_count')
+  })
+
+  it('shows what is so at present: not what is unknown, nor what nobody has told for long', async () => {
+    const { time, metrics, note } = world()
+    const shown = async () =>
+      [...(await metrics.registry.metrics()).matchAll(/^level_percent\{operator_id="(\w+)"\} (\S+)$/gm)].map(
+        ([, operator, value]) => [operator, value],
+      )
+    note('level', { operatorId: 'a', percent: 0 })
+    note('level', { operatorId: 'b', percent: 7.5 })
+    expect(await shown()).toEqual([
+      ['a', '0'],
+      ['b', '7.5'],
+    ])
+    note('level', { operatorId: 'b', percent: undefined })
+    expect(await shown()).toEqual([['a', '0']])
+    note('level', { operatorId: 'c', percent: 1 }, true)
+    time.nowMs += FRESH_MS - 1
+    note('level', { operatorId: 'b', percent: 2 })
+    time.nowMs += 1
+    expect(await shown()).toEqual([['b', '2']])
   })
 
   it('measures from the record to the commit', async () => {

@@ -4,6 +4,7 @@ import { traceIdsOf } from '../../dsl/trace.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { BUCKETS_B1, BUCKETS_B2, type Metrics } from '../../platform/metrics.ts'
 import type { Hooks } from './hooks.ts'
+import { recentFigures } from './recent-figures.ts'
 import type { SpanRule } from './observe-spans.ts'
 import { RecentShare } from './recent-share.ts'
 
@@ -22,6 +23,8 @@ export interface NoteRule {
   readonly age?: NamedMetric & { readonly buckets?: 'B1' }
   /** Where traces are recorded, the note is a span. */
   readonly span?: SpanRule
+  /** Gauges of what is so at present, each from the field `of`; gone when it is absent or old. */
+  readonly gauges?: readonly (NamedMetric & { readonly of: string })[]
   /** The note counts in a gauge: how many percent of the wholes of the last minutes are parts. */
   readonly share?: { readonly name: string; readonly help: string; readonly side: 'part' | 'whole' }
 }
@@ -45,6 +48,7 @@ export function observeNotes(
     count(metrics, rules),
     measureAges(metrics, rules, now),
     gaugeShares(metrics, rules, now),
+    gaugeFigures(metrics, rules, now),
     (note) => {
       const level = rules[note.event]?.level
       if (level !== undefined) logger[level](note.event, withTrace(note))
@@ -109,6 +113,18 @@ function gaugeShares(metrics: Metrics, rules: NoteRules, now: () => number): Tol
   return ({ event }) => {
     const share = rules[event]?.share
     if (share !== undefined) shares.get(share.name)?.add(share.side)
+  }
+}
+
+function gaugeFigures(metrics: Metrics, rules: NoteRules, now: () => number): Told {
+  const figures = new Map(
+    Object.values(rules)
+      .flatMap((rule) => rule.gauges ?? [])
+      .map(({ name, help, labels }) => [name, recentFigures(metrics, { name, help, labels }, now)]),
+  )
+  return ({ event, fields }) => {
+    for (const { name, labels, of } of rules[event]?.gauges ?? [])
+      figures.get(name)?.(labelsOf(fields, labels), fields[of])
   }
 }
 

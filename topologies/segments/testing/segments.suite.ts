@@ -16,8 +16,7 @@ import {
 } from '../../../streams/domain/event-id.ts'
 import { normaliseStat } from '../../../streams/domain/receipt/stat.ts'
 import { Driver, type PipeOptions } from '../../../streams/testing/driver.ts'
-import type { SentOptions } from '../../receipts/sent.ts'
-import { segments } from '../segments.ts'
+import { segments, type SegmentsOptions } from '../segments.ts'
 
 /**
  * What the tests of `segments` share: a message of some segments, and short ways to say what
@@ -130,7 +129,7 @@ export function receipt(
 export class World {
   readonly driver: Driver
 
-  constructor(options: Partial<SentOptions> = {}) {
+  constructor(options: Partial<SegmentsOptions> = {}) {
     this.driver = new Driver([segments({ rulesOf: () => ['exact'], ...options })], { now: START })
   }
 

@@ -1,6 +1,6 @@
 import type { SubmitResult } from '../../../../streams/contracts/outbound.ts'
 import type { Receipt, SegmentFact } from '../../../../streams/contracts/receipts.ts'
-import { eventId, HOUR_MS, instant, MINUTE_MS } from './ids.ts'
+import { eventId, HOUR_MS, instant, MINUTE_MS, operatorOf } from './ids.ts'
 import { canonical } from '../readings.ts'
 
 /**
@@ -14,6 +14,8 @@ interface Part {
   /** Of what gave it its status. */
   errorCode?: string | undefined
   receivedAt?: string
+  /** Ended by its own submission. */
+  refused?: boolean
   identities: string[]
 }
 
@@ -22,6 +24,8 @@ export interface Model {
   expected: number
   sentMs: number | null
   submittedMs: number | null
+  /** An operator had a part of it. */
+  accepted: boolean
   parts: Part[]
   toldUnknown: boolean
   outcome: { status: string; at: string } | null
@@ -33,6 +37,7 @@ export const NEW_MODEL: Model = {
   expected: 0,
   sentMs: null,
   submittedMs: null,
+  accepted: false,
   parts: [],
   toldUnknown: false,
   outcome: null,
@@ -71,13 +76,16 @@ export function graceEndMs({ about, outcome, submittedMs, sentMs }: Model): numb
   return about === null || outcome !== null || base === null ? null : base + 24 * HOUR_MS
 }
 
-/** [D26]. */
+/** [D26], [D26b]. */
 export function graceEnded(before: Model): Model {
   const model = structuredClone(before)
   const atMs = graceEndMs(model)
   if (atMs === null) return model
-  const record = close(model, 'PARTIAL', instant(atMs), 'GRACE_EXPIRED')
-  model.effects.push(canonical({ record: 'PARTIAL_TIMEOUT', at: instant(atMs), outcome: record }))
+  const status = model.accepted ? 'PARTIAL' : 'FAILED'
+  const closedBy = model.accepted ? 'GRACE_EXPIRED' : 'NOT_SENT'
+  const record = close(model, status, instant(atMs), closedBy)
+  const told = { record: 'PARTIAL_TIMEOUT', at: instant(atMs), closedBy, outcome: record }
+  model.effects.push(canonical(told))
   model.effects.sort()
   return model
 }
@@ -117,17 +125,18 @@ function takeResult(model: Model, result: SubmitResult): void {
   submitted(model, result, result.totalSegments, result.operatorId)
   const part = partOf(model, result.segmentIndex)
   if (result.outcome === 'ACCEPTED') {
+    model.accepted = true
     if (part.status === 'PENDING') Object.assign(part, { status: 'SUBMITTED', operatorId: result.operatorId })
-    return
+    return takeAccepted(model, result)
   }
   if (isTerminal(part.status)) return
   const { operatorId, submittedAt: receivedAt } = result
-  Object.assign(part, { status: result.outcome, operatorId, receivedAt, errorCode: undefined })
+  Object.assign(part, { status: result.outcome, operatorId, receivedAt, errorCode: undefined, refused: true })
   const outcome = evaluate(model, result.submittedAt)
   model.effects.push(
     canonical({
       record: 'SEGMENT',
-      cause: result.eventId,
+      id: eventId('record', 'SEGMENT', result.eventId),
       status: result.outcome,
       at: result.submittedAt,
       outcome,
@@ -135,41 +144,93 @@ function takeResult(model: Model, result: SubmitResult): void {
   )
 }
 
+/** The operator may have spoken for this segment before it had accepted it [PD2]. */
+function takeAccepted(model: Model, result: SubmitResult): void {
+  const { operatorId, segmentIndex, submittedAt } = result
+  if (!speak(model, operatorId).includes(segmentIndex)) return
+  const { status, receivedAt: at = '' } = partOf(model, segmentIndex)
+  const outcome = evaluate(model, at > submittedAt ? at : submittedAt)
+  const id = eventId('record', 'SEGMENT', result.eventId)
+  model.effects.push(canonical({ record: 'SEGMENT', id, status, at, outcome }))
+}
+
+/** The segments that have now ended as the first one has, on which alone their operator reports. */
+function speak({ parts }: Model, operatorId: string): readonly number[] {
+  const [first] = parts
+  const isSaid = first !== undefined && first.operatorId === operatorId && isTerminal(first.status)
+  if (operatorOf(operatorId).reports === 'all' || !isSaid || first.refused === true) return []
+  return parts.flatMap((part, place) => {
+    if (part.operatorId !== operatorId || part.status === 'PENDING' || isTerminal(part.status)) return []
+    Object.assign(part, { status: first.status, errorCode: first.errorCode, receivedAt: first.receivedAt })
+    return [place + 1]
+  })
+}
+
 /** [D16] to [D24]. */
 function takeReceipt(model: Model, fact: Extract<SegmentFact, { kind: 'RECEIPT' }>): void {
   const { receipt, segmentIndex, submission, totalSegments } = fact
   const { dlrStatus, operatorId, operatorMessageId, eventId: cause } = receipt
   if (model.outcome !== null) return takeAfterClosing(model, model.outcome, receipt, segmentIndex)
+  if (
+    model.about === null &&
+    submission !== undefined &&
+    isPast(receipt.receivedAt, submission.submittedAt)
+  ) {
+    // It was known once, and has had its outcome.
+    model.effects.push(canonical({ record: 'LATE', cause, terminalAt: null }))
+    return
+  }
   if (submission !== undefined) submitted(model, submission, totalSegments, operatorId)
   const part = partOf(model, segmentIndex)
   const identity = eventId('receipt', operatorId, operatorMessageId, dlrStatus)
   if (part.identities.includes(identity)) return // [D21]
   part.identities.push(identity)
+  model.accepted = true
   const applied = !isTerminal(part.status)
   let outcome: object | null = null
   if (applied) {
     const { errorCode, receivedAt } = receipt
     Object.assign(part, { status: dlrStatus, operatorId, receivedAt, errorCode })
     if (dlrStatus === 'UNKNOWN') tellUnknown(model, receivedAt)
-    else outcome = evaluate(model, receivedAt)
+    else {
+      const spoken = speak(model, operatorId).map((index) => ({
+        record: 'SEGMENT',
+        id: eventId('record', 'SEGMENT', cause, index),
+        status: dlrStatus,
+        at: receivedAt,
+        outcome: null,
+      }))
+      model.effects.push(...spoken.map((record) => canonical(record)))
+      outcome = evaluate(model, receivedAt)
+    }
   }
   model.effects.push(canonical({ record: 'RECEIPT', cause, applied, outcome }))
 }
 
+const isPast = (receivedAt: string, submittedAt: string): boolean =>
+  Date.parse(receivedAt) - Date.parse(submittedAt) > 24 * HOUR_MS
+
 /** [D18] to [D20]. */
 function takeAfterClosing(model: Model, closed: { at: string }, receipt: Receipt, index: number): void {
   const { dlrStatus, receivedAt, deliveredAt, eventId: cause } = receipt
-  if (partOf(model, index).status === dlrStatus) return
   const buffered = deliveredAt !== null && Date.parse(receivedAt) - Date.parse(deliveredAt) > 5 * MINUTE_MS
   const stale = buffered && Date.parse(receivedAt) - Date.parse(closed.at) > 24 * HOUR_MS
+  if (!stale && partOf(model, index).status === dlrStatus) return
   model.effects.push(canonical({ record: stale ? 'QUARANTINED' : 'LATE', cause, terminalAt: closed.at }))
 }
+
+/** No receipt will come for it. */
+const isSilent = ({ status, operatorId }: Part, place: number): boolean =>
+  status === 'SUBMITTED' && place > 0 && operatorOf(operatorId ?? '').reports === 'first'
 
 /** [D23]. */
 function tellUnknown(model: Model, at: string): void {
   const { parts, expected, toldUnknown } = model
   const answered =
-    parts.length === expected && parts.every(({ status }) => status === 'UNKNOWN' || isTerminal(status))
+    parts.length === expected &&
+    parts.every(
+      (part, place) => part.status === 'UNKNOWN' || isTerminal(part.status) || isSilent(part, place),
+    )
   if (toldUnknown || !answered) return
   model.toldUnknown = true
   model.effects.push(canonical({ webhook: 'UNKNOWN', at, segments: segmentsOf(model), ...toldOf(model) }))
@@ -198,7 +259,9 @@ function close(model: Model, status: string, at: string, closedBy: string): obje
   const deliveredSegments = isWhole ? delivered * segmentCount : delivered
   model.effects.push(
     canonical({ aggregated: status, received, expected, closedBy, operatorId, segments, at }),
-    canonical({ billing: status, segmentCount, deliveredSegments, operatorId, at }),
+    ...(closedBy === 'NOT_SENT'
+      ? []
+      : [canonical({ billing: status, segmentCount, deliveredSegments, operatorId, at })]),
     canonical({ webhook: status, at, segments, operatorId, to }),
   )
   return { status, at, received, expected }

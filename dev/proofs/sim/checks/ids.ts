@@ -33,6 +33,8 @@ export interface Operator {
   readonly carries: 'one' | 'two'
   /** It gives some ids out again, to other messages. */
   readonly reuses: boolean
+  /** On which segments of a long message it reports, as its profile says. */
+  readonly reports: 'all' | 'first'
 }
 
 export const OPERATORS: readonly Operator[] = [
@@ -42,6 +44,7 @@ export const OPERATORS: readonly Operator[] = [
     ids: 'exact',
     carries: 'one',
     reuses: true,
+    reports: 'all',
   },
   {
     operatorId: '0d1e2f30-58cc-4372-a567-0e02b2c3d480',
@@ -49,6 +52,7 @@ export const OPERATORS: readonly Operator[] = [
     ids: 'hex2dec',
     carries: 'one',
     reuses: false,
+    reports: 'first',
   },
   {
     operatorId: '9a8b7c6d-58cc-4372-a567-0e02b2c3d481',
@@ -56,6 +60,7 @@ export const OPERATORS: readonly Operator[] = [
     ids: 'exact',
     carries: 'two',
     reuses: false,
+    reports: 'all',
   },
 ]
 

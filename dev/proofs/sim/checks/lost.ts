@@ -58,12 +58,13 @@ const About = z.object({
 /** Messages, and the ids that operators gave to their segments, of which something is lost. */
 class Touched {
   readonly ids = new Set<string>()
-  /** By a message's id those of its segments, and the other way round. */
+  /** By each id all that stand with it in a submit result or in a receipt. */
   readonly #others = new Map<string, string[]>()
 
   constructor(world: World, unread: readonly LogRecord[]) {
     for (const { data, subject } of world.nats.stream('SMPP_EVENTS').messages)
-      if (subject === 'smpp.submit.result') this.#join(data)
+      if (subject === 'smpp.submit.result') this.#join(idsIn(data, subject))
+    for (const { data, subject } of world.nats.stream('SMS_DLR').messages) this.#join(idsIn(data, subject))
     for (const { topic, value } of unread) for (const id of idsIn(value, topic)) this.#touch(id)
   }
 
@@ -71,12 +72,8 @@ class Touched {
     return idsIn(value, topic).some((id) => this.ids.has(id))
   }
 
-  #join(data: Buffer): void {
-    const [messageId, ...segments] = idsIn(data, 'smpp.submit.result')
-    for (const segment of segments) {
-      this.#others.set(segment, [...(this.#others.get(segment) ?? []), messageId ?? ''])
-      this.#others.set(messageId ?? '', [...(this.#others.get(messageId ?? '') ?? []), segment])
-    }
+  #join(ids: readonly string[]): void {
+    for (const id of ids) this.#others.set(id, [...(this.#others.get(id) ?? []), ...ids])
   }
 
   #touch(id: string): void {

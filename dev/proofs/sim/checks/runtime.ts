@@ -45,6 +45,9 @@ const REPEATED = [
   'smpp.submit.result',
   'sms.dlr.inbound',
   'dlr.sent',
+  'operator.samples',
+  // Of a window that is long over, when its samples come again.
+  'operator.quality',
 ]
 
 /**

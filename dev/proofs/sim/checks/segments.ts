@@ -116,24 +116,13 @@ function recordEffect(record: DlrRecord): object | null {
   const { kind } = record
   if (kind === 'ORPHAN') return null
   const outcome = record.messageOutcome ?? null
-  if (kind === 'PARTIAL_TIMEOUT') return { record: kind, at: record.at, outcome }
+  if (kind === 'PARTIAL_TIMEOUT')
+    return { record: kind, at: record.at, closedBy: record.closedBy ?? 'GRACE_EXPIRED', outcome }
   if (kind === 'SEGMENT')
-    return { record: kind, cause: causeOf(record), status: record.status, at: record.at, outcome }
+    return { record: kind, id: record.eventId, status: record.status, at: record.at, outcome }
   const { eventId: cause } = record.receipt
   const told = record.eventId === eventId('record', kind, cause) ? cause : 'foreign'
   return kind === 'RECEIPT'
     ? { record: kind, cause: told, applied: record.applied, outcome }
     : { record: kind, cause: told, terminalAt: record.terminalAt }
-}
-
-/** A SEGMENT record names its cause only through its id. */
-function causeOf({
-  eventId: id,
-  messageId,
-  segmentIndex,
-  operatorId,
-  status,
-}: Extract<DlrRecord, { kind: 'SEGMENT' }>): string {
-  const cause = eventId('submit', messageId, segmentIndex, operatorId, status, '')
-  return id === eventId('record', 'SEGMENT', cause) ? cause : 'foreign'
 }
