@@ -240,8 +240,10 @@ describe('DAT-12 [DB71] a month with rows in flight', () => {
     const replay = await scene.admin.connect()
     let tries = 0
     const sleep = async () => void (await replay.query('COMMIT'))
+    let isApril = false
     const migrator = interposed(pools.migrator, async (what, act) => {
-      if (what.startsWith('LOCK TABLE ONLY orch.sms_messages') && tries++ === 0) {
+      if (what.includes('INDEX CONCURRENTLY sms_messages_202604')) isApril = true
+      if (isApril && what.startsWith('LOCK TABLE ONLY orch.sms_messages') && tries++ === 0) {
         await replay.query('BEGIN')
         await replay.query(`UPDATE orch.sms_messages SET status = 'ROUTING' WHERE status_seq = 2`)
       }
