@@ -70,7 +70,7 @@ const secondsOf = (ms: number | null): number | undefined => (ms === null ? unde
 export const QUALITY = 'quality'
 
 /**
- * The topology `quality`: how each operator has done in the last five minutes [M44]. Its samples
+ * The topology `quality`: how each operator has done in the last five minutes [M45]. Its samples
  * are a topic of their own, because an operator's messages lie in all partitions.
  */
 export const quality: Topology = defineTopology(QUALITY, [sampling, measuring])
