@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { lookupExample, sentExample } from '../../streams/contracts/examples.ts'
 import type { ReceiptLookup, SentSegment } from '../../streams/contracts/receipts.ts'
 import { sentEventId } from '../../streams/domain/event-id.ts'
-import { matchOf, SUBMISSIONS_MAX, Submitted, withSubmission } from './submissions.ts'
+import { matchOf, Submitted, withSubmission } from './submissions.ts'
 
 const START = Date.parse('2026-04-18T10:00:00.000Z')
 const HOUR_MS = 3_600_000
@@ -100,7 +100,7 @@ describe('of the submissions of one id [K6]', () => {
 
 describe('what is kept of one id [K7]', () => {
   it('is the 16 newest submissions, in whatever order they come', () => {
-    const minutes = Array.from({ length: SUBMISSIONS_MAX + 2 }, (_, index) => index)
+    const minutes = Array.from({ length: 16 + 2 }, (_, index) => index)
     for (const order of [minutes, minutes.toReversed()]) {
       const all = kept(...order.map((minute) => sent(minute)))
       expect(all.map(({ submittedAt }) => submittedAt)).toEqual(
