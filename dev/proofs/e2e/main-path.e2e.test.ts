@@ -5,6 +5,7 @@ import { connect } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { TopicDeadLetter } from '../../../streams/contracts/dead-letter.ts'
+import { inboundReceiptExample } from '../../../streams/contracts/examples.ts'
 import { topic } from '../../../streams/contracts/topic.ts'
 import { connectKafka } from '../../../streams/log/kafka.ts'
 import { readTopic } from '../demo/collect.ts'
@@ -13,6 +14,7 @@ import { SAMPLE_IDENTITY } from '../demo/traffic.ts'
 import { startPlatform, type Platform } from '../../local/platform.ts'
 import { KILLABLE } from '../../local/services.ts'
 import { startStack, type Stack } from '../../stack/stack.ts'
+import { Receipts } from './receipts.ts'
 import { Client, tracesOf } from './scheduled.ts'
 
 /**
@@ -64,7 +66,7 @@ const DLR_METRICS = [
 ]
 
 describe('the platform', () => {
-  it('brings every message of a mixed run to its one expected end, billed once, told once', async () => {
+  it('DLR-E1.4 brings every message of a mixed run to its one expected end, billed once, told once', async () => {
     const report = await runDemo(platform, {
       messages: 150,
       seed: 5,
@@ -168,6 +170,38 @@ describe('the platform', () => {
       table: false,
     })
     expect(report.violations).toEqual([])
+  })
+
+  it('DLR-006.3 DLR-021.1 DLR-005.4 tells of a receipt that belongs to nothing, keeps it, and has acknowledged it', async () => {
+    const receipts = await Receipts.open(platform)
+    const operatorMessageId = `unknown-${randomUUID()}`
+    const stray = { ...inboundReceiptExample, operatorMessageId, eventId: randomUUID() }
+    const { messageId: _, ...unknown } = { ...stray, receivedAt: new Date().toISOString() }
+    const unmatched = await receipts.nextUnmatched(() => receipts.publish(unknown))
+    expect(unmatched).toMatchObject({ operatorMessageId, operatorId: unknown.operatorId })
+    expect(await receipts.settled()).toEqual({ redelivered: 0 })
+    for (let look = 0; look < 100 && (await receipts.orphanRows(operatorMessageId)) === 0; look += 1)
+      await sleep(200)
+    expect(await receipts.orphanRows(operatorMessageId)).toBe(1)
+    await receipts.close()
+  })
+
+  it('DLR-003.4 DLR-015.4 CON-1.1 bills and tells once, however often and fast an operator repeats a receipt', async () => {
+    const receipts = await Receipts.open(platform)
+    const given = await receipts.ofDelivered()
+    const messageId = given.messageId ?? ''
+    const before = { ...(await receipts.eventsOf(messageId)), rows: await receipts.receiptRows(messageId) }
+    expect(before).toEqual({ billed: 1, told: 1, rows: 1 })
+    const droppedBefore = await receipts.dropped()
+    const now = new Date().toISOString()
+    const same = Array.from({ length: 5 }, () => ({ ...given, eventId: randomUUID(), receivedAt: now }))
+    await Promise.all([receipts.publish(given), ...same.map((receipt) => receipts.publish(receipt))])
+    await receipts.settled()
+    // NATS itself drops the one that has its own id.
+    await receipts.untilDropped(droppedBefore + same.length)
+    const after = { ...(await receipts.eventsOf(messageId)), rows: await receipts.receiptRows(messageId) }
+    expect(after).toEqual(before)
+    await receipts.close()
   })
 
   it('ORC-10.1 ORC-10.2 sends what is scheduled at its instant, and never what was cancelled before', async () => {
