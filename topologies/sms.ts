@@ -23,7 +23,7 @@ const topicsWith = (env?: NodeJS.ProcessEnv) => {
   return topicSpecs(DESCRIBED, { partitions, replicas })
 }
 const STORIES_PAGE = 'docs/stories.md'
-const TEST_FOLDERS = ['api', 'bridges', 'dev', 'sinks', 'smpp-gateway', 'streams', 'topologies']
+const TEST_FOLDERS = ['api', 'bridges', 'dev', 'ops', 'sinks', 'smpp-gateway', 'streams', 'topologies']
 const testPaths = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => `${folder}/${name}`)

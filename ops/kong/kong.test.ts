@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
@@ -169,6 +169,20 @@ test('MIG-3.2 the phases lead from none over 5, 25 and 50 to all, and the first 
     [50, 50],
     [0, 100],
   ])
+})
+
+test('MIG-7.2 the pages for the way there, the way back and the end name what there is', () => {
+  const page = (name: string): string =>
+    readFileSync(new URL(`../../docs/runbooks/submit-${name}.md`, import.meta.url), 'utf8')
+  const files = (name: string) =>
+    [...page(name).matchAll(/`?(ops\/kong\/[\w./-]+\.yaml)/g)].map(([, file = '']) => file)
+  for (const name of ['ramp', 'rollback', 'decommission'])
+    for (const file of files(name))
+      expect(existsSync(new URL(`../../${file}`, import.meta.url)), file).toBe(true)
+  for (const phase of readdirSync(new URL('phases/', import.meta.url))) expect(page('ramp')).toContain(phase)
+  expect(page('rollback')).toContain('ops/kong/phases/0-old.yaml')
+  expect(page('rollback')).toContain('SUBMIT_API_ENABLED')
+  expect(page('decommission').match(/^ {3}- \[ \]/gm)?.length).toBeGreaterThanOrEqual(6)
 })
 
 test('secrets come from outside', () => {

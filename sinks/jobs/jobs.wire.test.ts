@@ -196,7 +196,7 @@ describe('the jobs', () => {
     expect(await metrics.registry.metrics()).toContain('partitions_months_ahead{table="orch.sms_messages"} 3')
   })
 
-  it('[DB64] [DB65] [DB66] the purge takes what is too old and nothing else', async () => {
+  it('DAT-7 [DB64] [DB65] [DB66] the purge takes what is too old and nothing else', async () => {
     for (const days of [-1, 0.5, 3])
       await scene.admin.query(
         `INSERT INTO orch.idempotency_keys VALUES ($1, $2, $2, $2, '', '{}', now(), $3)`,

@@ -36,7 +36,7 @@ describe('key mirrors', () => {
   })
   afterAll(() => redis.disconnect())
 
-  it('DAT-8 a seen message has its key for 48 h, a seen fingerprint for 24 h', async () => {
+  it('DAT-8 DLR-015.2 a seen message has its key for 48 h, a seen fingerprint for 24 h', async () => {
     const messageIds = [randomUUID(), randomUUID()]
     const fingerprint = randomUUID()
     const { handle } = redisSink(redis, silentHooks, neverSkipped)

@@ -316,7 +316,7 @@ describe('records of decided receipts', () => {
     ])
   })
 
-  it('a second processing of any record changes nothing, in any order', async () => {
+  it('DLR-E1.3 a second processing of any record changes nothing, in any order', async () => {
     const records = [example, refused, orphan, quarantined, late, partial]
     await take(...records)
     const before = await everyRow()
