@@ -171,16 +171,16 @@ test('MIG-3.2 the phases lead from none over 5, 25 and 50 to all, and the first 
   ])
 })
 
+const page = (name: string): string =>
+  readFileSync(new URL(`../../docs/runbooks/submit-${name}.md`, import.meta.url), 'utf8')
+
 test('MIG-7.2 the pages for the way there, the way back and the end name what there is', () => {
-  const page = (name: string): string =>
-    readFileSync(new URL(`../../docs/runbooks/submit-${name}.md`, import.meta.url), 'utf8')
-  const files = (name: string) =>
-    [...page(name).matchAll(/`?(ops\/kong\/[\w./-]+\.yaml)/g)].map(([, file = '']) => file)
-  for (const name of ['ramp', 'rollback', 'decommission'])
-    for (const file of files(name))
-      expect(existsSync(new URL(`../../${file}`, import.meta.url)), file).toBe(true)
+  const named = ['ramp', 'rollback', 'decommission'].flatMap(
+    (name) => page(name).match(/ops\/kong\/[\w./-]+\.yaml/g) ?? [],
+  )
+  expect(named).toContain('ops/kong/phases/0-old.yaml')
+  expect(named.filter((file) => !existsSync(new URL(`../../${file}`, import.meta.url)))).toEqual([])
   for (const phase of readdirSync(new URL('phases/', import.meta.url))) expect(page('ramp')).toContain(phase)
-  expect(page('rollback')).toContain('ops/kong/phases/0-old.yaml')
   expect(page('rollback')).toContain('SUBMIT_API_ENABLED')
   expect(page('decommission').match(/^ {3}- \[ \]/gm)?.length).toBeGreaterThanOrEqual(6)
 })
