@@ -16,7 +16,7 @@ import { forgetMessageIds, messageIdsOf, witness, type Past, type Witnessed } fr
  * flows.
  */
 const GROUPS = {
-  topologies: ['sms.outbound', 'sms.intake', 'sms.correlate', 'sms.segments'],
+  topologies: ['sms.outbound', 'sms.intake', 'sms.correlate', 'sms.segments', 'sms.quality'],
   bridges: ['sms.bridge-out'],
   sinks: ['sms.sink.orch', 'sms.sink.dlr', 'sms.sink.smpp', 'sms.sink.redis'],
 } as const satisfies Partial<Record<ServiceName, readonly string[]>>

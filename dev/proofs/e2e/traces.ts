@@ -5,6 +5,7 @@ import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
 import { Pool } from 'pg'
 import { z } from 'zod'
+import { operatorQuality } from '../../../streams/contracts/operators.ts'
 import { DUPLICATE_WINDOW_MS, OUTBOUND_MIRRORS } from '../../../streams/contracts/subjects.ts'
 import { headerText, type LogClient } from '../../../streams/log/port.ts'
 import { allTopologies } from '../../../topologies/all.ts'
@@ -115,8 +116,11 @@ export async function messageIdsOf({ stack }: Platform): Promise<ReadonlySet<str
   }
 }
 
+/** But not what a timer tells of the last five minutes: that is no word about a message. */
 const OUTPUTS = new Set(
-  allTopologies({ rulesOf: () => ['exact'] }).flatMap((topology) => topology.outputs.map(({ name }) => name)),
+  allTopologies({ rulesOf: () => ['exact'] })
+    .flatMap((topology) => topology.outputs.map(({ name }) => name))
+    .filter((name) => name !== operatorQuality.name),
 )
 const Event = z.object({ eventId: z.string(), messageId: z.string().nullish() })
 interface Said {
